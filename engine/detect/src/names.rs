@@ -1,0 +1,106 @@
+//! Names that come from trusted tables (cities, carriers), held once and passed as a number.
+//!
+//! A place sits in every event and session, so its city must cost four bytes and no allocation. Only tables loaded by
+//! the operator and state written by the engine add names; nothing a user can type does. The table only grows and is
+//! bounded: at [`NAMES_MAX`] further names read as empty and are counted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, RwLock};
+
+/// Names the table holds at most.
+pub const NAMES_MAX: usize = 4_000_000;
+/// Bytes of one name at most; longer ones are cut at a character.
+pub const NAME_BYTES_MAX: usize = 120;
+
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// A name in the table. Two names are equal exactly if their texts are. The number differs from run to run and is
+/// never written anywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Name(u32);
+
+#[derive(Default)]
+struct Names {
+    numbers: HashMap<&'static str, u32>,
+    texts: Vec<&'static str>,
+}
+
+fn names() -> &'static RwLock<Names> {
+    static NAMES: OnceLock<RwLock<Names>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let mut names = Names::default();
+        names.numbers.insert("", 0);
+        names.texts.push("");
+        RwLock::new(names)
+    })
+}
+
+impl Name {
+    /// No name.
+    pub const EMPTY: Self = Self(0);
+
+    /// The number of a text, made when it is new.
+    pub fn new(text: &str) -> Self {
+        let text = cut(text);
+        let table = names();
+        if let Ok(read) = table.read()
+            && let Some(number) = read.numbers.get(text)
+        {
+            return Self(*number);
+        }
+        let Ok(mut write) = table.write() else {
+            return Self::EMPTY;
+        };
+        if let Some(number) = write.numbers.get(text) {
+            return Self(*number);
+        }
+        if write.texts.len() >= NAMES_MAX {
+            REFUSED.fetch_add(1, Ordering::Relaxed);
+            return Self::EMPTY;
+        }
+        let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
+        let number = write.texts.len() as u32;
+        write.texts.push(text);
+        write.numbers.insert(text, number);
+        Self(number)
+    }
+
+    /// The text.
+    pub fn as_str(self) -> &'static str {
+        names().read().ok().and_then(|read| read.texts.get(self.0 as usize).copied()).unwrap_or("")
+    }
+
+    /// Is there no name?
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Names refused because the table was full, since the start.
+pub fn refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(NAME_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_text_is_the_same_name_and_long_texts_are_cut_at_a_character() {
+        assert_eq!(Name::new("Malmö"), Name::new("Malmö"));
+        assert_ne!(Name::new("Malmö"), Name::new("Lagos"));
+        assert_eq!(Name::new("Malmö").as_str(), "Malmö");
+        assert!(Name::new("").is_empty());
+        let long = "ö".repeat(NAME_BYTES_MAX);
+        assert_eq!(Name::new(&long).as_str().len(), NAME_BYTES_MAX);
+    }
+}

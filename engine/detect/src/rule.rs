@@ -1,0 +1,190 @@
+//! A checked rule: what the rulebook makes of rule text and the detectors run on. Nothing here reads files.
+
+use crate::catalogue::Params;
+use crate::model::AccountKind;
+use crate::time::Millis;
+
+/// Rules in one set at most: an event carries a bit for each.
+pub const RULES_MAX: usize = 128;
+/// Exceptions over all rules of a set at most.
+pub const EXCEPTIONS_MAX: usize = 10_000;
+
+/// A rule as the detectors run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The rule's name, e.g. `failed_logins`; unique in the set. Learned state belongs to it: it survives every edit
+    /// but a change of the id or of the detector.
+    pub id: String,
+    /// Raised by hand with each change that readers should see.
+    pub version: u32,
+    /// SHA-256 of the checked rule's canonical text, first 16 hex digits.
+    pub hash: String,
+    /// The detector and its parameters.
+    pub params: Params,
+    /// Severity to start from.
+    pub severity: Severity,
+    /// How far this can be trusted, 0–100.
+    pub confidence: u8,
+    /// A title; `{user}` stands for the user's name.
+    pub title: String,
+    /// What to do about it, in the order to do it.
+    pub recommended_actions: Vec<String>,
+    /// Where the runbook lies.
+    pub runbook_url: String,
+    /// MITRE ATT&CK.
+    pub attack: Vec<Attack>,
+    /// Whom it watches.
+    pub scope: Scope,
+    /// What it leaves out, with reason, owner and expiry.
+    pub exceptions: Vec<Exception>,
+    /// Which suppressions count.
+    pub sensitivity: Sensitivity,
+    /// One alert per cause until the cause has been quiet for this long, seconds.
+    pub quiet_secs: u32,
+}
+
+/// OCSF severities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Severity {
+    /// For the record.
+    Informational = 1,
+    /// Low.
+    Low = 2,
+    /// Medium.
+    Medium = 3,
+    /// High.
+    High = 4,
+    /// Critical.
+    Critical = 5,
+}
+
+impl Severity {
+    /// The severity with this OCSF number, held within 1–5.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            0 | 1 => Self::Informational,
+            2 => Self::Low,
+            3 => Self::Medium,
+            4 => Self::High,
+            _ => Self::Critical,
+        }
+    }
+
+    /// The OCSF number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// One step up, at most critical.
+    #[must_use]
+    pub const fn raised(self) -> Self {
+        Self::from_number(self as u8 + 1)
+    }
+}
+
+/// A technique of MITRE ATT&CK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attack {
+    /// e.g. `TA0001`.
+    pub tactic: String,
+    /// e.g. `T1078.004`.
+    pub technique: String,
+}
+
+/// Which suppressions count, as in the reference product: low takes all three layers, medium the system's and the
+/// user's, high the system's alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// System, tenant and user suppressions.
+    Low,
+    /// System and user suppressions.
+    Medium,
+    /// System suppressions only.
+    High,
+}
+
+/// The layer a suppression belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Always suppresses.
+    System,
+    /// What the organisation usually does.
+    Tenant,
+    /// What this user usually does.
+    User,
+}
+
+impl Sensitivity {
+    /// Does a suppression of this layer count?
+    pub const fn takes(self, layer: Layer) -> bool {
+        matches!((self, layer), (_, Layer::System) | (Self::Low, _) | (Self::Medium, Layer::User))
+    }
+}
+
+/// A set of subjects. Within one field any entry may match; the fields given must all match; a field left empty does
+/// not ask. Over an attribute that the record lacks, a field that asks does not match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// User names in lower case; `*` and `?` are wild.
+    pub users: Vec<String>,
+    /// Groups in lower case; `*` and `?` are wild.
+    pub groups: Vec<String>,
+    /// Kinds of account.
+    pub kinds: Vec<AccountKind>,
+    /// Networks of the record's address.
+    pub networks: Vec<Network>,
+    /// Countries of the address, as `SE`.
+    pub countries: Vec<crate::place::Country>,
+}
+
+impl Selector {
+    /// Does it ask for nothing?
+    pub const fn is_empty(&self) -> bool {
+        self.users.is_empty()
+            && self.groups.is_empty()
+            && self.kinds.is_empty()
+            && self.networks.is_empty()
+            && self.countries.is_empty()
+    }
+}
+
+/// Whom a rule watches: whatever `include` selects (everybody when it is empty) and no entry of `exclude` does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Selectors of which one must match; none: everybody.
+    pub include: Vec<Selector>,
+    /// Selectors of which none may match; exclusion wins.
+    pub exclude: Vec<Selector>,
+}
+
+/// A stated hole in a rule. What it hides is a suppressed finding, and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Unique in its rule.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// End, in event time: records from then on are not covered.
+    pub expires_at: Millis,
+    /// Whom it covers; never empty.
+    pub covers: Selector,
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// First address, IPv4 mapped into IPv6.
+    pub first: u128,
+    /// Last address, likewise.
+    pub last: u128,
+}
+
+impl Network {
+    /// Is the address (IPv4 mapped into IPv6) inside?
+    pub const fn contains(&self, address: u128) -> bool {
+        self.first <= address && address <= self.last
+    }
+}
