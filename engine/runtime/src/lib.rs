@@ -1,1 +1,4 @@
-//! To be written.
+//! The glue between bytes and the detection core: the ports that edges implement or drive, and the pipeline.
+
+pub mod board;
+pub mod ports;

@@ -1,0 +1,104 @@
+//! What an edge hands in and what it gets back. An edge owns connections, offsets and threads; it knows nothing of
+//! detection. What lies behind these ports knows nothing of Kafka.
+
+use frostwatch_detect::time::Millis;
+
+/// A record of the input log, borrowed from the edge's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct InputRecord<'a> {
+    /// Position in its partition.
+    pub offset: i64,
+    /// The log's time stamp; `None` for a plain file, over which the rules that need stamps are not applied.
+    pub stamp: Option<Millis>,
+    /// The record's key; `None` where the source has none and it is derived from the value.
+    pub key: Option<&'a [u8]>,
+    /// The bytes. A tombstone is empty.
+    pub value: &'a [u8],
+}
+
+/// Where an output record goes. The edge maps these to topics or lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// Alerts and their revisions.
+    Alerts,
+    /// Findings that something held back.
+    Suppressions,
+    /// Events behind their key's horizon, original bytes.
+    Late,
+    /// Records that could not be read, original bytes.
+    Rejected,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 4] = [Self::Alerts, Self::Suppressions, Self::Late, Self::Rejected];
+
+    /// The channel's name in configuration and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Suppressions => "suppressions",
+            Self::Late => "late",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A record to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputRecord {
+    /// Where to.
+    pub channel: Channel,
+    /// Record key.
+    pub key: Vec<u8>,
+    /// Bytes.
+    pub value: Vec<u8>,
+    /// Headers, in order.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// The tasks of one worker: one per input partition, each owning the state of its keys.
+///
+/// What [`Tasks::record`] pushes is a function of the records of that partition since [`Tasks::open`], in order, and of
+/// nothing else. That is what lets a recovering worker feed records again and throw the outputs away.
+pub trait Tasks {
+    /// Begins a partition with no state.
+    fn open(&mut self, partition: i32);
+
+    /// Forgets a partition and its state.
+    fn close(&mut self, partition: i32);
+
+    /// Takes the next record of an open partition and pushes what follows from it.
+    fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>);
+
+    /// Called once after each batch of a partition: time for housekeeping that no output depends on.
+    fn batch_done(&mut self, partition: i32);
+}
+
+/// What became of one raw row on its way to the activity topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawOutcome {
+    /// Activity to publish: key and bytes.
+    Activity {
+        /// Activity key.
+        key: Vec<u8>,
+        /// `activity.v1` JSON.
+        value: Vec<u8>,
+    },
+    /// Counted and dropped: noise of the vendor or of the connector, or a row that must not be passed on.
+    Dropped {
+        /// Which rule dropped it; a bounded set of words.
+        why: &'static str,
+    },
+    /// Not readable: the original bytes go to the rejected topic.
+    Rejected {
+        /// Where and what.
+        reason: String,
+    },
+}
+
+/// Makes activity of raw rows; behind it sits the normaliser.
+pub trait RawRows {
+    /// Takes one record of the raw topic for `table`; a record may hold several rows.
+    fn rows(&mut self, table: &str, value: &[u8], out: &mut Vec<RawOutcome>);
+}
