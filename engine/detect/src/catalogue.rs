@@ -3,7 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detectors::{failed_logins, impossible_travel, infrequent_country, mass_download};
+use crate::context::Context;
+use crate::detectors::{Detector, failed_logins, impossible_travel, infrequent_country, mass_download};
+use crate::event::Event;
+use crate::incident::Incidents;
+use crate::plan::LaneKind;
+
+/// Raised with every change of what is kept for a key.
+pub const STATE_FORMAT: u8 = 1;
 
 macro_rules! catalogue {
     ($($variant:ident($module:ident),)+) => {
@@ -29,6 +36,53 @@ macro_rules! catalogue {
             /// What is wrong with the values, each as parameter name and explanation; empty when all is well.
             pub fn faults(&self) -> Vec<(&'static str, String)> {
                 match self { $(Self::$variant(params) => params.faults(),)+ }
+            }
+
+            /// Which history the detector reads.
+            pub const fn lane(&self) -> LaneKind {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }
+            }
+        }
+
+        /// What a detector keeps for a key. The order is part of the state encoding: see [`STATE_FORMAT`].
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum State {
+            $(
+                #[doc = concat!("Of [`", stringify!($module), "`](crate::detectors::", stringify!($module), ").")]
+                $variant($module::State),
+            )+
+        }
+
+        impl State {
+            /// A detector that has seen nothing.
+            pub fn of(params: &Params) -> Self {
+                match params { $(Params::$variant(_) => Self::$variant($module::State::default()),)+ }
+            }
+
+            /// Does this kind of event concern the detector?
+            pub fn wants(&self, event: &Event) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::wants(event),)+ }
+            }
+
+            /// Takes the next event in order. A rule's key contains its detector, so parameters always fit the state.
+            pub fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+                match (self, params) {
+                    $((Self::$variant(state), Params::$variant(params)) => state.step(params, context),)+
+                    _ => debug_assert!(false, "state and parameters of different detectors"),
+                }
+            }
+
+            /// The detector's incidents.
+            pub fn incidents(&self) -> &Incidents {
+                match self { $(Self::$variant(state) => state.incidents(),)+ }
+            }
+
+            /// Copies without giving memory back.
+            pub fn copy_from(&mut self, other: &Self) {
+                match (self, other) {
+                    $((Self::$variant(mine), Self::$variant(theirs)) => mine.copy_from(theirs),)+
+                    (mine, theirs) => mine.clone_from(theirs),
+                }
             }
         }
     };

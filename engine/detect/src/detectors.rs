@@ -5,15 +5,102 @@ pub mod impossible_travel;
 pub mod infrequent_country;
 pub mod mass_download;
 
+use crate::context::Context;
+use crate::event::Event;
+use crate::incident::Incidents;
+use crate::plan::LaneKind;
+
+/// A detector: a plain state machine over a key's events in order. Lateness, duplicates and revisions are solved
+/// beneath it.
+pub trait Detector {
+    /// What a rule sets.
+    type Params;
+
+    /// Which history it reads.
+    const LANE: LaneKind;
+
+    /// Does this kind of event concern it?
+    fn wants(event: &Event) -> bool;
+
+    /// Takes the next event in order.
+    fn step(&mut self, params: &Self::Params, context: &mut Context<'_>);
+
+    /// Its incidents.
+    fn incidents(&self) -> &Incidents;
+
+    /// Copies without giving memory back.
+    fn copy_from(&mut self, other: &Self);
+}
+
 /// Adds a fault when a value is outside its bounds.
-fn bounded<T: PartialOrd + std::fmt::Display>(
+fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
     faults: &mut Vec<(&'static str, String)>,
     name: &'static str,
     value: T,
     low: T,
     high: T,
 ) {
-    if value < low || value > high {
+    let inside = low <= value && value <= high;
+    if !inside {
         faults.push((name, format!("{value} is outside {low}–{high}")));
+    }
+}
+
+/// A count with its noun.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(count)) }
+}
+
+/// A number with commas between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people say them, in powers of 1,024.
+fn sized(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.iter().find(|(_, size)| bytes >= *size) {
+        Some((unit, size)) => format!("{:.1} {unit}", bytes as f64 / *size as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+/// A place as `Malmö SE`, `SE` or `an unknown place`.
+fn named(place: Option<crate::place::Place>) -> String {
+    match place {
+        Some(place) if place.city.is_empty() => place.country.to_string(),
+        Some(place) => format!("{} {}", place.city.as_str(), place.country),
+        None => "an unknown place".to_owned(),
+    }
+}
+
+/// The first letters of a sentence: the user, or the address that stands for a nameless one.
+fn who(user: &str) -> String {
+    match user.strip_prefix('@') {
+        Some(address) => format!("Somebody without a name at {address}"),
+        None => user.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(
+            (grouped(5), grouped(51_200), grouped(1_000_000)),
+            ("5".into(), "51,200".into(), "1,000,000".into())
+        );
+        assert_eq!((sized(512), sized(3 << 29)), ("512 bytes".into(), "1.5 GiB".into()));
+        assert_eq!((counted(1, "row", "rows"), counted(0, "row", "rows")), ("1 row".into(), "0 rows".into()));
     }
 }

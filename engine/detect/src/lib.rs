@@ -3,9 +3,23 @@
 //! Everything here is a function of its arguments; that is what makes a replay equal to the live run.
 
 pub mod catalogue;
+pub mod context;
 pub mod detectors;
+pub mod event;
+pub mod finding;
+pub mod geometry;
+pub mod hash;
+pub mod incident;
+pub mod key;
+pub mod keys;
+pub mod lane;
+pub mod machine;
 pub mod model;
 pub mod names;
 pub mod place;
+pub mod plan;
 pub mod rule;
+pub mod sent;
+pub mod sessions;
 pub mod time;
+pub mod window;

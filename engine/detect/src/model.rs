@@ -15,6 +15,18 @@ macro_rules! words {
             $other,
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_u8(*self as u8)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                u8::deserialize(deserializer).map(Self::from_code)
+            }
+        }
+
         impl $name {
             /// Every word, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+ Self::$other];

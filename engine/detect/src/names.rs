@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, RwLock};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Names the table holds at most.
 pub const NAMES_MAX: usize = 4_000_000;
 /// Bytes of one name at most; longer ones are cut at a character.
@@ -74,6 +76,18 @@ impl Name {
     /// Is there no name?
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(<&str>::deserialize(deserializer)?))
     }
 }
 

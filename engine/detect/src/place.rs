@@ -3,13 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::Name;
 
 /// Units of a coordinate: one ten-thousandth of a degree (about 11 m), fixed point so that it is the same everywhere.
 pub const COORDINATE_SCALE: f64 = 10_000.0;
 
 /// A country as two capital letters (ISO 3166-1).
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Country([u8; 2]);
 
 impl Country {
@@ -47,7 +49,7 @@ impl fmt::Display for Country {
 }
 
 /// A point on the globe in fixed point ([`COORDINATE_SCALE`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// Latitude, north positive, −90°…90°.
     pub lat_e4: i32,
@@ -77,7 +79,7 @@ impl Point {
 }
 
 /// Where an address is. A country-only file gives a place without a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The country.
     pub country: Country,
@@ -91,7 +93,7 @@ pub struct Place {
 }
 
 /// Why an address has no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum NoPlace {
     /// A private or shared network (RFC 1918, 4193, 6598), loopback or link-local.
     Private,
@@ -113,7 +115,7 @@ impl NoPlace {
 }
 
 /// Who runs the network of an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carrier {
     /// Autonomous system number; 0: unknown.
     pub asn: u32,
@@ -148,4 +150,9 @@ pub trait Locate: Send + Sync {
 
     /// Which build this is.
     fn build(&self) -> &GeoBuild;
+}
+
+impl Carrier {
+    /// Not known.
+    pub const NONE: Self = Self { asn: 0, organisation: Name::EMPTY };
 }

@@ -1,5 +1,7 @@
 //! A checked rule: what the rulebook makes of rule text and the detectors run on. Nothing here reads files.
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalogue::Params;
 use crate::model::AccountKind;
 use crate::time::Millis;
@@ -44,7 +46,7 @@ pub struct Rule {
 }
 
 /// OCSF severities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Severity {
     /// For the record.

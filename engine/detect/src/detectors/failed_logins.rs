@@ -1,8 +1,36 @@
 //! Multiple failed login attempts of one user.
+//!
+//! # Finds
+//! More than `failures_max` failed sign-ins or second factors of one user within `window_secs`: guessing at one account,
+//! stuffing of leaked passwords, and a success that follows.
+//!
+//! # Why
+//! ATT&CK T1110 (Brute Force). The alert is raised at the failure that crosses the limit (the 11th of "more than 10"),
+//! brought up to date at 20, 50, 100 … failures, and raised in severity when a sign-in succeeds soon after.
+//!
+//! # Blind spots
+//! Guessing slower than the limit; one password tried over many accounts (that is a question about the network, not
+//! about a user); failures that the identity provider keeps to itself.
+//!
+//! # Parameters
+//! See [`Params`]. `suppression.quiet` of the rule closes the burst.
+//!
+//! # References
+//! The reference product's template "multiple failed user sign-in attempts": more than 10 in 5 minutes. Herley and
+//! Schechter, "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019.
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded;
+use super::{Detector, bounded, counted, grouped, who};
+use crate::context::{Context, Explanation, Raise};
+use crate::event::{Event, Quantity};
+use crate::finding::Measure;
+use crate::hash::hash64;
+use crate::incident::{Incident, Incidents};
+use crate::model::Outcome;
+use crate::plan::LaneKind;
+use crate::time::{Millis, SECOND, clock, spoken};
+use crate::window::Window;
 
 /// Parameters of `failed_logins`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,5 +51,134 @@ impl Params {
         bounded(&mut faults, "window_secs", self.window_secs, 1, 86_400);
         bounded(&mut faults, "success_within_secs", self.success_within_secs, 0, 86_400);
         faults
+    }
+}
+
+/// What is kept for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    window: Window,
+    incidents: Incidents,
+    succeeded_at: Option<Millis>,
+}
+
+impl Detector for State {
+    type Params = Params;
+
+    const LANE: LaneKind = LaneKind::Authentication;
+
+    fn wants(event: &Event) -> bool {
+        event.action.is_authentication()
+    }
+
+    fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+        let event = context.event;
+        self.window.expire(event.time, Millis::from(params.window_secs) * SECOND);
+        match event.outcome {
+            Outcome::Failure => self.failure(params, context),
+            Outcome::Success => self.success(params, context),
+            Outcome::Unknown => {}
+        }
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.window.copy_from(&other.window);
+        self.incidents.copy_from(&other.incidents);
+        self.succeeded_at = other.succeeded_at;
+    }
+}
+
+impl State {
+    fn failure(&mut self, params: &Params, context: &mut Context<'_>) {
+        let one = Quantity { objects: 1, ..Quantity::default() };
+        self.window.push(context.trace(), 0, one);
+        let incident = self.incidents.touch(cause(), context.event, context.quiet());
+        let in_window = u64::from(self.window.sums().objects);
+        if incident.is_raised() {
+            incident.add(context.trace(), context.event.test);
+        } else if in_window > u64::from(params.failures_max) {
+            let mut traces = self.window.traces();
+            incident.first = traces.next().map_or(context.event.time, |oldest| oldest.time);
+            for trace in self.window.traces() {
+                incident.add(trace.clone(), false);
+            }
+            incident.count = in_window;
+            incident.test |= context.event.test;
+        } else {
+            return;
+        }
+        let raise = Raise { aggravations: Vec::from_iter(privileged(context)), ..Raise::default() };
+        let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
+        let user = context.subject.user().to_owned();
+        context.raise(incident, raise, |incident| explain(params, &user, incident, succeeded));
+    }
+
+    fn success(&mut self, params: &Params, context: &mut Context<'_>) {
+        let now = context.event.time;
+        self.succeeded_at = Some(now);
+        let within = Millis::from(params.success_within_secs) * SECOND;
+        let Some(incident) = self.incidents.live(cause(), now, within) else { return };
+        if !incident.is_raised() {
+            return;
+        }
+        incident.add(context.trace(), context.event.test);
+        incident.count -= 1;
+        let user = context.subject.user().to_owned();
+        let raise = Raise { aggravations: vec!["a sign-in succeeded after the failures"], ..Raise::default() };
+        context.raise(incident, raise, |incident| explain(params, &user, incident, Some(now)));
+    }
+}
+
+fn cause() -> u64 {
+    hash64(b"burst")
+}
+
+fn privileged(context: &Context<'_>) -> Option<&'static str> {
+    context.event.privileged.then_some("the account is privileged")
+}
+
+fn explain(params: &Params, user: &str, incident: &Incident, succeeded: Option<Millis>) -> Explanation {
+    let addresses = incident.evidence.addresses();
+    let from = match addresses.as_slice() {
+        [] => "from an address that the source does not give".to_owned(),
+        [only] => format!("from {} ({})", only.address, super::named(only.location.place.ok())),
+        many => format!("from {} addresses, first {}", many.len(), many[0].address),
+    };
+    let span = (incident.last - incident.first).max(SECOND);
+    let end = match succeeded {
+        Some(at) => format!("; a sign-in succeeded at {}", clock(at)),
+        None => "; none succeeded so far".to_owned(),
+    };
+    let limit = u64::from(params.failures_max);
+    Explanation {
+        summary: format!(
+            "{} failed to sign in {} in {} from {} UTC on, {from}, limit {} in {}{end}.",
+            who(user),
+            counted(incident.count, "time", "times"),
+            spoken(span),
+            clock(incident.first),
+            grouped(limit),
+            spoken(Millis::from(params.window_secs) * SECOND),
+        ),
+        observed: vec![
+            Measure::new("failures", incident.count as f64, "events"),
+            Measure::new("span", (span / SECOND) as f64, "s"),
+            Measure::new("addresses", addresses.len() as f64, "addresses"),
+        ],
+        baseline: Vec::new(),
+        threshold: vec![
+            Measure::new("failures_max", f64::from(params.failures_max), "events"),
+            Measure::new("window_secs", f64::from(params.window_secs), "s"),
+        ],
+        counterfactual: format!(
+            "It would not have fired with failures_max of {} or more, or with failures further apart than {} in {}.",
+            incident.count,
+            grouped(limit),
+            spoken(Millis::from(params.window_secs) * SECOND),
+        ),
     }
 }

@@ -1,8 +1,42 @@
 //! Activity from a country where this user is not, or no longer, known to be.
+//!
+//! # Finds
+//! The first successful activity of a user in a country that has no weight for them: never visited, or so long ago and
+//! so seldom that it is forgotten.
+//!
+//! # Why
+//! ATT&CK T1078.004 (Cloud Accounts): stolen credentials are used from where the thief is. Each day of use adds one to
+//! a country's weight, and the weight halves every `half_life_days`; a country visited on one day is known for one
+//! half-life with `known_weight_min` 0.5, the country somebody lives in for many months. A country that raised an alert
+//! is not learned from the session that raised it, but only after use on `learn_after_days` further days in other
+//! sessions.
+//!
+//! # Blind spots
+//! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
+//! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded.
+//!
+//! # Parameters
+//! See [`Params`].
+//!
+//! # References
+//! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
+//! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded;
+use super::{Detector, bounded, counted, named, who};
+use crate::context::{Context, Explanation, Raise};
+use crate::event::Event;
+use crate::finding::{Measure, SeenAddress};
+use crate::hash::hash64;
+use crate::incident::Incidents;
+use crate::model::Outcome;
+use crate::place::{Country, Place};
+use crate::plan::LaneKind;
+use crate::time::{Millis, clock, day_of};
+
+/// Countries a key remembers; the lightest gives way.
+pub const COUNTRIES_MAX: usize = 32;
 
 /// Parameters of `infrequent_country`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,5 +60,202 @@ impl Params {
         bounded(&mut faults, "known_weight_min", self.known_weight_min, 0.01, 100.0);
         bounded(&mut faults, "learn_after_days", self.learn_after_days, 1, 90);
         faults
+    }
+}
+
+/// What is kept for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    countries: Vec<Known>,
+    incidents: Incidents,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Known {
+    country: Country,
+    /// Weight at the end of `last_day`.
+    weight: f64,
+    last_day: i32,
+    /// Days of use since the country raised an alert, outside the session that raised it; `None`: it is learned.
+    trial: Option<Trial>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Trial {
+    raised_by: u64,
+    raised_day: i32,
+    days: u32,
+    last_day: i32,
+}
+
+impl Known {
+    fn weight_on(&self, day: i32, half_life_days: u32) -> f64 {
+        let age = f64::from(day - self.last_day);
+        self.weight * libm::exp2(-age / f64::from(half_life_days))
+    }
+}
+
+impl Detector for State {
+    type Params = Params;
+
+    const LANE: LaneKind = LaneKind::Activity;
+
+    fn wants(event: &Event) -> bool {
+        event.outcome == Outcome::Success
+    }
+
+    fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+        let Some(seen) = context.origin.for_place() else { return };
+        let Ok(place) = seen.location.place else { return };
+        let day = day_of(context.event.time);
+        let index = self.index_of(place.country, day, params);
+        let learning = context.days_known() < i64::from(params.learning_days);
+        let actor = context.actor();
+        let known = &mut self.countries[index];
+        if known.trial.is_none() && known.weight_on(day, params.half_life_days) >= params.known_weight_min {
+            if day > known.last_day {
+                known.weight = known.weight_on(day, params.half_life_days) + 1.0;
+                known.last_day = day;
+            }
+            return;
+        }
+        if learning {
+            let before = known.weight_on(day, params.half_life_days);
+            (known.weight, known.last_day, known.trial) = (before + 1.0, day, None);
+            self.raise(params, context, seen, place, before);
+            return;
+        }
+        let before = known.weight_on(day, params.half_life_days);
+        let fresh_trial = Trial { raised_by: actor, raised_day: day, days: 0, last_day: day };
+        let trial = known.trial.get_or_insert(fresh_trial);
+        if actor != trial.raised_by && day > trial.last_day {
+            trial.days += 1;
+            trial.last_day = day;
+        }
+        if trial.days >= params.learn_after_days {
+            (known.weight, known.last_day, known.trial) = (f64::from(params.learn_after_days), day, None);
+            return;
+        }
+        self.raise(params, context, seen, place, before);
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.countries.clone_from(&other.countries);
+        self.incidents.copy_from(&other.incidents);
+    }
+}
+
+impl State {
+    fn index_of(&mut self, country: Country, day: i32, params: &Params) -> usize {
+        if let Some(index) = self.countries.iter().position(|known| known.country == country) {
+            return index;
+        }
+        if self.countries.len() >= COUNTRIES_MAX {
+            let weight = |known: &Known| known.weight_on(day, params.half_life_days);
+            let lightest = self.countries.iter().enumerate().min_by(|(_, a), (_, b)| weight(a).total_cmp(&weight(b)));
+            if let Some(lightest) = lightest.map(|(index, _)| index) {
+                self.countries.remove(lightest);
+            }
+        }
+        self.countries.push(Known { country, weight: 0.0, last_day: day, trial: None });
+        self.countries.len() - 1
+    }
+
+    fn raise(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place, weight: f64) {
+        let event = context.event;
+        // The key's first country of all says nothing: there was no other to compare with.
+        if self.countries.len() == 1 && context.first_time == event.time {
+            return;
+        }
+        let usual = self.usual(place.country, event.time, params);
+        let incident = self.incidents.touch(hash64(place.country.as_str().as_bytes()), event, context.quiet());
+        incident.add(context.trace(), event.test);
+        let mut aggravations = Vec::new();
+        if event.mfa == Some(false) {
+            aggravations.push("signed in without a second factor");
+        }
+        if event.privileged {
+            aggravations.push("the account is privileged");
+        }
+        let blocks = Vec::from_iter(context.learning(params.learning_days));
+        let words = Words {
+            user: context.subject.user().to_owned(),
+            usual,
+            days_known: context.days_known(),
+            place,
+            seen,
+            weight,
+        };
+        context.raise(incident, Raise { blocks, aggravations, fresh: false }, |incident| {
+            words.explain(params, incident.first, incident.count)
+        });
+    }
+
+    /// The countries that are known, heaviest first, at most five.
+    fn usual(&self, except: Country, now: Millis, params: &Params) -> Vec<(Country, f64)> {
+        let day = day_of(now);
+        let mut usual: Vec<(Country, f64)> = self
+            .countries
+            .iter()
+            .filter(|known| known.country != except && known.trial.is_none())
+            .map(|known| (known.country, known.weight_on(day, params.half_life_days)))
+            .filter(|(_, weight)| *weight >= params.known_weight_min)
+            .collect();
+        usual.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        usual.truncate(5);
+        usual
+    }
+}
+
+struct Words {
+    user: String,
+    usual: Vec<(Country, f64)>,
+    days_known: i64,
+    place: Place,
+    seen: SeenAddress,
+    weight: f64,
+}
+
+impl Words {
+    fn explain(&self, params: &Params, first: Millis, count: u64) -> Explanation {
+        let usual: Vec<&str> = self.usual.iter().map(|(country, _)| country.as_str()).collect();
+        let usual = if usual.is_empty() { "none".to_owned() } else { usual.join(", ") };
+        let weight = libm::round(self.weight * 100.0) / 100.0;
+        let country = self.place.country;
+        let mut baseline = vec![
+            Measure::new("weight", weight, "days of use, decayed"),
+            Measure::new("known_days", self.days_known as f64, "days"),
+        ];
+        baseline.extend(self.usual.iter().map(|(country, weight)| Measure {
+            name: format!("weight_{country}").into(),
+            value: libm::round(weight * 100.0) / 100.0,
+            unit: "days of use, decayed".into(),
+        }));
+        Explanation {
+            summary: format!(
+                "{} worked from {} at {} UTC ({}), a country not seen from this user {}; usual: {usual}.",
+                who(&self.user),
+                named(Some(self.place)),
+                clock(first),
+                self.seen.address,
+                if weight > 0.0 { "for a long time" } else { "before" },
+            ),
+            observed: vec![Measure::new("events", count as f64, "events")],
+            baseline,
+            threshold: vec![
+                Measure::new("known_weight_min", params.known_weight_min, "days of use, decayed"),
+                Measure::new("half_life_days", f64::from(params.half_life_days), "days"),
+                Measure::new("learning_days", f64::from(params.learning_days), "days"),
+            ],
+            counterfactual: format!(
+                "It would not have fired if the user had worked from {country} on {} within the last {}.",
+                counted(1, "day", "days"),
+                counted(u64::from(params.half_life_days), "day", "days"),
+            ),
+        }
     }
 }

@@ -1,8 +1,37 @@
 //! Many downloads by one user in a short time.
+//!
+//! # Finds
+//! More than `objects_max` objects, `rows_max` rows or `bytes_max` bytes carried out by one user within `window_secs`:
+//! files fetched one by one, lists exported, archives, tables read in bulk. Each counts what it carries.
+//!
+//! # Why
+//! ATT&CK T1530 (Data from Cloud Storage) and T1119 (Automated Collection). The alert is raised at the object that
+//! crosses the limit (the 51st of "more than 50") and brought up to date at 100, 200, 500 … downloads and when another
+//! limit is crossed too.
+//!
+//! # Blind spots
+//! Slow collection below the limits; exports whose size and rows the source does not give count as one object;
+//! accounts that the rule's scope leaves out.
+//!
+//! # Parameters
+//! See [`Params`].
+//!
+//! # References
+//! The reference product's template "mass download by a single user": more than 50 in 1 minute, with its option to
+//! count an object once.
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded;
+use super::{Detector, bounded, grouped, sized, who};
+use crate::context::{Context, Explanation, Raise};
+use crate::event::{Event, Quantity};
+use crate::finding::Measure;
+use crate::hash::hash64;
+use crate::incident::{Incident, Incidents};
+use crate::model::Outcome;
+use crate::plan::LaneKind;
+use crate::time::{Millis, SECOND, clock, spoken};
+use crate::window::Window;
 
 /// Parameters of `mass_download`. A limit of 0 is off; at least one must be on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,5 +58,146 @@ impl Params {
             faults.push(("objects_max", "all three limits are off: the rule could never fire".to_owned()));
         }
         faults
+    }
+}
+
+/// What is kept for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    window: Window,
+    /// What the raised incident carried out so far.
+    carried: Quantity,
+    /// The most that the window held since the incident was raised.
+    peak: Quantity,
+    incidents: Incidents,
+}
+
+impl Detector for State {
+    type Params = Params;
+
+    const LANE: LaneKind = LaneKind::Activity;
+
+    fn wants(event: &Event) -> bool {
+        event.action.is_download() && event.outcome == Outcome::Success
+    }
+
+    fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+        let event = context.event;
+        self.window.expire(event.time, Millis::from(params.window_secs) * SECOND);
+        let carried = Quantity { objects: event.quantity.objects.max(1), ..event.quantity };
+        if params.unique_objects && event.object != 0 {
+            self.window.push_unique(context.trace(), event.object, carried);
+        } else {
+            self.window.push(context.trace(), event.object, carried);
+        }
+        let now = self.window.sums();
+        let incident = self.incidents.touch(hash64(b"volume"), event, context.quiet());
+        let fresh = if incident.is_raised() {
+            incident.add(context.trace(), event.test);
+            let crossed_before = crossed(params, self.peak);
+            self.carried = sum(self.carried, carried);
+            self.peak = most(self.peak, now);
+            crossed(params, self.peak) != crossed_before
+        } else if crossed(params, now) == [false; 3] {
+            return;
+        } else {
+            for trace in self.window.traces() {
+                incident.add(trace.clone(), false);
+            }
+            incident.test |= event.test;
+            incident.first = self.window.traces().next().map_or(event.time, |oldest| oldest.time);
+            (self.carried, self.peak) = (now, now);
+            false
+        };
+        let aggravations = if event.privileged { vec!["the account is privileged"] } else { Vec::new() };
+        let user = context.subject.user().to_owned();
+        let (carried, peak) = (self.carried, self.peak);
+        context.raise(incident, Raise { aggravations, fresh, ..Raise::default() }, |incident| {
+            explain(params, &user, incident, carried, peak)
+        });
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.window.copy_from(&other.window);
+        self.incidents.copy_from(&other.incidents);
+        (self.carried, self.peak) = (other.carried, other.peak);
+    }
+}
+
+/// Which limits a window is over: objects, rows, bytes.
+const fn crossed(params: &Params, window: Quantity) -> [bool; 3] {
+    [
+        params.objects_max != 0 && window.objects > params.objects_max,
+        params.rows_max != 0 && window.rows > params.rows_max,
+        params.bytes_max != 0 && window.bytes > params.bytes_max,
+    ]
+}
+
+const fn sum(a: Quantity, b: Quantity) -> Quantity {
+    Quantity {
+        objects: a.objects.saturating_add(b.objects),
+        rows: a.rows.saturating_add(b.rows),
+        bytes: a.bytes.saturating_add(b.bytes),
+    }
+}
+
+fn most(a: Quantity, b: Quantity) -> Quantity {
+    Quantity { objects: a.objects.max(b.objects), rows: a.rows.max(b.rows), bytes: a.bytes.max(b.bytes) }
+}
+
+fn explain(params: &Params, user: &str, incident: &Incident, carried: Quantity, peak: Quantity) -> Explanation {
+    let window = spoken(Millis::from(params.window_secs) * SECOND);
+    let [objects, rows, bytes] = crossed(params, peak);
+    let mut limits = Vec::new();
+    if objects {
+        let limit = grouped(u64::from(params.objects_max));
+        limits.push(format!("{} objects in {window}, limit {limit}", grouped(u64::from(peak.objects))));
+    }
+    if rows {
+        limits.push(format!("{} rows in {window}, limit {}", grouped(peak.rows), grouped(params.rows_max)));
+    }
+    if bytes {
+        limits.push(format!("{} in {window}, limit {}", sized(peak.bytes), sized(params.bytes_max)));
+    }
+    let from = match incident.evidence.addresses().as_slice() {
+        [] => "from an address that the source does not give".to_owned(),
+        [only] => format!("from {} ({})", only.address, super::named(only.location.place.ok())),
+        many => format!("from {} addresses, first {}", many.len(), many[0].address),
+    };
+    let span = (incident.last - incident.first).max(SECOND);
+    Explanation {
+        summary: format!(
+            "{} downloaded {} objects ({} rows, {}) in {} from {} UTC on, {from}: {}.",
+            who(user),
+            grouped(u64::from(carried.objects)),
+            grouped(carried.rows),
+            sized(carried.bytes),
+            spoken(span),
+            clock(incident.first),
+            limits.join("; "),
+        ),
+        observed: vec![
+            Measure::new("objects", f64::from(carried.objects), "objects"),
+            Measure::new("rows", carried.rows as f64, "rows"),
+            Measure::new("bytes", carried.bytes as f64, "bytes"),
+            Measure::new("objects_in_window", f64::from(peak.objects), "objects"),
+            Measure::new("rows_in_window", peak.rows as f64, "rows"),
+            Measure::new("bytes_in_window", peak.bytes as f64, "bytes"),
+        ],
+        baseline: Vec::new(),
+        threshold: vec![
+            Measure::new("objects_max", f64::from(params.objects_max), "objects"),
+            Measure::new("rows_max", params.rows_max as f64, "rows"),
+            Measure::new("bytes_max", params.bytes_max as f64, "bytes"),
+            Measure::new("window_secs", f64::from(params.window_secs), "s"),
+        ],
+        counterfactual: format!(
+            "It would not have fired with objects_max of {} or more, rows_max of {} or more and bytes_max of {} or more.",
+            peak.objects, peak.rows, peak.bytes
+        ),
     }
 }

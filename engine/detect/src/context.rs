@@ -1,0 +1,233 @@
+//! What a detector sees of one event, and how it speaks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
+use crate::hash;
+use crate::incident::{Incident, on_ladder};
+use crate::plan::{Plan, PlanRule};
+use crate::rule::Layer;
+use crate::sessions::Origin;
+use crate::time::{Millis, SECOND};
+
+/// Whose history this is.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The record key: `instance|name`.
+    pub key: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// The instance.
+    pub fn instance(self) -> &'a str {
+        self.key.split_once('|').map_or(self.key, |(instance, _)| instance)
+    }
+
+    /// The user's name in lower case, or `@` and an address.
+    pub fn user(self) -> &'a str {
+        self.key.split_once('|').map_or(self.key, |(_, user)| user)
+    }
+}
+
+/// An event on its way through one rule.
+pub struct Context<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Time of the key's first event in this lane.
+    pub first_time: Millis,
+    /// The rule.
+    pub rule: &'a PlanRule,
+    /// All rules and limits.
+    pub plan: &'a Plan,
+    /// Whose history this is.
+    pub subject: Subject<'a>,
+    /// What was said so far.
+    pub said: &'a mut Vec<Arc<Finding>>,
+}
+
+/// Something that holds a finding back, if the rule's sensitivity lets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Whose habit it is.
+    pub layer: Layer,
+    /// The mechanism.
+    pub by: &'static str,
+    /// One sentence with the numbers.
+    pub reason: String,
+    /// The numbers.
+    pub measures: Vec<Measure>,
+}
+
+/// What a detector has found out about an incident at this event.
+#[derive(Clone, Debug, Default)]
+pub struct Raise {
+    /// What holds it back, most important first.
+    pub blocks: Vec<Block>,
+    /// Each raises the severity by a step, once an incident.
+    pub aggravations: Vec<&'static str>,
+    /// Something new happened that readers should see at once (a new place, network or class of object).
+    pub fresh: bool,
+}
+
+/// The words and numbers of a finding.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    /// One sentence a tired analyst can act on.
+    pub summary: String,
+    /// The numbers seen.
+    pub observed: Vec<Measure>,
+    /// The numbers before.
+    pub baseline: Vec<Measure>,
+    /// The limits.
+    pub threshold: Vec<Measure>,
+    /// What would have had to differ.
+    pub counterfactual: String,
+}
+
+impl Context<'_> {
+    /// The rule's quiet time.
+    pub const fn quiet(&self) -> Millis {
+        self.rule.rule.quiet_secs as Millis * SECOND
+    }
+
+    /// The event as evidence.
+    pub fn trace(&self) -> Trace {
+        Trace::new(self.event, self.origin.seen)
+    }
+
+    /// The session, or without one the address, hashed and never 0: who is at the other end.
+    pub fn actor(&self) -> u64 {
+        match (self.event.session, self.origin.seen) {
+            (0, Some(seen)) => hash::hash64_some(&seen.address.bits().to_le_bytes()),
+            (0, None) => 1,
+            (session, _) => session,
+        }
+    }
+
+    /// Days since the key's first event, whole.
+    pub const fn days_known(&self) -> i64 {
+        (self.event.time - self.first_time) / crate::time::DAY
+    }
+
+    /// A block while the key is younger than `learning_days`.
+    pub fn learning(&self, learning_days: u32) -> Option<Block> {
+        let known = self.days_known();
+        (known < i64::from(learning_days)).then(|| Block {
+            layer: Layer::System,
+            by: "learning",
+            reason: format!("the user has been known for {known} days and is being learned for {learning_days}"),
+            measures: vec![
+                Measure::new("known_days", known as f64, "days"),
+                Measure::new("learning_days", f64::from(learning_days), "days"),
+            ],
+        })
+    }
+
+    /// Raises an incident at this event and says so if readers are due to hear: when it opens, on the ladder of counts,
+    /// when its severity or status changes, when something is fresh.
+    pub fn raise(&mut self, incident: &mut Incident, raise: Raise, explain: impl FnOnce(&Incident) -> Explanation) {
+        let first = !incident.is_raised();
+        if first {
+            incident.raised_by = self.actor();
+        }
+        let was = (incident.severity, incident.open);
+        let blocker = if incident.open { None } else { self.blocker(raise.blocks) };
+        incident.open |= blocker.is_none();
+        let mut severity = incident.severity.unwrap_or(self.rule.rule.severity);
+        for reason in raise.aggravations {
+            if !incident.severity_reasons.iter().any(|known| known == reason) {
+                incident.severity_reasons.push(reason.to_owned());
+                severity = severity.raised();
+            }
+        }
+        incident.severity = Some(severity);
+        let changed = (incident.severity, incident.open) != was;
+        if first || changed || raise.fresh || on_ladder(incident.count) {
+            let finding = Arc::new(self.finding(incident, blocker, explain(incident)));
+            incident.said = Some(Arc::clone(&finding));
+            self.said.push(finding);
+        }
+    }
+
+    /// The first thing that holds the finding back: a stated exception, else the first block the sensitivity takes.
+    fn blocker(&self, blocks: Vec<Block>) -> Option<Blocker> {
+        if let Some(exception) = self.plan.exception_of(self.rule, &self.event.exceptions) {
+            return Some(Blocker {
+                by: Cow::Borrowed("exception"),
+                reason: format!("exception {} of {}: {}", exception.id, exception.owner, exception.reason),
+                measures: Vec::new(),
+            });
+        }
+        let sensitivity = self.rule.rule.sensitivity;
+        blocks.into_iter().find(|block| sensitivity.takes(block.layer)).map(|block| Blocker {
+            by: Cow::Borrowed(block.by),
+            reason: block.reason,
+            measures: block.measures,
+        })
+    }
+
+    fn finding(&self, incident: &Incident, blocker: Option<Blocker>, words: Explanation) -> Finding {
+        let rule = &self.rule.rule;
+        let (dedup, id) = self.identity(incident);
+        let mut addresses = incident.evidence.addresses();
+        include(&mut addresses, self.origin.seen);
+        Finding {
+            id,
+            dedup,
+            rule: self.rule.key,
+            version: self.plan.version,
+            status: blocker.map_or(Status::Open, Status::Suppressed),
+            severity: incident.severity.unwrap_or(rule.severity),
+            severity_reasons: incident.severity_reasons.clone(),
+            count: incident.count,
+            first: incident.first,
+            last: incident.last,
+            open_until: incident.last + self.quiet(),
+            summary: cut(words.summary),
+            observed: words.observed,
+            baseline: words.baseline,
+            threshold: words.threshold,
+            counterfactual: cut(words.counterfactual),
+            addresses,
+            sessions: incident.evidence.sessions(),
+            evidence: incident.evidence.traces(),
+            test: incident.test,
+            opener: incident.opener.clone(),
+            at: self.event.order().to_owned(),
+        }
+    }
+
+    fn identity(&self, incident: &Incident) -> (u128, u128) {
+        let rule = self.rule.rule.id.as_bytes();
+        let (instance, user) = (self.subject.instance().as_bytes(), self.subject.user().as_bytes());
+        let cause = incident.cause.to_le_bytes();
+        let opener = format!("{} {}", incident.opener.time, incident.opener.id);
+        let dedup = hash::public_id(&[rule, instance, user, &cause]);
+        (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))
+    }
+}
+
+fn include(addresses: &mut Vec<SeenAddress>, seen: Option<SeenAddress>) {
+    if let Some(seen) = seen
+        && addresses.len() < crate::finding::ADDRESSES_MAX
+        && !addresses.iter().any(|known| known.address == seen.address)
+    {
+        addresses.push(seen);
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > SENTENCE_BYTES_MAX {
+        let mut end = SENTENCE_BYTES_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

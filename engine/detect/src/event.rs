@@ -1,0 +1,314 @@
+//! An event as the core keeps it: fixed size, nothing borrowed, texts reduced to numbers.
+//!
+//! About 300 bytes; a key holds at most [`crate::lane::LANE_EVENTS_MAX`] of them a lane.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU128;
+
+use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AccountKind, Action, Channel, Outcome, Reason};
+use crate::place::{Carrier, NoPlace, Place};
+use crate::time::Millis;
+
+/// Exceptions of one event that are kept; further ones are dropped and counted where the event is made.
+pub const EVENT_EXCEPTIONS_MAX: usize = 4;
+
+/// An event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When it happened.
+    pub time: Millis,
+    /// When the log took it in, if the source says.
+    pub stamp: Option<Millis>,
+    /// Its identity in the instance.
+    pub id: EventId,
+    /// Hash of the record's bytes: of two copies the smaller wins.
+    pub content: u64,
+    /// Hash of the action key; 0: none.
+    pub action_key: u64,
+    /// How much the record tells; of the records of one action the richest is kept.
+    pub richness: u16,
+    /// Hash of the session; 0: none.
+    pub session: u64,
+    /// Hash of the device's id; 0: none.
+    pub device: u64,
+    /// Hash of the user agent; 0: none.
+    pub agent: u64,
+    /// Hash of the object; 0: none.
+    pub object: u64,
+    /// The client's address, if the record carries it.
+    pub address: Option<Address>,
+    /// What the `GeoIP` build says of the address.
+    pub location: EventLocation,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub reason: Reason,
+    /// The way in.
+    pub channel: Channel,
+    /// What sort of account it is.
+    pub kind: AccountKind,
+    /// A second factor was used; `None`: not known.
+    pub mfa: Option<bool>,
+    /// The account holds privileged roles.
+    pub privileged: bool,
+    /// Synthetic or canary.
+    pub test: bool,
+    /// What was carried.
+    pub quantity: Quantity,
+    /// Rules whose scope takes the event, one bit each by their place in the plan.
+    pub rules: u128,
+    /// Exceptions that cover the event, by their place in the plan.
+    pub exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
+    /// The plan the event arrived under.
+    pub version: u8,
+}
+
+/// What the `GeoIP` build says of an event's address.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventLocation {
+    /// The place, or why there is none.
+    pub place: Result<Place, NoPlace>,
+    /// The network's operator.
+    pub carrier: Carrier,
+}
+
+impl EventLocation {
+    /// No address, no place.
+    pub const NONE: Self = Self { place: Err(NoPlace::Unknown), carrier: Carrier::NONE };
+}
+
+/// What an event carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quantity {
+    /// Files or documents.
+    pub objects: u32,
+    /// Rows of tables.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Event {
+    /// Its place in the order of its key.
+    pub const fn order(&self) -> Order<'_> {
+        Order { time: self.time, class: self.class(), id: &self.id }
+    }
+
+    /// Starts come before what they start, failures before the success they lead to, and a logout comes last:
+    /// `ServiceNow`'s clock has whole seconds, so events of one second need an order that makes sense.
+    pub const fn class(&self) -> u8 {
+        match (self.action, self.outcome) {
+            (_, Outcome::Failure) => 1,
+            (Action::Login | Action::SessionStart, _) => 0,
+            (Action::MfaChallenge, _) => 2,
+            (Action::Logout, _) => 4,
+            _ => 3,
+        }
+    }
+}
+
+/// The order of a key's events: time, class, id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order<'a> {
+    /// Event time.
+    pub time: Millis,
+    /// See [`Event::class`].
+    pub class: u8,
+    /// The event's id.
+    pub id: &'a EventId,
+}
+
+impl Order<'_> {
+    /// A copy that can be kept.
+    pub fn to_owned(self) -> OwnedOrder {
+        OwnedOrder { time: self.time, class: self.class, id: self.id.clone() }
+    }
+}
+
+/// A place in the order of a key's events, kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OwnedOrder {
+    /// Event time.
+    pub time: Millis,
+    /// See [`Event::class`].
+    pub class: u8,
+    /// The event's id.
+    pub id: EventId,
+}
+
+impl OwnedOrder {
+    /// The borrowed form.
+    pub const fn as_order(&self) -> Order<'_> {
+        Order { time: self.time, class: self.class, id: &self.id }
+    }
+}
+
+/// The tables whose row ids are kept as numbers.
+const ROW_TABLES: [&str; 4] = ["sysevent", "syslog_transaction", "sys_audit", "sys_attachment"];
+
+/// An event's identity. Ids of `ServiceNow` rows (`sysevent:<32 hex>`, `sys_attachment:<32 hex>:<revision>`) are kept
+/// as numbers and cost no allocation; every other id is kept as text. The same text is always kept the same way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EventId {
+    /// A row of a known table.
+    Row {
+        /// Place in the list of tables.
+        table: u8,
+        /// The row's `sys_id`.
+        sys_id: u128,
+        /// The row's revision, where the id carries one.
+        revision: Option<u32>,
+    },
+    /// Anything else.
+    Text(Box<str>),
+}
+
+impl EventId {
+    /// The identity of an id text.
+    pub fn new(text: &str) -> Self {
+        Self::row(text).unwrap_or_else(|| Self::Text(text.into()))
+    }
+
+    fn row(text: &str) -> Option<Self> {
+        let (table, rest) = text.split_once(':')?;
+        let table = ROW_TABLES.iter().position(|known| *known == table)? as u8;
+        let (hex, revision) = match rest.split_once(':') {
+            Some((hex, revision)) => (hex, Some(canonical_number(revision)?)),
+            None => (rest, None),
+        };
+        Some(Self::Row { table, sys_id: hex_128(hex)?, revision })
+    }
+
+    /// The row's table and `sys_id`, if it is one.
+    pub fn as_row(&self) -> Option<(&'static str, u128)> {
+        match self {
+            Self::Row { table, sys_id, .. } => Some((ROW_TABLES.get(usize::from(*table))?, *sys_id)),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// A 64-bit hash, the same on every machine.
+    pub fn hash64(&self) -> u64 {
+        match self {
+            Self::Row { table, sys_id, revision } => {
+                let mut bytes = [0_u8; 22];
+                bytes[..16].copy_from_slice(&sys_id.to_le_bytes());
+                bytes[16] = *table;
+                bytes[17] = u8::from(revision.is_some());
+                bytes[18..].copy_from_slice(&revision.unwrap_or(0).to_le_bytes());
+                crate::hash::hash64(&bytes)
+            }
+            Self::Text(text) => crate::hash::hash64(text.as_bytes()),
+        }
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row { table, sys_id, revision } => {
+                write!(f, "{}:{sys_id:032x}", ROW_TABLES.get(usize::from(*table)).copied().unwrap_or("?"))?;
+                revision.map_or(Ok(()), |revision| write!(f, ":{revision}"))
+            }
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A decimal number without leading zeros, so that the text can be made again.
+fn canonical_number(text: &str) -> Option<u32> {
+    let leading_zero = text.len() > 1 && text.starts_with('0');
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if leading_zero || !digits { None } else { text.parse().ok() }
+}
+
+/// 32 hex digits in lower case.
+fn hex_128(text: &str) -> Option<u128> {
+    if text.len() != 32 {
+        return None;
+    }
+    text.bytes().try_fold(0_u128, |value, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u128::from(digit))
+    })
+}
+
+/// An address, IPv4 mapped into IPv6, so that both compare and hash alike.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Address(NonZeroU128);
+
+impl Address {
+    /// The address; the unspecified address `::` is none.
+    pub fn new(address: IpAddr) -> Option<Self> {
+        let bits = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        NonZeroU128::new(bits).map(Self)
+    }
+
+    /// The 128 bits.
+    pub const fn bits(self) -> u128 {
+        self.0.get()
+    }
+
+    /// The address in its own family.
+    pub fn ip(self) -> IpAddr {
+        Ipv6Addr::from_bits(self.bits()).to_canonical()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_print_as_they_came() {
+        let hex = "0f3c5a0011223344556677889900aabb";
+        for text in [
+            format!("sysevent:{hex}"),
+            format!("sys_attachment:{hex}:3"),
+            format!("sys_attachment:{hex}:03"),
+            format!("sys_attachment:{hex}:"),
+            format!("sysevent:{}", hex.to_uppercase()),
+            format!("incident:{hex}"),
+            "my-own-id".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(EventId::new(&text).to_string(), text);
+        }
+        assert!(EventId::new(&format!("sysevent:{hex}")).as_row().is_some());
+        assert!(EventId::new(&format!("sys_attachment:{hex}:03")).as_row().is_none());
+    }
+
+    #[test]
+    fn both_families_compare_as_one_kind_of_address() {
+        let v4 = Address::new("203.0.113.9".parse().unwrap()).unwrap();
+        let mapped = Address::new("::ffff:203.0.113.9".parse().unwrap()).unwrap();
+        assert_eq!(v4, mapped);
+        assert_eq!(v4.to_string(), "203.0.113.9");
+        assert_eq!(Address::new("::".parse().unwrap()), None);
+    }
+}

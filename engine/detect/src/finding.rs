@@ -1,0 +1,193 @@
+//! A finding: what a detector has to say at one point of a key's history, complete and free of anything that depends
+//! on arrival. Its encoding is what two runs are compared by.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Address, Event, EventId, EventLocation, OwnedOrder};
+use crate::model::{Action, Outcome};
+use crate::rule::Severity;
+use crate::time::Millis;
+
+/// Events an alert names at most: the first half and the last half of them.
+pub const EVIDENCE_MAX: usize = 50;
+/// Addresses an alert names at most.
+pub const ADDRESSES_MAX: usize = 16;
+/// Bytes of a sentence at most.
+pub const SENTENCE_BYTES_MAX: usize = 1_000;
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Hash of policy, instance, subject, cause and opener.
+    pub id: u128,
+    /// The same without the opener.
+    pub dedup: u128,
+    /// The rule's key ([`crate::plan::rule_key`]).
+    pub rule: u64,
+    /// The plan under which it was found.
+    pub version: u8,
+    /// Alert, or held back and by what.
+    pub status: Status,
+    /// Severity.
+    pub severity: Severity,
+    /// Why the severity differs from the rule's.
+    pub severity_reasons: Vec<String>,
+    /// How many events belong to it so far.
+    pub count: u64,
+    /// Time of the first.
+    pub first: Millis,
+    /// Time of the last.
+    pub last: Millis,
+    /// The same cause after this opens a new alert.
+    pub open_until: Millis,
+    /// One sentence.
+    pub summary: String,
+    /// The numbers seen.
+    pub observed: Vec<Measure>,
+    /// The numbers before the event.
+    pub baseline: Vec<Measure>,
+    /// The limits.
+    pub threshold: Vec<Measure>,
+    /// What would have had to differ.
+    pub counterfactual: String,
+    /// The addresses that matter, in order of first appearance.
+    pub addresses: Vec<SeenAddress>,
+    /// Hashes of the sessions that matter.
+    pub sessions: Vec<u64>,
+    /// The events, bounded.
+    pub evidence: Vec<Trace>,
+    /// A test event took part.
+    pub test: bool,
+    /// The first relevant event after a quiet time.
+    pub opener: OwnedOrder,
+    /// The event at which this was said.
+    pub at: OwnedOrder,
+}
+
+/// Alert, or held back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Status {
+    /// An alert.
+    Open,
+    /// Held back.
+    Suppressed(Blocker),
+}
+
+/// What held a finding back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// Which mechanism: `learning`, `same_network`, `familiar_network`, `exception`, …
+    pub by: Cow<'static, str>,
+    /// One sentence with the numbers.
+    pub reason: String,
+    /// The numbers.
+    pub measures: Vec<Measure>,
+}
+
+/// A number with its name and unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Name in the words of the rule.
+    pub name: Cow<'static, str>,
+    /// Value, rounded where it is printed.
+    pub value: f64,
+    /// Unit.
+    pub unit: Cow<'static, str>,
+}
+
+impl Measure {
+    /// A number with its name and unit.
+    pub const fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), value, unit: Cow::Borrowed(unit) }
+    }
+}
+
+/// An address and what was known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenAddress {
+    /// The address.
+    pub address: Address,
+    /// Its place and carrier.
+    pub location: EventLocation,
+}
+
+/// An event as evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Event time.
+    pub time: Millis,
+    /// Event id.
+    pub id: EventId,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From where.
+    pub address: Option<SeenAddress>,
+    /// Session, hashed; 0: none.
+    pub session: u64,
+}
+
+impl Trace {
+    /// The event as evidence; `seen` is the address it is taken to come from.
+    pub fn new(event: &Event, seen: Option<SeenAddress>) -> Self {
+        Self {
+            time: event.time,
+            id: event.id.clone(),
+            action: event.action,
+            outcome: event.outcome,
+            address: seen,
+            session: event.session,
+        }
+    }
+}
+
+/// Events of an incident: the first half and the last half of [`EVIDENCE_MAX`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    first: Vec<Trace>,
+    last: Vec<Trace>,
+}
+
+impl Evidence {
+    /// Adds the next event in order.
+    pub fn push(&mut self, trace: Trace) {
+        if self.first.len() < EVIDENCE_MAX / 2 {
+            self.first.push(trace);
+            return;
+        }
+        if self.last.len() == EVIDENCE_MAX / 2 {
+            self.last.remove(0);
+        }
+        self.last.push(trace);
+    }
+
+    /// The events, in order.
+    pub fn traces(&self) -> Vec<Trace> {
+        self.first.iter().chain(&self.last).cloned().collect()
+    }
+
+    /// The different addresses, in order of appearance, at most [`ADDRESSES_MAX`].
+    pub fn addresses(&self) -> Vec<SeenAddress> {
+        let mut seen: Vec<SeenAddress> = Vec::new();
+        for address in self.first.iter().chain(&self.last).filter_map(|trace| trace.address) {
+            if seen.len() < ADDRESSES_MAX && !seen.iter().any(|known| known.address == address.address) {
+                seen.push(address);
+            }
+        }
+        seen
+    }
+
+    /// The different sessions, in order of appearance, at most [`ADDRESSES_MAX`].
+    pub fn sessions(&self) -> Vec<u64> {
+        let mut seen = Vec::new();
+        for session in self.first.iter().chain(&self.last).map(|trace| trace.session) {
+            if session != 0 && seen.len() < ADDRESSES_MAX && !seen.contains(&session) {
+                seen.push(session);
+            }
+        }
+        seen
+    }
+}

@@ -1,0 +1,139 @@
+//! An incident: the relevant events of one cause, from an opener until the cause has been quiet.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, OwnedOrder};
+use crate::finding::{Evidence, Finding, Trace};
+use crate::rule::Severity;
+use crate::time::Millis;
+
+/// Incidents of one rule and key that may be open at once; the one quiet for longest gives way.
+pub const INCIDENTS_MAX: usize = 8;
+
+/// An incident. It becomes an alert (or a suppressed finding) when a detector raises it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Hash of the cause.
+    pub cause: u64,
+    /// The first relevant event after a quiet time.
+    pub opener: OwnedOrder,
+    /// Time of the first event that counts.
+    pub first: Millis,
+    /// Time of the last relevant event.
+    pub last: Millis,
+    /// Events that count.
+    pub count: u64,
+    /// The session (or, without one, the address) of the event that raised it, hashed; 0: not raised.
+    pub raised_by: u64,
+    /// Raised, and nothing held it back.
+    pub open: bool,
+    /// Severity so far.
+    pub severity: Option<Severity>,
+    /// Why the severity differs from the rule's.
+    pub severity_reasons: Vec<String>,
+    /// A test event took part.
+    pub test: bool,
+    /// What was last said of it.
+    pub said: Option<Arc<Finding>>,
+    /// Its events, bounded.
+    pub evidence: Evidence,
+}
+
+impl Incident {
+    fn new(cause: u64, event: &Event) -> Self {
+        Self {
+            cause,
+            opener: event.order().to_owned(),
+            first: event.time,
+            last: event.time,
+            count: 0,
+            raised_by: 0,
+            open: false,
+            severity: None,
+            severity_reasons: Vec::new(),
+            test: false,
+            said: None,
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Counts the next event.
+    pub fn add(&mut self, trace: Trace, test: bool) {
+        self.count += 1;
+        self.test |= test;
+        self.evidence.push(trace);
+    }
+
+    /// Was it raised?
+    pub const fn is_raised(&self) -> bool {
+        self.raised_by != 0
+    }
+}
+
+/// The incidents of one rule and key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Incidents {
+    list: Vec<Incident>,
+}
+
+impl Incidents {
+    /// The incident of the cause that the event belongs to: the one that is not yet quiet, or a new one with the event
+    /// as opener. Incidents that have gone quiet leave.
+    pub fn touch(&mut self, cause: u64, event: &Event, quiet: Millis) -> &mut Incident {
+        self.list.retain(|incident| event.time <= incident.last + quiet);
+        let index = self.list.iter().position(|incident| incident.cause == cause).unwrap_or_else(|| {
+            if self.list.len() >= INCIDENTS_MAX {
+                self.drop_quietest();
+            }
+            self.list.push(Incident::new(cause, event));
+            self.list.len() - 1
+        });
+        let incident = &mut self.list[index];
+        incident.last = incident.last.max(event.time);
+        incident
+    }
+
+    /// The incident of the cause, if it is not yet quiet at this time.
+    pub fn live(&mut self, cause: u64, now: Millis, quiet: Millis) -> Option<&mut Incident> {
+        self.list.iter_mut().find(|incident| incident.cause == cause && now <= incident.last + quiet)
+    }
+
+    /// All that are held.
+    pub fn iter(&self) -> impl Iterator<Item = &Incident> {
+        self.list.iter()
+    }
+
+    /// Copies without giving memory back.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.list.clone_from(&other.list);
+    }
+
+    fn drop_quietest(&mut self) {
+        let quietest = self.list.iter().enumerate().min_by_key(|(_, incident)| incident.last).map(|(index, _)| index);
+        if let Some(index) = quietest {
+            self.list.remove(index);
+        }
+    }
+}
+
+/// Is this a count at which an alert is brought up to date: 1, 2, 5, 10, 20, 50, …?
+pub const fn on_ladder(count: u64) -> bool {
+    let mut rest = count;
+    while rest >= 10 && rest.is_multiple_of(10) {
+        rest /= 10;
+    }
+    matches!(rest, 1 | 2 | 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_has_three_steps_a_decade() {
+        let steps: Vec<u64> = (0..=1_000).filter(|count| on_ladder(*count)).collect();
+        assert_eq!(steps, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]);
+    }
+}

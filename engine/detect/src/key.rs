@@ -1,0 +1,267 @@
+//! A key: one user's two lanes under one lateness, and what was sent about them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Subject;
+use crate::event::{Event, OwnedOrder};
+use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
+use crate::machine::{Machine, Surroundings};
+use crate::model::Outcome;
+use crate::plan::{LaneKind, Plan};
+use crate::sent::{Change, Sent};
+use crate::time::Millis;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The detectors saw it.
+    Scored,
+    /// The same record was there already.
+    Duplicate,
+    /// Another record with this id was there; of the two the one with the smaller content hash counts.
+    Conflict,
+    /// Behind the horizon.
+    Late(LateReason),
+}
+
+/// Why a record is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LateReason {
+    /// The key has an event more than lateness + skew newer.
+    Horizon,
+    /// The key was idle for more than lateness + skew and has settled.
+    Idle,
+    /// The key is over its cap, and events of this time have settled early.
+    OverCap,
+}
+
+impl LateReason {
+    /// The word as it stands in records and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Horizon => "horizon",
+            Self::Idle => "idle",
+            Self::OverCap => "over_cap",
+        }
+    }
+}
+
+/// Scratch space shared by the keys of a task.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Machines to use again.
+    pub pool: Pool,
+    said: Said,
+    /// Detector runs over an event, since the start: what lateness costs.
+    pub steps: u64,
+    /// Events that settled early because of the cap, since the start.
+    pub settled_early: u64,
+    /// What was sent and had to be forgotten because of [`crate::sent::SENT_MAX`], since the start.
+    pub sent_forgotten: u64,
+}
+
+/// A key's state.
+#[derive(Debug, Default)]
+pub struct Key {
+    newest: Option<Newest>,
+    /// Everything up to this time is settled, because the key was idle.
+    settled_until: Option<Millis>,
+    succeeded: bool,
+    lanes: [Option<Lane>; 2],
+    sent: Sent,
+}
+
+/// The newest event's time, and the stamp of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Newest {
+    time: Millis,
+    stamp: Option<Millis>,
+}
+
+/// A settled key as it is kept and written: everything but events that may still be joined by late ones.
+#[derive(Serialize, Deserialize)]
+struct Settled {
+    newest: Option<Newest>,
+    succeeded: bool,
+    machines: [Option<Machine>; 2],
+    sent: Sent,
+}
+
+impl Key {
+    /// Takes a record's event and pushes what must be sent because of it.
+    pub fn accept(
+        &mut self,
+        event: &Event,
+        subject: Subject<'_>,
+        plan: &Plan,
+        scratch: &mut Scratch,
+        changes: &mut Vec<Change>,
+    ) -> Verdict {
+        if self.begins_anew(event, plan) {
+            *self = Self::default();
+        }
+        if let Some(reason) = self.lateness(event, plan, scratch) {
+            return Verdict::Late(reason);
+        }
+        let known = self.lanes.iter().flatten().find_map(|lane| lane.find(event)).map(|known| known.content);
+        match known {
+            Some(content) if content == event.content => return Verdict::Duplicate,
+            Some(content) if content < event.content => return Verdict::Conflict,
+            _ => {}
+        }
+        for lane in LaneKind::ALL {
+            let around = Surroundings { plan, lane, subject };
+            self.run(around, event, known.is_some(), scratch, changes);
+        }
+        self.succeeded |= event.outcome == Outcome::Success;
+        self.note_newest(event);
+        self.settle(plan, subject, scratch);
+        if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
+    }
+
+    /// The stamp of the newest event's record.
+    pub fn newest_stamp(&self) -> Option<Millis> {
+        self.newest.and_then(|newest| newest.stamp)
+    }
+
+    /// Time of the newest event.
+    pub fn newest_time(&self) -> Option<Millis> {
+        self.newest.map(|newest| newest.time)
+    }
+
+    /// Has the name ever succeeded in anything?
+    pub const fn has_succeeded(&self) -> bool {
+        self.succeeded
+    }
+
+    /// Writes the key as it is once nothing can come before its newest event.
+    pub fn freeze(mut self, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+        let machines = self.lanes.each_mut().map(|lane| lane.take().map(|lane| lane.live().clone()));
+        let settled =
+            Settled { newest: self.newest, succeeded: self.succeeded, machines, sent: std::mem::take(&mut self.sent) };
+        *out = postcard::to_extend(&settled, std::mem::take(out))?;
+        Ok(())
+    }
+
+    /// Reads a frozen key.
+    pub fn thaw(bytes: &[u8], plan: &Plan) -> Result<Self, postcard::Error> {
+        let settled: Settled = postcard::from_bytes(bytes)?;
+        let [activity, authentication] = settled.machines;
+        let lane = |machine: Option<Machine>, kind| {
+            machine.map(|machine: Machine| Lane::from_machine(machine.aligned(plan, kind)))
+        };
+        Ok(Self {
+            settled_until: settled.newest.map(|newest| newest.time),
+            newest: settled.newest,
+            succeeded: settled.succeeded,
+            lanes: [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)],
+            sent: settled.sent,
+        })
+    }
+
+    /// Writes what two runs are compared by: the machines after all events.
+    pub fn canonical(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        let machines = self.lanes.each_ref().map(|lane| lane.as_ref().map(Lane::live));
+        postcard::to_extend(&(self.newest.map(|newest| newest.time), self.succeeded, machines), out)
+    }
+
+    /// Events held for rewinding, over both lanes.
+    pub fn held(&self) -> usize {
+        self.lanes.iter().flatten().map(Lane::len).sum()
+    }
+
+    /// A stamp gap so long that the state may have been let go: the key begins anew whether it was or not.
+    fn begins_anew(&self, event: &Event, plan: &Plan) -> bool {
+        let keep = if self.succeeded { plan.retention } else { 0 };
+        self.stamp_gap(event).is_some_and(|gap| gap > keep + plan.lateness.window())
+    }
+
+    fn stamp_gap(&self, event: &Event) -> Option<Millis> {
+        Some(event.stamp? - self.newest?.stamp?)
+    }
+
+    fn lateness(&mut self, event: &Event, plan: &Plan, scratch: &mut Scratch) -> Option<LateReason> {
+        let newest = self.newest?;
+        let window = plan.lateness.window();
+        if newest.time - event.time > window {
+            return Some(LateReason::Horizon);
+        }
+        let idle = self.stamp_gap(event).is_some_and(|gap| gap > window);
+        if idle && event.time <= newest.time || self.settled_until.is_some_and(|until| event.time <= until) {
+            return Some(LateReason::Idle);
+        }
+        let over_cap = |lane: &Lane| lane.is_over_cap(event.time);
+        if LaneKind::ALL.iter().any(|kind| kind.takes(event) && self.lanes[kind.index()].as_ref().is_some_and(over_cap))
+        {
+            return Some(LateReason::OverCap);
+        }
+        if idle {
+            self.lanes.iter_mut().flatten().for_each(|lane| lane.settle_all(&mut scratch.pool));
+            self.settled_until = Some(newest.time);
+        }
+        None
+    }
+
+    fn run(
+        &mut self,
+        around: Surroundings<'_>,
+        event: &Event,
+        replaces: bool,
+        scratch: &mut Scratch,
+        changes: &mut Vec<Change>,
+    ) {
+        let slot = &mut self.lanes[around.lane.index()];
+        if slot.is_none() && !around.lane.takes(event) {
+            return;
+        }
+        let lane = slot.get_or_insert_with(|| Lane::new(around));
+        if replaces {
+            scratch.said.clear();
+            if let Some(rerun) = lane.remove(event, around, &mut scratch.pool, &mut scratch.said) {
+                scratch.steps += rerun.steps as u64;
+                self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
+            }
+        }
+        if !around.lane.takes(event) {
+            return;
+        }
+        scratch.said.clear();
+        let rerun = lane.insert(event.clone(), around, &mut scratch.pool, &mut scratch.said);
+        scratch.steps += rerun.steps as u64;
+        self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
+    }
+
+    fn note_newest(&mut self, event: &Event) {
+        let seen = Newest { time: event.time, stamp: event.stamp };
+        self.newest = Some(match self.newest {
+            Some(newest) if newest.time > event.time => newest,
+            Some(newest) if newest.time == event.time => Newest { stamp: newest.stamp.max(event.stamp), ..newest },
+            _ => seen,
+        });
+    }
+
+    fn settle(&mut self, plan: &Plan, subject: Subject<'_>, scratch: &mut Scratch) {
+        let Some(newest) = self.newest else { return };
+        let horizon = newest.time - plan.lateness.window() - ACTION_SPAN;
+        for kind in LaneKind::ALL {
+            let around = Surroundings { plan, lane: kind, subject };
+            if let Some(lane) = &mut self.lanes[kind.index()] {
+                let early = lane.settle(horizon, around, &mut scratch.pool, &mut scratch.said);
+                scratch.settled_early += early as u64;
+            }
+        }
+        let lanes = &self.lanes;
+        let held = |rule, opener: &OwnedOrder| lanes.iter().flatten().any(|lane| lane.live().holds(rule, opener));
+        scratch.sent_forgotten += self.sent.prune(horizon, held) as u64;
+    }
+}
+
+impl LaneKind {
+    /// Does this history take the event?
+    pub fn takes(self, event: &Event) -> bool {
+        match self {
+            Self::Activity => !(event.action.is_authentication() && event.outcome == Outcome::Failure),
+            Self::Authentication => event.action.is_authentication(),
+        }
+    }
+}

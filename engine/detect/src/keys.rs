@@ -1,0 +1,233 @@
+//! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
+//! late are kept as bytes, in the very encoding that is written elsewhere.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use crate::catalogue::STATE_FORMAT;
+use crate::context::Subject;
+use crate::event::Event;
+use crate::hash::{hash64, hash128};
+use crate::key::{Key, Scratch, Verdict};
+use crate::plan::Plan;
+use crate::sent::Change;
+use crate::time::Millis;
+
+/// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
+/// stamps run back a little lose nothing.
+const PACK_MARGIN: Millis = 10 * 60 * 1_000;
+/// The clock of a task is the lowest of this many stamps, so that one wild stamp does not pack every key.
+const CLOCK_STAMPS: usize = 64;
+/// Slots looked at for eviction after each record.
+const EVICT_STEP: usize = 1;
+/// Machines kept for use again.
+const POOL_MAX: usize = 1_024;
+
+/// The keys of one task.
+#[derive(Debug, Default)]
+pub struct Keys {
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    scratch: Scratch,
+    stamps: VecDeque<Millis>,
+    /// Active keys in the order in which they fall due for packing, by the stamp then known.
+    due: VecDeque<(Millis, u32)>,
+    cursor: usize,
+    bytes: Vec<u8>,
+    counters: KeyCounters,
+}
+
+/// What happened to keys, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyCounters {
+    /// Keys packed into bytes.
+    pub packed: u64,
+    /// Keys unpacked again.
+    pub unpacked: u64,
+    /// Keys let go after their retention.
+    pub evicted: u64,
+    /// Packed keys that could not be read: a fault of ours; the key began anew.
+    pub unreadable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    name: Box<str>,
+    newest_stamp: Option<Millis>,
+    succeeded: bool,
+    body: Body,
+}
+
+#[derive(Debug, Default)]
+enum Body {
+    #[default]
+    Free,
+    Idle(Box<[u8]>),
+    Active(Box<Key>),
+}
+
+impl Keys {
+    /// Takes a record's event under its key and pushes what must be sent because of it.
+    pub fn accept(&mut self, name: &str, event: &Event, plan: &Plan, changes: &mut Vec<Change>) -> Verdict {
+        let at = self.slot_of(name);
+        self.unpack(at, event.stamp, plan);
+        let slot = &mut self.slots[at as usize];
+        let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
+        let verdict = key.accept(event, Subject { key: name }, plan, &mut self.scratch, changes);
+        slot.newest_stamp = key.newest_stamp();
+        slot.succeeded = key.has_succeeded();
+        if let Some(stamp) = event.stamp {
+            self.tick(stamp);
+            self.housekeep(plan);
+        }
+        verdict
+    }
+
+    /// Keys with state.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Is there no key?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keys ready to be rewound.
+    pub fn active(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot.body, Body::Active(_))).count()
+    }
+
+    /// What happened to keys, since the start.
+    pub const fn counters(&self) -> KeyCounters {
+        self.counters
+    }
+
+    /// Detector runs, early settlements and forgotten findings, since the start.
+    pub const fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// A number that two runs over the same history share, whatever the order of arrival, the packing of keys and the
+    /// partitions: the sum over keys of the hash of their machines after all events.
+    pub fn state_hash(&self, plan: &Plan) -> u128 {
+        self.slots.iter().fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plan)))
+    }
+
+    fn slot_of(&mut self, name: &str) -> u32 {
+        let hash = hash64(name.as_bytes());
+        let slots = &self.slots;
+        if let Some(at) = self.index.find(hash, |at| &*slots[*at as usize].name == name) {
+            return *at;
+        }
+        let slot = Slot { name: name.into(), ..Slot::default() };
+        let at = if let Some(at) = self.free.pop() {
+            self.slots[at as usize] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            self.slots.len() as u32 - 1
+        };
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |at| hash64(slots[*at as usize].name.as_bytes()));
+        at
+    }
+
+    fn unpack(&mut self, at: u32, stamp: Option<Millis>, plan: &Plan) {
+        let slot = &mut self.slots[at as usize];
+        let key = match &slot.body {
+            Body::Active(_) => return,
+            Body::Free => Key::default(),
+            Body::Idle(bytes) => {
+                self.counters.unpacked += 1;
+                thaw(bytes, plan).unwrap_or_else(|| {
+                    self.counters.unreadable += 1;
+                    Key::default()
+                })
+            }
+        };
+        slot.body = Body::Active(Box::new(key));
+        // Without stamps there is no clock, and nothing is ever packed.
+        self.due.push_back((stamp.unwrap_or(Millis::MAX), at));
+    }
+
+    fn tick(&mut self, stamp: Millis) {
+        if self.stamps.len() == CLOCK_STAMPS {
+            self.stamps.pop_front();
+        }
+        self.stamps.push_back(stamp);
+    }
+
+    /// Packs keys that have been idle for long and lets go of those whose retention is over. Neither can be seen from
+    /// outside: a record that comes after such a gap finds a key that has settled or begins anew in any case.
+    fn housekeep(&mut self, plan: &Plan) {
+        let Some((due, _)) = self.due.front() else { return self.evict(plan) };
+        let window = plan.lateness.window() + PACK_MARGIN;
+        // The clock is only worked out when the newest stamp says that something may be due.
+        if self.stamps.back().is_some_and(|stamp| stamp - due > window) {
+            let clock = self.stamps.iter().copied().min().unwrap_or(Millis::MIN);
+            while let Some((stamp, at)) = self.due.front().copied()
+                && clock.saturating_sub(stamp) > window
+            {
+                self.due.pop_front();
+                match self.slots[at as usize].newest_stamp {
+                    Some(newest) if clock - newest > window => self.pack(at),
+                    newest => self.due.push_back((newest.unwrap_or(clock), at)),
+                }
+            }
+        }
+        self.evict(plan);
+    }
+
+    fn pack(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
+        self.bytes.clear();
+        self.bytes.push(STATE_FORMAT);
+        if key.freeze(&mut self.bytes).is_err() {
+            self.counters.unreadable += 1;
+        }
+        slot.body = Body::Idle(self.bytes.as_slice().into());
+        self.counters.packed += 1;
+        self.scratch.pool.truncate(POOL_MAX);
+    }
+
+    fn evict(&mut self, plan: &Plan) {
+        let Some(clock) = self.stamps.front().copied() else { return };
+        for _ in 0..EVICT_STEP {
+            self.cursor = if self.cursor + 1 < self.slots.len() { self.cursor + 1 } else { 0 };
+            let Some(slot) = self.slots.get_mut(self.cursor) else { return };
+            let keep = plan.lateness.window() + PACK_MARGIN + if slot.succeeded { plan.retention } else { 0 };
+            if matches!(slot.body, Body::Idle(_)) && slot.newest_stamp.is_some_and(|stamp| clock - stamp > keep) {
+                let (hash, at) = (hash64(slot.name.as_bytes()), self.cursor as u32);
+                *slot = Slot::default();
+                if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
+                    entry.remove();
+                }
+                self.free.push(at);
+                self.counters.evicted += 1;
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn hash(&self, plan: &Plan) -> u128 {
+        let key = match &self.body {
+            Body::Free => return 0,
+            Body::Active(key) => key.canonical(self.name.as_bytes().to_vec()),
+            Body::Idle(bytes) => match thaw(bytes, plan) {
+                Some(key) => key.canonical(self.name.as_bytes().to_vec()),
+                None => return 0,
+            },
+        };
+        key.map_or(0, |bytes| hash128(&bytes))
+    }
+}
+
+fn thaw(bytes: &[u8], plan: &Plan) -> Option<Key> {
+    let (format, rest) = bytes.split_first()?;
+    if *format == STATE_FORMAT { Key::thaw(rest, plan).ok() } else { None }
+}

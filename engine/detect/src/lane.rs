@@ -1,0 +1,368 @@
+//! Rewind: one lane of a key, its recent events in order, and machines at points of that order.
+//!
+//! Detectors run over events in order; here an event that arrives late is put where it belongs and the machine runs
+//! again from the nearest snapshot before it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::event::{Event, OwnedOrder};
+use crate::finding::Finding;
+use crate::machine::{Machine, Surroundings};
+use crate::time::{Millis, SECOND};
+
+/// Events a lane holds at most. Above it the oldest settle early, and stragglers before them are late.
+pub const LANE_EVENTS_MAX: usize = 4_096;
+/// Records with one action key within this of the first of them are one action.
+pub const ACTION_SPAN: Millis = 30 * SECOND;
+/// Events between two snapshots.
+const SNAPSHOT_EVERY: usize = 32;
+/// Snapshots a lane holds at most; they thin out with age.
+const SNAPSHOTS_MAX: usize = 8;
+/// Events that settle together at least: settling costs a step each.
+const SETTLE_BATCH: usize = 32;
+
+/// A lane.
+#[derive(Debug)]
+pub struct Lane {
+    recent: VecDeque<Held>,
+    /// Hashes of the ids of `recent`, close together for the search for duplicates.
+    ids: VecDeque<u64>,
+    /// The machine before `recent`.
+    base: Box<Machine>,
+    /// The order of the last event in `base`.
+    base_order: Option<OwnedOrder>,
+    snapshots: Vec<Snapshot>,
+    /// The machine after `recent`.
+    live: Box<Machine>,
+    /// Events up to this time settled early because of the cap.
+    capped_until: Millis,
+}
+
+#[derive(Debug)]
+struct Held {
+    event: Event,
+    /// Time of the first record of its action.
+    group: Millis,
+    /// Another record of the action is richer; the machine does not see this one.
+    shadow: bool,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    /// The machine is as before `recent[index]`.
+    index: usize,
+    machine: Box<Machine>,
+}
+
+/// What a change of the order made the machine do.
+#[derive(Debug, Default)]
+pub struct Rerun {
+    /// What is changed: `None` when one event was added at the end, else the span after this event (after everything
+    /// settled when there is none).
+    pub span: Option<Option<OwnedOrder>>,
+    /// Steps taken.
+    pub steps: usize,
+}
+
+/// What the machine says: over the changed span, and what stood before it.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Said over the span, in order.
+    pub now: Vec<Arc<Finding>>,
+    /// What the incidents open before the span had said last.
+    pub before: Vec<Arc<Finding>>,
+    /// Said before the span while running up to it: known already.
+    scrap: Vec<Arc<Finding>>,
+}
+
+/// Machines to use again.
+pub type Pool = Vec<Box<Machine>>;
+
+impl Said {
+    /// Makes room for the next change.
+    pub fn clear(&mut self) {
+        self.now.clear();
+        self.before.clear();
+    }
+}
+
+impl Lane {
+    /// A lane that has seen nothing.
+    pub fn new(around: Surroundings<'_>) -> Self {
+        Self::from_machine(Machine::new(around.plan, around.lane))
+    }
+
+    /// A lane whose past is settled.
+    pub fn from_machine(machine: Machine) -> Self {
+        Self {
+            recent: VecDeque::new(),
+            ids: VecDeque::new(),
+            base: Box::new(machine.clone()),
+            base_order: None,
+            snapshots: Vec::new(),
+            live: Box::new(machine),
+            capped_until: Millis::MIN,
+        }
+    }
+
+    /// The machine after all events.
+    pub fn live(&self) -> &Machine {
+        &self.live
+    }
+
+    /// Events held.
+    pub fn len(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// Is nothing held?
+    pub fn is_empty(&self) -> bool {
+        self.recent.is_empty()
+    }
+
+    /// Did events of this time settle early?
+    pub const fn is_over_cap(&self, time: Millis) -> bool {
+        time <= self.capped_until
+    }
+
+    /// The held event with this id.
+    pub fn find(&self, event: &Event) -> Option<&Event> {
+        self.index_of(event).map(|index| &self.recent[index].event)
+    }
+
+    /// Puts an event where it belongs and runs the machine over what follows it.
+    pub fn insert(&mut self, event: Event, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
+        let at = self.place_of(&event);
+        let (time, action) = (event.time, event.action_key);
+        self.ids.insert(at, event.id.hash64());
+        self.recent.insert(at, Held { group: event.time, shadow: false, event });
+        let from = if action == 0 { at } else { self.regroup(action, at, time).min(at) };
+        if at + 1 == self.recent.len() && from == at {
+            return self.append(around, pool, said);
+        }
+        self.rerun(from, around, pool, said)
+    }
+
+    /// Takes an event out again and runs the machine over what follows it.
+    pub fn remove(
+        &mut self,
+        event: &Event,
+        around: Surroundings<'_>,
+        pool: &mut Pool,
+        said: &mut Said,
+    ) -> Option<Rerun> {
+        let at = self.index_of(event)?;
+        let removed = self.recent.remove(at)?;
+        self.ids.remove(at);
+        let mut from = at;
+        if removed.event.action_key != 0 {
+            from = from.min(self.regroup(removed.event.action_key, at, removed.event.time));
+        }
+        Some(self.rerun(from, around, pool, said))
+    }
+
+    /// Lets go of events older than `horizon`, in batches, and of the oldest above the cap. Returns how many settled
+    /// early.
+    pub fn settle(&mut self, horizon: Millis, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> usize {
+        let due = self.recent.partition_point(|held| held.event.time < horizon);
+        if due >= SETTLE_BATCH {
+            self.settle_first(due, around, pool, said);
+        }
+        let over = self.recent.len().saturating_sub(LANE_EVENTS_MAX);
+        if over == 0 {
+            return 0;
+        }
+        // Events of one second settle together: their order is not the order in which they may arrive.
+        let last = self.recent[over - 1].event.time;
+        let over = self.recent.partition_point(|held| held.event.time <= last);
+        self.settle_first(over, around, pool, said);
+        self.capped_until = last + ACTION_SPAN;
+        over
+    }
+
+    /// Lets go of all events: nothing older than the newest can come any more.
+    pub fn settle_all(&mut self, pool: &mut Pool) {
+        if let Some(last) = self.recent.back() {
+            self.base_order = Some(last.event.order().to_owned());
+        }
+        self.recent.clear();
+        self.ids.clear();
+        self.base.copy_from(&self.live);
+        pool.extend(self.snapshots.drain(..).map(|snapshot| snapshot.machine));
+    }
+
+    fn index_of(&self, event: &Event) -> Option<usize> {
+        let hash = event.id.hash64();
+        let mut found = self.ids.iter().enumerate().filter(|(_, id)| **id == hash).map(|(index, _)| index);
+        found.find(|index| self.recent[*index].event.id == event.id)
+    }
+
+    fn place_of(&self, event: &Event) -> usize {
+        match self.recent.back() {
+            Some(last) if last.event.order() > event.order() => {
+                self.recent.partition_point(|held| held.event.order() < event.order())
+            }
+            _ => self.recent.len(),
+        }
+    }
+
+    fn append(&mut self, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
+        let at = self.recent.len() - 1;
+        self.snapshot_if_due(at, pool);
+        let held = &self.recent[at];
+        if !held.shadow {
+            self.live.step(&held.event, around, &mut said.now);
+        }
+        Rerun { span: None, steps: 1 }
+    }
+
+    fn rerun(&mut self, from: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
+        while let Some(last) = self.snapshots.pop_if(|snapshot| snapshot.index > from) {
+            pool.push(last.machine);
+        }
+        let start = self.snapshots.last().map_or(0, |snapshot| snapshot.index);
+        self.live.copy_from(self.snapshots.last().map_or(&self.base, |snapshot| &snapshot.machine));
+        for at in start..from {
+            let held = &self.recent[at];
+            if !held.shadow {
+                self.live.step(&held.event, around, &mut said.scrap);
+            }
+        }
+        said.scrap.clear();
+        self.live.standing(&mut said.before);
+        for at in from..self.recent.len() {
+            self.snapshot_if_due(at, pool);
+            let held = &self.recent[at];
+            if !held.shadow {
+                self.live.step(&held.event, around, &mut said.now);
+            }
+        }
+        Rerun { span: Some(self.order_before(from)), steps: self.recent.len() - start }
+    }
+
+    fn order_before(&self, index: usize) -> Option<OwnedOrder> {
+        match index.checked_sub(1).and_then(|before| self.recent.get(before)) {
+            Some(held) => Some(held.event.order().to_owned()),
+            None => self.base_order.clone(),
+        }
+    }
+
+    fn snapshot_if_due(&mut self, at: usize, pool: &mut Pool) {
+        if at < self.snapshots.last().map_or(0, |snapshot| snapshot.index) + SNAPSHOT_EVERY {
+            return;
+        }
+        if self.snapshots.len() == SNAPSHOTS_MAX {
+            self.thin(at, pool);
+        }
+        let machine = match pool.pop() {
+            Some(mut machine) => {
+                machine.copy_from(&self.live);
+                machine
+            }
+            None => self.live.clone(),
+        };
+        self.snapshots.push(Snapshot { index: at, machine });
+    }
+
+    /// Takes out the snapshot whose loss costs least: the widest gap it leaves, measured against its age, is smallest.
+    fn thin(&mut self, end: usize, pool: &mut Pool) {
+        let cost = |at: usize| {
+            let before = at.checked_sub(1).map_or(0, |before| self.snapshots[before].index);
+            let after = self.snapshots.get(at + 1).map_or(end, |snapshot| snapshot.index);
+            // gap / age as a fraction over a common scale; age is at least one.
+            ((after - before) << 20) / (end - self.snapshots[at].index).max(1)
+        };
+        let cheapest = (0..self.snapshots.len()).min_by_key(|at| cost(*at)).unwrap_or(0);
+        pool.push(self.snapshots.remove(cheapest).machine);
+    }
+
+    fn settle_first(&mut self, count: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) {
+        let mut start = 0;
+        while self.snapshots.first().is_some_and(|snapshot| snapshot.index <= count) {
+            let snapshot = self.snapshots.remove(0);
+            start = snapshot.index;
+            pool.push(std::mem::replace(&mut self.base, snapshot.machine));
+        }
+        for held in self.recent.iter().take(count).skip(start).filter(|held| !held.shadow) {
+            self.base.step(&held.event, around, &mut said.scrap);
+        }
+        said.scrap.clear();
+        if let Some(last) = count.checked_sub(1).and_then(|last| self.recent.get(last)) {
+            self.base_order = Some(last.event.order().to_owned());
+        }
+        self.recent.drain(..count);
+        self.ids.drain(..count);
+        for snapshot in &mut self.snapshots {
+            snapshot.index -= count;
+        }
+    }
+
+    /// Finds the actions anew from the changed place on: within a key, records with one action key belong to the
+    /// earliest that is not yet [`ACTION_SPAN`] back. Returns the first index at which the machine sees something else.
+    fn regroup(&mut self, action: u64, at: usize, time: Millis) -> usize {
+        let before = self.recent.iter().take(at).rev().take_while(|held| time - held.event.time <= ACTION_SPAN);
+        let mut group = before.filter(|held| held.event.action_key == action).map(|held| held.group).next();
+        let first_group = group.unwrap_or(time);
+        let mut reach = group.unwrap_or(time) + ACTION_SPAN;
+        let mut end = at;
+        for held in self.recent.iter_mut().skip(at) {
+            if held.event.time > reach {
+                break;
+            }
+            end += 1;
+            if held.event.action_key != action {
+                continue;
+            }
+            reach = reach.max(held.group + ACTION_SPAN);
+            let start = match group {
+                Some(start) if held.event.time - start <= ACTION_SPAN => start,
+                _ => held.event.time,
+            };
+            group = Some(start);
+            held.group = start;
+            reach = reach.max(start + ACTION_SPAN);
+        }
+        let begin = self.recent.partition_point(|held| held.event.time < first_group);
+        self.mark_shadows(action, begin, end)
+    }
+
+    /// In each action the richest record counts, of equals the first.
+    fn mark_shadows(&mut self, action: u64, begin: usize, end: usize) -> usize {
+        let mut changed = usize::MAX;
+        let mut at = begin;
+        while at < end {
+            let held = &self.recent[at];
+            if held.event.action_key != action {
+                at += 1;
+                continue;
+            }
+            let group = held.group;
+            let mut best = at;
+            let mut next = end;
+            for index in at..end {
+                let other = &self.recent[index];
+                if other.event.action_key != action {
+                    continue;
+                }
+                if other.group != group {
+                    next = index;
+                    break;
+                }
+                if other.event.richness > self.recent[best].event.richness {
+                    best = index;
+                }
+            }
+            for index in at..next {
+                let other = &mut self.recent[index];
+                let shadow = index != best;
+                if other.event.action_key == action && other.shadow != shadow {
+                    other.shadow = shadow;
+                    changed = changed.min(index);
+                }
+            }
+            at = next;
+        }
+        changed
+    }
+}

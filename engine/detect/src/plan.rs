@@ -1,0 +1,112 @@
+//! What a key's machines run on: the checked rules, laid out for the hot path, and the limits of time.
+
+use crate::hash;
+use crate::place::GeoBuild;
+use crate::rule::{Exception, Rule};
+use crate::time::{DAY, Lateness, Millis};
+
+/// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
+/// real activity over the horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneKind {
+    /// Everything but failed sign-ins; only what succeeded moves or teaches.
+    Activity,
+    /// Sign-ins and second factors, failed or not.
+    Authentication,
+}
+
+impl LaneKind {
+    /// Both, in the order of their index.
+    pub const ALL: [Self; 2] = [Self::Activity, Self::Authentication];
+
+    /// The lane's index.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Rules and limits under one version byte.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The byte that events and findings carry.
+    pub version: u8,
+    /// The rules, sorted by id.
+    pub rules: Vec<PlanRule>,
+    /// All exceptions, in the order of their rules.
+    pub exceptions: Vec<PlanException>,
+    /// How late is normal.
+    pub lateness: Lateness,
+    /// A key starts anew after an event-time gap over this.
+    pub retention: Millis,
+    /// Hash over the rules.
+    pub rules_hash: String,
+    /// The `GeoIP` build in use.
+    pub geo: GeoBuild,
+    lanes: [Vec<usize>; 2],
+}
+
+/// A rule with its key.
+#[derive(Clone, Debug)]
+pub struct PlanRule {
+    /// The rule.
+    pub rule: Rule,
+    /// See [`rule_key`].
+    pub key: u64,
+    /// The rule's bit in [`crate::event::Event::rules`].
+    pub bit: u128,
+}
+
+/// An exception with its rule's place.
+#[derive(Clone, Debug)]
+pub struct PlanException {
+    /// Index of the rule.
+    pub rule: usize,
+    /// The exception.
+    pub exception: Exception,
+}
+
+/// What a rule's learned state belongs to: its detector and its id. Every other edit keeps the state.
+pub fn rule_key(detector: &str, id: &str) -> u64 {
+    hash::hash64(format!("{detector}\n{id}").as_bytes())
+}
+
+impl Plan {
+    /// State of a key is kept this long after its last event.
+    pub const RETENTION: Millis = 90 * DAY;
+
+    /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
+    pub fn new(version: u8, rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
+        let mut lanes = [Vec::new(), Vec::new()];
+        let mut exceptions = Vec::new();
+        let rules: Vec<PlanRule> = rules
+            .into_iter()
+            .enumerate()
+            .map(|(index, rule)| {
+                lanes[rule.params.lane().index()].push(index);
+                let of_rule = rule.exceptions.iter().cloned();
+                exceptions.extend(of_rule.map(|exception| PlanException { rule: index, exception }));
+                PlanRule { key: rule_key(rule.params.detector(), &rule.id), bit: 1 << index, rule }
+            })
+            .collect();
+        Self { version, rules, exceptions, lateness, retention: Self::RETENTION, rules_hash, geo, lanes }
+    }
+
+    /// The rules of a lane, in order.
+    pub fn lane_rules(&self, lane: LaneKind) -> impl ExactSizeIterator<Item = &PlanRule> {
+        self.lanes[lane.index()].iter().map(|index| &self.rules[*index])
+    }
+
+    /// The rule with this key.
+    pub fn rule(&self, key: u64) -> Option<&PlanRule> {
+        self.rules.iter().find(|rule| rule.key == key)
+    }
+
+    /// The first of the event's exceptions that belongs to this rule.
+    pub fn exception_of(&self, rule: &PlanRule, exceptions: &[u16]) -> Option<&Exception> {
+        exceptions
+            .iter()
+            .filter_map(|index| self.exceptions.get(usize::from(*index)))
+            .find(|known| self.rules.get(known.rule).is_some_and(|owner| owner.key == rule.key))
+            .map(|known| &known.exception)
+    }
+}

@@ -1,0 +1,252 @@
+//! What was sent about a key, and what must be sent when its history changes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::OwnedOrder;
+use crate::finding::{Finding, Status};
+use crate::hash;
+use crate::lane::{Rerun, Said};
+use crate::plan::LaneKind;
+use crate::rule::Severity;
+use crate::time::Millis;
+
+/// Findings of a key that are remembered at most; beyond, the oldest is forgotten (and counted): were it to change
+/// again, it would be sent as if it were new.
+pub const SENT_MAX: usize = 512;
+
+/// What was sent about a key and may still change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    list: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    id: u128,
+    dedup: u128,
+    rule: u64,
+    version: u8,
+    lane: u8,
+    revision: u32,
+    severity: Severity,
+    standing: Standing,
+    /// Hash of the finding's encoding.
+    content: u64,
+    opener: OwnedOrder,
+    /// The event at which it was said.
+    at: OwnedOrder,
+    open_until: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    Open,
+    Suppressed,
+    Retracted,
+}
+
+/// What kind of record a change makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// An alert that was not there.
+    Opened,
+    /// An alert with other content.
+    Updated,
+    /// An alert or suppressed finding that should not be there.
+    Retracted,
+    /// A finding that something held back, new or with other content.
+    Suppressed,
+}
+
+/// A record to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What kind.
+    pub kind: ChangeKind,
+    /// Is it about a suppressed finding (and goes where those go)?
+    pub suppression: bool,
+    /// The finding's id.
+    pub id: u128,
+    /// Its id without the opener.
+    pub dedup: u128,
+    /// The rule's key.
+    pub rule: u64,
+    /// The plan's version byte.
+    pub version: u8,
+    /// Counts the records of this id from 1.
+    pub revision: u32,
+    /// Severity; of a retraction the one last sent.
+    pub severity: Severity,
+    /// The severity is higher than the one last sent.
+    pub severity_raised: bool,
+    /// The finding; `None` for a retraction.
+    pub finding: Option<Arc<Finding>>,
+    /// Ids this one takes the place of.
+    pub supersedes: Vec<u128>,
+    /// The id that takes its place.
+    pub superseded_by: Option<u128>,
+}
+
+impl Sent {
+    /// Is nothing remembered?
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Compares what the machine said over the changed span with what was sent about it.
+    pub fn reconcile(&mut self, lane: LaneKind, rerun: &Rerun, said: &Said, changes: &mut Vec<Change>) {
+        let first_change = changes.len();
+        for (index, finding) in said.now.iter().enumerate() {
+            let is_last = !said.now[index + 1..].iter().any(|later| later.id == finding.id);
+            if is_last {
+                self.stand(lane, finding, changes);
+            }
+        }
+        if let Some(after) = &rerun.span {
+            self.take_back(lane, after.as_ref(), said, changes);
+        }
+        link(&mut changes[first_change..]);
+    }
+
+    /// Forgets what can no longer change: said and closed before the horizon, and its opener opens no incident that is
+    /// still held (by rule and opener), raised or not.
+    pub fn prune(&mut self, horizon: Millis, is_held: impl Fn(u64, &OwnedOrder) -> bool) -> usize {
+        if self.list.is_empty() {
+            return 0;
+        }
+        self.list.retain(|entry| {
+            entry.at.time >= horizon || entry.open_until >= horizon || is_held(entry.rule, &entry.opener)
+        });
+        let over = self.list.len().saturating_sub(SENT_MAX);
+        self.list.drain(..over);
+        over
+    }
+
+    /// This is what the finding's id should read now.
+    fn stand(&mut self, lane: LaneKind, finding: &Arc<Finding>, changes: &mut Vec<Change>) {
+        let content = content_of(finding);
+        let standing = match finding.status {
+            Status::Open => Standing::Open,
+            Status::Suppressed(_) => Standing::Suppressed,
+        };
+        let Some(entry) = self.list.iter_mut().find(|entry| entry.id == finding.id) else {
+            let entry = Entry {
+                id: finding.id,
+                dedup: finding.dedup,
+                rule: finding.rule,
+                version: finding.version,
+                lane: lane as u8,
+                revision: 1,
+                severity: finding.severity,
+                standing,
+                content,
+                opener: finding.opener.clone(),
+                at: finding.at.clone(),
+                open_until: finding.open_until,
+            };
+            changes.push(entry.change(Standing::Retracted, finding, false));
+            self.list.push(entry);
+            return;
+        };
+        entry.at = finding.at.clone();
+        entry.open_until = finding.open_until;
+        if entry.standing == standing && entry.content == content {
+            return;
+        }
+        let was = entry.standing;
+        if was != standing && was != Standing::Retracted {
+            changes.push(entry.retraction());
+        }
+        let raised = finding.severity > entry.severity;
+        (entry.standing, entry.content, entry.severity) = (standing, content, finding.severity);
+        entry.version = finding.version;
+        entry.revision += 1;
+        changes.push(entry.change(was, finding, raised));
+    }
+
+    /// Whatever was sent about the span and was not said again is set to what stood before the span, or taken back.
+    fn take_back(&mut self, lane: LaneKind, after: Option<&OwnedOrder>, said: &Said, changes: &mut Vec<Change>) {
+        let orphans: Vec<u128> = self
+            .list
+            .iter()
+            .filter(|entry| entry.lane == lane as u8 && entry.standing != Standing::Retracted)
+            .filter(|entry| after.is_none_or(|after| entry.at > *after))
+            .map(|entry| entry.id)
+            .filter(|id| !said.now.iter().any(|finding| finding.id == *id))
+            .collect();
+        for id in orphans {
+            if let Some(finding) = said.before.iter().find(|finding| finding.id == id) {
+                self.stand(lane, finding, changes);
+            } else if let Some(entry) = self.list.iter_mut().find(|entry| entry.id == id) {
+                changes.push(entry.retraction());
+                entry.standing = Standing::Retracted;
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn change(&self, was: Standing, finding: &Arc<Finding>, severity_raised: bool) -> Change {
+        let kind = match (self.standing, was) {
+            (Standing::Suppressed, _) => ChangeKind::Suppressed,
+            (_, Standing::Open) => ChangeKind::Updated,
+            _ => ChangeKind::Opened,
+        };
+        Change {
+            kind,
+            suppression: self.standing == Standing::Suppressed,
+            id: self.id,
+            dedup: self.dedup,
+            rule: self.rule,
+            version: self.version,
+            revision: self.revision,
+            severity: self.severity,
+            severity_raised,
+            finding: Some(Arc::clone(finding)),
+            supersedes: Vec::new(),
+            superseded_by: None,
+        }
+    }
+
+    fn retraction(&mut self) -> Change {
+        self.revision += 1;
+        Change {
+            kind: ChangeKind::Retracted,
+            suppression: self.standing == Standing::Suppressed,
+            id: self.id,
+            dedup: self.dedup,
+            rule: self.rule,
+            version: self.version,
+            revision: self.revision,
+            severity: self.severity,
+            severity_raised: false,
+            finding: None,
+            supersedes: Vec::new(),
+            superseded_by: None,
+        }
+    }
+}
+
+/// A retraction and an opening of the same cause are one story that moved.
+fn link(changes: &mut [Change]) {
+    for index in 0..changes.len() {
+        if changes[index].kind != ChangeKind::Retracted {
+            continue;
+        }
+        let (id, dedup, suppression) = (changes[index].id, changes[index].dedup, changes[index].suppression);
+        let heir = changes.iter_mut().find(|change| {
+            change.finding.is_some() && change.id != id && change.dedup == dedup && change.suppression == suppression
+        });
+        if let Some(heir) = heir {
+            heir.supersedes.push(id);
+            let heir = heir.id;
+            changes[index].superseded_by = Some(heir);
+        }
+    }
+}
+
+fn content_of(finding: &Finding) -> u64 {
+    postcard::to_stdvec(finding).map_or(0, |bytes| hash::hash64(&bytes))
+}

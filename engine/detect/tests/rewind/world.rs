@@ -1,0 +1,203 @@
+//! Small random histories of one user, and the shipped detectors with limits low enough for small histories to cross.
+
+use frostwatch_detect::catalogue::Params;
+use frostwatch_detect::detectors::{failed_logins, impossible_travel, infrequent_country, mass_download};
+use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::hash::hash64_some;
+use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
+use frostwatch_detect::names::Name;
+use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::rule::{Rule, Scope, Sensitivity, Severity};
+use frostwatch_detect::time::{Lateness, MINUTE, Millis, SECOND};
+use proptest::prelude::*;
+
+pub(crate) const START: Millis = 1_767_225_600_000;
+
+pub(crate) fn plan() -> Plan {
+    let rules = [
+        (
+            "failed_logins",
+            Params::FailedLogins(failed_logins::Params { failures_max: 3, window_secs: 300, success_within_secs: 600 }),
+            300,
+        ),
+        (
+            "impossible_travel",
+            Params::ImpossibleTravel(impossible_travel::Params {
+                speed_kmh_max: 1_000,
+                distance_km_min: 500,
+                radius_factor: 2.0,
+                radius_missing_km: 100,
+                clock_pad_secs: 60,
+                lookback_secs: 86_400,
+                learning_days: 0,
+                familiar_days: 2,
+                familiar_forget_days: 30,
+            }),
+            3_600,
+        ),
+        (
+            "infrequent_country",
+            Params::InfrequentCountry(infrequent_country::Params {
+                learning_days: 0,
+                half_life_days: 1,
+                known_weight_min: 0.5,
+                learn_after_days: 2,
+            }),
+            7_200,
+        ),
+        (
+            "mass_download",
+            Params::MassDownload(mass_download::Params {
+                objects_max: 4,
+                rows_max: 5_000,
+                bytes_max: 1 << 20,
+                window_secs: 60,
+                unique_objects: true,
+            }),
+            600,
+        ),
+    ];
+    let rules = rules.into_iter().map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
+    let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
+    Plan::new(0, rules, "0".into(), Lateness::DEFAULT, geo)
+}
+
+fn rule(id: &str, params: Params, quiet_secs: u32) -> Rule {
+    Rule {
+        id: id.into(),
+        version: 1,
+        hash: "0".into(),
+        params,
+        severity: Severity::Medium,
+        confidence: 50,
+        title: id.into(),
+        recommended_actions: Vec::new(),
+        runbook_url: String::new(),
+        attack: Vec::new(),
+        scope: Scope::default(),
+        exceptions: Vec::new(),
+        sensitivity: Sensitivity::Medium,
+        quiet_secs,
+    }
+}
+
+/// An event in few numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketch {
+    pub(crate) second: i64,
+    pub(crate) delay: i64,
+    pub(crate) number: u32,
+    pub(crate) what: u8,
+    pub(crate) place: u8,
+    pub(crate) session: u8,
+    pub(crate) object: u8,
+    pub(crate) action_key: u8,
+}
+
+impl Sketch {
+    pub(crate) fn view(second: i64, stamp: i64) -> Self {
+        Self {
+            second,
+            delay: (stamp - second) * SECOND,
+            number: 0,
+            what: 9,
+            place: 0,
+            session: 1,
+            object: 0,
+            action_key: 0,
+        }
+    }
+
+    pub(crate) fn event(&self) -> Event {
+        let (action, outcome) = match self.what % 10 {
+            0 | 1 => (Action::Login, Outcome::Failure),
+            2 => (Action::Login, Outcome::Success),
+            3 | 4 => (Action::Download, Outcome::Success),
+            5 => (Action::Export, Outcome::Success),
+            6 => (Action::Logout, Outcome::Success),
+            7 => (Action::Update, Outcome::Unknown),
+            _ => (Action::View, Outcome::Success),
+        };
+        let time = START + self.second * SECOND;
+        let (address, location) = place(self.place);
+        let number = u128::from(self.number);
+        Event {
+            time,
+            stamp: Some(time + self.delay),
+            id: if self.number.is_multiple_of(3) {
+                EventId::new(&format!("own-{number}"))
+            } else {
+                EventId::new(&format!("sysevent:{number:032x}"))
+            },
+            content: u64::from(self.number) * 2,
+            action_key: u64::from(self.action_key),
+            richness: u16::from(self.object) + u16::from(address.is_some()) * 10,
+            session: u64::from(self.session),
+            device: 0,
+            agent: hash64_some(&[self.place % 2]),
+            object: u64::from(self.object) + 1,
+            address,
+            location,
+            action,
+            outcome,
+            reason: Reason::BadPassword,
+            channel: if self.what.is_multiple_of(7) { Channel::Mobile } else { Channel::Ui },
+            kind: AccountKind::Employee,
+            mfa: (self.place == 2).then_some(false),
+            privileged: false,
+            test: false,
+            quantity: Quantity { objects: 1, rows: u64::from(self.object) * 700, bytes: 1_000 },
+            rules: u128::MAX,
+            exceptions: arrayvec::ArrayVec::new(),
+            version: 0,
+        }
+    }
+}
+
+fn place(number: u8) -> (Option<Address>, EventLocation) {
+    let places = [
+        ("11.0.0.1", "SE", "Malmö", 55.6, 13.0, 64_500),
+        ("22.0.0.1", "NG", "Lagos", 6.45, 3.39, 64_501),
+        ("26.0.0.1", "US", "Seattle", 47.6, -122.3, 64_502),
+        ("28.0.0.1", "SE", "Kiruna", 67.9, 20.2, 64_500),
+    ];
+    let Some((address, country, city, lat, lon, asn)) = places.get(usize::from(number)) else {
+        return (None, EventLocation::NONE);
+    };
+    let place = Place {
+        country: Country::new(country).unwrap(),
+        city: Name::new(city),
+        point: Point::from_degrees(*lat, *lon),
+        radius_km: 20,
+    };
+    let carrier = Carrier { asn: *asn, organisation: Name::EMPTY };
+    (Address::new(address.parse().unwrap()), EventLocation { place: Ok(place), carrier })
+}
+
+/// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.
+pub(crate) fn sketches(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Sketch>> {
+    let spread = prop_oneof![Just(300_i64), Just(7_200), Just(4 * 86_400)];
+    (spread, prop::collection::vec((any::<u32>(), 0_i64..=60 * MINUTE, any::<[u8; 5]>(), 0_u8..4), count)).prop_map(
+        |(spread, raw)| {
+            raw.into_iter()
+                .enumerate()
+                .map(|(index, (second, delay, [what, place, session, object, eager], action_key))| Sketch {
+                    second: i64::from(second) % spread,
+                    // Half of the records come at once, some even ahead of their time.
+                    delay: if eager.is_multiple_of(2) { delay } else { i64::from(eager % 60) * SECOND - 20 * SECOND },
+                    number: index as u32 + 1,
+                    what,
+                    place: place % 5,
+                    session: session % 4,
+                    object: object % 8,
+                    action_key: if action_key == 3 { 1 + object % 3 } else { 0 },
+                })
+                .collect()
+        },
+    )
+}
+
+pub(crate) fn events(sketches: &[Sketch]) -> Vec<Event> {
+    sketches.iter().map(Sketch::event).collect()
+}
