@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::context::Subject;
-use crate::event::{Event, OwnedOrder};
+use crate::event::Event;
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
 use crate::machine::{Machine, Surroundings};
 use crate::model::Outcome;
@@ -159,10 +159,14 @@ impl Key {
         })
     }
 
-    /// Writes what two runs are compared by: the machines after all events.
-    pub fn canonical(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let machines = self.lanes.each_ref().map(|lane| lane.as_ref().map(Lane::live));
-        postcard::to_extend(&(self.newest.map(|newest| newest.time), self.succeeded, machines), out)
+    /// Writes what two runs are compared by: the machines after all events, without those whose history is over.
+    pub fn canonical(&self, plan: &Plan, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        let now = self.newest_time();
+        let machines = self.lanes.each_ref().map(|lane| {
+            let machine = lane.as_ref().map(Lane::live);
+            machine.filter(|machine| now.is_some_and(|now| !machine.is_over(now, plan)))
+        });
+        postcard::to_extend(&(now, machines), out)
     }
 
     /// Events held for rewinding, over both lanes.
@@ -172,8 +176,7 @@ impl Key {
 
     /// A stamp gap so long that the state may have been let go: the key begins anew whether it was or not.
     fn begins_anew(&self, event: &Event, plan: &Plan) -> bool {
-        let keep = if self.succeeded { plan.retention } else { 0 };
-        self.stamp_gap(event).is_some_and(|gap| gap > keep + plan.lateness.window())
+        self.stamp_gap(event).is_some_and(|gap| gap > plan.kept(self.succeeded) + plan.lateness.window())
     }
 
     fn stamp_gap(&self, event: &Event) -> Option<Millis> {
@@ -250,9 +253,13 @@ impl Key {
                 scratch.settled_early += early as u64;
             }
         }
-        let lanes = &self.lanes;
-        let held = |rule, opener: &OwnedOrder| lanes.iter().flatten().any(|lane| lane.live().holds(rule, opener));
-        scratch.sent_forgotten += self.sent.prune(horizon, held) as u64;
+        if !self.sent.is_empty() {
+            let lanes = &self.lanes;
+            let forgotten = self.sent.prune(|lane, rule, opener, at| {
+                lanes.get(lane).and_then(Option::as_ref).is_none_or(|lane| lane.is_settled(rule, opener, at))
+            });
+            scratch.sent_forgotten += forgotten as u64;
+        }
     }
 }
 

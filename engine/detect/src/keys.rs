@@ -199,7 +199,7 @@ impl Keys {
         for _ in 0..EVICT_STEP {
             self.cursor = if self.cursor + 1 < self.slots.len() { self.cursor + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(self.cursor) else { return };
-            let keep = plan.lateness.window() + PACK_MARGIN + if slot.succeeded { plan.retention } else { 0 };
+            let keep = plan.lateness.window() + PACK_MARGIN + plan.kept(slot.succeeded);
             if matches!(slot.body, Body::Idle(_)) && slot.newest_stamp.is_some_and(|stamp| clock - stamp > keep) {
                 let (hash, at) = (hash64(slot.name.as_bytes()), self.cursor as u32);
                 *slot = Slot::default();
@@ -217,9 +217,9 @@ impl Slot {
     fn hash(&self, plan: &Plan) -> u128 {
         let key = match &self.body {
             Body::Free => return 0,
-            Body::Active(key) => key.canonical(self.name.as_bytes().to_vec()),
+            Body::Active(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
             Body::Idle(bytes) => match thaw(bytes, plan) {
-                Some(key) => key.canonical(self.name.as_bytes().to_vec()),
+                Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
                 None => return 0,
             },
         };

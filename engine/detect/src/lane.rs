@@ -131,6 +131,13 @@ impl Lane {
         self.index_of(event).map(|index| &self.recent[index].event)
     }
 
+    /// Can what was said at `at` about the incident with this opener no longer change? So it is when both are settled
+    /// and the settled machine does not hold the incident.
+    pub fn is_settled(&self, rule: u64, opener: &OwnedOrder, at: &OwnedOrder) -> bool {
+        let settled = self.base_order.as_ref().is_some_and(|base| opener <= base && at <= base);
+        settled && !self.base.holds(rule, opener) && !self.live.holds(rule, opener)
+    }
+
     /// Puts an event where it belongs and runs the machine over what follows it.
     pub fn insert(&mut self, event: Event, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
         let at = self.place_of(&event);
@@ -304,7 +311,7 @@ impl Lane {
         let before = self.recent.iter().take(at).rev().take_while(|held| time - held.event.time <= ACTION_SPAN);
         let mut group = before.filter(|held| held.event.action_key == action).map(|held| held.group).next();
         let first_group = group.unwrap_or(time);
-        let mut reach = group.unwrap_or(time) + ACTION_SPAN;
+        let mut reach = time + ACTION_SPAN;
         let mut end = at;
         for held in self.recent.iter_mut().skip(at) {
             if held.event.time > reach {

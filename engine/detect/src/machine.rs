@@ -18,6 +18,8 @@ use crate::time::Millis;
 pub struct Machine {
     /// First and last event since the key began, or began anew.
     span: Option<(Millis, Millis)>,
+    /// Has anything succeeded since then?
+    succeeded: bool,
     sessions: Sessions,
     states: Vec<RuleState>,
 }
@@ -46,7 +48,7 @@ impl Machine {
     /// A machine that has seen nothing.
     pub fn new(plan: &Plan, lane: LaneKind) -> Self {
         let states = plan.lane_rules(lane).map(|rule| RuleState { key: rule.key, state: State::of(&rule.rule.params) });
-        Self { span: None, sessions: Sessions::default(), states: states.collect() }
+        Self { span: None, succeeded: false, sessions: Sessions::default(), states: states.collect() }
     }
 
     /// Brings the states into the plan's order: a rule that is new begins empty, one that is gone leaves.
@@ -66,15 +68,22 @@ impl Machine {
         self
     }
 
+    /// Has nothing been seen, or is the gap up to `now` so long that the next event begins a new history?
+    pub fn is_over(&self, now: Millis, plan: &Plan) -> bool {
+        let keep = plan.kept(self.succeeded);
+        self.span.is_none_or(|(_, last)| now - last > keep)
+    }
+
     /// Takes the next event in order; what the rules say is pushed.
     pub fn step(&mut self, event: &Event, around: Surroundings<'_>, said: &mut Vec<Arc<Finding>>) {
         let plan = around.plan;
         if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
             return;
         }
-        if self.span.is_some_and(|(_, last)| event.time - last > plan.retention) {
+        if self.is_over(event.time, plan) {
             *self = Self::new(plan, around.lane);
         }
+        self.succeeded |= event.outcome == Outcome::Success;
         let first_time = self.span.map_or(event.time, |(first, _)| first);
         self.span = Some((first_time, event.time));
         let origin = match around.lane {
@@ -106,7 +115,7 @@ impl Machine {
 
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
-        self.span = other.span;
+        (self.span, self.succeeded) = (other.span, other.succeeded);
         self.sessions.copy_from(&other.sessions);
         self.states.truncate(other.states.len());
         let have = self.states.len();

@@ -3,7 +3,7 @@
 use crate::hash;
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule};
-use crate::time::{DAY, Lateness, Millis};
+use crate::time::{DAY, HOUR, Lateness, Millis};
 
 /// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
 /// real activity over the horizon.
@@ -73,6 +73,15 @@ pub fn rule_key(detector: &str, id: &str) -> u64 {
 impl Plan {
     /// State of a key is kept this long after its last event.
     pub const RETENTION: Millis = 90 * DAY;
+
+    /// A name that has never succeeded in anything is kept for this long: a spray over random names must not grow the
+    /// state.
+    pub const STRANGER_RETENTION: Millis = HOUR;
+
+    /// How long state is kept after its last event.
+    pub const fn kept(&self, succeeded: bool) -> Millis {
+        if succeeded { self.retention } else { Self::STRANGER_RETENTION }
+    }
 
     /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
     pub fn new(version: u8, rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {

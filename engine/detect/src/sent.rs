@@ -10,7 +10,6 @@ use crate::hash;
 use crate::lane::{Rerun, Said};
 use crate::plan::LaneKind;
 use crate::rule::Severity;
-use crate::time::Millis;
 
 /// Findings of a key that are remembered at most; beyond, the oldest is forgotten (and counted): were it to change
 /// again, it would be sent as if it were new.
@@ -37,7 +36,6 @@ struct Entry {
     opener: OwnedOrder,
     /// The event at which it was said.
     at: OwnedOrder,
-    open_until: Millis,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,15 +108,10 @@ impl Sent {
         link(&mut changes[first_change..]);
     }
 
-    /// Forgets what can no longer change: said and closed before the horizon, and its opener opens no incident that is
-    /// still held (by rule and opener), raised or not.
-    pub fn prune(&mut self, horizon: Millis, is_held: impl Fn(u64, &OwnedOrder) -> bool) -> usize {
-        if self.list.is_empty() {
-            return 0;
-        }
-        self.list.retain(|entry| {
-            entry.at.time >= horizon || entry.open_until >= horizon || is_held(entry.rule, &entry.opener)
-        });
+    /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
+    /// which it was said. Returns how many had to be forgotten early.
+    pub fn prune(&mut self, is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool) -> usize {
+        self.list.retain(|entry| !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at));
         let over = self.list.len().saturating_sub(SENT_MAX);
         self.list.drain(..over);
         over
@@ -144,14 +137,12 @@ impl Sent {
                 content,
                 opener: finding.opener.clone(),
                 at: finding.at.clone(),
-                open_until: finding.open_until,
             };
             changes.push(entry.change(Standing::Retracted, finding, false));
             self.list.push(entry);
             return;
         };
         entry.at = finding.at.clone();
-        entry.open_until = finding.open_until;
         if entry.standing == standing && entry.content == content {
             return;
         }

@@ -225,7 +225,7 @@ fn a_name_that_never_succeeds_begins_anew_after_the_lateness() {
     let mut keys = Keys::default();
     let mut changes = Vec::new();
     keys.accept(NAME, &failure(0, 1), &plan, &mut changes);
-    let other = 3 * HOUR / SECOND;
+    let other = 4 * HOUR / SECOND;
     for step in 0..200 {
         keys.accept("acme|busy", &view(other + step, other + step, step as u32), &plan, &mut changes);
     }
