@@ -14,6 +14,8 @@ mod ports;
 mod process;
 mod server;
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -123,6 +125,12 @@ impl Drop for Own {
         drop(self.undertaker.stdin.take());
         self.undertaker.wait().ok();
     }
+}
+
+/// A name for a topic, group or transactional id that no other test and no other run has used, since brokers named from
+/// outside remember theirs.
+pub fn unique_name(prefix: &str) -> String {
+    format!("{prefix}.{:016x}", RandomState::new().build_hasher().finish())
 }
 
 fn undertaker(dir: &Path) -> Result<Child, BrokerError> {

@@ -335,6 +335,9 @@ share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms={session_min_ms}
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+# A killed broker may register again once its last registration has timed out (9 s by default).
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
 # A small machine: few threads, and a small buffer for compaction.
 num.network.threads=2
 num.io.threads=4
