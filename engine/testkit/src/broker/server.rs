@@ -410,3 +410,59 @@ fn new_cluster_id() -> String {
     let chance = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:05x}A", chance(), chance() & 0xf_ffff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_id_that_went_to_another_program_is_no_broker_and_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        // This very test program: alive, and none of ours to end.
+        for pid in [std::process::id().to_string(), "1".to_owned(), "-1".to_owned(), "no number".to_owned()] {
+            fs::write(server.pid_file(), &pid).unwrap();
+            assert_eq!(server.status(), Status::Stopped, "{pid}");
+            assert_eq!(server.stop().unwrap(), Stopped::WasNotRunning, "{pid}");
+            assert!(!server.pid_file().exists(), "{pid}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_the_last_start_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        assert_eq!(server.port(), None);
+        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        assert_eq!(server.port(), Some(21_000));
+    }
+
+    #[test]
+    fn a_broker_that_runs_elsewhere_is_not_taken_for_the_one_asked_for() {
+        for (running, asked, fits) in [(21_000, 0, true), (21_000, 21_000, true), (21_000, 9_092, false)] {
+            assert_eq!(same_port(running, asked).is_ok(), fits, "{running} for {asked}");
+        }
+    }
+
+    #[test]
+    fn the_log_tail_is_its_last_lines_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        assert_eq!(server.log_tail(3), "");
+        let long = "x".repeat(LOG_TAIL_BYTES as usize);
+        fs::write(server.log_file(), format!("{long}\nlast but one\nlast\n")).unwrap();
+        assert_eq!(server.log_tail(2), "last but one\nlast");
+        assert!(server.log_tail(usize::MAX).len() as u64 <= LOG_TAIL_BYTES);
+    }
+
+    #[test]
+    fn cluster_ids_are_what_kafka_takes_and_differ() {
+        let ids = [new_cluster_id(), new_cluster_id()];
+        assert_ne!(ids[0], ids[1]);
+        for id in ids {
+            assert_eq!(id.len(), 22, "{id}");
+            assert!(id.ends_with('A') && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+        }
+    }
+}
