@@ -1,1 +1,3 @@
-//! To be written.
+//! Test support: what more than one crate's tests need.
+
+pub mod broker;

@@ -1,2 +1,41 @@
-//! To be written.
-fn main() {}
+//! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
+
+mod generate;
+mod kafka;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write the files that are generated from code
+    Generate {
+        /// Write nothing; fail and name the files that are stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run a local Apache Kafka broker on loopback
+    #[command(subcommand)]
+    Kafka(kafka::Kafka),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Generate { check } => generate::run(check),
+        Task::Kafka(kafka) => kafka::run(&kafka),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}

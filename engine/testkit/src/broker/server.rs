@@ -1,0 +1,468 @@
+//! One directory with one broker in it: format, start, ask, stop. `cargo xtask kafka` and the tests both use this.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::error::{BrokerError, at};
+use super::{answer, jars, ports, process};
+
+/// A broker serves about 4 s after its start; a loaded machine takes its time.
+const START_WAIT: Duration = Duration::from_secs(90);
+/// A graceful stop takes about a second; after this it is SIGKILL.
+const STOP_WAIT: Duration = Duration::from_secs(20);
+const KILL_WAIT: Duration = Duration::from_secs(10);
+/// How often another free port is tried when somebody took the last one first.
+const PORT_TRIES: u32 = 3;
+const NAME_WAIT: Duration = Duration::from_secs(10);
+const LOG_TAIL_LINES: usize = 20;
+const LOG_TAIL_BYTES: u64 = 256 * 1024;
+
+/// How to start a broker.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Loopback port for clients, the controller takes the next one; 0 means the port it had, or else a free one.
+    pub port: u16,
+    /// Wipe what the directory holds first.
+    pub fresh: bool,
+    /// Heap of the broker in MiB.
+    pub heap_mib: u32,
+    /// The shortest session timeout that a group member may ask for, in milliseconds (Kafka's own default is 6,000).
+    pub session_timeout_min_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { port: 0, fresh: false, heap_mib: 768, session_timeout_min_ms: 1_000 }
+    }
+}
+
+/// What is known about a broker's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// No process.
+    Stopped,
+    /// A process that does not (yet) answer.
+    Silent {
+        /// Process id.
+        pid: i32,
+        /// Loopback port.
+        port: u16,
+    },
+    /// It answers in Kafka's protocol, as the cluster that the directory was formatted for.
+    Serving {
+        /// Process id.
+        pid: i32,
+        /// Loopback port.
+        port: u16,
+    },
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing ran.
+    WasNotRunning,
+    /// It ended by SIGTERM.
+    Gracefully,
+    /// It did not end in time and was killed.
+    ByKill,
+}
+
+/// A directory with a broker's data, configuration, log and process id.
+#[derive(Debug, Clone)]
+pub struct Server {
+    dir: PathBuf,
+}
+
+impl Server {
+    /// Uses the directory, made where it is missing.
+    pub fn at(dir: &Path) -> Result<Self, BrokerError> {
+        fs::create_dir_all(dir).map_err(at(dir))?;
+        let dir = dir.canonicalize().map_err(at(dir))?;
+        Ok(Self { dir })
+    }
+
+    /// Starts the broker and waits until it answers; returns its port. One that runs already is left as it is.
+    pub fn start(&self, settings: &Settings) -> Result<u16, BrokerError> {
+        let libs = jars::ensure()?;
+        let _lock = self.lock()?;
+        if settings.fresh {
+            self.stop_locked()?;
+            self.wipe()?;
+        }
+        match self.status() {
+            Status::Serving { port, .. } => same_port(port, settings.port),
+            Status::Silent { pid, port } => {
+                same_port(port, settings.port)?;
+                self.wait_until_serving(pid, port)
+            }
+            Status::Stopped => self.start_on_some_port(settings, &libs),
+        }
+    }
+
+    /// Asks the broker to end (SIGTERM) and kills it where it does not within 20 s. No process remains.
+    pub fn stop(&self) -> Result<Stopped, BrokerError> {
+        let _lock = self.lock()?;
+        self.stop_locked()
+    }
+
+    /// Ends the broker as a crash would (SIGKILL).
+    pub fn kill(&self) -> Result<Stopped, BrokerError> {
+        let _lock = self.lock()?;
+        self.kill_locked()
+    }
+
+    /// What runs in this directory, by process id and by asking it.
+    pub fn status(&self) -> Status {
+        let (Some(pid), Some(port)) = (self.pid(), self.port()) else {
+            return Status::Stopped;
+        };
+        if self.serves(port) { Status::Serving { pid, port } } else { Status::Silent { pid, port } }
+    }
+
+    /// The broker's log.
+    pub fn log_file(&self) -> PathBuf {
+        self.dir.join("broker.log")
+    }
+
+    /// The last lines of the log, as far as its last 256 KiB hold them; empty where there is none.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(self.log_file())?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES)))?;
+            let mut bytes = Vec::new();
+            file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let all: Vec<&str> = text.lines().collect();
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    }
+
+    /// The directory, absolute and without links.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file that holds the process id while a broker runs.
+    fn pid_file(&self) -> PathBuf {
+        self.dir.join("broker.pid")
+    }
+
+    fn start_on_some_port(&self, settings: &Settings, libs: &Path) -> Result<u16, BrokerError> {
+        // Clients know the address, so a broker that starts again takes its old port where it can.
+        let fixed = if settings.port == 0 { self.port() } else { Some(settings.port) };
+        if let Some(port) = fixed {
+            if let Some(taken) = [port, port.saturating_add(1)].into_iter().find(|port| !ports::is_free(*port)) {
+                return Err(BrokerError::PortTaken(taken));
+            }
+            return self.launch(settings, libs, port);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let port = ports::free_pair(std::process::id().wrapping_add(tries))?;
+            match self.launch(settings, libs, port) {
+                Err(BrokerError::Ended(log)) if log.contains("BindException") && tries < PORT_TRIES => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn launch(&self, settings: &Settings, libs: &Path, port: u16) -> Result<u16, BrokerError> {
+        let properties = self.properties_file();
+        fs::write(&properties, self.properties(settings, port)).map_err(at(&properties))?;
+        let class_path = libs.join("*");
+        if self.cluster_id().is_none() {
+            self.format(&class_path)?;
+        }
+        let log_path = self.log_file();
+        let log = File::create(&log_path).map_err(at(&log_path))?;
+        let log_again = log.try_clone().map_err(at(&log_path))?;
+        let mut child = self
+            .java(&class_path, settings.heap_mib)
+            .args(["kafka.Kafka".as_ref(), properties.as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_again)
+            // A Ctrl-C at the terminal is for whoever runs in front, not for the broker.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| BrokerError::Missing(format!("Java (java) does not start: {error}")))?;
+        let pid = child.id() as i32;
+        // For a moment after its start a process has no command line, by which it is recognised from here on.
+        let named = process::wait_for(NAME_WAIT, || {
+            let ended = child.try_wait().is_ok_and(|code| code.is_some());
+            (ended || process::runs(pid, &properties)).then_some(!ended)
+        });
+        if named != Some(true) {
+            child.kill().ok();
+            child.wait().map_err(at(&self.dir))?;
+            return Err(BrokerError::Ended(self.log_tail(LOG_TAIL_LINES)));
+        }
+        let pid_file = self.pid_file();
+        fs::write(&pid_file, pid.to_string()).map_err(at(&pid_file))?;
+        self.wait_until_serving(pid, port)
+    }
+
+    fn wait_until_serving(&self, pid: i32, port: u16) -> Result<u16, BrokerError> {
+        let serving = process::wait_for(START_WAIT, || {
+            if !process::runs(pid, &self.properties_file()) {
+                return Some(false);
+            }
+            self.serves(port).then_some(true)
+        });
+        if serving == Some(true) {
+            return Ok(port);
+        }
+        let log_tail = self.log_tail(LOG_TAIL_LINES);
+        self.kill_locked()?;
+        Err(match serving {
+            Some(_) => BrokerError::Ended(log_tail),
+            None => BrokerError::Silent { secs: START_WAIT.as_secs(), log_tail },
+        })
+    }
+
+    fn stop_locked(&self) -> Result<Stopped, BrokerError> {
+        if let Some(pid) = self.pid() {
+            process::terminate(pid);
+            if self.gone_within(STOP_WAIT, pid) {
+                self.forget_pid()?;
+                return Ok(Stopped::Gracefully);
+            }
+        }
+        self.kill_locked()
+    }
+
+    fn kill_locked(&self) -> Result<Stopped, BrokerError> {
+        let Some(pid) = self.pid() else {
+            self.forget_pid()?;
+            return Ok(Stopped::WasNotRunning);
+        };
+        process::kill(pid);
+        if !self.gone_within(KILL_WAIT, pid) {
+            return Err(BrokerError::Undying(pid));
+        }
+        self.forget_pid()?;
+        Ok(Stopped::ByKill)
+    }
+
+    fn gone_within(&self, limit: Duration, pid: i32) -> bool {
+        let gone = process::wait_for(limit, || (!process::runs(pid, &self.properties_file())).then_some(())).is_some();
+        process::reap(pid);
+        gone
+    }
+
+    fn serves(&self, port: u16) -> bool {
+        let Ok(metadata) = answer::ask(port) else {
+            return false;
+        };
+        metadata.ports.contains(&i32::from(port))
+            && metadata.cluster_id.is_some()
+            && metadata.cluster_id == self.cluster_id()
+    }
+
+    fn format(&self, class_path: &Path) -> Result<(), BrokerError> {
+        const HEAP_MIB: u32 = 256;
+        let output = self
+            .java(class_path, HEAP_MIB)
+            .args(["kafka.tools.StorageTool", "format", "--cluster-id", &new_cluster_id(), "--config"])
+            .arg(self.properties_file())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| BrokerError::Missing(format!("Java (java) does not start: {error}")))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(BrokerError::Format(said))
+    }
+
+    fn java(&self, class_path: &Path, heap_mib: u32) -> Command {
+        let scratch = self.dir.join("tmp");
+        // Where it cannot be made, Java says so in the log.
+        fs::create_dir_all(&scratch).ok();
+        let mut command = Command::new("java");
+        command
+            .arg(format!("-Xmx{heap_mib}m"))
+            // Two cores are shared with the program under test: one collector thread and the cheap compiler alone,
+            // which takes a third off the processor time of a start. And no files in the system's
+            // temporary folder that a killed process would leave.
+            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"])
+            .arg(format!("-Djava.io.tmpdir={}", scratch.display()))
+            .args(["-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.showDateTime=true"])
+            .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+            .arg("-cp")
+            .arg(class_path)
+            .current_dir(&self.dir);
+        command
+    }
+
+    fn properties(&self, settings: &Settings, port: u16) -> String {
+        let controller = port.saturating_add(1);
+        let data = self.data_dir();
+        let session_min_ms = settings.session_timeout_min_ms;
+        format!(
+            "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+# A topic that nobody created is a fault of the test or the program, not a topic.
+auto.create.topics.enable=false
+# One broker keeps one copy.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+# Tests kill members and producers, and wait for the broker to notice.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms={session_min_ms}
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+# A killed broker may register again once its last registration has timed out (9 s by default).
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
+# A small machine: few threads, and a small buffer for compaction.
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=1000
+",
+            data = data.display()
+        )
+    }
+
+    /// The process, where it runs and is this directory's broker.
+    fn pid(&self) -> Option<i32> {
+        let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
+        process::runs(pid, &self.properties_file()).then_some(pid)
+    }
+
+    fn forget_pid(&self) -> Result<(), BrokerError> {
+        let pid_file = self.pid_file();
+        match fs::remove_file(&pid_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(&pid_file)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The port of the last start.
+    fn port(&self) -> Option<u16> {
+        let text = fs::read_to_string(self.properties_file()).ok()?;
+        let listener =
+            text.lines().find_map(|line| line.strip_prefix("advertised.listeners=PLAINTEXT://127.0.0.1:"))?;
+        listener.parse().ok()
+    }
+
+    /// What the data directory was formatted with.
+    fn cluster_id(&self) -> Option<String> {
+        let text = fs::read_to_string(self.data_dir().join("meta.properties")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("cluster.id=")).map(str::to_owned)
+    }
+
+    fn wipe(&self) -> Result<(), BrokerError> {
+        jars::remove(&self.data_dir())?;
+        jars::remove(&self.dir.join("tmp"))
+    }
+
+    fn properties_file(&self) -> PathBuf {
+        self.dir.join("server.properties")
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Held while a broker is started or stopped, by whichever program.
+    fn lock(&self) -> Result<File, BrokerError> {
+        let path = self.dir.join("lock");
+        let file = File::create(&path).map_err(at(&path))?;
+        file.lock().map_err(at(&path))?;
+        Ok(file)
+    }
+}
+
+fn same_port(running: u16, asked: u16) -> Result<u16, BrokerError> {
+    if asked == 0 || asked == running { Ok(running) } else { Err(BrokerError::OtherPort { running, asked }) }
+}
+
+/// Sixteen bytes in base64, as Kafka wants it: 21 hexadecimal digits, which are base64 digits too, and an `A`, whose
+/// bits beyond the sixteenth byte are zero. Two brokers that meet on one port must not be taken for each other.
+fn new_cluster_id() -> String {
+    let chance = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:05x}A", chance(), chance() & 0xf_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_id_that_went_to_another_program_is_no_broker_and_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        // This very test program: alive, and none of ours to end.
+        for pid in [std::process::id().to_string(), "1".to_owned(), "-1".to_owned(), "no number".to_owned()] {
+            fs::write(server.pid_file(), &pid).unwrap();
+            assert_eq!(server.status(), Status::Stopped, "{pid}");
+            assert_eq!(server.stop().unwrap(), Stopped::WasNotRunning, "{pid}");
+            assert!(!server.pid_file().exists(), "{pid}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_the_last_start_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        assert_eq!(server.port(), None);
+        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        assert_eq!(server.port(), Some(21_000));
+    }
+
+    #[test]
+    fn a_broker_that_runs_elsewhere_is_not_taken_for_the_one_asked_for() {
+        for (running, asked, fits) in [(21_000, 0, true), (21_000, 21_000, true), (21_000, 9_092, false)] {
+            assert_eq!(same_port(running, asked).is_ok(), fits, "{running} for {asked}");
+        }
+    }
+
+    #[test]
+    fn the_log_tail_is_its_last_lines_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path()).unwrap();
+        assert_eq!(server.log_tail(3), "");
+        let long = "x".repeat(LOG_TAIL_BYTES as usize);
+        fs::write(server.log_file(), format!("{long}\nlast but one\nlast\n")).unwrap();
+        assert_eq!(server.log_tail(2), "last but one\nlast");
+        assert!(server.log_tail(usize::MAX).len() as u64 <= LOG_TAIL_BYTES);
+    }
+
+    #[test]
+    fn cluster_ids_are_what_kafka_takes_and_differ() {
+        let ids = [new_cluster_id(), new_cluster_id()];
+        assert_ne!(ids[0], ids[1]);
+        for id in ids {
+            assert_eq!(id.len(), 22, "{id}");
+            assert!(id.ends_with('A') && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+        }
+    }
+}
