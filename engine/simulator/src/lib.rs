@@ -1,1 +1,5 @@
-//! To be written.
+//! A seeded, deterministic simulation of a company that uses ServiceNow, with labelled attacks.
+
+pub(crate) mod chance;
+pub(crate) mod clock;
+pub mod world;
