@@ -106,8 +106,6 @@ pub(crate) enum ExportFormat {
     Csv,
     /// An Excel workbook.
     Xlsx,
-    /// XML.
-    Xml,
     /// JSON.
     Json,
 }
@@ -131,14 +129,36 @@ pub(crate) struct File {
 
 /// Tables people work with.
 pub(crate) const TABLES: [&str; 10] = [
-    "incident", "change_request", "problem", "sc_req_item", "sc_task", "kb_knowledge", "cmdb_ci_server",
-    "sys_user", "task", "alm_asset",
+    "incident",
+    "change_request",
+    "problem",
+    "sc_req_item",
+    "sc_task",
+    "kb_knowledge",
+    "cmdb_ci_server",
+    "sys_user",
+    "task",
+    "alm_asset",
 ];
 
 /// Words that file names are made of.
 const FILE_WORDS: [&str; 16] = [
-    "forecast", "invoice", "contract", "network-plan", "screenshot", "minutes", "offer", "payroll", "roadmap",
-    "inventory", "access-list", "audit", "handover", "error-log", "budget", "training",
+    "forecast",
+    "invoice",
+    "contract",
+    "network-plan",
+    "screenshot",
+    "minutes",
+    "offer",
+    "payroll",
+    "roadmap",
+    "inventory",
+    "access-list",
+    "audit",
+    "handover",
+    "error-log",
+    "budget",
+    "training",
 ];
 
 /// Extensions with MIME type and typical size in bytes.

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::action::{Action, Deed, Device, ExportFormat, Refusal, file, record_id, table_name, upload_name, upload_type};
+use crate::action::{
+    Action, Deed, Device, ExportFormat, Refusal, file, record_id, table_name, upload_name, upload_type,
+};
 use crate::clock::Rfc3339;
 use crate::people::AccountKind;
 use crate::raw::{Hex, RawRow, Scene, user_agent};
@@ -210,12 +212,15 @@ fn client(scene: &Scene<'_>) -> ClientPart {
         let id = format!("dev-{}", Hex::lower(scene.person.sys_id ^ salt).as_str());
         Some(DevicePart { id, managed: true, compliant: true, os })
     };
+    let agent = user_agent(scene.action);
+    let systems = [("Windows", "windows"), ("Mac OS X 10", "macos"), ("iOS", "ios"), ("Android", "android")];
+    let os = systems.iter().find(|(sign, _)| agent.contains(sign)).map_or("linux", |(_, os)| os);
     let device = match client.device {
-        Device::Laptop => managed(1, if client.browser == 4 { "linux" } else { "windows" }),
-        Device::Phone => managed(2, if client.browser < 2 { "ios" } else { "android" }),
+        Device::Laptop => managed(1, os),
+        Device::Phone => managed(2, os),
         Device::Script | Device::Unmanaged => None,
     };
-    ClientPart { ip: client.ip.to_string(), ip_source: "direct", user_agent: user_agent(scene.action), device }
+    ClientPart { ip: client.ip.to_string(), ip_source: "direct", user_agent: agent, device }
 }
 
 fn content(action: &Action) -> Content {
@@ -294,7 +299,6 @@ fn export_type(format: ExportFormat) -> &'static str {
     match format {
         ExportFormat::Csv => "text/csv",
         ExportFormat::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        ExportFormat::Xml => "application/xml",
         ExportFormat::Json => "application/json",
     }
 }

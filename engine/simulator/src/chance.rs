@@ -25,10 +25,7 @@ pub(crate) enum Purpose {
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.
 pub(crate) fn stream(seed: u64, purpose: Purpose, who: u32, when: u32) -> Chance {
     let mut key = [0_u8; 32];
-    for (part, chunk) in [seed, purpose as u64, mix(seed, purpose as u64), 0]
-        .iter()
-        .zip(key.chunks_exact_mut(8))
-    {
+    for (part, chunk) in [seed, purpose as u64, mix(seed, purpose as u64), 0].iter().zip(key.chunks_exact_mut(8)) {
         chunk.copy_from_slice(&part.to_le_bytes());
     }
     let mut chance = ChaCha8Rng::from_seed(key);
@@ -38,10 +35,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, who: u32, when: u32) -> Chance
 
 /// A well-spread number from two; the finaliser of `SplitMix64` over their combination.
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
-    let mut z = a
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(b)
-        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -202,3 +202,6 @@ impl Company {
         DayContext { world: &self.world, seed: self.config.seed, first_epoch_day }
     }
 }
+
+#[cfg(test)]
+mod tests;

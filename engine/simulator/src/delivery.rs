@@ -143,7 +143,7 @@ impl<'a> Deliveries<'a> {
         for row in rows.drain(..) {
             let chance = mix(row.sys_id as u64, self.company.config.seed);
             let stamp_ms = first_stamp(&row, chance);
-            let mut delivery = Delivery {
+            let delivery = Delivery {
                 stamp_ms,
                 key: key.clone(),
                 table: row.table,
@@ -154,11 +154,10 @@ impl<'a> Deliveries<'a> {
                 label: action.label,
             };
             if mix(chance, 2).is_multiple_of(DUPLICATE_ONE_IN) {
-                let again_ms = second_stamp(&row.table, row.created_ms, stamp_ms, chance);
+                let again_ms = second_stamp(row.table, row.created_ms, stamp_ms, chance);
                 let copy = Delivery { stamp_ms: again_ms, duplicate: true, ..delivery.clone() };
                 self.push(copy);
             }
-            delivery.event_ms = row.created_ms;
             self.push(delivery);
         }
         self.scratch = rows;
@@ -267,3 +266,6 @@ fn as_json<S: Serializer>(row: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let value: &RawValue = serde_json::from_str(row).map_err(serde::ser::Error::custom)?;
     value.serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests;

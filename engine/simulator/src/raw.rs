@@ -79,9 +79,7 @@ pub(crate) fn write_rows(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
 pub(crate) fn subject<'a>(action: &Action, person: &'a Person) -> std::borrow::Cow<'a, str> {
     use crate::action::{Deed, Refusal};
     match action.deed {
-        Deed::LoginFailed { refusal: Refusal::UnknownUser } => {
-            format!("j.doe{}", action.incidental(90, 10_000)).into()
-        }
+        Deed::LoginFailed { refusal: Refusal::UnknownUser } => format!("j.doe{}", action.incidental(90, 10_000)).into(),
         _ => person.name.as_str().into(),
     }
 }

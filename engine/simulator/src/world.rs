@@ -290,5 +290,4 @@ fn parse_networks(text: &str, cities: &[City]) -> Result<Vec<Network>, WorldErro
 }
 
 #[cfg(test)]
-#[path = "world/tests.rs"]
 mod tests;

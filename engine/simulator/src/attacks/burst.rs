@@ -61,11 +61,8 @@ pub(super) fn mass_download(scouting: &Scouting<'_>, number: u32, chance: &mut C
         2 => archive(chance),
         _ => rest_pages(chance),
     };
-    let client = if number % 4 == 3 {
-        Client { device: Device::Script, browser: 0, session: 0, ..client }
-    } else {
-        client
-    };
+    let client =
+        if number % 4 == 3 { Client { device: Device::Script, browser: 0, session: 0, ..client } } else { client };
     let actions = deeds
         .into_iter()
         .enumerate()

@@ -76,7 +76,11 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
 
 /// Signs in where asked to and looks around: lists, records, a few files.
 pub(super) fn rummage(
-    scouting: &Scouting<'_>, start_ms: i64, client: Client, (steps, sign_in): (u32, bool), chance: &mut Chance,
+    scouting: &Scouting<'_>,
+    start_ms: i64,
+    client: Client,
+    (steps, sign_in): (u32, bool),
+    chance: &mut Chance,
 ) -> Vec<Action> {
     let mut at = start_ms;
     let mut actions = Vec::new();

@@ -25,7 +25,6 @@ const MAIL_CLIENT: u8 = 4;
 #[derive(Debug, Clone, Copy)]
 struct Block {
     from_ms: i64,
-    to_ms: i64,
     line: Line,
     tunnel: Option<Tunnel>,
 }
@@ -145,14 +144,20 @@ impl Planner<'_> {
     }
 
     fn laptop_block(
-        &mut self, window: Window, span: (i64, i64), places: Places, session: u128, sign_in: bool, part: i64,
+        &mut self,
+        window: Window,
+        span: (i64, i64),
+        places: Places,
+        session: u128,
+        sign_in: bool,
+        part: i64,
     ) {
         let (from_ms, to_ms) = (span.0.max(window.from_ms), span.1.min(window.to_ms));
         if to_ms - from_ms < SHORTEST_BLOCK_MS {
             return;
         }
         let tunnel = self.tunnel(places, from_ms, to_ms, part);
-        let block = Block { from_ms, to_ms, line: places.desk, tunnel };
+        let block = Block { from_ms, line: places.desk, tunnel };
         // Whoever arrives late signs in late.
         if sign_in || from_ms > span.0 {
             self.sign_in(&block, session);
@@ -260,7 +265,7 @@ impl Planner<'_> {
     fn month_end_hour(&mut self, window: Window, start: i64, places: Places, session: u128) {
         let downloads = self.between(MONTH_END_DOWNLOADS.0, MONTH_END_DOWNLOADS.1 + 1);
         let step_ms = 60 * MINUTE_MS / downloads;
-        let block = Block { from_ms: start, to_ms: start + 60 * MINUTE_MS, line: places.desk, tunnel: None };
+        let block = Block { from_ms: start, line: places.desk, tunnel: None };
         for number in 0..downloads {
             let at = start + number * step_ms + self.between(0, step_ms / 2);
             if (window.from_ms..window.to_ms).contains(&at) {

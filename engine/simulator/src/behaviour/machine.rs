@@ -91,7 +91,8 @@ impl Planner<'_> {
 
     fn stranger(&mut self) -> Line {
         let lines = self.world.access_of_kind(NetworkKind::Fixed);
-        let (body, access) = pick(&mut self.chance, &lines).copied().unwrap_or((self.person.home, self.person.home_line));
+        let (body, access) =
+            pick(&mut self.chance, &lines).copied().unwrap_or((self.person.home, self.person.home_line));
         let number = self.chance.random();
         self.line(body, access, number, false)
     }

@@ -129,7 +129,13 @@ impl Maker<'_> {
     }
 
     fn base(
-        &self, name: String, full_name: String, kind: AccountKind, home: CityId, line: NetworkKind, chance: &mut Chance,
+        &self,
+        name: String,
+        full_name: String,
+        kind: AccountKind,
+        home: CityId,
+        line: NetworkKind,
+        chance: &mut Chance,
     ) -> Person {
         let nowhere = Access { v4: NetworkId(0), v6: None };
         let home_line = pick(chance, self.world.access(line, home)).copied().unwrap_or(nowhere);
@@ -142,8 +148,19 @@ impl Maker<'_> {
         let sys_id = mix_wide(self.config.seed ^ 0x75_7365_7273, chance.random());
         let line_number = chance.random_range(2_000..1 << 30);
         Person {
-            name, full_name, email, kind, sys_id, home, first_day: 0, home_line, line_number, carrier,
-            office: None, habits: Habits::default(), trips: Vec::new(),
+            name,
+            full_name,
+            email,
+            kind,
+            sys_id,
+            home,
+            first_day: 0,
+            home_line,
+            line_number,
+            carrier,
+            office: None,
+            habits: Habits::default(),
+            trips: Vec::new(),
         }
     }
 
@@ -178,7 +195,12 @@ impl Maker<'_> {
 
     /// Adds one journey that leaves on `day` and stays `nights`; answers the first day free for another.
     fn journey(
-        &self, home: CityId, city: CityId, (day, nights): (i64, i64), trips: &mut Vec<Trip>, chance: &mut Chance,
+        &self,
+        home: CityId,
+        city: CityId,
+        (day, nights): (i64, i64),
+        trips: &mut Vec<Trip>,
+        chance: &mut Chance,
     ) -> i64 {
         let first_day = self.config.start_ms / DAY_MS;
         let zone = |id| self.world.city(id).utc_offset_minutes;

@@ -6,7 +6,8 @@ use crate::clock::TableTime;
 use super::{Hex, RawRow, RowWriter, Scene};
 
 /// What the instance analyser's certificate looks like in a parameter.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2FsbGluZyBob21lIG5vd2hlcmU\n-----END CERTIFICATE-----";
+const CERTIFICATE: &str =
+    "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2FsbGluZyBob21lIG5vd2hlcmU\n-----END CERTIFICATE-----";
 
 /// One event before it is written.
 struct Event<'a> {
@@ -32,12 +33,8 @@ pub(super) fn write(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
         }
         Deed::Logout => {
             let ip = scene.action.client.ip.to_string();
-            let event = Event {
-                parm1: scene.subject,
-                parm2: &ip,
-                instance: scene.session(),
-                ..base(scene, "logout", 1)
-            };
+            let event =
+                Event { parm1: scene.subject, parm2: &ip, instance: scene.session(), ..base(scene, "logout", 1) };
             rows.push(row(scene, &event));
         }
         Deed::Download { file: number } => attachment(scene, "attachment.read", number, rows),
@@ -79,13 +76,7 @@ fn login(scene: &Scene<'_>, sso: bool, code_by_mail: bool, rows: &mut Vec<RawRow
         rows.push(row(scene, &event));
     }
     for (nth, name, later_secs) in [(3, "login", 0), (4, "session.established", 1)] {
-        let event = Event {
-            parm1: scene.subject,
-            parm2: &ip,
-            instance: session,
-            later_secs,
-            ..base(scene, name, nth)
-        };
+        let event = Event { parm1: scene.subject, parm2: &ip, instance: session, later_secs, ..base(scene, name, nth) };
         rows.push(row(scene, &event));
     }
 }
@@ -97,13 +88,7 @@ fn failure(scene: &Scene<'_>, refusal: Refusal, rows: &mut Vec<RawRow>) {
         Refusal::Expired => "/api/now/mobile/login",
         _ => "/login.do",
     };
-    let event = Event {
-        parm1: scene.subject,
-        parm2: &ip,
-        actor: "guest",
-        uri,
-        ..base(scene, "login.failed", 1)
-    };
+    let event = Event { parm1: scene.subject, parm2: &ip, actor: "guest", uri, ..base(scene, "login.failed", 1) };
     rows.push(row(scene, &event));
 }
 

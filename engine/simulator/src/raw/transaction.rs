@@ -65,7 +65,11 @@ fn request(scene: &Scene<'_>) -> Option<Request> {
         }
         Deed::List { table } => {
             let offset = action.incidental(16, 5) * 20;
-            get(format!("/{}_list.do?sysparm_query=active=true&sysparm_first_row={offset}", table_name(table)), "list", page_bytes)
+            get(
+                format!("/{}_list.do?sysparm_query=active=true&sysparm_first_row={offset}", table_name(table)),
+                "list",
+                page_bytes,
+            )
         }
         Deed::Download { file: number } => {
             let file = file(number);
@@ -104,7 +108,6 @@ fn export_url(table: u8, format: ExportFormat, rows: u32, first_row: u32) -> Str
     let word = match format {
         ExportFormat::Csv => "CSV",
         ExportFormat::Xlsx => "XLSX",
-        ExportFormat::Xml => "XML",
         ExportFormat::Json => "JSONv2",
     };
     let query = if first_row == 0 {
@@ -113,5 +116,7 @@ fn export_url(table: u8, format: ExportFormat, rows: u32, first_row: u32) -> Str
         format!("sys_id>{}", Hex::lower(record_id(table, first_row)).as_str())
     };
     let table = table_name(table);
-    format!("/{table}_list.do?{word}&sysparm_query={query}^ORDERBYsys_id&sysparm_record_count={rows}&sysparm_default_export_fields=all")
+    format!(
+        "/{table}_list.do?{word}&sysparm_query={query}^ORDERBYsys_id&sysparm_record_count={rows}&sysparm_default_export_fields=all"
+    )
 }

@@ -16,29 +16,87 @@ const TABLE_SEED: u64 = 20_260_101;
 const FIRST_ASN: u32 = 4_200_000_000;
 /// Cities with an office of the company.
 const OFFICES: [&str; 10] = [
-    "Stockholm/SE", "London/GB", "Frankfurt/DE", "New York/US", "San Francisco/US", "Toronto/CA", "Sao Paulo/BR",
-    "Bengaluru/IN", "Singapore/SG", "Sydney/AU",
+    "Stockholm/SE",
+    "London/GB",
+    "Frankfurt/DE",
+    "New York/US",
+    "San Francisco/US",
+    "Toronto/CA",
+    "Sao Paulo/BR",
+    "Bengaluru/IN",
+    "Singapore/SG",
+    "Sydney/AU",
 ];
 /// Cities with an egress of the company's VPN.
 const VPN_EGRESSES: [&str; 3] = ["Amsterdam/NL", "Washington/US", "Singapore/SG"];
 /// Cities with exits of consumer VPNs.
 const VPN_EXITS: [&str; 24] = [
-    "Amsterdam/NL", "London/GB", "Frankfurt/DE", "Paris/FR", "Zurich/CH", "Stockholm/SE", "Oslo/NO", "Helsinki/FI",
-    "Warsaw/PL", "Bucharest/RO", "Madrid/ES", "Milan/IT", "New York/US", "Miami/US", "Los Angeles/US", "Chicago/US",
-    "Toronto/CA", "Sao Paulo/BR", "Tokyo/JP", "Singapore/SG", "Hong Kong/HK", "Sydney/AU", "Johannesburg/ZA",
+    "Amsterdam/NL",
+    "London/GB",
+    "Frankfurt/DE",
+    "Paris/FR",
+    "Zurich/CH",
+    "Stockholm/SE",
+    "Oslo/NO",
+    "Helsinki/FI",
+    "Warsaw/PL",
+    "Bucharest/RO",
+    "Madrid/ES",
+    "Milan/IT",
+    "New York/US",
+    "Miami/US",
+    "Los Angeles/US",
+    "Chicago/US",
+    "Toronto/CA",
+    "Sao Paulo/BR",
+    "Tokyo/JP",
+    "Singapore/SG",
+    "Hong Kong/HK",
+    "Sydney/AU",
+    "Johannesburg/ZA",
     "Mumbai/IN",
 ];
 /// Cities with rented servers.
 const HOSTING: [&str; 26] = [
-    "Amsterdam/NL", "Rotterdam/NL", "Frankfurt/DE", "Paris/FR", "London/GB", "Helsinki/FI", "Warsaw/PL", "Kyiv/UA",
-    "Moscow/RU", "Saint Petersburg/RU", "Sofia/BG", "Istanbul/TR", "Dallas/US", "Los Angeles/US", "Seattle/US",
-    "Miami/US", "Montreal/CA", "Sao Paulo/BR", "Lagos/NG", "Johannesburg/ZA", "Hong Kong/HK", "Singapore/SG",
-    "Ho Chi Minh City/VN", "Jakarta/ID", "Tehran/IR", "Tokyo/JP",
+    "Amsterdam/NL",
+    "Rotterdam/NL",
+    "Frankfurt/DE",
+    "Paris/FR",
+    "London/GB",
+    "Helsinki/FI",
+    "Warsaw/PL",
+    "Kyiv/UA",
+    "Moscow/RU",
+    "Saint Petersburg/RU",
+    "Sofia/BG",
+    "Istanbul/TR",
+    "Dallas/US",
+    "Los Angeles/US",
+    "Seattle/US",
+    "Miami/US",
+    "Montreal/CA",
+    "Sao Paulo/BR",
+    "Lagos/NG",
+    "Johannesburg/ZA",
+    "Hong Kong/HK",
+    "Singapore/SG",
+    "Ho Chi Minh City/VN",
+    "Jakarta/ID",
+    "Tehran/IR",
+    "Tokyo/JP",
 ];
 /// Cities with a region of a public cloud.
 const CLOUD: [&str; 10] = [
-    "Dublin/IE", "Frankfurt/DE", "Stockholm/SE", "Washington/US", "Dallas/US", "San Francisco/US", "Sao Paulo/BR",
-    "Mumbai/IN", "Singapore/SG", "Sydney/AU",
+    "Dublin/IE",
+    "Frankfurt/DE",
+    "Stockholm/SE",
+    "Washington/US",
+    "Dallas/US",
+    "San Francisco/US",
+    "Sao Paulo/BR",
+    "Mumbai/IN",
+    "Singapore/SG",
+    "Sydney/AU",
 ];
 /// Share of fixed networks that a database puts into the wrong city.
 const WRONG_CITY_SHARE: f64 = 0.03;
@@ -112,7 +170,8 @@ impl<'a> Writer<'a> {
         Self {
             cities,
             chance: stream(TABLE_SEED, Purpose::Networks, 0, 0),
-            text: "network,asn,org,kind,true_city,listed_city,listed_offset_km,listed_bearing_deg,radius_km\n".to_owned(),
+            text: "network,asn,org,kind,true_city,listed_city,listed_offset_km,listed_bearing_deg,radius_km\n"
+                .to_owned(),
             v4_next: [0; 256],
             v6_next: 0,
             asn_next: FIRST_ASN,
@@ -229,7 +288,10 @@ impl<'a> Writer<'a> {
     /// One of the three nearest other cities of the same country, or the city itself.
     fn near_compatriot(&mut self, id: CityId) -> CityId {
         let home = self.city(id);
-        let mut others: Vec<(u64, usize)> = self.cities.iter().enumerate()
+        let mut others: Vec<(u64, usize)> = self
+            .cities
+            .iter()
+            .enumerate()
             .filter(|(index, city)| city.country == home.country && *index != usize::from(id.0))
             .map(|(index, city)| (distance_km(home, city) as u64, index))
             .collect();

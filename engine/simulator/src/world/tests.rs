@@ -72,12 +72,31 @@ fn every_city_can_be_lived_in_and_every_host_lies_in_its_network() {
     let world = world();
     for index in 0..world.cities.len() {
         let city = CityId(index as u16);
-        assert!(!world.access(NetworkKind::Fixed, city).is_empty() && !world.access(NetworkKind::Mobile, city).is_empty());
+        assert!(
+            !world.access(NetworkKind::Fixed, city).is_empty() && !world.access(NetworkKind::Mobile, city).is_empty()
+        );
     }
     for (index, network) in world.networks.iter().enumerate() {
         for number in [0, 1, 12_345, u64::MAX] {
             assert!(network.prefix.contains(&world.host(NetworkId(index as u16), number)), "{}", network.prefix);
         }
+    }
+}
+
+#[test]
+fn cities_are_distinct_and_on_earth() {
+    let world = world();
+    let keys: std::collections::BTreeSet<String> = world.cities.iter().map(City::key).collect();
+    assert_eq!(keys.len(), world.cities.len());
+    for city in &world.cities {
+        assert!(
+            city.latitude.abs() < 70.0 && city.longitude.abs() <= 180.0 && city.population > 50_000,
+            "{}",
+            city.key()
+        );
+        let solar_minutes = city.longitude * 4.0;
+        let apart = (f64::from(city.utc_offset_minutes) - solar_minutes).abs();
+        assert!(apart < 200.0, "{}: the zone is {apart} minutes from the sun", city.key());
     }
 }
 
