@@ -186,7 +186,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
 }
 
 fn user<'a>(scene: &Scene<'a>) -> User<'a> {
-    if scene.subject != scene.person.name {
+    if !scene.subject.eq_ignore_ascii_case(&scene.person.name) {
         return User { name: scene.subject, kind: "unknown", ..User::default() };
     }
     User {

@@ -78,6 +78,7 @@ struct Line {
 }
 
 /// The part of a local day that a stay leaves for work.
+#[allow(clippy::struct_field_names, reason = "the unit comes last in every name")]
 #[derive(Debug, Clone, Copy)]
 struct Window {
     midnight_ms: i64,

@@ -154,11 +154,11 @@ impl Company {
         let mut visits = Vec::new();
         for person in &self.people {
             let mut known = vec![&self.world.city(person.home).country];
-            for (index, trip) in person.trips.iter().enumerate() {
+            for trip in &person.trips {
                 let country = &self.world.city(trip.city).country;
-                // The first round of journeys is the history that every traveller brings along.
+                // The journeys before the first possible attack are the history that every traveller brings along.
                 let history = trip.out_ms < self.config.start_ms + i64::from(EARLIEST_ATTACK_DAY) * DAY_MS;
-                if !known.contains(&country) && !(history && index < 3) {
+                if !history && !known.contains(&country) {
                     visits.push(FirstVisit {
                         user: person.name.clone(),
                         country: country.clone(),

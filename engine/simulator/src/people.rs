@@ -88,6 +88,7 @@ pub(crate) struct Person {
 }
 
 /// How somebody works.
+#[allow(clippy::struct_excessive_bools, reason = "independent traits of a person, not states")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Habits {
     /// Start of the working day, minutes after local midnight.

@@ -80,6 +80,12 @@ pub(crate) fn subject<'a>(action: &Action, person: &'a Person) -> std::borrow::C
     use crate::action::{Deed, Refusal};
     match action.deed {
         Deed::LoginFailed { refusal: Refusal::UnknownUser } => format!("j.doe{}", action.incidental(90, 10_000)).into(),
+        // What was typed is logged as typed.
+        Deed::LoginFailed { refusal: Refusal::BadPassword }
+            if action.label.is_none() && person.is_human() && action.incidental(91, 6) == 0 =>
+        {
+            person.name.to_uppercase().into()
+        }
         _ => person.name.as_str().into(),
     }
 }

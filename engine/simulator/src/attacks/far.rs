@@ -19,7 +19,7 @@ pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &m
     let world = &scouting.company.world;
     let moment = scouting.moment_at_desk(chance)?;
     let domestic = number % 3 == 2;
-    let stolen_session = number % 2 == 0;
+    let stolen_session = number.is_multiple_of(2);
     let home_country = &world.city(moment.client.body).country;
     let city = scouting.city_where(chance, |id| {
         (&world.city(id).country == home_country) == domestic && scouting.nearest_km(id) >= FAR_KM

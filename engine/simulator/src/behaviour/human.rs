@@ -18,6 +18,8 @@ const CARRIER_ADDRESSES: u64 = 24;
 const OFFICE_ADDRESSES: u64 = 4;
 /// Downloads of a month-end hour, least and most.
 const MONTH_END_DOWNLOADS: (i64, i64) = (20, 45);
+/// The part of the day after the working day; 0 and 1 are morning and afternoon.
+const EVENING: i64 = 2;
 /// The position in the table of phone user agents that is a mail client.
 const MAIL_CLIENT: u8 = 4;
 
@@ -62,6 +64,12 @@ impl Planner<'_> {
         let Some(window) = self.window(stay) else { return };
         let places = self.places(stay);
         let phone_session = self.chance.random();
+        if stay.away {
+            self.look_from_afar(window, places.bed, phone_session);
+        }
+        if !stay.away && !self.person.habits.consumer_vpn.is_empty() {
+            self.evening_behind_vpn(window, places);
+        }
         if weekday(self.epoch_day) >= 5 || (!stay.away && self.chance.random_bool(0.05)) {
             if self.chance.random_bool(0.15) {
                 let at = window.midnight_ms + self.between(600 * MINUTE_MS, 1_260 * MINUTE_MS);
@@ -70,6 +78,23 @@ impl Planner<'_> {
             return;
         }
         self.working_day(window, places, phone_session);
+    }
+
+    /// Twenty minutes at home in the evening, behind one of the exits by turns.
+    fn evening_behind_vpn(&mut self, window: Window, places: Places) {
+        let from_ms = window.midnight_ms + self.between(1_170 * MINUTE_MS, 1_260 * MINUTE_MS);
+        let session = self.chance.random();
+        let span = (from_ms, from_ms + 20 * MINUTE_MS);
+        self.laptop_block(window, span, places, session, true, EVENING);
+    }
+
+    /// Whoever is away looks at the phone every day, also at weekends.
+    fn look_from_afar(&mut self, window: Window, line: Line, session: u128) {
+        let last_ms = window.to_ms - SHORTEST_BLOCK_MS;
+        if window.from_ms < last_ms {
+            let at = window.midnight_ms + self.between(540 * MINUTE_MS, 1_200 * MINUTE_MS);
+            self.phone_look(window, at.clamp(window.from_ms, last_ms), line, session);
+        }
     }
 
     fn working_day(&mut self, window: Window, places: Places, phone_session: u128) {
@@ -113,7 +138,9 @@ impl Planner<'_> {
             let lease = (self.day / 14).max(0) as u64;
             self.line(stay.city, person.home_line, person.line_number + lease, person.habits.dual_stack)
         };
-        let goes = !stay.away && person.habits.consumer_vpn.is_empty() && self.chance.random_bool(0.7);
+        // Those who use a VPN do so every day, at home.
+        let at_home = person.habits.corporate_vpn.is_some() || !person.habits.consumer_vpn.is_empty();
+        let goes = !stay.away && !at_home && self.chance.random_bool(0.7);
         let visits = stay.away && self.chance.random_bool(0.5);
         let local_office = self.world.access(NetworkKind::Corporate, stay.city).first().copied();
         let office = if goes { person.office } else { local_office.filter(|_| visits) };
@@ -178,8 +205,8 @@ impl Planner<'_> {
             return None;
         }
         let exits = &self.person.habits.consumer_vpn;
-        let exit = exits.get((self.day * 2 + part).rem_euclid(exits.len().max(1) as i64) as usize).copied();
-        if let Some(exit) = exit.filter(|_| self.chance.random_bool(0.85)) {
+        let exit = exits.get((self.day + part).rem_euclid(exits.len().max(1) as i64) as usize).copied();
+        if let Some(exit) = exit.filter(|_| part == EVENING || self.chance.random_bool(0.85)) {
             let line = self.tunnel_line(places.desk.body, exit);
             return Some(Tunnel { line, up_ms: from_ms, drop_from_ms: to_ms, drop_to_ms: to_ms });
         }

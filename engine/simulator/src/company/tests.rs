@@ -144,7 +144,7 @@ fn attacks_are_labelled_and_come_after_the_history() {
 
 #[test]
 fn labels_are_true() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let company = company(seed, 90, 36);
         let benign = benign_by_account(&company);
         for (position, label) in company.labels().iter().enumerate() {
@@ -233,4 +233,24 @@ fn a_configuration_that_cannot_be_simulated_is_refused_with_a_reason() {
     let many = AttackPlan { mass_download: 61, ..quiet };
     let error = Company::new(CompanyConfig { attacks: many, ..base() }).expect_err("more attacks than people");
     assert!(matches!(error, ConfigError::NoVictim { kind: "mass_download", .. }), "{error}");
+}
+
+#[test]
+fn regular_destinations_are_known_within_the_first_week() {
+    for seed in 10..13 {
+        let company = company(seed, 90, 36);
+        for (account, actions) in benign_by_account(&company) {
+            let person = &company.people[account as usize];
+            let Some(first) = actions.first().filter(|_| person.is_human()) else { continue };
+            let country = |action: &Action| {
+                let network = company.world.network(action.client.network);
+                &company.world.city(network.true_city).country
+            };
+            let (week, later): (Vec<_>, Vec<_>) =
+                actions.iter().partition(|action| action.time_ms < first.time_ms + 7 * DAY_MS);
+            let known: BTreeSet<&String> = week.into_iter().map(country).collect();
+            let new = later.into_iter().find(|action| !known.contains(country(action)));
+            assert!(new.is_none(), "{} of seed {seed} is in a new country: {new:?}", person.name);
+        }
+    }
 }

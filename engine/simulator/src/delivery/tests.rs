@@ -124,6 +124,7 @@ fn every_label_has_its_rows() {
 fn one_action_makes_the_rows_that_servicenow_makes() {
     let company = company(7);
     let mut events: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut missing, mut ported, mut shouted) = (0, 0, 0);
     let (mut sessions, mut downloads) = (BTreeSet::new(), BTreeSet::new());
     let rows: Vec<(&str, serde_json::Map<String, Value>)> =
         company.raw_rows().filter(|d| !d.duplicate).map(|d| (d.table, object(&d))).collect();
@@ -145,12 +146,19 @@ fn one_action_makes_the_rows_that_servicenow_makes() {
             "external.authentication.succeeded" => {
                 assert!(text(row, "parm2").starts_with("https://") && sessions.contains(&text(row, "instance")));
             }
-            "login.failed" => assert_eq!(text(row, "user_name"), "guest"),
+            "login.failed" => {
+                assert_eq!(text(row, "user_name"), "guest");
+                let parm2 = text(row, "parm2");
+                missing += u32::from(parm2.is_empty());
+                ported += u32::from(parm2.parse::<std::net::SocketAddrV4>().is_ok());
+                shouted += u32::from(text(row, "parm1").starts_with(char::is_uppercase));
+            }
             "attachment.read" => assert!(downloads.contains(&text(row, "instance"))),
             _ => {}
         }
         *events.entry(name).or_default() += 1;
     }
+    assert!(missing > 0 && ported > 0 && shouted > 0, "{missing} {ported} {shouted}");
     assert_eq!(events["login"], events["session.established"]);
     for name in ["logout", "login.failed", "attachment.uploaded", "attachment.renamed", "multifactor.email.otp"] {
         assert!(events.get(name).is_some_and(|count| *count > 0), "{name}");

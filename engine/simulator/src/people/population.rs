@@ -12,8 +12,8 @@ use crate::world::{Access, CityId, NetworkId, NetworkKind, World};
 use super::names::{FAMILY, GIVEN};
 use super::{AccountKind, Habits, Person, Trip, flight_ms, local_midnight_ms};
 
-/// Regular destinations are first visited before this day, as frequent travellers' histories show.
-const FIRST_ROUND_DAYS: i64 = 7;
+/// The first journeys to regular destinations leave before this day: a frequent traveller's history shows them.
+const FIRST_ROUND_DAYS: i64 = 6;
 /// A journey to a country never visited before begins on this day at the earliest.
 const FIRST_VISIT_DAY: i64 = 12;
 /// Longest journey in days.
@@ -75,7 +75,7 @@ impl Maker<'_> {
     fn vendor(&mut self, chance: &mut Chance) -> Person {
         let sites = self.world.access_of_kind(NetworkKind::Hosting);
         let home = pick(chance, &sites).map_or(CityId(0), |(city, _)| *city);
-        let (given, family) = self.names(chance);
+        let (given, family) = names(chance);
         let name = self.unique(format!("{}@snc", family.to_lowercase()));
         let full_name = format!("{given} {family}");
         let mut person = self.base(name, full_name, AccountKind::Vendor, home, NetworkKind::Hosting, chance);
@@ -88,7 +88,7 @@ impl Maker<'_> {
         let (office_city, office) = self.office(chance);
         let remote = kind == AccountKind::External || chance.random_bool(0.3);
         let home = if remote { self.compatriot(office_city, chance) } else { office_city };
-        let (given, family) = self.names(chance);
+        let (given, family) = names(chance);
         let name = self.unique(format!("{}.{}", given.to_lowercase(), family.to_lowercase()));
         let mut person = self.base(name, format!("{given} {family}"), kind, home, NetworkKind::Fixed, chance);
         person.office = (!remote).then_some(office);
@@ -274,10 +274,6 @@ impl Maker<'_> {
         pick(chance, &self.offices).copied().unwrap_or(nowhere)
     }
 
-    fn names(&self, chance: &mut Chance) -> (&'static str, &'static str) {
-        (pick(chance, &GIVEN).copied().unwrap_or("Ana"), pick(chance, &FAMILY).copied().unwrap_or("Lind"))
-    }
-
     fn unique(&mut self, name: String) -> String {
         let taken = self.used_names.entry(name.clone()).or_insert(0);
         *taken += 1;
@@ -287,4 +283,8 @@ impl Maker<'_> {
             (n, None) => format!("{name}{n}"),
         }
     }
+}
+
+fn names(chance: &mut Chance) -> (&'static str, &'static str) {
+    (pick(chance, &GIVEN).copied().unwrap_or("Ana"), pick(chance, &FAMILY).copied().unwrap_or("Lind"))
 }

@@ -2,6 +2,7 @@
 
 use crate::action::{Deed, Refusal, file, upload_name};
 use crate::clock::TableTime;
+use crate::people::AccountKind;
 
 use super::{Hex, RawRow, RowWriter, Scene};
 
@@ -83,13 +84,25 @@ fn login(scene: &Scene<'_>, sso: bool, code_by_mail: bool, rows: &mut Vec<RawRow
 
 /// Written by the session that is not signed in: the subject is in the first parameter only.
 fn failure(scene: &Scene<'_>, refusal: Refusal, rows: &mut Vec<RawRow>) {
-    let ip = scene.action.client.ip.to_string();
+    let ip = failure_address(scene);
     let uri = match refusal {
         Refusal::Expired => "/api/now/mobile/login",
         _ => "/login.do",
     };
     let event = Event { parm1: scene.subject, parm2: &ip, actor: "guest", uri, ..base(scene, "login.failed", 1) };
     rows.push(row(scene, &event));
+}
+
+/// Strangers come through custom login pages too, which log a port with the address, or no address at all.
+fn failure_address(scene: &Scene<'_>) -> String {
+    let ip = scene.action.client.ip;
+    match (scene.person.kind, scene.action.incidental(41, 8)) {
+        (AccountKind::Placeholder, 0) => String::new(),
+        (AccountKind::Placeholder, 1) if ip.is_ipv4() => {
+            format!("{ip}:{}", 20_000 + scene.action.incidental(42, 40_000))
+        }
+        _ => ip.to_string(),
+    }
 }
 
 fn attachment(scene: &Scene<'_>, name: &'static str, number: u32, rows: &mut Vec<RawRow>) {

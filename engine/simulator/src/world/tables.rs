@@ -260,7 +260,7 @@ impl<'a> Writer<'a> {
             let apart = distance_km(home, city);
             city.country == home.country && apart > error_km / 1.6 && apart < error_km * 1.6
         };
-        let other = self.cities.iter().position(|city| fits(city));
+        let other = self.cities.iter().position(fits);
         match other {
             Some(index) => {
                 let offset_km = log_normal(&mut self.chance, 8.0, 0.7).clamp(0.3, 40.0);
