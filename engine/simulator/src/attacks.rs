@@ -1,0 +1,320 @@
+//! Attacks: what is injected, into whose account, and the labels that tell.
+//!
+//! An attack is planned against the victim's own days: the planner looks at what the victim truly does around a
+//! moment and adds the attacker's actions. What a label says beyond its kind follows from true places and times.
+
+mod burst;
+mod far;
+
+use std::collections::BTreeSet;
+
+use rand::RngExt;
+use serde::Serialize;
+
+use crate::action::{Action, Client, Deed, Device};
+use crate::behaviour::plan_day;
+use crate::chance::{Chance, Purpose, pick, stream};
+use crate::clock::{DAY_MS, HOUR_MS};
+use crate::company::{Company, ConfigError, EARLIEST_ATTACK_DAY};
+use crate::people::Person;
+use crate::raw::{self, Scene};
+use crate::world::{CityId, NetworkId, NetworkKind};
+
+/// Days are drawn this often before an attack is given up.
+const TRIES_MAX: u32 = 4_000;
+/// A victim does at least this much on the day.
+const BUSY_DAY_ACTIONS: usize = 25;
+/// Faster than any aircraft from door to door.
+const IMPOSSIBLE_KMH: f64 = 2_000.0;
+/// What a person could have travelled without hurry.
+const PLAUSIBLE_KMH: f64 = 500.0;
+/// Closer places do not count as travel.
+const FAR_KM: f64 = 2_500.0;
+
+/// What an attack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttackKind {
+    /// A session or password used far away while its owner is active.
+    ImpossibleTravel,
+    /// An account used from a country its owner never was in.
+    InfrequentCountry,
+    /// Passwords guessed in a burst.
+    FailedLogins,
+    /// Data carried off in bulk.
+    MassDownload,
+}
+
+/// How many attacks of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttackPlan {
+    /// Impossible travel: by turns a session stolen abroad, a password used abroad, and one inside a large country.
+    pub impossible_travel: u32,
+    /// New countries at night.
+    pub infrequent_country: u32,
+    /// Bursts of failures: by turns without success, with success after them, and long.
+    pub failed_logins: u32,
+    /// Bulk downloads: by turns attachments, exports, one archive, and REST pages.
+    pub mass_download: u32,
+}
+
+/// One injected attack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// What it is.
+    pub kind: AttackKind,
+    /// The account it was done with.
+    pub user: String,
+    /// First action, milliseconds since the epoch.
+    pub start_ms: i64,
+    /// Last action, milliseconds since the epoch.
+    pub end_ms: i64,
+    /// Raw rows it makes, second copies not counted.
+    pub rows: u32,
+    /// Actions it consists of; activity records are one each, two for a login.
+    pub actions: u32,
+    /// One sentence on what happens.
+    pub note: String,
+    /// What else is truly the case: a new country, a speed no aircraft reaches.
+    pub also_expected: Vec<AttackKind>,
+}
+
+/// Labels and the actions behind them.
+pub(crate) struct Planned {
+    pub(crate) labels: Vec<Label>,
+    pub(crate) actions: Vec<Action>,
+}
+
+/// One attack before it is labelled.
+struct Draft {
+    kind: AttackKind,
+    actions: Vec<Action>,
+    note: String,
+    also_expected: Vec<AttackKind>,
+}
+
+/// A possible victim on a possible day.
+struct Scouting<'a> {
+    company: &'a Company,
+    account: u32,
+    person: &'a Person,
+    /// What the victim does from the day before to the day after, in order.
+    days: Vec<Action>,
+    /// Positions in `days` of the day itself, working at a laptop.
+    desk: Vec<usize>,
+}
+
+impl Default for AttackPlan {
+    fn default() -> Self {
+        Self { impossible_travel: 4, infrequent_country: 3, failed_logins: 4, mass_download: 4 }
+    }
+}
+
+impl AttackPlan {
+    /// A company left in peace.
+    pub fn none() -> Self {
+        Self { impossible_travel: 0, infrequent_country: 0, failed_logins: 0, mass_download: 0 }
+    }
+
+    /// Attacks of all kinds together.
+    pub fn total(&self) -> u32 {
+        self.impossible_travel + self.infrequent_country + self.failed_logins + self.mass_download
+    }
+
+    fn kinds(self) -> [(AttackKind, u32, &'static str); 4] {
+        [
+            (AttackKind::ImpossibleTravel, self.impossible_travel, "impossible_travel"),
+            (AttackKind::InfrequentCountry, self.infrequent_country, "infrequent_country"),
+            (AttackKind::FailedLogins, self.failed_logins, "failed_logins"),
+            (AttackKind::MassDownload, self.mass_download, "mass_download"),
+        ]
+    }
+}
+
+/// Plans every attack of the configuration; nobody is attacked twice.
+pub(crate) fn plan_attacks(company: &Company) -> Result<Planned, ConfigError> {
+    let mut drafts = Vec::new();
+    let mut attacked = BTreeSet::new();
+    for (kind, count, word) in company.config.attacks.kinds() {
+        for number in 0..count {
+            let draft = find_attack(company, kind, number, &mut attacked);
+            drafts.push(draft.ok_or(ConfigError::NoVictim { kind: word, number })?);
+        }
+    }
+    drafts.sort_by_key(|draft| draft.actions.first().map_or(0, |action| action.time_ms));
+    let mut planned = Planned { labels: Vec::new(), actions: Vec::new() };
+    for draft in drafts {
+        let position = planned.labels.len() as u32;
+        planned.labels.push(label(company, &draft));
+        planned.actions.extend(draft.actions.into_iter().map(|a| Action { label: Some(position), ..a }));
+    }
+    Ok(planned)
+}
+
+/// Draws victims and days until one suits.
+fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut BTreeSet<u32>) -> Option<Draft> {
+    let mut chance = stream(company.config.seed, Purpose::Attack, kind as u32, number);
+    for _ in 0..TRIES_MAX {
+        let account = chance.random_range(0..company.people.len() as u32);
+        let day = chance.random_range(EARLIEST_ATTACK_DAY..company.config.days - 2);
+        if attacked.contains(&account) || !suits(company, account, day) {
+            continue;
+        }
+        let scouting = Scouting::new(company, account, day);
+        if scouting.desk.len() < BUSY_DAY_ACTIONS {
+            continue;
+        }
+        let draft = match kind {
+            AttackKind::ImpossibleTravel => far::impossible_travel(&scouting, number, &mut chance),
+            AttackKind::InfrequentCountry => far::infrequent_country(&scouting, &mut chance),
+            AttackKind::FailedLogins => burst::failed_logins(&scouting, number, &mut chance),
+            AttackKind::MassDownload => burst::mass_download(&scouting, number, &mut chance),
+        };
+        if draft.is_some() {
+            attacked.insert(account);
+            return draft;
+        }
+    }
+    None
+}
+
+/// Victims are people with a history, at home that week, whose own habits do not hide where they are.
+fn suits(company: &Company, account: u32, day: u32) -> bool {
+    let person = &company.people[account as usize];
+    let noon_ms = company.config.start_ms + i64::from(day) * DAY_MS + DAY_MS / 2;
+    let near = |from: i64, to: i64| from - 2 * DAY_MS < noon_ms && noon_ms < to + 2 * DAY_MS;
+    let travels = person.trips.iter().any(|trip| near(trip.out_ms, trip.home_ms));
+    person.is_human()
+        && person.first_day + EARLIEST_ATTACK_DAY <= day
+        && person.habits.consumer_vpn.is_empty()
+        && !travels
+}
+
+fn label(company: &Company, draft: &Draft) -> Label {
+    let mut rows = Vec::new();
+    let mut user = String::new();
+    for action in &draft.actions {
+        let person = &company.people[action.account as usize];
+        user.clone_from(&person.name);
+        let scene = Scene { action, person, instance: &company.config.instance, subject: &person.name };
+        raw::write_rows(&scene, &mut rows);
+    }
+    Label {
+        kind: draft.kind,
+        user,
+        start_ms: draft.actions.first().map_or(0, |action| action.time_ms),
+        end_ms: draft.actions.last().map_or(0, |action| action.time_ms),
+        rows: rows.len() as u32,
+        actions: draft.actions.len() as u32,
+        note: draft.note.clone(),
+        also_expected: draft.also_expected.clone(),
+    }
+}
+
+impl<'a> Scouting<'a> {
+    fn new(company: &'a Company, account: u32, day: u32) -> Self {
+        let person = &company.people[account as usize];
+        let mut days = Vec::new();
+        for day in i64::from(day) - 1..=i64::from(day) + 1 {
+            plan_day(company.day_context(), account, person, day, &mut days);
+        }
+        days.sort_unstable_by_key(|action| (action.time_ms, action.id));
+        let zone_ms = i64::from(company.world.city(person.home).utc_offset_minutes) * 60_000;
+        let midnight_ms = company.config.start_ms + i64::from(day) * DAY_MS - zone_ms;
+        let on_day = |action: &Action| (midnight_ms..midnight_ms + DAY_MS).contains(&action.time_ms);
+        let at_desk = |action: &Action| action.client.device == Device::Laptop && action.client.session != 0;
+        let desk = (0..days.len()).filter(|i| on_day(&days[*i]) && at_desk(&days[*i])).collect();
+        Self { company, account, person, days, desk }
+    }
+
+    fn action(&self, time_ms: i64, client: Client, deed: Deed, chance: &mut Chance) -> Action {
+        Action { time_ms, account: self.account, id: chance.random(), client, deed, label: None }
+    }
+
+    /// A moment in the middle of the victim's work at a fixed line, with more work soon after it.
+    fn moment_at_desk(&self, chance: &mut Chance) -> Option<&Action> {
+        let settled = |action: &Action| {
+            let kind = self.company.world.network(action.client.network).kind;
+            matches!(kind, NetworkKind::Fixed | NetworkKind::Corporate)
+        };
+        let position = *pick(chance, &self.desk)?;
+        let (now, next) = (self.days.get(position)?, self.days.get(position + 1)?);
+        let busy = next.time_ms - now.time_ms < 8 * 60_000 && next.time_ms - now.time_ms > 60_000;
+        (busy && settled(now) && settled(next) && next.client.device == Device::Laptop).then_some(now)
+    }
+
+    /// Countries the account has truly been used from before or will be: home, journeys, tunnels.
+    fn known_countries(&self) -> BTreeSet<&'a str> {
+        let world = &self.company.world;
+        let mut cities: Vec<CityId> = vec![self.person.home];
+        cities.extend(self.person.trips.iter().map(|trip| trip.city));
+        cities.extend(self.days.iter().map(|action| world.network(action.client.network).true_city));
+        cities.extend(self.person.habits.corporate_vpn.map(|egress| world.network(egress).true_city));
+        cities.into_iter().map(|city| world.city(city).country.as_str()).collect()
+    }
+
+    /// The highest and lowest door-to-door speed between a place at a time and what the victim does around it:
+    /// from the nearest action before to the place, and on to the nearest action after.
+    fn speeds_kmh(&self, city: CityId, from_ms: i64, to_ms: i64) -> [f64; 2] {
+        let world = &self.company.world;
+        let speed = |action: Option<&Action>| {
+            let Some(action) = action else { return 0.0 };
+            let place = world.network(action.client.network).true_city;
+            let gap_ms = if action.time_ms <= from_ms { from_ms - action.time_ms } else { action.time_ms - to_ms };
+            world.apart_km(place, city) / (gap_ms.max(1_000) as f64 / HOUR_MS as f64)
+        };
+        let successful = |action: &&Action| !matches!(action.deed, Deed::LoginFailed { .. });
+        let before = self.days.iter().rev().filter(successful).find(|action| action.time_ms <= from_ms);
+        let after = self.days.iter().filter(successful).find(|action| action.time_ms >= to_ms);
+        [speed(before), speed(after)]
+    }
+
+    /// The shortest distance between a city and any place the account is used from these days.
+    fn nearest_km(&self, city: CityId) -> f64 {
+        let world = &self.company.world;
+        let places: BTreeSet<CityId> =
+            self.days.iter().map(|action| world.network(action.client.network).true_city).collect();
+        places.into_iter().map(|place| world.apart_km(place, city)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What else is truly the case when the account succeeds from a city in a span of time.
+    ///
+    /// `None` when the truth is arguable: a speed between a leisurely and an impossible one.
+    fn consequences(&self, city: CityId, from_ms: i64, to_ms: i64) -> Option<Vec<AttackKind>> {
+        let mut consequences = Vec::new();
+        let [before, after] = self.speeds_kmh(city, from_ms, to_ms);
+        let (slow, fast) = (before.max(after) <= PLAUSIBLE_KMH, before.max(after) >= IMPOSSIBLE_KMH);
+        if fast && self.nearest_km(city) >= FAR_KM {
+            consequences.push(AttackKind::ImpossibleTravel);
+        } else if !slow {
+            return None;
+        }
+        if !self.known_countries().contains(self.company.world.city(city).country.as_str()) {
+            consequences.push(AttackKind::InfrequentCountry);
+        }
+        Some(consequences)
+    }
+
+    /// A line of an attacker in a city: a rented server where there is one, a home line elsewhere.
+    fn attacker_line(&self, city: CityId, chance: &mut Chance) -> Option<NetworkId> {
+        let world = &self.company.world;
+        let rented = world.access(NetworkKind::Hosting, city).first();
+        let home = pick(chance, world.access(NetworkKind::Fixed, city));
+        rented.filter(|_| chance.random_bool(0.6)).or(home).map(|access| access.v4)
+    }
+
+    /// The attacker's client: a browser that the victim does not use.
+    fn attacker(&self, city: CityId, session: u128, chance: &mut Chance) -> Option<Client> {
+        let network = self.attacker_line(city, chance)?;
+        let ip = self.company.world.any_host(network, chance);
+        let browser = chance.random_range(0..4);
+        Some(Client { ip, network, body: city, device: Device::Unmanaged, browser, session })
+    }
+
+    /// A city for which `fits` holds, chosen among all of them.
+    fn city_where(&self, chance: &mut Chance, fits: impl Fn(CityId) -> bool) -> Option<CityId> {
+        let count = self.company.world.cities().len();
+        let fitting: Vec<CityId> = (0..count).map(|index| CityId(index as u16)).filter(|id| fits(*id)).collect();
+        pick(chance, &fitting).copied()
+    }
+}

@@ -1,0 +1,106 @@
+//! Attacks from far away.
+
+use rand::RngExt;
+
+use crate::action::{Action, Client, Deed, FILE_COUNT, RECORD_COUNT};
+use crate::chance::Chance;
+use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::world::CityId;
+
+use super::{AttackKind, Draft, FAR_KM, PLAUSIBLE_KMH, Scouting};
+
+/// The victim's night is at least this long.
+const NIGHT_MS: i64 = 9 * HOUR_MS;
+/// A new country lies at least this far away.
+const ABROAD_KM: f64 = 700.0;
+
+/// A session or a password used far away while its owner works.
+pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &mut Chance) -> Option<Draft> {
+    let world = &scouting.company.world;
+    let moment = scouting.moment_at_desk(chance)?;
+    let domestic = number % 3 == 2;
+    let stolen_session = number.is_multiple_of(2);
+    let home_country = &world.city(moment.client.body).country;
+    let city = scouting.city_where(chance, |id| {
+        (&world.city(id).country == home_country) == domestic && scouting.nearest_km(id) >= FAR_KM
+    })?;
+    let start_ms = moment.time_ms + chance.random_range(10 * SECOND_MS..50 * SECOND_MS);
+    let session = if stolen_session { moment.client.session } else { chance.random() };
+    let client = scouting.attacker(city, session, chance)?;
+    let steps = chance.random_range(6..14);
+    let actions = rummage(scouting, start_ms, client, (steps, !stolen_session), chance);
+    let end_ms = actions.last()?.time_ms;
+    let mut also_expected = scouting.consequences(city, start_ms, start_ms)?;
+    if !also_expected.contains(&AttackKind::ImpossibleTravel) || end_ms <= start_ms {
+        return None;
+    }
+    also_expected.retain(|kind| *kind != AttackKind::ImpossibleTravel);
+    let what = if stolen_session { "session goes on with another browser" } else { "password is used" };
+    let note = format!(
+        "{what} in {}, {:.0} km from {}, while its owner works there",
+        world.city(city).key(),
+        world.apart_km(city, moment.client.body),
+        world.city(moment.client.body).key(),
+    );
+    Some(Draft { kind: AttackKind::ImpossibleTravel, actions, note, also_expected })
+}
+
+/// An account used in the middle of its owner's night from a country the owner never was in.
+pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -> Option<Draft> {
+    let world = &scouting.company.world;
+    let last = *scouting.desk.last()?;
+    let evening = scouting.days[last..].windows(2).find(|pair| pair[1].time_ms - pair[0].time_ms >= NIGHT_MS)?;
+    let (before_ms, after_ms) = (evening[0].time_ms, evening[1].time_ms);
+    let known = scouting.known_countries();
+    let start_ms = before_ms + (after_ms - before_ms) * 45 / 100;
+    let city = scouting.city_where(chance, |id| {
+        let [out, back] = scouting.speeds_kmh(id, start_ms, start_ms + HOUR_MS);
+        let abroad = !known.contains(world.city(id).country.as_str()) && scouting.nearest_km(id) >= ABROAD_KM;
+        abroad && out.max(back) <= PLAUSIBLE_KMH
+    })?;
+    let session = chance.random();
+    let client = scouting.attacker(city, session, chance)?;
+    let steps = chance.random_range(8..20);
+    let actions = rummage(scouting, start_ms, client, (steps, true), chance);
+    if actions.last()?.time_ms > start_ms + HOUR_MS {
+        return None;
+    }
+    let note = format!(
+        "signed in at night from {}, {:.0} km from {}, with hours on both sides",
+        world.city(city).key(),
+        world.apart_km(city, scouting.person.home),
+        world.city(scouting.person.home).key(),
+    );
+    Some(Draft { kind: AttackKind::InfrequentCountry, actions, note, also_expected: Vec::new() })
+}
+
+/// Signs in where asked to and looks around: lists, records, a few files.
+pub(super) fn rummage(
+    scouting: &Scouting<'_>,
+    start_ms: i64,
+    client: Client,
+    (steps, sign_in): (u32, bool),
+    chance: &mut Chance,
+) -> Vec<Action> {
+    let mut at = start_ms;
+    let mut actions = Vec::new();
+    if sign_in {
+        actions.push(scouting.action(at, client, Deed::Login { sso: false, code_by_mail: false }, chance));
+        at += chance.random_range(3 * SECOND_MS..12 * SECOND_MS);
+    }
+    for _ in 0..steps {
+        let deed = match chance.random_range(0..10_u32) {
+            0..3 => Deed::List { table: chance.random_range(0..10) },
+            3..8 => Deed::View { table: chance.random_range(0..10), record: chance.random_range(0..RECORD_COUNT) },
+            _ => Deed::Download { file: chance.random_range(0..FILE_COUNT) },
+        };
+        actions.push(scouting.action(at, client, deed, chance));
+        at += chance.random_range(8 * SECOND_MS..MINUTE_MS);
+    }
+    actions
+}
+
+/// A city abroad or at home from which success would have a clear meaning.
+pub(super) fn guessing_city(scouting: &Scouting<'_>, chance: &mut Chance) -> Option<CityId> {
+    scouting.city_where(chance, |id| scouting.nearest_km(id) >= FAR_KM)
+}

@@ -1,0 +1,123 @@
+//! What an account does on one local day: a pure function of seed, account and day.
+
+mod human;
+mod machine;
+
+use std::net::IpAddr;
+
+use rand::RngExt;
+
+use crate::action::{Action, Client, Deed, Device};
+use crate::chance::{Chance, Purpose, stream};
+use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::people::{AccountKind, Person, Stay, local_midnight_ms};
+use crate::world::{Access, CityId, NetworkId, World};
+
+/// No zone's midnight is further from UTC's than this.
+const ZONE_SPAN_MS: i64 = 15 * HOUR_MS;
+/// After landing nobody works for this long.
+const AFTER_LANDING_MS: i64 = 45 * MINUTE_MS;
+/// Before leaving for the airport work stops by this much.
+const BEFORE_LEAVING_MS: i64 = 20 * MINUTE_MS;
+
+/// Where and when a day's plan is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DayContext<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) seed: u64,
+    /// Day 0 of the run, counted from the epoch.
+    pub(crate) first_epoch_day: i64,
+}
+
+/// Adds everything `person` does on the local day that is `day` days after the first.
+pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, day: i64, out: &mut Vec<Action>) {
+    if day < i64::from(person.first_day) {
+        return;
+    }
+    let epoch_day = context.first_epoch_day + day;
+    let utc_midnight = epoch_day * DAY_MS;
+    let mut planner = Planner {
+        world: context.world,
+        account,
+        person,
+        day,
+        epoch_day,
+        chance: stream(context.seed, Purpose::Day, account, (day + 1) as u32),
+        out,
+    };
+    match person.kind {
+        AccountKind::Placeholder => planner.guest_day(utc_midnight),
+        AccountKind::Service => planner.nightly_job(utc_midnight),
+        AccountKind::Integration => planner.steady_calls(utc_midnight),
+        AccountKind::Vendor => planner.vendor_visit(utc_midnight),
+        AccountKind::Employee | AccountKind::External => {
+            for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
+                planner.stay_day(stay);
+            }
+        }
+    }
+}
+
+/// Draws one account's day.
+struct Planner<'a> {
+    world: &'a World,
+    account: u32,
+    person: &'a Person,
+    day: i64,
+    epoch_day: i64,
+    chance: Chance,
+    out: &'a mut Vec<Action>,
+}
+
+/// The addresses one device has at one place.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    body: CityId,
+    v4: (IpAddr, NetworkId),
+    v6: Option<(IpAddr, NetworkId)>,
+}
+
+/// The part of a local day that a stay leaves for work.
+#[allow(clippy::struct_field_names, reason = "the unit comes last in every name")]
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    midnight_ms: i64,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+impl Planner<'_> {
+    fn push(&mut self, time_ms: i64, client: Client, deed: Deed) {
+        let id = self.chance.random();
+        self.out.push(Action { time_ms, account: self.account, id, client, deed, label: None });
+    }
+
+    /// The window of the local day in a stay, if there is any.
+    fn window(&self, stay: Stay) -> Option<Window> {
+        let midnight_ms = local_midnight_ms(self.epoch_day, self.world.city(stay.city).utc_offset_minutes);
+        let landed = if self.person.trips.is_empty() { 0 } else { AFTER_LANDING_MS };
+        let leaving = if self.person.trips.is_empty() { 0 } else { BEFORE_LEAVING_MS };
+        let from_ms = midnight_ms.max(stay.from_ms + landed);
+        let to_ms = (midnight_ms + DAY_MS).min(stay.to_ms - leaving);
+        (from_ms < to_ms).then_some(Window { midnight_ms, from_ms, to_ms })
+    }
+
+    /// The addresses of subscriber `number` of an operator.
+    fn line(&self, body: CityId, access: Access, number: u64, dual_stack: bool) -> Line {
+        let address = |network| (self.world.host(network, number), network);
+        Line { body, v4: address(access.v4), v6: access.v6.filter(|_| dual_stack).map(address) }
+    }
+
+    /// The client of one request: with both protocols at hand either may be taken.
+    fn client(&mut self, line: Line, device: Device, browser: u8, session: u128) -> Client {
+        let (ip, network) = match line.v6 {
+            Some(v6) if self.chance.random_bool(0.55) => v6,
+            _ => line.v4,
+        };
+        Client { ip, network, body: line.body, device, browser, session }
+    }
+
+    fn between(&mut self, from: i64, to: i64) -> i64 {
+        self.chance.random_range(from..to)
+    }
+}

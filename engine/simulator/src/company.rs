@@ -1,0 +1,207 @@
+//! The simulated company: configuration, people, labels, and what it sends.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::action::Action;
+use crate::attacks::{AttackPlan, Label, plan_attacks};
+use crate::behaviour::DayContext;
+use crate::clock::DAY_MS;
+use crate::delivery::{Deliveries, Form};
+use crate::people::{Account, Person, populate};
+use crate::world::{World, WorldError};
+
+/// Fewest accounts: below it not every role has somebody.
+pub const USERS_MIN: u32 = 20;
+/// Most accounts.
+pub const USERS_MAX: u32 = 100_000;
+/// Most days.
+pub const DAYS_MAX: u32 = 400;
+/// Longest name of an instance, bytes.
+pub const INSTANCE_BYTES_MAX: usize = 40;
+/// No attack begins before this day of the run, counted from 0.
+pub const EARLIEST_ATTACK_DAY: u32 = 10;
+/// Fewest days of a run with attacks.
+pub const ATTACK_DAYS_MIN: u32 = EARLIEST_ATTACK_DAY + 5;
+
+/// What to simulate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompanyConfig {
+    /// Seed of all chance: the same seed gives the same bytes.
+    pub seed: u64,
+    /// Accounts, people and programs together; [`USERS_MIN`] to [`USERS_MAX`].
+    pub users: u32,
+    /// Length of the run in days; at most [`DAYS_MAX`].
+    pub days: u32,
+    /// Begin of the run, a midnight in UTC, milliseconds since the epoch.
+    pub start_ms: i64,
+    /// How many attacks of each kind.
+    pub attacks: AttackPlan,
+    /// Name of the ServiceNow instance: small letters, digits, hyphens.
+    pub instance: String,
+    /// How many travellers go, late in the run, to a country they have never been in: harmless, and indistinguishable
+    /// from an account used there by somebody else. They are listed by [`Company::first_visits`].
+    pub first_visits: u32,
+}
+
+/// A configuration that cannot be simulated.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// Too few or too many accounts.
+    #[error("users: {0} is not between {USERS_MIN} and {USERS_MAX}")]
+    Users(u32),
+    /// No days, or too many.
+    #[error("days: {0} is not between 1 and {DAYS_MAX}")]
+    Days(u32),
+    /// Attacks need history before them and a day after.
+    #[error("days: {0} leave no room for attacks, which need at least {ATTACK_DAYS_MIN}")]
+    DaysForAttacks(u32),
+    /// The run must begin at midnight.
+    #[error("start_ms: {0} is not a midnight in UTC")]
+    Start(i64),
+    /// The instance's name is empty, too long or has other characters.
+    #[error("instance: '{0}' is not 1 to {INSTANCE_BYTES_MAX} small letters, digits and hyphens")]
+    Instance(String),
+    /// Nobody is left to attack.
+    #[error("attacks: nobody is left for {kind} number {number}; ask for fewer attacks or more users")]
+    NoVictim {
+        /// Which kind.
+        kind: &'static str,
+        /// Which of that kind, from 0.
+        number: u32,
+    },
+    /// A table of the world is broken.
+    #[error(transparent)]
+    World(#[from] WorldError),
+}
+
+/// A harmless stay in a country that the person has never been in before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirstVisit {
+    /// Account name.
+    pub user: String,
+    /// Country, ISO 3166.
+    pub country: String,
+    /// Arrival, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// Departure, milliseconds since the epoch.
+    pub to_ms: i64,
+}
+
+/// A company whose every row follows from its configuration.
+#[derive(Debug)]
+pub struct Company {
+    pub(crate) config: CompanyConfig,
+    pub(crate) world: World,
+    pub(crate) people: Vec<Person>,
+    pub(crate) attack_actions: Vec<Action>,
+    labels: Vec<Label>,
+}
+
+impl CompanyConfig {
+    /// The demo's company: attacks of every kind and no first visits.
+    pub fn new(seed: u64, users: u32, days: u32, start_ms: i64) -> Self {
+        let instance = "nordvik".to_owned();
+        Self { seed, users, days, start_ms, attacks: AttackPlan::default(), instance, first_visits: 0 }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(USERS_MIN..=USERS_MAX).contains(&self.users) {
+            return Err(ConfigError::Users(self.users));
+        }
+        if !(1..=DAYS_MAX).contains(&self.days) {
+            return Err(ConfigError::Days(self.days));
+        }
+        if self.attacks.total() > 0 && self.days < ATTACK_DAYS_MIN {
+            return Err(ConfigError::DaysForAttacks(self.days));
+        }
+        if self.start_ms.rem_euclid(DAY_MS) != 0 {
+            return Err(ConfigError::Start(self.start_ms));
+        }
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=INSTANCE_BYTES_MAX).contains(&self.instance.len()) || !self.instance.bytes().all(allowed) {
+            return Err(ConfigError::Instance(self.instance.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Company {
+    /// Draws the people and plans the attacks; the rows are drawn while they are read.
+    pub fn new(config: CompanyConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let world = World::load()?;
+        let people = populate(&world, &config);
+        let mut company = Self { config, world, people, attack_actions: Vec::new(), labels: Vec::new() };
+        let planned = plan_attacks(&company)?;
+        company.labels = planned.labels;
+        company.attack_actions = planned.actions;
+        Ok(company)
+    }
+
+    /// The attacks that were injected, and nothing else.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The user list, in the order of account numbers.
+    pub fn people(&self) -> impl Iterator<Item = Account> + '_ {
+        self.people.iter().map(|person| person.account(&self.world))
+    }
+
+    /// Harmless stays in countries new to the person, in the order of account numbers.
+    pub fn first_visits(&self) -> Vec<FirstVisit> {
+        let mut visits = Vec::new();
+        for person in &self.people {
+            let mut known = vec![&self.world.city(person.home).country];
+            for trip in &person.trips {
+                let country = &self.world.city(trip.city).country;
+                // The journeys before the first possible attack are the history that every traveller brings along.
+                let history = trip.out_ms < self.config.start_ms + i64::from(EARLIEST_ATTACK_DAY) * DAY_MS;
+                if !history && !known.contains(&country) {
+                    visits.push(FirstVisit {
+                        user: person.name.clone(),
+                        country: country.clone(),
+                        from_ms: trip.there_ms,
+                        to_ms: trip.back_ms,
+                    });
+                }
+                known.push(country);
+            }
+        }
+        visits
+    }
+
+    /// The world the company lives in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The configuration it was made from.
+    pub fn config(&self) -> &CompanyConfig {
+        &self.config
+    }
+
+    /// End of the run, milliseconds since the epoch; deliveries go on a little longer.
+    pub fn end_ms(&self) -> i64 {
+        self.config.start_ms + i64::from(self.config.days) * DAY_MS
+    }
+
+    /// Raw rows of `sysevent`, `syslog_transaction`, `sys_audit` and `sys_attachment`, in order of arrival.
+    pub fn raw_rows(&self) -> Deliveries<'_> {
+        Deliveries::new(self, Form::Raw)
+    }
+
+    /// The same days as activity records, in order of arrival.
+    pub fn activity(&self) -> Deliveries<'_> {
+        Deliveries::new(self, Form::Activity)
+    }
+
+    pub(crate) fn day_context(&self) -> DayContext<'_> {
+        let first_epoch_day = self.config.start_ms.div_euclid(DAY_MS);
+        DayContext { world: &self.world, seed: self.config.seed, first_epoch_day }
+    }
+}
+
+#[cfg(test)]
+mod tests;

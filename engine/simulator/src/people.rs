@@ -1,0 +1,185 @@
+//! Who works at the simulated company, with which habits.
+
+mod names;
+mod population;
+
+use serde::Serialize;
+
+use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::world::{Access, CityId, NetworkId, World};
+
+pub(crate) use population::populate;
+
+/// Door-to-door overhead of a flight: to the airport, waiting, from the airport.
+const FLIGHT_OVERHEAD_MS: i64 = 3 * HOUR_MS;
+/// Cruising speed; with the overhead door to door stays well below 900 km/h.
+const CRUISE_KMH: f64 = 800.0;
+
+/// What kind of account it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Works here.
+    Employee,
+    /// Works for a partner.
+    External,
+    /// Runs nightly jobs.
+    Service,
+    /// Connects another system.
+    Integration,
+    /// The vendor's support.
+    Vendor,
+    /// Nobody: `guest`.
+    Placeholder,
+}
+
+impl AccountKind {
+    /// The word used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Employee => "employee",
+            Self::External => "external",
+            Self::Service => "service",
+            Self::Integration => "integration",
+            Self::Vendor => "vendor",
+            Self::Placeholder => "placeholder",
+        }
+    }
+}
+
+/// A line of the user list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Account {
+    /// `user_name` as rows carry it.
+    pub name: String,
+    /// Display name.
+    pub full_name: String,
+    /// Address; empty where there is none.
+    pub email: String,
+    /// Kind.
+    pub kind: AccountKind,
+    /// `sys_id`, 32 hexadecimal digits.
+    pub sys_id: String,
+    /// City of residence.
+    pub home_city: String,
+    /// Its country, ISO 3166.
+    pub home_country: String,
+    /// First day with any activity, counted from the start of the run.
+    pub first_day: u32,
+}
+
+/// A person or program with an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) full_name: String,
+    pub(crate) email: String,
+    pub(crate) kind: AccountKind,
+    pub(crate) sys_id: u128,
+    pub(crate) home: CityId,
+    pub(crate) first_day: u32,
+    pub(crate) home_line: Access,
+    /// Which subscriber of the line's network, stable.
+    pub(crate) line_number: u64,
+    pub(crate) carrier: Access,
+    pub(crate) office: Option<Access>,
+    pub(crate) habits: Habits,
+    pub(crate) trips: Vec<Trip>,
+}
+
+/// How somebody works.
+#[allow(clippy::struct_excessive_bools, reason = "independent traits of a person, not states")]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Habits {
+    /// Start of the working day, minutes after local midnight.
+    pub(crate) start_min: i64,
+    /// Length of the working day without lunch, minutes.
+    pub(crate) work_min: i64,
+    pub(crate) sso: bool,
+    pub(crate) dual_stack: bool,
+    pub(crate) laptop_browser: u8,
+    pub(crate) phone_browser: u8,
+    /// The company VPN's egress they connect through when not in an office.
+    pub(crate) corporate_vpn: Option<NetworkId>,
+    /// Exits of a consumer VPN they switch between.
+    pub(crate) consumer_vpn: Vec<NetworkId>,
+    pub(crate) forgets_password: bool,
+    /// Local days (from, to) on which a mail client goes on with an expired password.
+    pub(crate) expired_days: Option<(i64, i64)>,
+    pub(crate) month_end: bool,
+    pub(crate) traveller: bool,
+}
+
+/// A journey by air and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trip {
+    pub(crate) city: CityId,
+    /// Leaves home, milliseconds since the epoch.
+    pub(crate) out_ms: i64,
+    /// Is there.
+    pub(crate) there_ms: i64,
+    /// Leaves for home.
+    pub(crate) back_ms: i64,
+    /// Is home.
+    pub(crate) home_ms: i64,
+}
+
+/// A stay in one city between journeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stay {
+    pub(crate) city: CityId,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+    pub(crate) away: bool,
+}
+
+impl Person {
+    /// The stays that touch the span, in order; the time between them is spent in the air.
+    pub(crate) fn stays(&self, from_ms: i64, to_ms: i64) -> Vec<Stay> {
+        let mut stays = Vec::with_capacity(2);
+        let mut at_home_since = i64::MIN;
+        let mut push = |city, since: i64, until: i64, away| {
+            let (from, to) = (since.max(from_ms), until.min(to_ms));
+            if from < to {
+                stays.push(Stay { city, from_ms: from, to_ms: to, away });
+            }
+        };
+        for trip in &self.trips {
+            push(self.home, at_home_since, trip.out_ms, false);
+            push(trip.city, trip.there_ms, trip.back_ms, true);
+            at_home_since = trip.home_ms;
+        }
+        push(self.home, at_home_since, i64::MAX, false);
+        stays
+    }
+
+    /// Whether the account signs in by hand.
+    pub(crate) fn is_human(&self) -> bool {
+        matches!(self.kind, AccountKind::Employee | AccountKind::External)
+    }
+
+    /// The line of the public user list.
+    pub(crate) fn account(&self, world: &World) -> Account {
+        let home = world.city(self.home);
+        Account {
+            name: self.name.clone(),
+            full_name: self.full_name.clone(),
+            email: self.email.clone(),
+            kind: self.kind,
+            sys_id: format!("{:032x}", self.sys_id),
+            home_city: home.name.clone(),
+            home_country: home.country.clone(),
+            first_day: self.first_day,
+        }
+    }
+}
+
+/// Door-to-door duration of a flight.
+pub(crate) fn flight_ms(apart_km: f64) -> i64 {
+    FLIGHT_OVERHEAD_MS + (apart_km / CRUISE_KMH * HOUR_MS as f64) as i64
+}
+
+/// Local midnight that begins a day (counted from the epoch) in a zone, in milliseconds since the epoch.
+pub(crate) fn local_midnight_ms(epoch_day: i64, utc_offset_minutes: i16) -> i64 {
+    epoch_day * DAY_MS - i64::from(utc_offset_minutes) * MINUTE_MS
+}
