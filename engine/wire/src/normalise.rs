@@ -269,7 +269,11 @@ impl Normaliser {
         let page = matches!(&cell, row::Cell::List(_)) || row::is_page(&cell);
         let mut index = 0;
         row::rows(cell, table, &mut |found| {
-            let at = page.then(|| format!("[{index}]")).unwrap_or_default();
+            let at = if page {
+                format!("[{index}]")
+            } else {
+                String::new()
+            };
             index += 1;
             match found {
                 Found::Row(row) => self.one(&row, &at, out),

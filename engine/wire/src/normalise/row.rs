@@ -121,10 +121,9 @@ fn envelope(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<usize> {
     cells
         .iter()
         .position(|(key, cell)| match (key.as_ref(), cell) {
-            ("result" | "records", Cell::List(_) | Cell::Map(_)) => true,
+            ("result" | "records", Cell::List(_) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
             ("payload", Cell::Map(_) | Cell::Null) => has("schema") || matches!(cell, Cell::Map(_)),
             ("after", Cell::Map(_) | Cell::Null) => has("before") || has("op"),
-            ("row", Cell::Map(_)) => true,
             _ => false,
         })
 }

@@ -15,7 +15,7 @@ const WORDS: &[&str] = &[
     "private_key",
     "pwd",
     "reset",
-    "saml",
+    "samlresponse",
     "secret",
     "token",
 ];

@@ -115,98 +115,110 @@ fn refuse_noise(view: &View<'_>, who: &Who<'_>, target: &Target) -> Result<(), S
     }
 }
 
-fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
-    let bytes = text::count(view.text(&OUTPUT_LENGTH));
-    let plain = |action, object| Deed {
-        action,
-        action_key: None,
-        object,
-        quantity: Quantity {
+impl Deed {
+    fn plain(bytes: Option<u64>, action: &'static str, object: Object) -> Self {
+        let quantity = Quantity {
             bytes,
             ..Quantity::default()
-        },
-        rows_basis: None,
-    };
+        };
+        Self {
+            action,
+            action_key: None,
+            object,
+            quantity,
+            rows_basis: None,
+        }
+    }
+
+    fn keyed(self, action_key: Option<String>) -> Self {
+        Self { action_key, ..self }
+    }
+}
+
+fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
+    let bytes = text::count(view.text(&OUTPUT_LENGTH));
     let session = view.text(&SESSION);
-    let with_key = |deed: Deed, action_key| Deed { action_key, ..deed };
     match target {
-        Target::LoginPage => with_key(plain("login", page(url)), keyed("login", session)),
-        Target::SecondFactor => plain("mfa_challenge", page(url)),
-        Target::Logout => with_key(plain("logout", page(url)), keyed("logout", session)),
+        Target::LoginPage => Deed::plain(bytes, "login", page(url)).keyed(keyed("login", session)),
+        Target::SecondFactor => Deed::plain(bytes, "mfa_challenge", page(url)),
+        Target::Logout => Deed::plain(bytes, "logout", page(url)).keyed(keyed("logout", session)),
         Target::Attachment { id } => {
             let key = id.as_deref().and_then(|id| keyed("download", id));
-            let mut deed = with_key(plain("download", attachment(id)), key);
+            let mut deed = Deed::plain(bytes, "download", attachment(id)).keyed(key);
             deed.quantity.objects = Some(1);
             deed
         }
-        Target::Background => plain("view", page(url)),
-        Target::Image { id } => plain("view", attachment(id)),
         Target::Archive { record } => {
             let key = record.as_deref().and_then(|id| keyed("archive", id));
-            with_key(plain("download", object("archive", None, record)), key)
+            Deed::plain(bytes, "download", object("archive", None, record)).keyed(key)
         }
-        Target::ExportPoll => with_key(
-            plain("export", object("list", None, None)),
-            keyed("export|poll", session),
-        ),
+        Target::ExportPoll => Deed::plain(bytes, "export", object("list", None, None))
+            .keyed(keyed("export|poll", session)),
         Target::Export {
             table,
             format,
             record,
-        } => export(
-            url,
-            plain("export", Object::default()),
-            table,
-            format,
-            record,
-        ),
-        Target::TableApi {
-            table,
-            record: None,
-        } if method(view) == "GET" => {
-            table_read(view, url, plain("list", object("list", Some(table), None)))
-        }
-        Target::TableApi { table, record } => plain(
-            api_action(method(view)),
-            object("record", Some(table), record),
-        ),
-        Target::AttachmentApi { record: None } => plain(
-            "list",
-            object("list", Some("sys_attachment".to_owned()), None),
-        ),
-        Target::AttachmentApi { record } => plain(api_action(method(view)), attachment(record)),
-        Target::AttachmentUpload => plain("upload", attachment(None)),
-        Target::Api { path } => {
-            let action = if method(view) == "GET" {
-                "view"
-            } else {
-                other_call(method(view))
-            };
-            plain(
-                action,
-                Object {
-                    name: Some(path),
-                    ..object("api", None, None)
-                },
-            )
-        }
-        Target::List { table } => plain("list", object("list", Some(table), None)),
-        Target::Form { table, record } => form(view, url, &plain, table, record),
-        Target::Script => {
-            let action = if method(view) == "POST" {
-                "script_run"
-            } else {
-                "view"
-            };
-            plain(action, page(url))
-        }
-        Target::Page { path } => plain(
+        } => export(url, bytes, table, format, record),
+        Target::Form { table, record } => form(view, url, bytes, table, record),
+        Target::Script if method(view) == "POST" => Deed::plain(bytes, "script_run", page(url)),
+        Target::Image { id } => Deed::plain(bytes, "view", attachment(id)),
+        Target::List { table } => Deed::plain(bytes, "list", object("list", Some(table), None)),
+        Target::Page { path } => Deed::plain(
+            bytes,
             "view",
             Object {
                 name: Some(path),
                 ..object("page", None, None)
             },
         ),
+        Target::Background | Target::Script => Deed::plain(bytes, "view", page(url)),
+        Target::TableApi { .. }
+        | Target::AttachmentApi { .. }
+        | Target::AttachmentUpload
+        | Target::Api => service(view, url, bytes, target),
+    }
+}
+
+/// What a call of a REST service did.
+fn service(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, target: Target) -> Deed {
+    let method = method(view);
+    match target {
+        Target::TableApi {
+            table,
+            record: None,
+        } if method == "GET" => table_read(
+            view,
+            url,
+            Deed::plain(bytes, "list", object("list", Some(table), None)),
+        ),
+        Target::TableApi { table, record } => Deed::plain(
+            bytes,
+            api_action(method),
+            object("record", Some(table), record),
+        ),
+        Target::AttachmentApi { record: None } if method == "GET" => {
+            let object = object("list", Some("sys_attachment".to_owned()), None);
+            table_read(view, url, Deed::plain(bytes, "list", object))
+        }
+        Target::AttachmentApi { record } => {
+            Deed::plain(bytes, api_action(method), attachment(record))
+        }
+        Target::AttachmentUpload if method == "POST" => {
+            Deed::plain(bytes, "upload", attachment(None))
+        }
+        _ => {
+            let object = Object {
+                name: Some(url.service()),
+                ..object("api", None, None)
+            };
+            let action = match method {
+                "GET" | "HEAD" => "view",
+                "DELETE" => "delete",
+                // What a service does with what it is sent, its path does not say.
+                _ => "other",
+            };
+            Deed::plain(bytes, action, object)
+        }
     }
 }
 
@@ -214,7 +226,7 @@ fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
 fn form(
     view: &View<'_>,
     url: &Url<'_>,
-    plain: &dyn Fn(&'static str, Object) -> Deed,
+    bytes: Option<u64>,
     table: String,
     record: Option<String>,
 ) -> Deed {
@@ -231,17 +243,18 @@ fn form(
     } else {
         "page"
     };
-    plain(action, object(kind, Some(table), record))
+    Deed::plain(bytes, action, object(kind, Some(table), record))
 }
 
 /// Rows of a list or one record as a file. Requests for the same rows are one action.
 fn export(
     url: &Url<'_>,
-    mut deed: Deed,
+    bytes: Option<u64>,
     table: String,
     format: &'static str,
     record: Option<String>,
 ) -> Deed {
+    let mut deed = Deed::plain(bytes, "export", Object::default());
     let query = url.param("sysparm_query").unwrap_or_default();
     let what = match record.as_deref() {
         Some(record) => record.to_owned(),
@@ -295,15 +308,6 @@ fn api_action(method: &str) -> &'static str {
         "PUT" | "PATCH" => "update",
         "DELETE" => "delete",
         _ => "other",
-    }
-}
-
-/// A call of a service that is not a table: only a deletion says what it is.
-fn other_call(method: &str) -> &'static str {
-    if method == "DELETE" {
-        "delete"
-    } else {
-        "other"
     }
 }
 

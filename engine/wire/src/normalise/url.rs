@@ -68,8 +68,8 @@ pub(super) enum Target {
     AttachmentApi { record: Option<String> },
     /// A file sent over the Attachment API.
     AttachmentUpload,
-    /// Anything else over REST: its path without ids.
-    Api { path: String },
+    /// Anything else over REST.
+    Api,
     /// A list page.
     List { table: String },
     /// A form page, or another page of the classic interface.
@@ -115,6 +115,11 @@ impl<'u> Url<'u> {
     /// The decoded path in lower case, without slashes at its ends.
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The path with its ids left out, so that it names a service and not a record.
+    pub(super) fn service(&self) -> String {
+        without_ids(&self.path)
     }
 
     /// The decoded value of a parameter; `Some("")` for one without value.
@@ -252,9 +257,7 @@ impl<'u> Url<'u> {
                     record: None,
                 }
             }
-            _ => Target::Api {
-                path: without_ids(&self.path),
-            },
+            _ => Target::Api,
         }
     }
 
