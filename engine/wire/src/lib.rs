@@ -1,1 +1,8 @@
-//! To be written.
+//! Bytes to types and back: activity, alerts, state, raw ServiceNow rows.
+//!
+//! Everything here is pure: no clock, no file, no environment. Untrusted bytes are bounded in
+//! size and depth, and what is wrong with them is a value with a path and a reason.
+
+pub mod activity;
+pub mod normalise;
+pub mod schema;

@@ -1,0 +1,358 @@
+//! Rows of ServiceNow's tables become activity.v1.
+//!
+//! Rows of `sysevent`, `syslog_transaction`, `sys_audit` and `sys_attachment` are read as
+//! ServiceNow's API returns them, as its Kafka export and connectors put them on topics, and as
+//! lines of a file ([`row`]). One row becomes no, one or (a rename, a change of several roles)
+//! more records. Nothing is joined and nothing is remembered: the same row always gives the same
+//! records, whoever reads it and in whatever order.
+//!
+//! # Key
+//! `instance|name` in lower case. Placeholders (guest, system, the empty name …) are keyed
+//! `instance|@<address>`, or `instance|@none` without one, so that they never share state. A
+//! rename is written under both names.
+//!
+//! # Action key
+//! One action of a person often makes several rows; they get the same `action_key`, from what
+//! each row carries by itself:
+//!
+//! | Action | Rows | `action_key` |
+//! |---|---|---|
+//! | login | `login`, `session.established`, `external.authentication.succeeded`, `SNC.Auth.*` success, transaction of the login page | `login\|<session>` |
+//! | logout | event, transaction | `logout\|<session>` |
+//! | download | `attachment.read`, transaction of either URL | `download\|<attachment>` |
+//! | download of all files of a record | transaction, its polls | `archive\|<record>` |
+//! | upload, rename, deletion of a file | event, `sys_attachment` row, `sys_audit` row | `upload\|…`, `rename\|…`, `delete\|<attachment>` |
+//! | export | transactions of one list, format and query | `export\|<table>\|<format>\|<hash of the query>` |
+//! | save of a record | `sys_audit` rows of one checkpoint (else second) | `save\|<table>\|<record>\|<checkpoint>` |
+//!
+//! A failed login has none: each row is one try, and a burst inside one second must not become
+//! one. Its twin `SNC.Auth.*` failure is therefore the action `other`: method detail that no
+//! detector counts. Reads over the Table API have none either: each request is one read.
+//!
+//! # Secrets
+//! `sysevent` holds one-time codes and reset links. A row whose name is not on the list is
+//! [`Normalised::Secret`]: no part of it is passed on. Of `sys_audit`, old and new values never
+//! pass, but for names, roles and switches of accounts. Of URLs, only the path and named
+//! parameters pass.
+
+mod attachment;
+mod audit;
+pub mod config;
+mod people;
+mod record;
+pub mod row;
+mod secret;
+mod sysevent;
+mod text;
+mod transaction;
+mod url;
+
+use crate::activity::record::ActivityRecord;
+
+use config::{ConfigFault, NormaliseConfig};
+use people::People;
+use row::{Found, Row};
+
+/// A table whose rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// The event queue: logins, impersonation, attachments.
+    Sysevent,
+    /// One row for each request.
+    SyslogTransaction,
+    /// Changes of fields.
+    SysAudit,
+    /// Files.
+    SysAttachment,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Normalised {
+    /// A record to publish under `key`.
+    Activity {
+        /// The record's key, see the module.
+        key: String,
+        /// The record.
+        record: Box<ActivityRecord>,
+    },
+    /// Nothing that anybody did: counted by `why` and dropped.
+    Noise {
+        /// Why, from a short fixed list.
+        why: &'static str,
+    },
+    /// May hold a secret: counted by `why`; no byte of the row may be logged, stored or published.
+    Secret {
+        /// Why, from a short fixed list.
+        why: &'static str,
+    },
+    /// Not readable as a row of its table.
+    Reject {
+        /// The column (`sys_created_on`), with its row where the value holds several (`[3].url`).
+        path: String,
+        /// What is wrong. Never quotes the row.
+        reason: String,
+        /// Whether the row's bytes may be kept for the operator. False where they may hold a secret.
+        keep_raw: bool,
+    },
+}
+
+/// Reads rows of one instance.
+#[derive(Debug, Clone)]
+pub struct Normaliser {
+    config: NormaliseConfig,
+    instance: String,
+    people: People,
+    /// Names of columns in the operator's instance: (table, ours, theirs).
+    renamed: Vec<(Table, String, String)>,
+}
+
+/// A column that is read, with the spellings it is known by.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    aliases: &'static [&'static str],
+}
+
+/// Why a row gives no record.
+pub(crate) enum Skip {
+    Noise(&'static str),
+    Secret(&'static str),
+    Reject(&'static str, String),
+}
+
+/// Receives what became of a row.
+type Out<'o> = &'o mut dyn FnMut(Normalised);
+
+impl Normalised {
+    /// The record as compact JSON, if this is one.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Activity { record, .. } => serde_json::to_vec(record).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Table {
+    /// Every table, in the order of this type.
+    pub const ALL: [Self; 4] = [
+        Self::Sysevent,
+        Self::SyslogTransaction,
+        Self::SysAudit,
+        Self::SysAttachment,
+    ];
+
+    /// Its name in ServiceNow.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sysevent => "sysevent",
+            Self::SyslogTransaction => "syslog_transaction",
+            Self::SysAudit => "sys_audit",
+            Self::SysAttachment => "sys_attachment",
+        }
+    }
+
+    /// The table of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// The table whose name ends a topic's name, after a `.`: `frostwatch.raw.sysevent`,
+    /// `snc.acme.sys_audit`.
+    pub fn from_topic_suffix(topic: &str) -> Option<Self> {
+        Self::from_name(topic.rsplit('.').next()?)
+    }
+
+    /// The table that a bare row must be from, by the columns only it has.
+    fn detect(row: &Row<'_>) -> Option<Self> {
+        let has = |columns: &[&str]| columns.iter().all(|column| row.has(column));
+        if has(&["tablename", "fieldname"]) {
+            Some(Self::SysAudit)
+        } else if has(&["name", "parm1"]) || has(&["name", "parm2"]) {
+            Some(Self::Sysevent)
+        } else if has(&["file_name", "table_name"]) {
+            Some(Self::SysAttachment)
+        } else if has(&["url"])
+            && ["remote_ip", "response_time", "session"]
+                .iter()
+                .any(|c| row.has(c))
+        {
+            Some(Self::SyslogTransaction)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Sysevent => sysevent::COLUMNS,
+            Self::SyslogTransaction => transaction::COLUMNS,
+            Self::SysAudit => audit::COLUMNS,
+            Self::SysAttachment => attachment::COLUMNS,
+        }
+    }
+}
+
+impl Column {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, aliases: &[] }
+    }
+
+    pub(crate) const fn known_as(name: &'static str, aliases: &'static [&'static str]) -> Self {
+        Self { name, aliases }
+    }
+}
+
+impl Normaliser {
+    /// A reader of rows, or every fault of the configuration.
+    pub fn new(config: NormaliseConfig) -> Result<Self, Vec<ConfigFault>> {
+        let faults = config.check();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let mut renamed = Vec::new();
+        for (name, columns) in &config.columns {
+            let Some(table) = Table::from_name(name) else {
+                continue;
+            };
+            for (ours, theirs) in columns {
+                renamed.push((table, ours.clone(), theirs.clone()));
+            }
+        }
+        let (instance, people) = (config.instance_name(), People::new(&config));
+        Ok(Self {
+            config,
+            instance,
+            people,
+            renamed,
+        })
+    }
+
+    /// Reads one value of a topic that carries rows of `table`.
+    pub fn row(&self, table: Table, value: &[u8], out: &mut impl FnMut(Normalised)) {
+        self.value(Some(table), value, out);
+    }
+
+    /// Reads one line of a file: the wrapper or the columns say which table it is from.
+    pub fn line(&self, value: &[u8], out: &mut impl FnMut(Normalised)) {
+        self.value(None, value, out);
+    }
+
+    /// Whether the operator lets events of this name be read.
+    fn lists_event(&self, name: &str) -> bool {
+        !name.is_empty()
+            && self
+                .config
+                .events
+                .iter()
+                .any(|listed| match listed.strip_suffix('*') {
+                    Some(stem) => name.starts_with(stem) && !secret::mentioned(name),
+                    None => listed == name,
+                })
+    }
+
+    fn value(&self, table: Option<Table>, value: &[u8], out: Out<'_>) {
+        if value.is_empty() {
+            return out(Normalised::Noise { why: "deleted row" });
+        }
+        let cell = match row::read(value) {
+            Ok(cell) => cell,
+            // What cannot be read cannot be known to hold no secret.
+            Err(reason) => {
+                return out(Normalised::Reject {
+                    path: String::new(),
+                    reason,
+                    keep_raw: false,
+                });
+            }
+        };
+        let page = matches!(&cell, row::Cell::List(_)) || row::is_page(&cell);
+        let mut index = 0;
+        row::rows(cell, table, &mut |found| {
+            let at = if page {
+                format!("[{index}]")
+            } else {
+                String::new()
+            };
+            index += 1;
+            match found {
+                Found::Row(row) => self.one(&row, &at, out),
+                Found::Deleted => out(Normalised::Noise { why: "deleted row" }),
+                Found::Odd(reason) => {
+                    out(Normalised::Reject {
+                        path: at,
+                        reason: reason.to_owned(),
+                        keep_raw: false,
+                    });
+                }
+            }
+        });
+    }
+
+    fn one(&self, row: &Row<'_>, at: &str, out: Out<'_>) {
+        let Some(table) = row.table.or_else(|| Table::detect(row)) else {
+            let reason = "not a row of a table that is read".to_owned();
+            return out(Normalised::Reject {
+                path: at.to_owned(),
+                reason,
+                keep_raw: false,
+            });
+        };
+        let view = View {
+            normaliser: self,
+            row,
+            table,
+        };
+        let made = match table {
+            Table::Sysevent => sysevent::normalise(&view, out),
+            Table::SyslogTransaction => transaction::normalise(&view, out),
+            Table::SysAudit => audit::normalise(&view, out),
+            Table::SysAttachment => attachment::normalise(&view, out),
+        };
+        match made {
+            Ok(()) => {}
+            Err(Skip::Noise(why)) => out(Normalised::Noise { why }),
+            Err(Skip::Secret(why)) => out(Normalised::Secret { why }),
+            Err(Skip::Reject(column, reason)) => {
+                let path = if at.is_empty() {
+                    column.to_owned()
+                } else {
+                    format!("{at}.{column}")
+                };
+                // The values of a changed field may be anything, and its name need not tell.
+                let keep_raw = table != Table::SysAudit && !row.mentions_secret();
+                out(Normalised::Reject {
+                    path,
+                    reason,
+                    keep_raw,
+                });
+            }
+        }
+    }
+}
+
+/// One row with what is needed to read it.
+pub(crate) struct View<'v> {
+    normaliser: &'v Normaliser,
+    row: &'v Row<'v>,
+    table: Table,
+}
+
+impl View<'_> {
+    /// The trimmed text of a column under the operator's name for it, ours, or another spelling.
+    fn text(&self, column: &Column) -> &str {
+        let renamed = self.normaliser.renamed.iter();
+        let theirs = renamed
+            .filter(|(table, ours, _)| *table == self.table && ours == column.name)
+            .map(|(_, _, theirs)| theirs.as_str());
+        theirs
+            .chain([column.name])
+            .chain(column.aliases.iter().copied())
+            .map(|name| self.row.text(name))
+            .find(|text| !text.is_empty())
+            .unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! The shapes that a row arrives in, read once into borrowed cells.
+//!
+//! A value is a bare row, a page `{"result":[…]}` or `{"records":[…]}`, a Kafka Connect envelope
+//! `{"schema":…,"payload":…}`, a change record `{"before":…,"after":…}` or a wrapper
+//! `{"table":…,"row":…}`. A cell is a scalar, `{"value":…,"display_value":…}` or
+//! `{"link":…,"value":…}`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::Table;
+
+/// Largest value, in bytes: a page of rows is one value in an exported file.
+pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Deepest nesting of a value.
+pub const VALUE_DEPTH_MAX: usize = 8;
+/// Most rows in one value; the largest page of the Table API by default.
+pub const VALUE_ROWS_MAX: usize = 10_000;
+/// Most columns of one row.
+pub const ROW_COLUMNS_MAX: usize = 512;
+
+/// One cell of a row, or a container on the way to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    List(Vec<Cell<'a>>),
+    Map(Vec<(Cow<'a, str>, Cell<'a>)>),
+}
+
+/// One row: its columns in the order they came.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row<'a> {
+    pub(super) cells: Vec<(Cow<'a, str>, Cell<'a>)>,
+    /// What the wrapper around the row says it is.
+    pub(super) table: Option<Table>,
+}
+
+/// What a value holds.
+pub(super) enum Found<'a> {
+    Row(Row<'a>),
+    /// A change record without a row after the change, or an empty value.
+    Deleted,
+    /// Not a row at all.
+    Odd(&'static str),
+}
+
+/// Reads a value. The error says where, and never quotes the value: it may hold a secret.
+pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(format!("{} bytes, at most {VALUE_BYTES_MAX}", value.len()));
+    }
+    let mut from = serde_json::Deserializer::from_slice(value);
+    let cell = CellSeed { depth: 1 }
+        .deserialize(&mut from)
+        .map_err(|fault| reason(&fault))?;
+    from.end().map_err(|fault| reason(&fault))?;
+    Ok(cell)
+}
+
+fn reason(fault: &serde_json::Error) -> String {
+    let (line, column) = (fault.line(), fault.column());
+    let what = match fault.classify() {
+        serde_json::error::Category::Eof => "ends too early",
+        // Only our own seeds raise data errors, and only about limits.
+        serde_json::error::Category::Data => "too deep or too many columns",
+        _ => "not JSON",
+    };
+    format!("{what} (line {line}, column {column})")
+}
+
+/// Takes the envelopes off and hands over each row, at most [`VALUE_ROWS_MAX`] of them.
+pub(super) fn rows<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a>)) {
+    let mut count = 0;
+    unwrap(cell, table, &mut |found| {
+        count += 1;
+        match count.cmp(&(VALUE_ROWS_MAX + 1)) {
+            std::cmp::Ordering::Less => out(found),
+            std::cmp::Ordering::Equal => out(Found::Odd("too many rows in one value")),
+            std::cmp::Ordering::Greater => {}
+        }
+    });
+}
+
+/// Whether the value carries its rows in a list.
+pub(super) fn is_page(cell: &Cell<'_>) -> bool {
+    let Cell::Map(cells) = cell else { return false };
+    envelope(cells)
+        .and_then(|at| cells.get(at))
+        .is_some_and(|(_, cell)| match cell {
+            Cell::List(_) => true,
+            inner => is_page(inner),
+        })
+}
+
+/// Recursion ends because [`read`] bounds the depth.
+fn unwrap<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a>)) {
+    let cells = match cell {
+        Cell::Map(cells) => cells,
+        Cell::List(list) => return list.into_iter().for_each(|cell| unwrap(cell, table, out)),
+        Cell::Null => return out(Found::Deleted),
+        Cell::Text(_) => return out(Found::Odd("not an object")),
+    };
+    match envelope(&cells) {
+        Some(at) => {
+            let table = table.or_else(|| named_table(&cells));
+            if let Some((_, inner)) = cells.into_iter().nth(at) {
+                unwrap(inner, table, out);
+            }
+        }
+        None => out(Found::Row(Row { cells, table })),
+    }
+}
+
+/// The position of the cell that holds the row or rows, if this is an envelope.
+fn envelope(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<usize> {
+    let has = |name: &str| cells.iter().any(|(key, _)| key == name);
+    cells
+        .iter()
+        .position(|(key, cell)| match (key.as_ref(), cell) {
+            ("result" | "records", Cell::List(_) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
+            ("payload", Cell::Map(_) | Cell::Null) => has("schema") || matches!(cell, Cell::Map(_)),
+            ("after", Cell::Map(_) | Cell::Null) => has("before") || has("op"),
+            _ => false,
+        })
+}
+
+fn named_table(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<Table> {
+    let (_, cell) = cells.iter().find(|(key, _)| key == "table")?;
+    Table::from_name(text_of(cell))
+}
+
+impl<'a> Row<'a> {
+    /// The text of a column, trimmed; empty where it is absent, null or no scalar. Names are
+    /// compared without regard to case, since exports differ in it.
+    pub(super) fn text(&self, column: &str) -> &str {
+        self.find(column).map_or("", |cell| text_of(cell).trim())
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.find(column).is_some()
+    }
+
+    fn find(&self, column: &str) -> Option<&Cell<'a>> {
+        let same = |key: &str| key.len() == column.len() && key.eq_ignore_ascii_case(column);
+        self.cells
+            .iter()
+            .find(|(key, _)| same(key))
+            .map(|(_, cell)| cell)
+    }
+}
+
+/// The raw value of a cell: never the display value, which is in a user's language and zone.
+pub(super) fn text_of<'c>(cell: &'c Cell<'_>) -> &'c str {
+    match cell {
+        Cell::Text(text) => text,
+        Cell::Map(cells) => {
+            let scalar = |name: &str| match cells.iter().find(|(key, _)| key == name) {
+                Some((_, Cell::Text(text))) => Some(text.as_ref()),
+                _ => None,
+            };
+            let linked = || scalar("link").and_then(|link| link.rsplit('/').next());
+            scalar("value").or_else(linked).unwrap_or("")
+        }
+        Cell::Null | Cell::List(_) => "",
+    }
+}
+
+/// Reads one cell at `depth`.
+struct CellSeed {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for CellSeed {
+    type Value = Cell<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Cell<'de>, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellSeed {
+    type Value = Cell<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Cell<'de>, E> {
+        Ok(Cell::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Borrowed(if value {
+            "true"
+        } else {
+            "false"
+        })))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Cell<'de>, A::Error> {
+        let depth = deeper(self.depth)?;
+        let mut list = Vec::new();
+        while let Some(cell) = from.next_element_seed(CellSeed { depth })? {
+            list.push(cell);
+        }
+        Ok(Cell::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Cell<'de>, A::Error> {
+        let depth = deeper(self.depth)?;
+        let mut cells = Vec::with_capacity(32);
+        while let Some(key) = from.next_key_seed(KeySeed)? {
+            if cells.len() == ROW_COLUMNS_MAX {
+                return Err(de::Error::custom("too many columns"));
+            }
+            // The description of a Connect envelope is larger than the row and says nothing we need.
+            if self.depth == 1 && key == "schema" {
+                from.next_value::<IgnoredAny>()?;
+                cells.push((key, Cell::Null));
+            } else {
+                cells.push((key, from.next_value_seed(CellSeed { depth })?));
+            }
+        }
+        Ok(Cell::Map(cells))
+    }
+}
+
+fn deeper<E: de::Error>(depth: usize) -> Result<usize, E> {
+    if depth > VALUE_DEPTH_MAX {
+        Err(E::custom("too deep"))
+    } else {
+        Ok(depth + 1)
+    }
+}
+
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Cow<'de, str>, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+}

@@ -1,0 +1,166 @@
+//! Limits at their edges, and the configuration.
+
+use super::config::{LIST_MAX, NormaliseConfig, PATTERN_BYTES_MAX, fits};
+use super::row::{VALUE_BYTES_MAX, VALUE_ROWS_MAX};
+use super::*;
+
+fn normaliser() -> Normaliser {
+    Normaliser::new(NormaliseConfig::for_instance("acme")).unwrap()
+}
+
+fn lines(value: &str) -> Vec<Normalised> {
+    let mut all = Vec::new();
+    normaliser().line(value.as_bytes(), &mut |made| all.push(made));
+    all
+}
+
+fn faults(yaml_like: serde_json::Value) -> Vec<String> {
+    let config: NormaliseConfig = serde_json::from_value(yaml_like).unwrap();
+    config.check().into_iter().map(|fault| fault.path).collect()
+}
+
+#[test]
+fn a_page_has_a_limit_of_rows() {
+    for (count, expect) in [
+        (VALUE_ROWS_MAX, 0),
+        (VALUE_ROWS_MAX + 1, 1),
+        (VALUE_ROWS_MAX + 9, 1),
+    ] {
+        let made = lines(&format!("[{}]", vec!["{}"; count].join(",")));
+        let over = made.iter().filter(|made| {
+            matches!(made, Normalised::Reject { reason, .. } if reason.starts_with("too many rows"))
+        });
+        assert_eq!(over.count(), expect, "{count}");
+        assert_eq!(made.len(), VALUE_ROWS_MAX + expect, "{count}");
+    }
+}
+
+#[test]
+fn a_value_has_a_limit_of_bytes() {
+    let row = r#"{"name":"otp","parm1":""}"#;
+    for (bytes, expect) in [(VALUE_BYTES_MAX, "Secret"), (VALUE_BYTES_MAX + 1, "Reject")] {
+        let made = lines(&format!("{row}{}", " ".repeat(bytes - row.len())));
+        assert_eq!(made.len(), 1);
+        assert!(
+            format!("{made:?}").starts_with(&format!("[{expect}")),
+            "{made:?}"
+        );
+    }
+}
+
+#[test]
+fn tables_are_known_by_the_end_of_a_topic() {
+    for (topic, expect) in [
+        ("frostwatch.raw.sysevent", Some(Table::Sysevent)),
+        ("snc.acme.sys_audit", Some(Table::SysAudit)),
+        ("syslog_transaction", Some(Table::SyslogTransaction)),
+        ("x.sys_attachment", Some(Table::SysAttachment)),
+        ("frostwatch.raw.incident", None),
+        ("frostwatch.raw.mysysevent", None),
+        ("", None),
+    ] {
+        assert_eq!(Table::from_topic_suffix(topic), expect, "{topic}");
+    }
+}
+
+#[test]
+fn patterns_fit_names() {
+    for (pattern, text, expect) in [
+        ("*@snc", "joe@snc", true),
+        ("*@snc", "joe@snc.example", false),
+        ("svc.?", "svc.a", true),
+        ("svc.?", "svc.", false),
+        ("*", "", true),
+        ("", "", true),
+        ("", "a", false),
+        ("a*b*c", "a-b-b-c", true),
+        ("a*b*c", "a-b-b", false),
+        ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
+        ("ana", "anna", false),
+    ] {
+        assert_eq!(fits(pattern, text), expect, "{pattern} {text}");
+    }
+}
+
+#[test]
+fn a_configuration_needs_only_an_instance() {
+    assert!(faults(serde_json::json!({ "instance": "ACME-Dev.service-now.com" })).is_empty());
+    assert_eq!(
+        NormaliseConfig::for_instance("ACME-Dev.service-now.com").instance_name(),
+        "acme-dev"
+    );
+    let unknown = serde_json::json!({ "instance": "acme", "evnts": [] });
+    assert!(serde_json::from_value::<NormaliseConfig>(unknown).is_err());
+}
+
+#[test]
+fn all_faults_of_a_configuration_come_at_once() {
+    let config = serde_json::json!({
+        "instance": "ac|me",
+        "base_url": "http://acme.example",
+        "connector_users": [""],
+        "events": ["login", "multifactor.email.otp", "*", "a*b"],
+        "accounts": [{ "pattern": "", "kind": "robot" }],
+        "vendor_patterns": ["x".repeat(PATTERN_BYTES_MAX + 1)],
+        "columns": { "incident": {}, "sysevent": { "parm9": "x", "parm1": "" } },
+        "bulk_rows_min": 0,
+    });
+    let expect = [
+        "instance",
+        "base_url",
+        "connector_users[0]",
+        "vendor_patterns[0]",
+        "events[1]",
+        "events[2]",
+        "events[3]",
+        "accounts[0].pattern",
+        "accounts[0].kind",
+        "columns.incident",
+        "columns.sysevent.parm1",
+        "columns.sysevent.parm9",
+        "bulk_rows_min",
+    ];
+    assert_eq!(faults(config), expect);
+}
+
+#[test]
+fn lists_of_a_configuration_have_a_limit() {
+    for (count, expect) in [(LIST_MAX, 0), (LIST_MAX + 1, 1)] {
+        let config = serde_json::json!({ "instance": "acme", "placeholders": vec!["x"; count] });
+        assert_eq!(faults(config).len(), expect, "{count}");
+    }
+}
+
+#[test]
+fn an_instance_name_has_a_limit() {
+    let max = crate::activity::INSTANCE_BYTES_MAX;
+    for (name, expect) in [
+        ("a".repeat(max), 0),
+        ("a".repeat(max + 1), 1),
+        ("-a".to_owned(), 1),
+        ("a-".to_owned(), 1),
+        (String::new(), 1),
+        ("åcme".to_owned(), 1),
+    ] {
+        let found = faults(serde_json::json!({ "instance": name }));
+        assert_eq!(found.len(), expect, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn every_event_of_the_default_list_may_be_read() {
+    let normaliser = normaliser();
+    for name in config::EVENTS {
+        let name = name.replace('*', "DB.Login.Success");
+        assert!(normaliser.lists_event(&name), "{name}");
+    }
+    for name in [
+        "",
+        "login2",
+        "multifactor.email.otp",
+        "SNC.Auth.Token",
+        "SNC.Authx",
+    ] {
+        assert!(!normaliser.lists_event(name), "{name}");
+    }
+}
