@@ -1,1 +1,3 @@
-//! To be written.
+//! Test support: naive twins of the detectors, scenario helpers.
+
+pub mod mmdb;

@@ -1,0 +1,6 @@
+//! The table against files of every shape, sound and broken.
+
+mod answers;
+mod fixtures;
+mod hostile;
+mod refusals;
