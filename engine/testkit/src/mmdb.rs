@@ -3,8 +3,14 @@
 //! Written after the public specification of the format (<https://maxmind.github.io/MaxMind-DB/>). The same input gives
 //! the same bytes: nothing here asks for the time or a random number.
 
+mod demo;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+
+use thiserror::Error;
+
+pub use demo::{DEMO_BUILD_EPOCH, DemoError, demo_files};
 
 /// A value as the format knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,30 +67,21 @@ pub struct Meta {
 }
 
 /// Why a file cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MmdbError {
-    /// The prefix is longer than the address, or the address has bits after it.
+    /// The prefix is zero or longer than the address, or the address has bits after it.
+    #[error("{0}/{1} is not a network")]
     BadNetwork(IpAddr, u8),
     /// An IPv6 network in an IPv4 file.
+    #[error("{0} does not fit into an IPv4 file")]
     WrongFamily(IpAddr),
     /// Not 24, 28 or 32 bits, or too few for this many nodes and bytes.
+    #[error("{0} bits are not a record size for this file")]
     RecordBits(u16),
     /// A text, list or map longer than the format can say.
+    #[error("a value of length {0} is too long")]
     TooLong(usize),
 }
-
-impl std::fmt::Display for MmdbError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BadNetwork(address, prefix) => write!(f, "{address}/{prefix} is not a network"),
-            Self::WrongFamily(address) => write!(f, "{address} does not fit into an IPv4 file"),
-            Self::RecordBits(bits) => write!(f, "{bits} bits are not a record size for this file"),
-            Self::TooLong(length) => write!(f, "a value of length {length} is too long"),
-        }
-    }
-}
-
-impl std::error::Error for MmdbError {}
 
 /// Where one side of a node leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
