@@ -106,7 +106,9 @@ pub enum GeoError {
         detail: String,
     },
     /// A record with a value that cannot be.
-    #[error("GeoIP file {file} says {field} {value} for {network}, which cannot be; fetch it again or use another file")]
+    #[error(
+        "GeoIP file {file} says {field} {value} for {network}, which cannot be; fetch it again or use another file"
+    )]
     BadValue {
         /// The file.
         file: String,
@@ -131,7 +133,9 @@ pub enum GeoError {
         keys: String,
     },
     /// A city file given as ASN file or the other way round.
-    #[error("GeoIP file {file} was named as {given} file but holds {found} records (type \"{kind}\"); name it as {found} file")]
+    #[error(
+        "GeoIP file {file} was named as {given} file but holds {found} records (type \"{kind}\"); name it as {found} file"
+    )]
     WrongRole {
         /// The file.
         file: String,

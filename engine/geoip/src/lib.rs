@@ -16,3 +16,11 @@ mod table;
 pub use error::{Family, Fault, GeoError, GeoWarning, Role};
 pub use limits::GeoLimits;
 pub use table::{Footprint, GeoFiles, GeoSource, GeoTable, NoGeo};
+
+/// The demo's table: real cities and invented networks, written by our own tool from the simulator's table and
+/// embedded, so that nothing needs to be downloaded.
+pub fn demo() -> Result<GeoTable, GeoError> {
+    let city = GeoSource { role: Role::Place, name: "demo-city.mmdb", bytes: include_bytes!("../data/demo-city.mmdb") };
+    let asn = GeoSource { role: Role::Carrier, name: "demo-asn.mmdb", bytes: include_bytes!("../data/demo-asn.mmdb") };
+    GeoTable::from_bytes(&[city, asn], GeoLimits::default())
+}

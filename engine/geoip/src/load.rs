@@ -9,8 +9,8 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Family, GeoError, GeoWarning, Role};
-use crate::limits::GeoLimits;
 use crate::facts::{Facts, Pairs};
+use crate::limits::GeoLimits;
 use crate::ranges::{NOTHING, Ranges, V4Index, V6Index};
 use crate::record::{RawRecord, Record, quote};
 use crate::special;

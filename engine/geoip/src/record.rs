@@ -159,9 +159,7 @@ fn number_of(field: &'static str, scalar: Option<Scalar<'_>>) -> Result<Option<f
         Some(Scalar::Real(real)) => Ok(Some(real)),
         Some(Scalar::Whole(whole)) => Ok(Some(whole as f64)),
         Some(Scalar::Text(text)) if text.trim().is_empty() => Ok(None),
-        Some(Scalar::Text(text)) => {
-            text.trim().parse().map(Some).map_err(|_| BadField { field, value: quote(text) })
-        }
+        Some(Scalar::Text(text)) => text.trim().parse().map(Some).map_err(|_| BadField { field, value: quote(text) }),
     }
 }
 

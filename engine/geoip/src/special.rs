@@ -22,21 +22,21 @@ pub(crate) enum Scope {
 
 /// First address, prefix length, why it has no place. Sorted by address; none overlaps another.
 const V4: [(Ipv4Addr, u32, NoPlace); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Reserved),          // this network, RFC 791
-    (Ipv4Addr::new(10, 0, 0, 0), 8, Private),          // RFC 1918
-    (Ipv4Addr::new(100, 64, 0, 0), 10, Private),       // shared by carriers, RFC 6598
-    (Ipv4Addr::new(127, 0, 0, 0), 8, Private),         // loopback, RFC 1122
-    (Ipv4Addr::new(169, 254, 0, 0), 16, Private),      // link-local, RFC 3927
-    (Ipv4Addr::new(172, 16, 0, 0), 12, Private),       // RFC 1918
-    (Ipv4Addr::new(192, 0, 0, 0), 24, Reserved),       // protocol assignments, RFC 6890
-    (Ipv4Addr::new(192, 0, 2, 0), 24, Reserved),       // documentation, RFC 5737
-    (Ipv4Addr::new(192, 88, 99, 0), 24, Reserved),     // 6to4 relays, withdrawn by RFC 7526
-    (Ipv4Addr::new(192, 168, 0, 0), 16, Private),      // RFC 1918
-    (Ipv4Addr::new(198, 18, 0, 0), 15, Reserved),      // benchmarks, RFC 2544
-    (Ipv4Addr::new(198, 51, 100, 0), 24, Reserved),    // documentation, RFC 5737
-    (Ipv4Addr::new(203, 0, 113, 0), 24, Reserved),     // documentation, RFC 5737
-    (Ipv4Addr::new(224, 0, 0, 0), 4, Reserved),        // multicast, RFC 5771
-    (Ipv4Addr::new(240, 0, 0, 0), 4, Reserved),        // class E and broadcast, RFC 1112
+    (Ipv4Addr::new(0, 0, 0, 0), 8, Reserved),       // this network, RFC 791
+    (Ipv4Addr::new(10, 0, 0, 0), 8, Private),       // RFC 1918
+    (Ipv4Addr::new(100, 64, 0, 0), 10, Private),    // shared by carriers, RFC 6598
+    (Ipv4Addr::new(127, 0, 0, 0), 8, Private),      // loopback, RFC 1122
+    (Ipv4Addr::new(169, 254, 0, 0), 16, Private),   // link-local, RFC 3927
+    (Ipv4Addr::new(172, 16, 0, 0), 12, Private),    // RFC 1918
+    (Ipv4Addr::new(192, 0, 0, 0), 24, Reserved),    // protocol assignments, RFC 6890
+    (Ipv4Addr::new(192, 0, 2, 0), 24, Reserved),    // documentation, RFC 5737
+    (Ipv4Addr::new(192, 88, 99, 0), 24, Reserved),  // 6to4 relays, withdrawn by RFC 7526
+    (Ipv4Addr::new(192, 168, 0, 0), 16, Private),   // RFC 1918
+    (Ipv4Addr::new(198, 18, 0, 0), 15, Reserved),   // benchmarks, RFC 2544
+    (Ipv4Addr::new(198, 51, 100, 0), 24, Reserved), // documentation, RFC 5737
+    (Ipv4Addr::new(203, 0, 113, 0), 24, Reserved),  // documentation, RFC 5737
+    (Ipv4Addr::new(224, 0, 0, 0), 4, Reserved),     // multicast, RFC 5771
+    (Ipv4Addr::new(240, 0, 0, 0), 4, Reserved),     // class E and broadcast, RFC 1112
 ];
 
 /// The same for IPv6. What lies outside of 2000::/3 and is not named here is unassigned and so reserved.

@@ -172,7 +172,8 @@ fn what_a_set_of_files_cannot_tell_is_said() {
 #[test]
 fn the_build_names_its_bytes_and_its_oldest_file() {
     let city = nested_city();
-    let newer = file(Meta { build_epoch: 4_102_444_800, ..meta("future", 6, 24) }, &[("11.0.0.0/8", carrier(1, "One"))]);
+    let newer =
+        file(Meta { build_epoch: 4_102_444_800, ..meta("future", 6, 24) }, &[("11.0.0.0/8", carrier(1, "One"))]);
     let table = load(&[(Role::Place, "city", &city), (Role::Carrier, "asn", &newer)]).unwrap();
     assert_eq!(table.build().built_at_secs, BUILT_AT_SECS as i64);
     assert_eq!(table.build().digest.len(), 16);
@@ -198,8 +199,7 @@ fn aliases_of_the_ipv4_tree_are_not_expanded() {
         let all: Vec<_> = V4_ROWS.iter().chain(&V6_ROWS).map(|row| (row.0, nested(row))).collect();
         file(Meta { aliases: false, ..meta("GeoLite2-City", 6, 28) }, &all)
     });
-    let (with, without) =
-        (load(&[(Role::Place, "a", &with)]).unwrap(), load(&[(Role::Place, "b", &without)]).unwrap());
+    let (with, without) = (load(&[(Role::Place, "a", &with)]).unwrap(), load(&[(Role::Place, "b", &without)]).unwrap());
     assert_eq!(with.footprint(), without.footprint());
 }
 

@@ -143,8 +143,13 @@ fn around(text: &str) -> Vec<IpAddr> {
 #[track_caller]
 fn same(table: &GeoTable, reader: &maxminddb::Reader<&[u8]>, address: IpAddr) -> bool {
     let found = reader.lookup(address).unwrap();
-    let city: Option<String> =
-        found.decode_path(&[maxminddb::PathElement::Key("city"), maxminddb::PathElement::Key("names"), maxminddb::PathElement::Key("en")]).unwrap();
+    let city: Option<String> = found
+        .decode_path(&[
+            maxminddb::PathElement::Key("city"),
+            maxminddb::PathElement::Key("names"),
+            maxminddb::PathElement::Key("en"),
+        ])
+        .unwrap();
     match table.locate(address).place {
         Ok(place) => {
             assert_eq!(Some(place.city.as_str()), city.as_deref(), "{address}");

@@ -98,12 +98,8 @@ fn each_limit_holds_at_its_edge() {
     // Different records: one more is kept for "unknown". Names: seven cities and Porto.
     let (records, names) = (table.footprint().locations - 1, 8);
     let networks = leaves(&city);
-    let fits = GeoLimits {
-        file_bytes_max: city.len() as u64,
-        networks_max: networks,
-        records_max: records,
-        names_max: names,
-    };
+    let fits =
+        GeoLimits { file_bytes_max: city.len() as u64, networks_max: networks, records_max: records, names_max: names };
     assert!(load_within(&[(Role::Place, "city", &city)], fits).is_ok());
     for (limits, words) in [
         (GeoLimits { file_bytes_max: fits.file_bytes_max - 1, ..fits }, "bytes"),
