@@ -1,3 +1,4 @@
 //! Test support: what more than one crate's tests need.
 
 pub mod broker;
+pub mod mmdb;
