@@ -6,15 +6,20 @@
 //! what an edit does to learned state. Nothing here reads a file or a clock: the caller does.
 
 mod book;
+mod change;
 mod check;
 mod defaults;
 mod fault;
 pub mod limits;
+pub mod matching;
 mod parse;
 mod raw;
 mod reader;
+pub mod schema;
 mod tree;
 
 pub use book::Rulebook;
+pub use change::{Effect, RuleChange};
 pub use defaults::default_rules;
 pub use fault::Fault;
+pub use matching::{Admission, CompiledRules, CompiledSelector, Subject};
