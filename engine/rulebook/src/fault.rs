@@ -153,7 +153,7 @@ pub(crate) fn allowed(word: &str, words: &[&str]) -> String {
 
 fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word: Vec<char> = word.to_lowercase().chars().take(64).collect();
-    let limit = (word.len() / 3).max(1);
+    let limit = word.len().div_ceil(3);
     words
         .iter()
         .map(|candidate| (distance(&word, &candidate.chars().collect::<Vec<_>>()), *candidate))

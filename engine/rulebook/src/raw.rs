@@ -130,7 +130,7 @@ pub(crate) struct RawScope {
 /// A set of subjects. Within one field any entry may match; the fields given must all match; a field that is not
 /// given does not ask. A field that asks for what the record lacks does not match.
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "Selector", extend("minProperties" = 1))]
+#[schemars(rename = "Selector", extend("minProperties" = 1, "required" = []))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSelector {
     /// User names in any case; `*` and `?` are wild.

@@ -110,9 +110,20 @@ fn spot(location: Location) -> Spot {
     }
 }
 
+/// The parser's words without the place, which the fault has itself; its limits in ours.
 fn brief(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
-    crate::fault::shortened(text.lines().next().unwrap_or("")).into_owned()
+    let text = text.lines().next().unwrap_or("");
+    let text = text.rsplit_once(" at line ").map_or(text, |(message, _)| message);
+    let known = [
+        ("budget breached: Anchors", "anchors and aliases are not allowed; write it out"),
+        ("budget breached: Alias", "anchors and aliases are not allowed; write it out"),
+        ("budget breached: Depth", "nested too deeply"),
+        ("budget breached: Documents", "one file holds one rule, so one document"),
+        ("YAML merge keys", "merge keys (`<<`) are not allowed; write it out"),
+    ];
+    let ours = known.iter().find(|(theirs, _)| text.starts_with(theirs)).map(|(_, ours)| (*ours).to_owned());
+    ours.unwrap_or_else(|| crate::fault::shortened(text).into_owned())
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -54,7 +54,12 @@ impl Check<'_> {
             networks: self.networks(&format!("{path}.networks"), raw.networks.as_deref()),
             countries: self.entries(&format!("{path}.countries"), raw.countries.as_deref(), |code| country(code)),
         };
-        if selector.is_empty() {
+        let asks = raw.users.is_some()
+            || raw.groups.is_some()
+            || raw.kinds.is_some()
+            || raw.networks.is_some()
+            || raw.countries.is_some();
+        if !asks {
             let message = "asks for nothing; give it users, groups, kinds, networks or countries";
             self.note(path, message);
         }
