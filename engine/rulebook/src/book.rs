@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use frostwatch_detect::place::Country;
 use frostwatch_detect::rule::{EXCEPTIONS_MAX, Network, RULES_MAX, Rule, Selector};
 use frostwatch_detect::time::Millis;
 use serde::Serialize;
@@ -140,11 +141,8 @@ fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
         digest.update(text);
         digest.update(b"\n");
     }
-    let mut hex = String::with_capacity(HASH_CHARS);
-    for byte in digest.finalize().iter().take(HASH_CHARS / 2) {
-        hex.push_str(&format!("{byte:02x}"));
-    }
-    hex
+    let half = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    digest.finalize().iter().take(HASH_CHARS / 2).flat_map(|byte| [half(byte >> 4), half(byte & 15)]).collect()
 }
 
 /// The checked rule as one line of JSON: what the hash stands for.
@@ -208,7 +206,7 @@ impl<'a> CanonicalSelector<'a> {
             groups: &selector.groups,
             kinds: selector.kinds.iter().map(|kind| kind.as_str()).collect(),
             networks: selector.networks.iter().map(|Network { first, last }| format!("{first:x}-{last:x}")).collect(),
-            countries: selector.countries.iter().map(|country| country.as_str()).collect(),
+            countries: selector.countries.iter().map(Country::as_str).collect(),
         }
     }
 }

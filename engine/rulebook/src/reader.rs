@@ -174,7 +174,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::List(items) => Some(items.as_slice()),
             _ => None,
         });
-        visitor.visit_seq(Items { items: items.unwrap_or_default(), index: 0, reader: self })
+        visitor.visit_seq(Items { nodes: items.unwrap_or_default(), index: 0, reader: self })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -190,7 +190,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         });
         self.note_keys(entries.unwrap_or_default(), fields);
         let known = entries.is_some();
-        visitor.visit_map(Fields { fields: fields.iter(), field: None, known, reader: self })
+        visitor.visit_map(Fields { names: fields.iter(), field: None, known, reader: self })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -223,7 +223,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 }
 
 struct Items<'a> {
-    items: &'a [Node],
+    nodes: &'a [Node],
     index: usize,
     reader: Reader<'a>,
 }
@@ -232,7 +232,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Stop;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Stop> {
-        let Some(node) = self.items.get(self.index) else {
+        let Some(node) = self.nodes.get(self.index) else {
             return Ok(None);
         };
         let path = format!("{}[{}]", self.reader.path, self.index);
@@ -243,7 +243,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 /// Hands out every field of a struct in its declared order, present or not.
 struct Fields<'a> {
-    fields: std::slice::Iter<'static, &'static str>,
+    names: std::slice::Iter<'static, &'static str>,
     field: Option<&'static str>,
     known: bool,
     reader: Reader<'a>,
@@ -253,7 +253,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = Stop;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Stop> {
-        self.field = self.fields.next().copied();
+        self.field = self.names.next().copied();
         self.field.map(|field| seed.deserialize(IntoDeserializer::<Stop>::into_deserializer(field))).transpose()
     }
 

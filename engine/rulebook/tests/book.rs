@@ -1,4 +1,10 @@
 //! Sets of rules: hashes, limits, warnings, changes, schema, and text that nobody meant as a rule.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "the lints spare only functions marked as tests"
+)]
 
 use frostwatch_detect::rule::RULES_MAX;
 use frostwatch_rulebook::limits::{FILE_BYTES_MAX, FILES_MAX};

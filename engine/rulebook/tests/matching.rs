@@ -1,4 +1,10 @@
 //! Whom rules watch and what exceptions cover.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "the lints spare only functions marked as tests"
+)]
 
 use std::borrow::Cow;
 

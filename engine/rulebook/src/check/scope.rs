@@ -52,7 +52,8 @@ impl Check<'_> {
             groups: self.names(&format!("{path}.groups"), raw.groups.as_deref()),
             kinds: self.entries(&format!("{path}.kinds"), raw.kinds.as_deref(), |kind| Ok(kind_of(*kind))),
             networks: self.networks(&format!("{path}.networks"), raw.networks.as_deref()),
-            countries: self.entries(&format!("{path}.countries"), raw.countries.as_deref(), |code| country(code)),
+            countries: self
+                .entries(&format!("{path}.countries"), raw.countries.as_deref(), |code| country(code.as_str())),
         };
         let asks = raw.users.is_some()
             || raw.groups.is_some()
@@ -112,7 +113,7 @@ impl Check<'_> {
     }
 }
 
-fn country(code: &String) -> Result<Country, String> {
+fn country(code: &str) -> Result<Country, String> {
     let capitals = code.bytes().all(|byte| byte.is_ascii_uppercase());
     Country::new(code)
         .filter(|_| capitals)
