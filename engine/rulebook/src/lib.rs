@@ -1,1 +1,25 @@
-//! To be written.
+//! Rule text in, checked rules out.
+//!
+//! A rule is one YAML file of the strict, versioned format `rule.v1`. [`Rulebook::parse`] reads a whole set and
+//! reports every fault of every file at once, each with its line; [`CompiledRules`] answers, for every event and
+//! without allocating, which rules watch its subject and which exceptions cover it; [`Rulebook::change_from`] says
+//! what an edit does to learned state. Nothing here reads a file or a clock: the caller does.
+
+mod book;
+mod change;
+mod check;
+mod defaults;
+mod fault;
+pub mod limits;
+pub mod matching;
+mod parse;
+mod raw;
+mod reader;
+pub mod schema;
+mod tree;
+
+pub use book::Rulebook;
+pub use change::{Effect, RuleChange};
+pub use defaults::default_rules;
+pub use fault::Fault;
+pub use matching::{Admission, CompiledRules, CompiledSelector, Subject};

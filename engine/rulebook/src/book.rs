@@ -1,0 +1,212 @@
+//! A set of rules that belong together.
+
+use std::collections::BTreeMap;
+
+use frostwatch_detect::place::Country;
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, Network, RULES_MAX, Rule, Selector};
+use frostwatch_detect::time::Millis;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::check::{Check, Draft};
+use crate::fault::{Fault, Notes, Spot};
+use crate::limits::FILES_MAX;
+use crate::tree;
+
+/// Hex digits of a hash.
+const HASH_CHARS: usize = 16;
+
+/// Checked rules, ready to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rulebook {
+    /// The enabled rules in the order of their ids; a rule's index here is its bit in an
+    /// [`Admission`](crate::Admission).
+    pub rules: Vec<Rule>,
+    /// SHA-256 over the rules' canonical text, first 16 hex digits: independent of comments, formatting, the order of
+    /// files and of rules that are not enabled.
+    pub hash: String,
+    /// What is allowed but worth a look, in the order of the files.
+    pub warnings: Vec<Fault>,
+}
+
+/// What is known of one file after it was read on its own.
+struct Read<'a> {
+    draft: Draft,
+    id_at: Spot,
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Rulebook {
+    /// Checks rule files, given as name and text, one rule each. All faults of all files come back together, in the
+    /// order of the files and their lines. Exceptions that have expired at `as_of` become warnings; without it nothing
+    /// counts as expired.
+    pub fn parse(files: &[(&str, &str)], as_of: Option<Millis>) -> Result<Self, Vec<Fault>> {
+        if files.len() > FILES_MAX {
+            let message = format!("{} files in one set; at most {FILES_MAX} are allowed", files.len());
+            return Err(vec![Notes::new("rules", "").fault(Spot::default(), "", message)]);
+        }
+        let mut faults = Vec::new();
+        let mut read = Vec::new();
+        for (file, text) in files {
+            match read_file(file, text, as_of) {
+                Ok(one) => read.push(one),
+                Err(found) => faults.extend(found),
+            }
+        }
+        faults.extend(clashes(files));
+        faults.extend(overflow(&read));
+        // Stable: within a file the order of its lines stays.
+        faults.sort_by_key(|fault: &Fault| files.iter().position(|(file, _)| *file == fault.file));
+        if faults.is_empty() { Ok(Self::assemble(read)) } else { Err(faults) }
+    }
+
+    /// The rule with this id and its index.
+    pub fn rule(&self, id: &str) -> Option<(usize, &Rule)> {
+        let index = self.rules.binary_search_by(|rule| rule.id.as_str().cmp(id)).ok()?;
+        self.rules.get(index).map(|rule| (index, rule))
+    }
+
+    fn assemble(read: Vec<Read<'_>>) -> Self {
+        let mut warnings = Vec::new();
+        let mut rules = BTreeMap::new();
+        for Read { draft: Draft { mut rule, enabled, warnings: found }, .. } in read {
+            warnings.extend(found);
+            if enabled {
+                let text = canonical(&rule);
+                rule.hash = hash([text.as_str()]);
+                rules.insert(rule.id.clone(), (rule, text));
+            }
+        }
+        let hash = hash(rules.values().map(|(_, text)| text.as_str()));
+        Self { rules: rules.into_values().map(|(rule, _)| rule).collect(), hash, warnings }
+    }
+}
+
+fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<Read<'a>, Vec<Fault>> {
+    let notes = Notes::new(file, text);
+    let root = match tree::parse(text) {
+        Ok(root) => root,
+        Err((at, message)) => return Err(vec![notes.fault(at, "", message)]),
+    };
+    let id_at = root.locate("id");
+    match Check::new(&root, &notes).rule(as_of) {
+        Some(draft) => Ok(Read { draft, id_at, file, text }),
+        None => Err(notes.into_faults()),
+    }
+}
+
+/// Ids that stand in more than one file, whether or not the files are otherwise in order.
+fn clashes(files: &[(&str, &str)]) -> Vec<Fault> {
+    let mut first: BTreeMap<String, &str> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (file, text) in files {
+        let Ok(root) = tree::parse(text) else {
+            continue;
+        };
+        let Some(tree::Node { at, value: tree::Value::Text(id) }) = root.get("id") else {
+            continue;
+        };
+        if let Some(other) = first.get(id) {
+            let message = format!("the id `{}` is taken by {other}", crate::fault::shortened(id));
+            faults.push(Notes::new(file, text).fault(*at, "id", message));
+        } else {
+            first.insert(id.clone(), file);
+        }
+    }
+    faults
+}
+
+/// The set's own limits, blamed on the first rule beyond them.
+fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
+    let enabled = || read.iter().filter(|one| one.draft.enabled);
+    let fault = |one: &Read<'_>, message: String| Notes::new(one.file, one.text).fault(one.id_at, "id", message);
+    let rules = enabled()
+        .nth(RULES_MAX)
+        .map(|one| fault(one, format!("{} rules are enabled; a set holds at most {RULES_MAX}", enabled().count())));
+    let total: usize = enabled().map(|one| one.draft.rule.exceptions.len()).sum();
+    let mut so_far = 0;
+    let exceptions = enabled()
+        .find(|one| {
+            so_far += one.draft.rule.exceptions.len();
+            so_far > EXCEPTIONS_MAX
+        })
+        .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
+    rules.into_iter().chain(exceptions).collect()
+}
+
+fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text);
+        digest.update(b"\n");
+    }
+    let half = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    digest.finalize().iter().take(HASH_CHARS / 2).flat_map(|byte| [half(byte >> 4), half(byte & 15)]).collect()
+}
+
+/// The checked rule as one line of JSON: what the hash stands for.
+fn canonical(rule: &Rule) -> String {
+    serde_json::to_string(&Canonical {
+        id: &rule.id,
+        version: rule.version,
+        detector: &rule.params,
+        severity: rule.severity.number(),
+        confidence: rule.confidence,
+        title: &rule.title,
+        runbook_url: &rule.runbook_url,
+        recommended_actions: &rule.recommended_actions,
+        attack: rule.attack.iter().map(|attack| (attack.tactic.as_str(), attack.technique.as_str())).collect(),
+        include: rule.scope.include.iter().map(CanonicalSelector::new).collect(),
+        exclude: rule.scope.exclude.iter().map(CanonicalSelector::new).collect(),
+        exceptions: rule
+            .exceptions
+            .iter()
+            .map(|e| {
+                (e.id.as_str(), e.reason.as_str(), e.owner.as_str(), e.expires_at, CanonicalSelector::new(&e.covers))
+            })
+            .collect(),
+        sensitivity: format!("{:?}", rule.sensitivity),
+        quiet_secs: rule.quiet_secs,
+    })
+    .unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Canonical<'a> {
+    id: &'a str,
+    version: u32,
+    detector: &'a frostwatch_detect::catalogue::Params,
+    severity: u8,
+    confidence: u8,
+    title: &'a str,
+    runbook_url: &'a str,
+    recommended_actions: &'a [String],
+    attack: Vec<(&'a str, &'a str)>,
+    include: Vec<CanonicalSelector<'a>>,
+    exclude: Vec<CanonicalSelector<'a>>,
+    exceptions: Vec<(&'a str, &'a str, &'a str, Millis, CanonicalSelector<'a>)>,
+    sensitivity: String,
+    quiet_secs: u32,
+}
+
+#[derive(Serialize)]
+struct CanonicalSelector<'a> {
+    users: &'a [String],
+    groups: &'a [String],
+    kinds: Vec<&'static str>,
+    networks: Vec<String>,
+    countries: Vec<&'a str>,
+}
+
+impl<'a> CanonicalSelector<'a> {
+    fn new(selector: &'a Selector) -> Self {
+        Self {
+            users: &selector.users,
+            groups: &selector.groups,
+            kinds: selector.kinds.iter().map(|kind| kind.as_str()).collect(),
+            networks: selector.networks.iter().map(|Network { first, last }| format!("{first:x}-{last:x}")).collect(),
+            countries: selector.countries.iter().map(Country::as_str).collect(),
+        }
+    }
+}

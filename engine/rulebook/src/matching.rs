@@ -1,0 +1,232 @@
+//! Which rules watch a subject, and which exceptions cover it: the question of every event, answered without
+//! allocating. A set whose rules select nobody in particular costs one look at an empty list.
+//!
+//! **Absent attributes.** A field that is not given does not ask. A field that asks for an attribute the subject lacks
+//! (no name, no group, no address, no country) does not match: neither in `include`, so a rule for Sweden does not
+//! watch activity from nowhere, nor in `exclude` and exceptions, so nothing is left out because it could not be seen.
+//! There is no negation inside a selector; `exclude` is the only one, and it takes away only what it is sure of. An
+//! account's kind is never absent: `unknown` is a kind that can be asked for.
+
+use std::borrow::Cow;
+
+use arrayvec::ArrayVec;
+use frostwatch_detect::model::AccountKind;
+use frostwatch_detect::place::Country;
+use frostwatch_detect::rule::{Network, Scope, Selector};
+use frostwatch_detect::time::Millis;
+
+use crate::Rulebook;
+
+mod names;
+
+use names::Names;
+
+/// Exceptions that one admission names at most.
+pub const ADMITTED_EXCEPTIONS_MAX: usize = 4;
+
+/// Whom an event is about, as far as selectors ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The user's name in lower case; empty: absent.
+    pub user: &'a str,
+    /// The user's groups in lower case.
+    pub groups: &'a [Cow<'a, str>],
+    /// The kind of account.
+    pub kind: AccountKind,
+    /// The address, IPv4 mapped into IPv6.
+    pub address: Option<u128>,
+    /// The country of the address.
+    pub country: Option<Country>,
+}
+
+/// What holds for one event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// The rules whose scope takes the subject: bit *i* is rule *i* of the rulebook.
+    pub rules: u128,
+    /// Indices into [`CompiledRules::exceptions`] of what covers the subject, ascending, at most one a rule (the first
+    /// in its file) and only of rules that watch the subject.
+    pub exceptions: ArrayVec<u16, ADMITTED_EXCEPTIONS_MAX>,
+    /// Rules whose exceptions cover the subject but found no place in `exceptions`: to be counted, never ignored.
+    pub exceptions_dropped: u16,
+}
+
+/// The scopes and exceptions of a rulebook, made for asking.
+#[derive(Clone, Debug, Default)]
+pub struct CompiledRules {
+    /// Rules that watch everybody.
+    open: u128,
+    /// The other scopes, each with the rules that share it.
+    scopes: Box<[CompiledScope]>,
+    exceptions: Box<[CompiledException]>,
+    /// Exceptions that name their users plainly, by name: found without looking at the others.
+    by_user: Box<[(Box<str>, u16)]>,
+    /// All other exceptions, ascending.
+    general: Box<[u16]>,
+}
+
+/// An exception by its rule.
+#[derive(Clone, Debug)]
+pub struct CompiledException {
+    /// Index of the rule in the rulebook.
+    pub rule: u16,
+    /// Index of the exception in the rule.
+    pub exception: u16,
+    expires_at: Millis,
+    covers: CompiledSelector,
+}
+
+#[derive(Clone, Debug)]
+struct CompiledScope {
+    rules: u128,
+    include: Box<[CompiledSelector]>,
+    exclude: Box<[CompiledSelector]>,
+}
+
+/// A selector made for asking.
+#[derive(Clone, Debug)]
+pub struct CompiledSelector {
+    users: Names,
+    groups: Names,
+    /// A bit for each kind; none: does not ask.
+    kinds: u16,
+    /// In order, apart from each other.
+    networks: Box<[Network]>,
+    /// In order.
+    countries: Box<[Country]>,
+}
+
+impl CompiledRules {
+    /// Compiles a checked rulebook.
+    pub fn new(book: &Rulebook) -> Self {
+        let mut compiled = Self::default();
+        let mut scopes: Vec<(&Scope, u128)> = Vec::new();
+        let mut exceptions = Vec::new();
+        for (index, rule) in book.rules.iter().enumerate() {
+            let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
+            if rule.scope.include.is_empty() && rule.scope.exclude.is_empty() {
+                compiled.open |= bit;
+            } else if let Some((_, rules)) = scopes.iter_mut().find(|(scope, _)| **scope == rule.scope) {
+                *rules |= bit;
+            } else {
+                scopes.push((&rule.scope, bit));
+            }
+            for (position, exception) in rule.exceptions.iter().enumerate() {
+                exceptions.push(CompiledException {
+                    rule: index as u16,
+                    exception: position as u16,
+                    expires_at: exception.expires_at,
+                    covers: CompiledSelector::new(&exception.covers),
+                });
+            }
+        }
+        compiled.scopes = scopes.iter().map(|(scope, rules)| CompiledScope::new(scope, *rules)).collect();
+        let plainly = |exception: &CompiledException| exception.covers.users.plain().is_some();
+        compiled.general = (0..).zip(&exceptions).filter(|(_, e)| !plainly(e)).map(|(index, _)| index).collect();
+        let mut by_user: Vec<(Box<str>, u16)> = (0..)
+            .zip(&exceptions)
+            .flat_map(|(index, e)| e.covers.users.plain().into_iter().flatten().map(move |name| (name.clone(), index)))
+            .collect();
+        by_user.sort();
+        compiled.by_user = by_user.into();
+        compiled.exceptions = exceptions.into();
+        compiled
+    }
+
+    /// All exceptions in the order of rules and files.
+    pub fn exceptions(&self) -> &[CompiledException] {
+        &self.exceptions
+    }
+
+    /// What holds for an event of this subject at this time.
+    pub fn admit(&self, subject: &Subject<'_>, event_time: Millis) -> Admission {
+        let mut admission = Admission { rules: self.open, ..Admission::default() };
+        for scope in &self.scopes {
+            if scope.takes(subject) {
+                admission.rules |= scope.rules;
+            }
+        }
+        let mut covered = 0_u128;
+        for index in self.candidates(subject.user) {
+            let Some(exception) = self.exceptions.get(usize::from(index)) else { continue };
+            let bit = 1_u128.checked_shl(u32::from(exception.rule)).unwrap_or(0);
+            let open = admission.rules & !covered & bit != 0;
+            if open && event_time < exception.expires_at && exception.covers.matches(subject) {
+                covered |= bit;
+                if admission.exceptions.try_push(index).is_err() {
+                    admission.exceptions_dropped += 1;
+                }
+            }
+        }
+        admission
+    }
+
+    /// The exceptions that may cover a user, ascending: both lists are, so they are merged.
+    fn candidates(&self, user: &str) -> impl Iterator<Item = u16> {
+        let start = self.by_user.partition_point(|(name, _)| &**name < user);
+        let named = self.by_user.get(start..).unwrap_or_default();
+        let mut named = named.iter().take_while(move |(name, _)| &**name == user).map(|(_, index)| *index).peekable();
+        let mut general = self.general.iter().copied().peekable();
+        std::iter::from_fn(move || match (named.peek(), general.peek()) {
+            (Some(a), Some(b)) if a < b => named.next(),
+            (Some(_), None) => named.next(),
+            _ => general.next(),
+        })
+    }
+}
+
+impl CompiledScope {
+    fn new(scope: &Scope, rules: u128) -> Self {
+        let compile = |selectors: &[Selector]| selectors.iter().map(CompiledSelector::new).collect();
+        Self { rules, include: compile(&scope.include), exclude: compile(&scope.exclude) }
+    }
+
+    fn takes(&self, subject: &Subject<'_>) -> bool {
+        let any = |selectors: &[CompiledSelector]| selectors.iter().any(|selector| selector.matches(subject));
+        (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+}
+
+impl CompiledSelector {
+    /// Compiles a selector of a checked rule.
+    pub fn new(selector: &Selector) -> Self {
+        let mut countries = selector.countries.clone();
+        countries.sort_unstable();
+        Self {
+            users: Names::new(&selector.users),
+            groups: Names::new(&selector.groups),
+            kinds: selector.kinds.iter().fold(0, |bits, kind| bits | 1 << (*kind as u16)),
+            networks: merged(&selector.networks),
+            countries: countries.into(),
+        }
+    }
+
+    /// Does every field that asks match? A selector that asks for nothing matches everybody.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        (self.kinds == 0 || self.kinds & 1 << (subject.kind as u16) != 0)
+            && (self.users.is_empty() || self.users.contains(subject.user))
+            && (self.countries.is_empty()
+                || subject.country.is_some_and(|country| self.countries.binary_search(&country).is_ok()))
+            && (self.networks.is_empty() || subject.address.is_some_and(|address| self.holds(address)))
+            && (self.groups.is_empty() || subject.groups.iter().any(|group| self.groups.contains(group)))
+    }
+
+    fn holds(&self, address: u128) -> bool {
+        let after = self.networks.partition_point(|network| network.first <= address);
+        after.checked_sub(1).and_then(|index| self.networks.get(index)).is_some_and(|network| network.contains(address))
+    }
+}
+
+/// The same addresses as ranges in order that neither overlap nor touch.
+fn merged(networks: &[Network]) -> Box<[Network]> {
+    let mut sorted = networks.to_vec();
+    sorted.sort_unstable_by_key(|network| (network.first, network.last));
+    let mut ranges: Vec<Network> = Vec::with_capacity(sorted.len());
+    for network in sorted {
+        match ranges.last_mut() {
+            Some(last) if network.first <= last.last.saturating_add(1) => last.last = last.last.max(network.last),
+            _ => ranges.push(network),
+        }
+    }
+    ranges.into()
+}

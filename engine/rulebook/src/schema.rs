@@ -1,0 +1,19 @@
+//! The JSON Schema of `rule.v1`, for editors and other programs that write rules.
+
+use schemars::generate::SchemaSettings;
+
+use crate::raw::RawRule;
+
+/// All schemas as file name and text.
+pub fn all() -> Vec<(&'static str, String)> {
+    vec![("rule.v1.json", rule())]
+}
+
+/// JSON Schema (draft 2020-12) of one rule. Whatever it refuses, the rulebook refuses; the rulebook also refuses what
+/// no schema can say.
+fn rule() -> String {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawRule>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,54 @@
+//! The shipped rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "the lints spare only functions marked as tests"
+)]
+
+use frostwatch_detect::catalogue::{DETECTORS, Params};
+use frostwatch_rulebook::{Rulebook, default_rules};
+
+#[test]
+fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
+    let book = Rulebook::parse(default_rules(), None).unwrap_or_else(|faults| {
+        panic!("{}", faults[0]);
+    });
+    let ids: Vec<&str> = book.rules.iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(ids, DETECTORS);
+    assert!(book.warnings.is_empty(), "{:?}", book.warnings);
+    for rule in &book.rules {
+        assert_eq!(rule.params.detector(), rule.id);
+        assert!(rule.runbook_url.ends_with(&format!("/docs/runbooks/{}.md", rule.id)));
+        assert!(!rule.recommended_actions.is_empty() && !rule.attack.is_empty(), "{}", rule.id);
+        assert_eq!(rule.hash.len(), 16);
+    }
+}
+
+#[test]
+fn the_shipped_thresholds_are_those_of_the_reference() {
+    let book = Rulebook::parse(default_rules(), None).unwrap();
+    let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
+    assert_eq!(quiet, [300, 86_400, 604_800, 600]);
+    for rule in &book.rules {
+        match &rule.params {
+            Params::FailedLogins(p) => {
+                assert_eq!((p.failures_max, p.window_secs, p.success_within_secs), (10, 300, 900));
+            }
+            Params::ImpossibleTravel(p) => {
+                assert_eq!((p.speed_kmh_max, p.distance_km_min, p.radius_missing_km), (1_000, 500, 100));
+                assert_eq!((p.clock_pad_secs, p.lookback_secs, p.learning_days), (60, 86_400, 7));
+                assert_eq!((p.familiar_days, p.familiar_forget_days), (3, 30));
+                assert!((p.radius_factor - 2.0).abs() < f64::EPSILON);
+            }
+            Params::InfrequentCountry(p) => {
+                assert_eq!((p.learning_days, p.half_life_days, p.learn_after_days), (7, 30, 3));
+                assert!((p.known_weight_min - 0.5).abs() < f64::EPSILON);
+            }
+            Params::MassDownload(p) => {
+                assert_eq!((p.objects_max, p.rows_max, p.bytes_max), (50, 50_000, 2 << 30));
+                assert_eq!((p.window_secs, p.unique_objects), (60, false));
+            }
+        }
+    }
+}
