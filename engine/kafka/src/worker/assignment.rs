@@ -1,0 +1,207 @@
+//! Taking and giving back partitions.
+
+use std::sync::Arc;
+
+use frostwatch_runtime::board::{PartitionStatus, Phase};
+use frostwatch_runtime::ports::Tasks;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::plan::{Plan, noted, plan};
+use super::{ANSWER_WAIT, Worker};
+use crate::client::{Rebalanced, TopicPartition};
+use crate::fault::KafkaFault;
+
+/// A partition this worker owns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owned {
+    pub(super) status: PartitionStatus,
+    /// Records were taken since the last batch.
+    pub(super) touched: bool,
+    /// There is something to commit.
+    pub(super) dirty: bool,
+}
+
+impl Owned {
+    fn new(plan: Plan, low: i64, high: i64, committed: Option<i64>) -> Self {
+        let phase = if plan.silent_until > low { Phase::Restoring } else { Phase::Live };
+        let status = PartitionStatus {
+            phase,
+            position: plan.start.unwrap_or(low),
+            restore_until: plan.silent_until,
+            committed: committed.unwrap_or(-1),
+            end: high,
+            newest_event: -1,
+            keys: 0,
+        };
+        Self { status, touched: true, dirty: false }
+    }
+
+    /// Moves past a record. Is it one whose outputs flow?
+    pub(super) fn advance(&mut self, offset: i64) -> bool {
+        let live = offset >= self.status.restore_until;
+        self.status.position = offset + 1;
+        self.touched = true;
+        self.dirty |= live;
+        self.settle();
+        live
+    }
+
+    /// Nothing is left below an offset: what lies between the last record and the end are marks of transactions.
+    pub(super) fn reach_end(&mut self, end: i64) {
+        self.status.position = self.status.position.max(end);
+        self.status.end = self.status.end.max(end);
+        self.touched = true;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if self.status.position >= self.status.restore_until {
+            self.status.phase = Phase::Live;
+        }
+    }
+}
+
+impl<T: Tasks> Worker<'_, T> {
+    /// Serves what the group decided. Called between batches only: no output is pending.
+    pub(super) fn serve_rebalances(&mut self) -> Result<(), KafkaFault> {
+        for event in self.consumer.context().take_rebalanced() {
+            self.counts.rebalances += 1;
+            match event {
+                Rebalanced::Assigned(partitions) => self.take_over(&partitions)?,
+                Rebalanced::Revoked { partitions, lost } => self.give_back(&partitions, lost)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of partitions of the activity topic; it must exist.
+    pub(super) fn ask_partition_count(&self) -> Result<i32, KafkaFault> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(&self.topic), ANSWER_WAIT)
+            .map_err(|source| KafkaFault::NoAnswer { question: "the partitions of the activity topic", source })?;
+        match metadata.topics().iter().find(|topic| topic.name() == self.topic) {
+            Some(topic) if !topic.partitions().is_empty() => Ok(topic.partitions().len() as i32),
+            _ => Err(KafkaFault::MissingTopic { topic: self.topic.clone() }),
+        }
+    }
+
+    /// The fault of a position that the broker no longer holds.
+    pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> KafkaFault {
+        let consumer = Arc::clone(&self.consumer);
+        let lost = self.owned.iter().enumerate().find_map(|(partition, owned)| {
+            let (partition, position) = (partition as i32, owned.as_ref()?.status.position);
+            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, ANSWER_WAIT).ok()?;
+            (position < low || position > high).then(|| self.out_of_range(partition, position, low, high))
+        });
+        lost.unwrap_or(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+    }
+
+    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
+        let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        if !partitions.is_empty() {
+            self.check_partition_count()?;
+        }
+        for (partition, committed) in self.ask_committed(partitions)? {
+            let (low, high) = self
+                .consumer
+                .fetch_watermarks(&self.topic, partition, ANSWER_WAIT)
+                .map_err(|source| KafkaFault::NoAnswer { question: "the ends of a partition", source })?;
+            let plan = plan(committed, low, high)
+                .map_err(|committed| self.out_of_range(partition, committed, low, high))?;
+            let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
+            starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
+            self.open(partition, Owned::new(plan, low, high, committed));
+        }
+        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+    }
+
+    fn open(&mut self, partition: i32, owned: Owned) {
+        let index = partition as usize;
+        if self.owned.len() <= index {
+            self.owned.resize(index + 1, None);
+        }
+        if let Some(slot) = self.owned.get_mut(index) {
+            *slot = Some(owned);
+        }
+        tracing::info!(partition, restore_until = owned.status.restore_until, end = owned.status.end, "partition taken");
+        self.tasks.open(partition);
+        self.queue.attach(&self.topic, partition);
+        self.shared.board.set(partition, owned.status);
+    }
+
+    fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        if lost {
+            self.counts.lost += partitions.len() as u64;
+        } else {
+            self.commit()?;
+        }
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+            if let Some(slot) = self.owned.get_mut(*partition as usize)
+                && slot.take().is_some()
+            {
+                tracing::info!(partition, lost, "partition given back");
+                self.tasks.close(*partition);
+                self.shared.board.remove(*partition);
+            }
+        }
+        match self.consumer.incremental_unassign(&list) {
+            // Partitions that were lost may be gone from the client already.
+            Err(error) if !lost => Err(KafkaFault::Consumer(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_partition_count(&mut self) -> Result<(), KafkaFault> {
+        let now = self.ask_partition_count()?;
+        if now != self.partition_count {
+            return Err(self.recount(self.partition_count, now));
+        }
+        Ok(())
+    }
+
+    /// Committed offsets of partitions, checked against the number of partitions they were committed under.
+    fn ask_committed(&self, partitions: &[TopicPartition]) -> Result<Vec<(i32, Option<i64>)>, KafkaFault> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+        }
+        let no_answer = |source| KafkaFault::NoAnswer { question: "the group's offsets", source };
+        let list = self.consumer.committed_offsets(list, ANSWER_WAIT).map_err(no_answer)?;
+        let mut committed = Vec::with_capacity(partitions.len());
+        for elem in list.elements() {
+            elem.error().map_err(no_answer)?;
+            match noted(elem.metadata()) {
+                Some(built_on) if built_on != self.partition_count => {
+                    return Err(self.recount(built_on, self.partition_count));
+                }
+                _ => {}
+            }
+            let offset = if let Offset::Offset(offset) = elem.offset() { Some(offset) } else { None };
+            committed.push((elem.partition(), offset));
+        }
+        Ok(committed)
+    }
+
+    fn recount(&self, built_on: i32, now: i32) -> KafkaFault {
+        KafkaFault::PartitionCount { topic: self.topic.clone(), group: self.group.clone(), built_on, now }
+    }
+
+    fn out_of_range(&self, partition: i32, committed: i64, low: i64, high: i64) -> KafkaFault {
+        KafkaFault::OutOfRange {
+            topic: self.topic.clone(),
+            partition,
+            group: self.group.clone(),
+            committed,
+            low,
+            high,
+        }
+    }
+}
