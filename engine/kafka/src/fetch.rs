@@ -1,8 +1,12 @@
 //! Batch consumption: the one place of this crate with `unsafe`.
 //!
-//! The Rust wrapper hands out one record per call, at almost twice the cost of librdkafka's own batch call, and knows
-//! no end-of-partition with a topic and an offset. A [`FetchQueue`] is a queue of ours to which the queues of assigned
-//! partitions are forwarded; batches are taken from it while the wrapper's `poll` goes on serving the group's events.
+//! The Rust wrapper hands out one record per call, at almost twice the cost of librdkafka's own batch call. A
+//! [`FetchQueue`] is a queue of ours to which the queues of assigned partitions are forwarded; batches are taken from it
+//! while the wrapper's `poll` goes on serving the group's events.
+//!
+//! A trap: `enable.partition.eof` must stay off. The batch call takes the mark of an end for a record and moves the
+//! client's position one past it; the next rebalance, which pauses and resumes every partition, then fetches from
+//! there and skips a record, or finds itself out of range. Ends are told by [`known_ends`] and the position instead.
 //!
 //! Why it is sound: every pointer comes from librdkafka and is used while a reference to the client that made it is
 //! held (a queue and every [`Chunk`] own an `Arc` of the consumer, and their `Drop` runs before the `Arc` is given up);
@@ -30,10 +34,8 @@ pub(crate) type EngineConsumer = BaseConsumer<ConsumerSide>;
 pub(crate) enum Fetched<'a> {
     /// A record.
     Record(RecordView<'a>),
-    /// The end of a partition was reached; the offset is the next one to be written.
-    End { topic: &'a str, partition: i32, offset: i64 },
-    /// The client reports an error on a partition.
-    Error { topic: &'a str, partition: i32, code: RDKafkaErrorCode },
+    /// The client reports an error, of a partition or (−1) of itself.
+    Error { partition: i32, code: RDKafkaErrorCode, reason: &'a str },
 }
 
 /// A record in librdkafka's memory.
@@ -127,8 +129,10 @@ impl Chunk {
                     key: slice(fields.key.cast(), fields.key_len),
                     value: slice(fields.payload.cast(), fields.len).unwrap_or_default(),
                 }),
-                RDKafkaErrorCode::PartitionEOF => Fetched::End { topic, partition, offset: fields.offset },
-                code => Fetched::Error { topic, partition, code },
+                code => {
+                    let reason = CStr::from_ptr(sys::rd_kafka_message_errstr(message));
+                    Fetched::Error { partition, code, reason: reason.to_str().unwrap_or_default() }
+                }
             })
         }
     }

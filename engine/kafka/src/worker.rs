@@ -162,7 +162,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
         let consumer = Arc::clone(&self.consumer);
         match consumer.poll(CHUNK_WAIT / 10) {
             Some(Err(KafkaError::MessageConsumption(code))) => self.take_error(code),
-            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(()),
+            None => Ok(()),
             Some(Err(error)) => Err(KafkaFault::Consumer(error)),
             Some(Ok(_)) => Err(KafkaFault::Consumer(KafkaError::NoMessageReceived)),
         }
@@ -182,8 +182,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
             for fetched in chunk.iter() {
                 match fetched {
                     Fetched::Record(record) => self.take_record(&record),
-                    Fetched::End { partition, offset, .. } => self.take_end(partition, offset),
-                    Fetched::Error { code, .. } => self.take_error(code)?,
+                    Fetched::Error { partition, code, reason } => {
+                        tracing::warn!(partition, %code, reason, "consumer");
+                        self.take_error(code)?;
+                    },
                 }
             }
             if chunk.len() == 0 {
@@ -222,12 +224,6 @@ impl<'a, T: Tasks> Worker<'a, T> {
         }
     }
 
-    fn take_end(&mut self, partition: i32, end: i64) {
-        if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) {
-            owned.reach_end(end);
-        }
-    }
-
     fn take_error(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
         match code {
             RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
@@ -235,10 +231,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(self.position_lost(code)),
             code if is_refusal(code) => Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))),
-            code => {
-                tracing::warn!(%code, "consumer");
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 

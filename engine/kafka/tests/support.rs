@@ -39,6 +39,9 @@ impl Stream {
         let mut settings = KafkaSettings::new(kafka.bootstrap_servers());
         settings.group = group.to_owned();
         settings.batch.time_ms = 20;
+        // The mock's group waits for the session timeout of members that have not heard of a rebalance yet.
+        let quick = settings.consumer.with("session.timeout.ms", "3000").with("heartbeat.interval.ms", "100");
+        settings.consumer = quick.with("fetch.wait.max.ms", "10");
         kafka.create_topic(&settings.topics.activity(), partitions).unwrap();
         for channel in Channel::ALL {
             kafka.create_topic(&settings.topics.channel(channel), 1).unwrap();
@@ -64,14 +67,14 @@ impl Stream {
             .collect()
     }
 
-    /// Offsets the group has committed, by partition.
+    /// Offsets the group has committed, by partition; 0 where it has none.
     pub(crate) fn committed(&self) -> BTreeMap<i32, i64> {
         let mut list = TopicPartitionList::new();
         for partition in 0..self.partitions {
             list.add_partition(&self.settings.topics.activity(), partition);
         }
         let asked = self.reader().committed_offsets(list, DEADLINE).unwrap();
-        let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { -1 };
+        let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { 0 };
         asked.elements().iter().map(|elem| (elem.partition(), offset(elem.offset()))).collect()
     }
 

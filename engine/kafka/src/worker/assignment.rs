@@ -48,12 +48,13 @@ impl Owned {
         live
     }
 
-    /// Nothing is left below an offset: what lies between the last record and the end are marks of transactions.
-    pub(super) fn reach_end(&mut self, end: i64) {
-        self.status.position = self.status.position.max(end);
-        self.status.end = self.status.end.max(end);
-        self.touched = true;
-        self.settle();
+    /// Takes the client's position, which also moves past what it does not hand out: the marks of transactions.
+    pub(super) fn reach(&mut self, position: i64) {
+        if position > self.status.position {
+            self.status.position = position;
+            self.touched = true;
+            self.settle();
+        }
     }
 
     fn settle(&mut self) {

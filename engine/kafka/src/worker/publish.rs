@@ -20,6 +20,7 @@ impl<T: Tasks> Worker<'_, T> {
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
         self.deliver()?;
         self.commit()?;
+        self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
             if !std::mem::take(&mut owned.touched) {
@@ -33,6 +34,21 @@ impl<T: Tasks> Worker<'_, T> {
             self.shared.board.set(partition, owned.status);
         }
         self.counters_folded();
+        Ok(())
+    }
+
+    /// Partitions that are run again may end in marks of transactions, of which no record tells.
+    fn pass_marks(&mut self) -> Result<(), KafkaFault> {
+        if self.owned.iter().flatten().all(|owned| is_live(owned.status.phase)) {
+            return Ok(());
+        }
+        for elem in self.consumer.position().map_err(KafkaFault::Consumer)?.elements() {
+            if let Offset::Offset(position) = elem.offset()
+                && let Some(owned) = self.owned.get_mut(elem.partition() as usize).and_then(Option::as_mut)
+            {
+                owned.reach(position);
+            }
+        }
         Ok(())
     }
 
