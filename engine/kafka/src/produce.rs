@@ -51,7 +51,8 @@ impl<'a> TopicProducer<'a> {
             .create_with_context(ProducerSide::default())
             .map_err(|source| KafkaFault::Client { client: "producer", source })?;
         let no_answer = |source| KafkaFault::NoAnswer { question: "the partitions of a topic", source };
-        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WAIT).map_err(no_answer)?;
+        // All topics: to ask for one by name may create it.
+        let metadata = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(no_answer)?;
         let count = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
         if count == 0 {
             return Err(KafkaFault::MissingTopic { topic: topic.to_owned() });

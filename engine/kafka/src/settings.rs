@@ -137,6 +137,16 @@ impl KafkaSettings {
         config
     }
 
+    /// Configuration of a consumer of raw topics: each partition has a queue of its own.
+    pub(crate) fn raw_consumer_config(&self, member: usize) -> ClientConfig {
+        let mut config = self.consumer_config(&self.normalise_group(), member);
+        let name = "queued.max.messages.kbytes";
+        if !self.properties.has(name) && !self.consumer.has(name) {
+            config.set(name, "2048");
+        }
+        config
+    }
+
     /// Configuration of a producer.
     pub(crate) fn producer_config(&self) -> ClientConfig {
         self.config(Side::Producer)

@@ -9,6 +9,8 @@ mod assignment;
 mod plan;
 mod publish;
 
+pub(crate) use plan::plan;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +23,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::client::ConsumerSide;
 use crate::counters::{Counters, Counts};
 use crate::fault::{KafkaFault, is_refusal};
+use crate::group::{self, Commits};
 use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
@@ -32,7 +35,7 @@ const CHUNK_RECORDS: usize = 512;
 /// Longest wait for a chunk: events of the group are served in between.
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
 /// How long a stopping worker waits for the group to take its partitions back.
-const LEAVE_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(15);
 /// How long the brokers may take to answer a question.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
@@ -96,7 +99,7 @@ struct Worker<'a, T> {
     out_bytes: usize,
     thrown_away: Vec<OutputRecord>,
     counts: Counts,
-    commits_failed_in_a_row: u32,
+    commits: Commits,
 }
 
 impl<'a, T: Tasks> Worker<'a, T> {
@@ -125,9 +128,11 @@ impl<'a, T: Tasks> Worker<'a, T> {
             out_bytes: 0,
             thrown_away: Vec::new(),
             counts: Counts::default(),
-            commits_failed_in_a_row: 0,
+            commits: Commits::default(),
         };
-        worker.partition_count = worker.ask_partition_count()?;
+        let outputs = worker.channels.iter().map(String::as_str);
+        let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
+        worker.partition_count = group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
         worker.consumer.subscribe(&[&worker.topic]).map_err(KafkaFault::Consumer)?;
         Ok(worker)
     }
@@ -226,12 +231,8 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     fn take_error(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
         match code {
-            RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
-                Err(KafkaFault::MissingTopic { topic: self.topic.clone() })
-            }
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(self.position_lost(code)),
-            code if is_refusal(code) => Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))),
-            _ => Ok(()),
+            code => take_error(code, &self.topic),
         }
     }
 
@@ -248,6 +249,20 @@ impl<T> Drop for Worker<'_, T> {
                 self.shared.board.remove(partition as i32);
             }
         }
+    }
+}
+
+/// Is an error of the consumer one that does not pass?
+pub(crate) fn take_error(code: RDKafkaErrorCode, topic: &str) -> Result<(), KafkaFault> {
+    match code {
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+            Err(KafkaFault::MissingTopic { topic: topic.to_owned() })
+        }
+        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
+            Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+        }
+        code if is_refusal(code) => Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))),
+        _ => Ok(()),
     }
 }
 

@@ -97,6 +97,10 @@ impl Properties {
         self.0.iter().map(|(name, value)| (name.as_str(), if is_secret(name) { "********" } else { value }))
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(super) fn check(&self, path: &str, faults: &mut Vec<SettingFault>) {
         for (name, value) in &self.0 {
             if let Some(message) = fault_of(name, value) {

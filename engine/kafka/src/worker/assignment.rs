@@ -9,9 +9,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::plan::{Plan, noted, plan};
-use super::{ANSWER_WAIT, Worker};
+use super::Worker;
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
+use crate::group::{self, Committed, list_of};
 
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
@@ -77,24 +78,12 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// The number of partitions of the activity topic; it must exist.
-    pub(super) fn ask_partition_count(&self) -> Result<i32, KafkaFault> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(Some(&self.topic), ANSWER_WAIT)
-            .map_err(|source| KafkaFault::NoAnswer { question: "the partitions of the activity topic", source })?;
-        match metadata.topics().iter().find(|topic| topic.name() == self.topic) {
-            Some(topic) if !topic.partitions().is_empty() => Ok(topic.partitions().len() as i32),
-            _ => Err(KafkaFault::MissingTopic { topic: self.topic.clone() }),
-        }
-    }
-
     /// The fault of a position that the broker no longer holds.
     pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> KafkaFault {
         let consumer = Arc::clone(&self.consumer);
         let lost = self.owned.iter().enumerate().find_map(|(partition, owned)| {
             let (partition, position) = (partition as i32, owned.as_ref()?.status.position);
-            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, ANSWER_WAIT).ok()?;
+            let (low, high) = group::ends(&consumer, &self.topic, partition).ok()?;
             (position < low || position > high).then(|| self.out_of_range(partition, position, low, high))
         });
         lost.unwrap_or(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
@@ -103,18 +92,19 @@ impl<T: Tasks> Worker<'_, T> {
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
         let mut starts = TopicPartitionList::with_capacity(partitions.len());
         if !partitions.is_empty() {
-            self.check_partition_count()?;
+            let now = group::partition_counts(&self.consumer, &[&self.topic])?;
+            self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
         }
-        for (partition, committed) in self.ask_committed(partitions)? {
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(&self.topic, partition, ANSWER_WAIT)
-                .map_err(|source| KafkaFault::NoAnswer { question: "the ends of a partition", source })?;
-            let plan = plan(committed, low, high)
-                .map_err(|committed| self.out_of_range(partition, committed, low, high))?;
+        for Committed { partition, offset, note, .. } in group::committed(&self.consumer, partitions)? {
+            if let Some(built_on) = noted(&note) {
+                self.check_count(built_on, self.partition_count)?;
+            }
+            let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
+            let plan =
+                plan(offset, low, high).map_err(|committed| self.out_of_range(partition, committed, low, high))?;
             let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
-            self.open(partition, Owned::new(plan, low, high, committed));
+            self.open(partition, Owned::new(plan, low, high, offset));
         }
         self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
     }
@@ -134,14 +124,12 @@ impl<T: Tasks> Worker<'_, T> {
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
         if lost {
             self.counts.lost += partitions.len() as u64;
         } else {
             self.commit()?;
         }
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
+        for (_, partition) in partitions {
             if let Some(slot) = self.owned.get_mut(*partition as usize)
                 && slot.take().is_some()
             {
@@ -150,49 +138,18 @@ impl<T: Tasks> Worker<'_, T> {
                 self.shared.board.remove(*partition);
             }
         }
-        match self.consumer.incremental_unassign(&list) {
+        match self.consumer.incremental_unassign(&list_of(partitions)) {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),
         }
     }
 
-    fn check_partition_count(&mut self) -> Result<(), KafkaFault> {
-        let now = self.ask_partition_count()?;
-        if now != self.partition_count {
-            return Err(self.recount(self.partition_count, now));
+    fn check_count(&self, built_on: i32, now: i32) -> Result<(), KafkaFault> {
+        if built_on == now {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Committed offsets of partitions, checked against the number of partitions they were committed under.
-    fn ask_committed(&self, partitions: &[TopicPartition]) -> Result<Vec<(i32, Option<i64>)>, KafkaFault> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-        }
-        let no_answer = |source| KafkaFault::NoAnswer { question: "the group's offsets", source };
-        let list = self.consumer.committed_offsets(list, ANSWER_WAIT).map_err(no_answer)?;
-        let mut committed = Vec::with_capacity(partitions.len());
-        for elem in list.elements() {
-            elem.error().map_err(no_answer)?;
-            match noted(elem.metadata()) {
-                Some(built_on) if built_on != self.partition_count => {
-                    return Err(self.recount(built_on, self.partition_count));
-                }
-                _ => {}
-            }
-            let offset = if let Offset::Offset(offset) = elem.offset() { Some(offset) } else { None };
-            committed.push((elem.partition(), offset));
-        }
-        Ok(committed)
-    }
-
-    fn recount(&self, built_on: i32, now: i32) -> KafkaFault {
-        KafkaFault::PartitionCount { topic: self.topic.clone(), group: self.group.clone(), built_on, now }
+        Err(KafkaFault::PartitionCount { topic: self.topic.clone(), group: self.group.clone(), built_on, now })
     }
 
     fn out_of_range(&self, partition: i32, committed: i64, low: i64, high: i64) -> KafkaFault {

@@ -5,7 +5,7 @@ const NOTE: &str = "frostwatch partitions=";
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// First offset to read; `None` is the earliest there is.
     pub(super) start: Option<i64>,
     /// Records below are re-run in silence.
@@ -13,7 +13,7 @@ pub(super) struct Plan {
 }
 
 /// Plans a partition that holds `low..high`. `Err` if the committed offset lies outside.
-pub(super) const fn plan(committed: Option<i64>, low: i64, high: i64) -> Result<Plan, i64> {
+pub(crate) const fn plan(committed: Option<i64>, low: i64, high: i64) -> Result<Plan, i64> {
     match committed {
         None => Ok(Plan { start: None, silent_until: low }),
         Some(offset) if offset < low || offset > high => Err(offset),

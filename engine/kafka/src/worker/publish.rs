@@ -2,18 +2,14 @@
 //! become one transaction.
 
 use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::plan::note;
 use super::{Refused, Worker, is_live};
-use crate::fault::{KafkaFault, is_transient};
+use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
-use crate::outbox::{Outgoing, code_of};
-
-/// Failed commits in a row after which the worker stops.
-const COMMITS_FAILED_MAX: u32 = 20;
+use crate::outbox::Outgoing;
 
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs, commits its offsets, tells the tasks and the board.
@@ -69,12 +65,17 @@ impl<T: Tasks> Worker<'_, T> {
     /// Commits what live partitions have taken, if the group still counts them ours.
     pub(super) fn commit(&mut self) -> Result<(), KafkaFault> {
         let offsets = self.offsets_to_commit()?;
-        if offsets.count() == 0 || self.consumer.assignment_lost() {
-            return Ok(());
-        }
-        match self.consumer.commit(&offsets, CommitMode::Sync) {
-            Ok(()) => self.committed(),
-            Err(error) => return self.not_committed(error),
+        match self.commits.commit(&self.consumer, &offsets)? {
+            None => {}
+            Some(false) => self.counts.commits_failed += 1,
+            Some(true) => {
+                self.counts.commits += 1;
+                for owned in self.owned.iter_mut().flatten() {
+                    if std::mem::take(&mut owned.dirty) {
+                        owned.status.committed = owned.status.position;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -112,37 +113,6 @@ impl<T: Tasks> Worker<'_, T> {
             }
         }
         Ok(offsets)
-    }
-
-    fn committed(&mut self) {
-        for owned in self.owned.iter_mut().flatten() {
-            if std::mem::take(&mut owned.dirty) {
-                owned.status.committed = owned.status.position;
-            }
-        }
-        self.counts.commits += 1;
-        self.commits_failed_in_a_row = 0;
-    }
-
-    /// The offsets stay to be committed with the next batch. A member that the group no longer knows is told so by a
-    /// revocation that follows.
-    fn not_committed(&mut self, source: KafkaError) -> Result<(), KafkaFault> {
-        let code = code_of(&source);
-        self.counts.commits_failed += 1;
-        self.commits_failed_in_a_row += 1;
-        tracing::warn!(%code, in_a_row = self.commits_failed_in_a_row, "offsets not committed");
-        let passes = is_transient(code)
-            || matches!(
-                code,
-                RDKafkaErrorCode::IllegalGeneration
-                    | RDKafkaErrorCode::UnknownMemberId
-                    | RDKafkaErrorCode::AssignmentLost
-                    | RDKafkaErrorCode::NoOffset
-            );
-        if passes && self.commits_failed_in_a_row < COMMITS_FAILED_MAX {
-            return Ok(());
-        }
-        Err(KafkaFault::Commit { attempts: self.commits_failed_in_a_row, source })
     }
 }
 
