@@ -1,1 +1,24 @@
-//! To be written.
+//! The Kafka edge: consumes the log, hands it to tasks, delivers what follows and commits.
+//!
+//! What lies behind [`frostwatch_runtime::ports`] knows nothing of Kafka; what lies here knows nothing of detection.
+
+mod client;
+mod counters;
+mod fault;
+mod fetch;
+mod fleet;
+mod group;
+pub mod mock;
+pub mod normalise;
+mod outbox;
+mod partitioner;
+pub mod produce;
+pub mod settings;
+mod worker;
+
+pub use counters::{Counters, Counts};
+pub use fault::KafkaFault;
+pub use fleet::run_workers;
+pub use partitioner::{murmur2, partition_of};
+pub use settings::KafkaSettings;
+pub use worker::{Refused, Shared, run_worker};

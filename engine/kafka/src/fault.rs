@@ -1,0 +1,188 @@
+//! What can go wrong between the engine and the brokers: whose fault it is, whether trying again helps, and what to do.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::settings::SettingFault;
+
+/// Why a loop stopped or could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaFault {
+    /// The settings are wrong.
+    #[error("kafka settings:{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Settings(Vec<SettingFault>),
+    /// librdkafka refused to make a client.
+    #[error("cannot make the {client} client: {source}")]
+    Client {
+        /// Which client.
+        client: &'static str,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The brokers did not answer a question in time.
+    #[error("no answer from the brokers on {question}: {source}; check `bootstrap_servers` and the network")]
+    NoAnswer {
+        /// What was asked.
+        question: &'static str,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// A topic is missing.
+    #[error("topic '{topic}' does not exist; `frostwatch topics create` makes it, `frostwatch topics check` shows all")]
+    MissingTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// The group's offset does not lie in what the topic still holds.
+    #[error(
+        "{topic}[{partition}]: group '{group}' has committed offset {committed}, but the topic holds {low} to {high}: \
+         {}. Nothing is skipped in silence; choose with `kafka-consumer-groups --group {group} --topic {topic}:{partition} \
+         --reset-offsets --execute` and `--to-earliest` (all that is still held is scored again, its alerts flow) or \
+         `--to-latest` (what lies between is given up)",
+        if committed < low { "records were deleted before they were read" } else { "the end of the log was lost" }
+    )]
+    OutOfRange {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Its committed offset.
+        committed: i64,
+        /// First offset held.
+        low: i64,
+        /// Offset after the last one held.
+        high: i64,
+    },
+    /// The topic has another number of partitions than the group's state was built for.
+    #[error(
+        "topic '{topic}' has {now} partitions, group '{group}' was built on {built_on}: keys lie elsewhere now and their \
+         history would be split. Either copy the activity into a new topic with {now} partitions from its start, or name \
+         another `group`, which reads what the topic holds from the beginning and sends its alerts anew"
+    )]
+    PartitionCount {
+        /// Topic.
+        topic: String,
+        /// Consumer group.
+        group: String,
+        /// Partitions the state was built on.
+        built_on: i32,
+        /// Partitions it has.
+        now: i32,
+    },
+    /// Outputs could not be delivered; their inputs are not committed and will be read again.
+    #[error("{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed")]
+    Delivery {
+        /// Topic of the first of them.
+        topic: String,
+        /// How many.
+        count: usize,
+        /// Rounds of sending.
+        rounds: u32,
+        /// The broker's or librdkafka's reason.
+        code: RDKafkaErrorCode,
+    },
+    /// The producer cannot go on; a new one can.
+    #[error("the producer failed for good: {0}; start again")]
+    Producer(String),
+    /// The consumer cannot go on.
+    #[error("the consumer failed: {0}")]
+    Consumer(KafkaError),
+    /// Offsets could not be committed time after time.
+    #[error("offsets could not be committed {attempts} times in a row: {source}")]
+    Commit {
+        /// Attempts in a row.
+        attempts: u32,
+        /// The last reason.
+        source: KafkaError,
+    },
+    /// Asked to stop, but the brokers did not take the last outputs in time.
+    #[error("stopped with {0} outputs not acknowledged; their input is not committed and will be read again")]
+    StoppedUnacknowledged(usize),
+    /// The group did not take its partitions back in time at a stop.
+    #[error("stopped, but the group did not let go of {0} partitions in time; they move when the session times out")]
+    LeftHanging(usize),
+    /// A producer that is held back by its reader was told to wait no longer.
+    #[error("the reader fell behind and the producer was told not to wait for it")]
+    GaveUp,
+    /// A worker's thread died of a bug of ours.
+    #[error("worker {worker} panicked: {message}")]
+    Panicked {
+        /// Index of the worker.
+        worker: usize,
+        /// The panic's message.
+        message: String,
+    },
+    /// Writing to the caller's sink failed.
+    #[error("writing failed: {0}")]
+    Sink(#[from] std::io::Error),
+    /// An administrative request failed.
+    #[error("{what} '{topic}': {code}")]
+    Admin {
+        /// What was asked for.
+        what: &'static str,
+        /// Of which topic.
+        topic: String,
+        /// The reason.
+        code: RDKafkaErrorCode,
+    },
+}
+
+impl KafkaFault {
+    /// May the same start succeed a little later, with nothing changed by people?
+    pub const fn is_retriable(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. }
+            | Self::Producer(_)
+            | Self::Commit { .. }
+            | Self::StoppedUnacknowledged(_)
+            | Self::LeftHanging(_) => true,
+            Self::Delivery { code, .. } | Self::Admin { code, .. } => is_transient(*code),
+            Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
+            _ => false,
+        }
+    }
+}
+
+/// Does the code tell of a condition that passes by itself?
+pub(crate) const fn is_transient(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::AllBrokersDown
+            | Code::BrokerDestroy
+            | Code::BrokerNotAvailable
+            | Code::BrokerTransportFailure
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::LeaderNotAvailable
+            | Code::MessageTimedOut
+            | Code::NetworkException
+            | Code::NotCoordinator
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::NotLeaderForPartition
+            | Code::OperationTimedOut
+            | Code::QueueFull
+            | Code::RebalanceInProgress
+            | Code::RequestTimedOut
+            | Code::Resolve
+            | Code::WaitingForCoordinator
+    )
+}
+
+/// Is it about rights or identity, which no retry mends?
+pub(crate) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::Authentication
+            | Code::ClusterAuthorizationFailed
+            | Code::Fatal
+            | Code::Fenced
+            | Code::FencedInstanceId
+            | Code::GroupAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::TopicAuthorizationFailed
+    )
+}

@@ -1,0 +1,185 @@
+//! Delivery of a batch: everything is sent, every report is awaited, nothing is skipped.
+
+use std::time::{Duration, Instant};
+
+use frostwatch_detect::time::Millis;
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::client::{FailedDelivery, ProducerSide};
+use crate::fault::{KafkaFault, is_transient};
+
+/// Times a batch is sent before its worker stops.
+pub(crate) const ROUNDS_MAX: u32 = 5;
+/// How long a stopping worker waits for the brokers to take its last outputs.
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(15);
+
+/// Reports are awaited in steps this long: the wrapper's own flush polls in steps of 100 ms.
+const POLL_STEP: Duration = Duration::from_millis(1);
+
+/// A record to send, borrowed from its batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) key: Option<&'a [u8]>,
+    /// `None` is a tombstone.
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a [(&'static str, Vec<u8>)],
+    pub(crate) stamp: Option<Millis>,
+}
+
+/// How a delivery went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// Indices of records refused for their size, in order. All others are acknowledged.
+    pub(crate) refused: Vec<usize>,
+    /// Rounds it took.
+    pub(crate) rounds: u32,
+}
+
+/// A producer that delivers batches.
+pub(crate) struct Outbox {
+    producer: BaseProducer<ProducerSide>,
+    sent: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self, KafkaFault> {
+        let producer = config
+            .create_with_context(ProducerSide::default())
+            .map_err(|source| KafkaFault::Client { client: "producer", source })?;
+        Ok(Self { producer, sent: 0 })
+    }
+
+    /// Delivers `count` records. A failed round is repeated as a whole, so that the records of a key stay in order.
+    /// `stopping` is asked while waiting: once it says yes, the wait is bounded by [`STOP_WAIT`].
+    pub(crate) fn deliver<'a>(
+        &mut self,
+        count: usize,
+        record: impl Fn(usize) -> Outgoing<'a>,
+        stopping: impl Fn() -> bool,
+    ) -> Result<Delivered, KafkaFault> {
+        let mut delivered = Delivered::default();
+        while count > 0 {
+            delivered.rounds += 1;
+            let mut failed = self.send(count, &record, &mut delivered.refused, &stopping)?;
+            self.await_reports(&stopping)?;
+            failed.extend(self.producer.context().take_failed());
+            if let Some((code, reason)) = self.producer.client().fatal_error() {
+                return Err(KafkaFault::Producer(format!("{code}: {reason}")));
+            }
+            failed.retain(|failure| {
+                let too_large = is_too_large(failure.code);
+                if too_large {
+                    delivered.refused.push(failure.index);
+                }
+                !too_large
+            });
+            let Some(first) = failed.first() else { break };
+            tracing::warn!(topic = first.topic, code = %first.code, failed = failed.len(), "outputs not delivered");
+            if delivered.rounds >= ROUNDS_MAX || !is_transient(first.code) {
+                return Err(undelivered(first, failed.len(), delivered.rounds));
+            }
+        }
+        delivered.refused.sort_unstable();
+        delivered.refused.dedup();
+        Ok(delivered)
+    }
+
+    fn send<'a>(
+        &mut self,
+        count: usize,
+        record: &impl Fn(usize) -> Outgoing<'a>,
+        refused: &mut Vec<usize>,
+        stopping: &impl Fn() -> bool,
+    ) -> Result<Vec<FailedDelivery>, KafkaFault> {
+        let mut failed = Vec::new();
+        for index in 0..count {
+            if refused.contains(&index) {
+                continue;
+            }
+            let outgoing = record(index);
+            let mut stop_at = None;
+            loop {
+                match self.enqueue(index, &outgoing) {
+                    Ok(()) => break,
+                    Err(RDKafkaErrorCode::QueueFull) => {
+                        self.producer.poll(POLL_STEP);
+                        self.check_stop(stopping, &mut stop_at)?;
+                    }
+                    Err(code) => {
+                        failed.push(FailedDelivery { index, topic: outgoing.topic.to_owned(), code });
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    fn enqueue(&mut self, index: usize, outgoing: &Outgoing<'_>) -> Result<(), RDKafkaErrorCode> {
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(outgoing.topic, index);
+        record.key = outgoing.key;
+        record.payload = outgoing.value;
+        record.timestamp = outgoing.stamp;
+        if !outgoing.headers.is_empty() {
+            let empty = OwnedHeaders::new_with_capacity(outgoing.headers.len());
+            record.headers = Some(outgoing.headers.iter().fold(empty, |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value.as_slice()) })
+            }));
+        }
+        match self.producer.send(record) {
+            Ok(()) => {
+                self.sent += 1;
+                Ok(())
+            }
+            Err((error, _)) => Err(code_of(&error)),
+        }
+    }
+
+    fn await_reports(&self, stopping: &impl Fn() -> bool) -> Result<(), KafkaFault> {
+        let mut stop_at = None;
+        while self.producer.context().reported() < self.sent {
+            self.producer.poll(POLL_STEP);
+            self.check_stop(stopping, &mut stop_at)?;
+        }
+        Ok(())
+    }
+
+    fn check_stop(&self, stopping: &impl Fn() -> bool, stop_at: &mut Option<Instant>) -> Result<(), KafkaFault> {
+        match *stop_at {
+            None if stopping() => *stop_at = Some(Instant::now() + STOP_WAIT),
+            Some(at) if Instant::now() > at => {
+                return Err(KafkaFault::StoppedUnacknowledged(self.sent - self.producer.context().reported()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn undelivered(first: &FailedDelivery, count: usize, rounds: u32) -> KafkaFault {
+    let topic = first.topic.clone();
+    match first.code {
+        RDKafkaErrorCode::UnknownTopic
+        | RDKafkaErrorCode::UnknownTopicOrPartition
+        | RDKafkaErrorCode::UnknownPartition => KafkaFault::MissingTopic { topic },
+        code => KafkaFault::Delivery { topic, count, rounds, code },
+    }
+}
+
+const fn is_too_large(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::MessageBatchTooLarge
+    )
+}
+
+/// The client's reason when the error carries none of Kafka's codes.
+pub(crate) fn code_of(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
+}

@@ -1,0 +1,272 @@
+//! The loop of one thread: consume, hand to the tasks, deliver what follows, commit.
+//!
+//! A worker is one consumer, one producer and the tasks of the partitions the group gave it. Outputs of a batch are
+//! collected in memory and sent when the batch ends; only when each is acknowledged are the batch's offsets committed.
+//! So a crash repeats outputs, identical ones, and loses none. Rebalances are recorded by the callback and served
+//! between batches, when nothing is pending.
+
+mod assignment;
+mod plan;
+mod publish;
+
+pub(crate) use plan::plan;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use frostwatch_runtime::board::{Board, Phase};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::client::ConsumerSide;
+use crate::counters::{Counters, Counts};
+use crate::fault::{KafkaFault, is_refusal};
+use crate::group::{self, Commits};
+use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
+use crate::outbox::Outbox;
+use crate::partitioner::partition_of;
+use crate::settings::{BatchSettings, KafkaSettings};
+use assignment::Owned;
+
+/// Records taken from librdkafka at a time.
+const CHUNK_RECORDS: usize = 512;
+/// Longest wait for a chunk: events of the group are served in between.
+const CHUNK_WAIT: Duration = Duration::from_millis(10);
+/// How long a stopping worker waits for the group to take its partitions back.
+pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(15);
+/// How long the brokers may take to answer a question.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// An output the broker refused for its size: it is counted, told and left out, so that it cannot stop its partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// Topic it was for.
+    pub topic: &'a str,
+    /// The output.
+    pub record: &'a OutputRecord,
+}
+
+/// What the workers of a process share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Set to stop: the batch is finished, offsets are committed, the group is left.
+    pub stop: &'a AtomicBool,
+    /// Written once a batch.
+    pub board: &'a Board,
+    /// Added to once a batch.
+    pub counters: &'a Counters,
+    /// Told of every refused output.
+    pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
+}
+
+impl Shared<'_> {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// Runs one worker on the calling thread until it is told to stop or cannot go on. `member` tells the workers of a
+/// process apart.
+pub fn run_worker<T: Tasks>(
+    settings: &KafkaSettings,
+    member: usize,
+    tasks: T,
+    shared: Shared<'_>,
+) -> Result<(), KafkaFault> {
+    let mut worker = Worker::start(settings, member, tasks, shared)?;
+    let ended = worker.run();
+    worker.counters_folded();
+    ended
+}
+
+struct Worker<'a, T> {
+    // Fields are dropped in this order: what borrows from the consumer goes before it.
+    queue: FetchQueue,
+    consumer: Arc<EngineConsumer>,
+    outbox: Outbox,
+    tasks: T,
+    shared: Shared<'a>,
+    batch: BatchSettings,
+    group: String,
+    topic: String,
+    channels: [String; Channel::ALL.len()],
+    /// Partitions of the topic, as at the last assignment.
+    partition_count: i32,
+    owned: Vec<Option<Owned>>,
+    out: Vec<OutputRecord>,
+    out_bytes: usize,
+    thrown_away: Vec<OutputRecord>,
+    counts: Counts,
+    commits: Commits,
+}
+
+impl<'a, T: Tasks> Worker<'a, T> {
+    fn start(settings: &KafkaSettings, member: usize, tasks: T, shared: Shared<'a>) -> Result<Self, KafkaFault> {
+        settings.checked()?;
+        let consumer: EngineConsumer = settings
+            .consumer_config(&settings.group, member)
+            .create_with_context(ConsumerSide::default())
+            .map_err(|source| KafkaFault::Client { client: "consumer", source })?;
+        let consumer = Arc::new(consumer);
+        let queue = FetchQueue::new(&consumer).ok_or_else(|| KafkaFault::Consumer(KafkaError::Canceled))?;
+        let topic = settings.topics.activity();
+        let mut worker = Self {
+            queue,
+            consumer,
+            outbox: Outbox::new(&settings.producer_config())?,
+            tasks,
+            shared,
+            batch: settings.batch,
+            group: settings.group.clone(),
+            channels: Channel::ALL.map(|channel| settings.topics.channel(channel)),
+            partition_count: 0,
+            topic,
+            owned: Vec::new(),
+            out: Vec::new(),
+            out_bytes: 0,
+            thrown_away: Vec::new(),
+            counts: Counts::default(),
+            commits: Commits::default(),
+        };
+        let outputs = worker.channels.iter().map(String::as_str);
+        let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
+        worker.partition_count = group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
+        worker.consumer.subscribe(&[&worker.topic]).map_err(KafkaFault::Consumer)?;
+        Ok(worker)
+    }
+
+    fn run(&mut self) -> Result<(), KafkaFault> {
+        while !self.shared.is_stopping() {
+            self.serve_events()?;
+            self.serve_rebalances()?;
+            self.fill_batch()?;
+            self.finish_batch()?;
+        }
+        self.leave()
+    }
+
+    /// Gives the partitions back and waits until they are.
+    fn leave(&mut self) -> Result<(), KafkaFault> {
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + LEAVE_WAIT;
+        while self.owned.iter().any(Option::is_some) {
+            self.serve_events()?;
+            self.serve_rebalances()?;
+            if Instant::now() > deadline {
+                return Err(KafkaFault::LeftHanging(self.owned.iter().flatten().count()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets librdkafka tell of the group, of errors and of its log. Records do not come this way.
+    fn serve_events(&mut self) -> Result<(), KafkaFault> {
+        // The consumer is shared with the queue, so what it lends does not keep `self` borrowed.
+        let consumer = Arc::clone(&self.consumer);
+        match consumer.poll(CHUNK_WAIT / 10) {
+            Some(Err(KafkaError::MessageConsumption(code))) => self.take_error(code),
+            None => Ok(()),
+            Some(Err(error)) => Err(KafkaFault::Consumer(error)),
+            Some(Ok(_)) => Err(KafkaFault::Consumer(KafkaError::NoMessageReceived)),
+        }
+    }
+
+    fn fill_batch(&mut self) -> Result<(), KafkaFault> {
+        let started = Instant::now();
+        let limit = Duration::from_millis(self.batch.time_ms);
+        let mut taken = 0;
+        while taken < self.batch.records && self.out_bytes < self.batch.output_bytes {
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() || self.shared.is_stopping() || self.consumer.context().has_rebalanced() {
+                break;
+            }
+            let chunk = self.queue.take(CHUNK_RECORDS.min(self.batch.records - taken), left.min(CHUNK_WAIT));
+            taken += chunk.len();
+            for fetched in chunk.iter() {
+                match fetched {
+                    Fetched::Record(record) => self.take_record(&record),
+                    Fetched::Error { partition, code, reason } => {
+                        tracing::warn!(partition, %code, reason, "consumer");
+                        self.take_error(code)?;
+                    },
+                }
+            }
+            if chunk.len() == 0 {
+                self.serve_events()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_record(&mut self, record: &RecordView<'_>) {
+        let Some(owned) = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut) else { return };
+        // What was fetched before the partition was given back and taken again is thrown out by librdkafka; an offset
+        // is never scored twice even if one slipped through.
+        if record.offset < owned.status.position {
+            return;
+        }
+        let live = owned.advance(record.offset);
+        self.counts.consumed += 1;
+        self.counts.silent += u64::from(!live);
+        match record.key {
+            None => self.counts.keyless += 1,
+            Some(key) if partition_of(key, self.partition_count) != record.partition => self.counts.misrouted += 1,
+            Some(_) => {}
+        }
+        let input =
+            InputRecord { offset: record.offset, stamp: record.stamp, key: record.key, value: record.value };
+        if live {
+            let before = self.out.len();
+            self.tasks.record(record.partition, &input, &mut self.out);
+            if self.out.len() > before {
+                self.note_outputs(before, record);
+            }
+        } else {
+            self.tasks.record(record.partition, &input, &mut self.thrown_away);
+            self.thrown_away.clear();
+        }
+    }
+
+    fn take_error(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+        match code {
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(self.position_lost(code)),
+            code => take_error(code, &self.topic),
+        }
+    }
+
+    fn counters_folded(&mut self) {
+        self.shared.counters.fold(&mut self.counts);
+    }
+}
+
+impl<T> Drop for Worker<'_, T> {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        for (partition, owned) in self.owned.iter().enumerate() {
+            if owned.is_some() {
+                self.shared.board.remove(partition as i32);
+            }
+        }
+    }
+}
+
+/// Is an error of the consumer one that does not pass?
+pub(crate) fn take_error(code: RDKafkaErrorCode, topic: &str) -> Result<(), KafkaFault> {
+    match code {
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+            Err(KafkaFault::MissingTopic { topic: topic.to_owned() })
+        }
+        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
+            Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+        }
+        code if is_refusal(code) => Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))),
+        _ => Ok(()),
+    }
+}
+
+/// Is a partition's past behind it?
+const fn is_live(phase: Phase) -> bool {
+    matches!(phase, Phase::Live)
+}

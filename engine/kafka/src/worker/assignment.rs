@@ -1,0 +1,165 @@
+//! Taking and giving back partitions.
+
+use std::sync::Arc;
+
+use frostwatch_runtime::board::{PartitionStatus, Phase};
+use frostwatch_runtime::ports::Tasks;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::plan::{Plan, noted, plan};
+use super::Worker;
+use crate::client::{Rebalanced, TopicPartition};
+use crate::fault::KafkaFault;
+use crate::group::{self, Committed, list_of};
+
+/// A partition this worker owns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owned {
+    pub(super) status: PartitionStatus,
+    /// Records were taken since the last batch.
+    pub(super) touched: bool,
+    /// There is something to commit.
+    pub(super) dirty: bool,
+}
+
+impl Owned {
+    fn new(plan: Plan, low: i64, high: i64, committed: Option<i64>) -> Self {
+        let phase = if plan.silent_until > low { Phase::Restoring } else { Phase::Live };
+        let status = PartitionStatus {
+            phase,
+            position: plan.start.unwrap_or(low),
+            restore_until: plan.silent_until,
+            committed: committed.unwrap_or(-1),
+            end: high,
+            newest_event: -1,
+            keys: 0,
+        };
+        Self { status, touched: true, dirty: false }
+    }
+
+    /// Moves past a record. Is it one whose outputs flow?
+    pub(super) fn advance(&mut self, offset: i64) -> bool {
+        let live = offset >= self.status.restore_until;
+        self.status.position = offset + 1;
+        self.touched = true;
+        self.dirty |= live;
+        self.settle();
+        live
+    }
+
+    /// Takes the client's position, which also moves past what it does not hand out: the marks of transactions.
+    pub(super) fn reach(&mut self, position: i64) {
+        if position > self.status.position {
+            self.status.position = position;
+            self.touched = true;
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.status.position >= self.status.restore_until {
+            self.status.phase = Phase::Live;
+        }
+    }
+}
+
+impl<T: Tasks> Worker<'_, T> {
+    /// Serves what the group decided. Called between batches only: no output is pending.
+    pub(super) fn serve_rebalances(&mut self) -> Result<(), KafkaFault> {
+        for event in self.consumer.context().take_rebalanced() {
+            self.counts.rebalances += 1;
+            match event {
+                Rebalanced::Assigned(partitions) => self.take_over(&partitions)?,
+                Rebalanced::Revoked { partitions, lost } => self.give_back(&partitions, lost)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The fault of a position that the broker no longer holds.
+    pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> KafkaFault {
+        let consumer = Arc::clone(&self.consumer);
+        let lost = self.owned.iter().enumerate().find_map(|(partition, owned)| {
+            let (partition, position) = (partition as i32, owned.as_ref()?.status.position);
+            let (low, high) = group::ends(&consumer, &self.topic, partition).ok()?;
+            (position < low || position > high).then(|| self.out_of_range(partition, position, low, high))
+        });
+        lost.unwrap_or(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+    }
+
+    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
+        let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        if !partitions.is_empty() {
+            let now = group::partition_counts(&self.consumer, &[&self.topic])?;
+            self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
+        }
+        for Committed { partition, offset, note, .. } in group::committed(&self.consumer, partitions)? {
+            if let Some(built_on) = noted(&note) {
+                self.check_count(built_on, self.partition_count)?;
+            }
+            let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
+            let plan =
+                plan(offset, low, high).map_err(|committed| self.out_of_range(partition, committed, low, high))?;
+            let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
+            starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
+            self.open(partition, Owned::new(plan, low, high, offset));
+        }
+        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+    }
+
+    fn open(&mut self, partition: i32, owned: Owned) {
+        let index = partition as usize;
+        if self.owned.len() <= index {
+            self.owned.resize(index + 1, None);
+        }
+        if let Some(slot) = self.owned.get_mut(index) {
+            *slot = Some(owned);
+        }
+        tracing::info!(partition, restore_until = owned.status.restore_until, end = owned.status.end, "partition taken");
+        self.tasks.open(partition);
+        self.queue.attach(&self.topic, partition);
+        self.shared.board.set(partition, owned.status);
+    }
+
+    fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
+        if lost {
+            self.counts.lost += partitions.len() as u64;
+        } else {
+            self.commit()?;
+        }
+        for (_, partition) in partitions {
+            if let Some(slot) = self.owned.get_mut(*partition as usize)
+                && slot.take().is_some()
+            {
+                tracing::info!(partition, lost, "partition given back");
+                self.tasks.close(*partition);
+                self.shared.board.remove(*partition);
+            }
+        }
+        match self.consumer.incremental_unassign(&list_of(partitions)) {
+            // Partitions that were lost may be gone from the client already.
+            Err(error) if !lost => Err(KafkaFault::Consumer(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_count(&self, built_on: i32, now: i32) -> Result<(), KafkaFault> {
+        if built_on == now {
+            return Ok(());
+        }
+        Err(KafkaFault::PartitionCount { topic: self.topic.clone(), group: self.group.clone(), built_on, now })
+    }
+
+    fn out_of_range(&self, partition: i32, committed: i64, low: i64, high: i64) -> KafkaFault {
+        KafkaFault::OutOfRange {
+            topic: self.topic.clone(),
+            partition,
+            group: self.group.clone(),
+            committed,
+            low,
+            high,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A small stream on the mock cluster: tasks that count per key, and what their outputs must be.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use frostwatch_kafka::mock::MockKafka;
+use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, run_worker};
+use frostwatch_runtime::board::Board;
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+/// Deadline of every wait: a state that is not reached by then is a failure.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits for a state.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !reached() {
+        assert!(Instant::now() < deadline, "not reached in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// A cluster with the engine's topics.
+pub(crate) struct Stream {
+    pub(crate) kafka: MockKafka,
+    pub(crate) settings: KafkaSettings,
+    pub(crate) partitions: i32,
+}
+
+impl Stream {
+    pub(crate) fn new(group: &str, partitions: i32) -> Self {
+        let kafka = MockKafka::start().unwrap();
+        let mut settings = KafkaSettings::new(kafka.bootstrap_servers());
+        settings.group = group.to_owned();
+        settings.batch.time_ms = 20;
+        // The mock's group waits for the session timeout of members that have not heard of a rebalance yet.
+        let quick = settings.consumer.with("session.timeout.ms", "3000").with("heartbeat.interval.ms", "100");
+        settings.consumer = quick.with("fetch.wait.max.ms", "10");
+        kafka.create_topic(&settings.topics.activity(), partitions).unwrap();
+        for channel in Channel::ALL {
+            kafka.create_topic(&settings.topics.channel(channel), 1).unwrap();
+        }
+        Self { kafka, settings, partitions }
+    }
+
+    /// Sends records `from..to`, of keys in turn, and returns when all are acknowledged.
+    pub(crate) fn send(&self, from: u32, to: u32) {
+        let mut producer = TopicProducer::connect(&self.settings, &self.settings.topics.activity()).unwrap();
+        for number in from..to {
+            let key = format!("acme|user-{}", number % KEYS);
+            producer.send(key.as_bytes(), number.to_string().as_bytes(), Some(i64::from(number))).unwrap();
+        }
+        producer.flush().unwrap();
+    }
+
+    /// Everything on a channel's topic, in order: key, value.
+    pub(crate) fn outputs(&self, channel: Channel) -> Vec<(String, String)> {
+        read_all(&self.settings, &self.settings.topics.channel(channel))
+            .into_iter()
+            .map(|record| (text(record.key()), text(record.payload())))
+            .collect()
+    }
+
+    /// Offsets the group has committed, by partition; 0 where it has none.
+    pub(crate) fn committed(&self) -> BTreeMap<i32, i64> {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            list.add_partition(&self.settings.topics.activity(), partition);
+        }
+        let asked = self.reader().committed_offsets(list, DEADLINE).unwrap();
+        let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { 0 };
+        asked.elements().iter().map(|elem| (elem.partition(), offset(elem.offset()))).collect()
+    }
+
+    /// Sets a group's offset as an operator would.
+    pub(crate) fn commit(&self, partition: i32, offset: i64, note: &str) {
+        let mut list = TopicPartitionList::new();
+        let mut elem = list.add_partition(&self.settings.topics.activity(), partition);
+        elem.set_offset(Offset::Offset(offset)).unwrap();
+        elem.set_metadata(note);
+        drop(elem);
+        self.reader().commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
+    }
+
+    fn reader(&self) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.settings.bootstrap_servers)
+            .set("group.id", &self.settings.group)
+            .create()
+            .unwrap()
+    }
+}
+
+/// Keys of the stream.
+pub(crate) const KEYS: u32 = 20;
+
+/// Everything a topic holds now.
+pub(crate) fn read_all(settings: &KafkaSettings, topic: &str) -> Vec<rdkafka::message::OwnedMessage> {
+    let reader: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("group.id", "reader")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "10")
+        .create()
+        .unwrap();
+    let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
+    let mut all = Vec::new();
+    for partition in 0..metadata.topics()[0].partitions().len() as i32 {
+        let (low, high) = reader.fetch_watermarks(topic, partition, DEADLINE).unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
+        reader.assign(&list).unwrap();
+        let mut next = low;
+        while next < high {
+            if let Some(message) = reader.poll(DEADLINE) {
+                let message = message.unwrap().detach();
+                next = message.offset() + 1;
+                all.push(message);
+            }
+        }
+    }
+    all
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}
+
+/// What happened to the tasks, for the tests to look at.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Partition and whether it was opened (or closed).
+    pub(crate) moves: Mutex<Vec<(i32, bool)>>,
+    /// Records handed over.
+    pub(crate) records: AtomicUsize,
+    /// Panic when this record number is handed over: a crash between reading and committing.
+    pub(crate) die_at: Mutex<Option<u32>>,
+}
+
+/// Tasks that count per key: each record's output names its key, its number and how many the key has had.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    pub(crate) seen: Arc<Seen>,
+    counts: BTreeMap<i32, BTreeMap<Vec<u8>, u64>>,
+}
+
+impl Counting {
+    pub(crate) fn watched_by(seen: &Arc<Seen>) -> Self {
+        Self { seen: Arc::clone(seen), counts: BTreeMap::new() }
+    }
+}
+
+impl Tasks for Counting {
+    fn open(&mut self, partition: i32) {
+        assert!(self.counts.insert(partition, BTreeMap::new()).is_none(), "opened twice");
+        self.seen.moves.lock().unwrap().push((partition, true));
+    }
+
+    fn close(&mut self, partition: i32) {
+        assert!(self.counts.remove(&partition).is_some(), "closed without having been opened");
+        self.seen.moves.lock().unwrap().push((partition, false));
+    }
+
+    fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+        self.seen.records.fetch_add(1, Ordering::Relaxed);
+        let value = String::from_utf8_lossy(record.value).into_owned();
+        if let Some(die_at) = *self.seen.die_at.lock().unwrap() {
+            assert_ne!(value, die_at.to_string(), "told to die");
+        }
+        let key = record.key.unwrap_or_default().to_vec();
+        let count = self.counts.get_mut(&partition).expect("open").entry(key.clone()).or_default();
+        *count += 1;
+        let channel = if value.parse::<u32>().is_ok() { Channel::Alerts } else { Channel::Rejected };
+        let value = match channel {
+            Channel::Alerts => format!("{value} is number {count}").into_bytes(),
+            _ => record.value.to_vec(),
+        };
+        out.push(OutputRecord { channel, key, value, headers: vec![("policy", b"counting".to_vec())] });
+    }
+
+    fn batch_done(&mut self, partition: i32) {
+        assert!(self.counts.contains_key(&partition));
+    }
+}
+
+/// A member of the group on a thread of its own.
+pub(crate) struct Member {
+    pub(crate) board: Arc<Board>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) seen: Arc<Seen>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<Result<(), KafkaFault>>>,
+}
+
+impl Member {
+    pub(crate) fn start(settings: &KafkaSettings) -> Self {
+        Self::start_with(settings, Arc::default())
+    }
+
+    pub(crate) fn start_with(settings: &KafkaSettings, seen: Arc<Seen>) -> Self {
+        let (board, counters) = (Arc::<Board>::default(), Arc::<Counters>::default());
+        let stop = Arc::<AtomicBool>::default();
+        let shared = (settings.clone(), Arc::clone(&board), Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&seen));
+        let thread = std::thread::spawn(move || {
+            let (settings, board, counters, stop, seen) = shared;
+            let shared = Shared { stop: &stop, board: &board, counters: &counters, on_refused: &|_| {} };
+            run_worker(&settings, 0, Counting::watched_by(&seen), shared)
+        });
+        Self { board, counters, seen, stop, thread: Some(thread) }
+    }
+
+    /// Stops it gracefully.
+    pub(crate) fn stop(mut self) -> Result<(), KafkaFault> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Waits until it ends by itself: `Err` of the outer result is a panic.
+    pub(crate) fn ended(mut self) -> std::thread::Result<Result<(), KafkaFault>> {
+        wait_for("the member's end", || self.thread.as_ref().is_some_and(std::thread::JoinHandle::is_finished));
+        self.thread.take().unwrap().join()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// What the outputs of records `0..count` must be, by key, when each key's records are counted in order.
+pub(crate) fn wanted(count: u32) -> BTreeMap<String, Vec<String>> {
+    let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for number in 0..count {
+        let of_key = wanted.entry(format!("acme|user-{}", number % KEYS)).or_default();
+        of_key.push(format!("{number} is number {}", of_key.len() + 1));
+    }
+    wanted
+}
+
+/// Outputs by key, in order.
+pub(crate) fn by_key(outputs: Vec<(String, String)>) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in outputs {
+        found.entry(key).or_default().push(value);
+    }
+    found
+}
