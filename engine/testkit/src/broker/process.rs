@@ -23,6 +23,17 @@ pub(super) fn runs(pid: i32, mark: &Path) -> bool {
     String::from_utf8_lossy(&line).contains(&*mark.to_string_lossy())
 }
 
+/// True once nothing of a process that ran with `mark` is left. Its first thread can be a zombie, without a command
+/// line, while others are still ending and hold its sockets open.
+pub(super) fn has_ended(pid: i32, mark: &Path) -> bool {
+    if runs(pid, mark) {
+        return false;
+    }
+    let nameless = std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.is_empty());
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    !nameless || threads <= 1
+}
+
 /// Asks the process to end. A process that is gone already is no error.
 pub(super) fn terminate(pid: i32) {
     signal(pid, Signal::TERM);

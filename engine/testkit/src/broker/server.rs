@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::error::{BrokerError, at};
@@ -22,6 +23,9 @@ const PORT_TRIES: u32 = 3;
 const NAME_WAIT: Duration = Duration::from_secs(10);
 const LOG_TAIL_LINES: usize = 20;
 const LOG_TAIL_BYTES: u64 = 256 * 1024;
+
+/// Two brokers that one program starts at once begin their search for a port at different places.
+static SEARCHES: AtomicU32 = AtomicU32::new(0);
 
 /// How to start a broker.
 #[derive(Debug, Clone)]
@@ -169,9 +173,10 @@ impl Server {
         let mut tries = 0;
         loop {
             tries += 1;
-            let port = ports::free_pair(std::process::id().wrapping_add(tries))?;
+            let port = ports::free_pair(std::process::id().wrapping_add(SEARCHES.fetch_add(1, Ordering::Relaxed)))?;
             match self.launch(settings, libs, port) {
-                Err(BrokerError::Ended(log)) if log.contains("BindException") && tries < PORT_TRIES => {}
+                Err(BrokerError::Ended(_))
+                    if tries < PORT_TRIES && self.log_tail(usize::MAX).contains("BindException") => {}
                 result => return result,
             }
         }
@@ -256,7 +261,8 @@ impl Server {
     }
 
     fn gone_within(&self, limit: Duration, pid: i32) -> bool {
-        let gone = process::wait_for(limit, || (!process::runs(pid, &self.properties_file())).then_some(())).is_some();
+        let properties = self.properties_file();
+        let gone = process::wait_for(limit, || process::has_ended(pid, &properties).then_some(())).is_some();
         process::reap(pid);
         gone
     }
