@@ -101,10 +101,10 @@ impl Pairs {
             return Ok(*number);
         }
         let fact = |number: u32| self.facts.get(number as usize).copied().unwrap_or(UNKNOWN);
-        let (placed, carried) = (fact(place), fact(carrier));
-        let carrier_known = carried.carrier != UNKNOWN.carrier;
+        let (city, network) = (fact(place), fact(carrier));
+        let carrier_known = network.carrier != UNKNOWN.carrier;
         let location =
-            Location { place: placed.place, carrier: if carrier_known { carried.carrier } else { placed.carrier } };
+            Location { place: city.place, carrier: if carrier_known { network.carrier } else { city.carrier } };
         let number = push(&mut self.locations, location, self.records_max, file)?;
         self.numbers.insert((place, carrier), number);
         Ok(number)
@@ -122,29 +122,29 @@ fn push(locations: &mut Vec<Location>, location: Location, limit: usize, file: &
 /// The names met so far. They are counted here before they enter the process's table, which never shrinks.
 struct Names {
     numbers: HashMap<String, u32>,
-    names: Vec<Name>,
+    texts: Vec<Name>,
     limit: usize,
 }
 
 impl Names {
     fn new(limit: usize) -> Self {
-        Self { numbers: HashMap::from([(String::new(), 0)]), names: vec![Name::EMPTY], limit }
+        Self { numbers: HashMap::from([(String::new(), 0)]), texts: vec![Name::EMPTY], limit }
     }
 
     fn number(&mut self, file: &str, text: &str) -> Result<u32, GeoError> {
         if let Some(number) = self.numbers.get(text) {
             return Ok(*number);
         }
-        if self.names.len() > self.limit {
+        if self.texts.len() > self.limit {
             return Err(GeoError::TooMany { file: file.to_owned(), what: "different names", limit: self.limit });
         }
-        let number = self.names.len() as u32;
-        self.names.push(Name::new(text));
+        let number = self.texts.len() as u32;
+        self.texts.push(Name::new(text));
         self.numbers.insert(text.to_owned(), number);
         Ok(number)
     }
 
     fn name(&self, number: u32) -> Name {
-        self.names.get(number as usize).copied().unwrap_or(Name::EMPTY)
+        self.texts.get(number as usize).copied().unwrap_or(Name::EMPTY)
     }
 }

@@ -41,14 +41,14 @@ struct Held {
     v6_file: Option<String>,
 }
 
-/// What a file has shown so far.
+/// How many of a file's different records say what.
 #[derive(Default)]
 struct Seen {
     records: usize,
-    places: bool,
-    points: bool,
-    radii: bool,
-    carriers: bool,
+    places: usize,
+    points: usize,
+    radii: usize,
+    carriers: usize,
     /// Keys of the first record that said nothing.
     strange_keys: Option<String>,
 }
@@ -79,9 +79,9 @@ impl Loader {
             return Err(GeoError::NoNetworks { file: file.to_owned(), kind });
         }
         self.held[role as usize].take(file, v4, v6)?;
-        if seen.places && !seen.points {
+        if seen.places > 0 && seen.points == 0 {
             self.warnings.push(GeoWarning::NoPoints { file: file.to_owned() });
-        } else if seen.points && !seen.radii {
+        } else if seen.points > 0 && seen.radii == 0 {
             self.warnings.push(GeoWarning::NoRadius { file: file.to_owned() });
         }
         self.digest.update(bytes);
@@ -120,7 +120,8 @@ impl Loader {
 
 /// The first 16 hex digits of a digest.
 pub(crate) fn short_hex(digest: &[u8]) -> String {
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let number = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{number:016x}")
 }
 
 impl Held {
@@ -195,8 +196,8 @@ fn judge(role: Role, file: &str, kind: &str, seen: &Seen) -> Result<(), GeoError
         return Err(GeoError::NoNetworks { file, kind });
     }
     let (right, other, other_role) = match role {
-        Role::Place => (seen.places, seen.carriers, Role::Carrier),
-        Role::Carrier => (seen.carriers, seen.places, Role::Place),
+        Role::Place => (seen.places > 0, seen.carriers > 0, Role::Carrier),
+        Role::Carrier => (seen.carriers > 0, seen.places > 0, Role::Place),
     };
     match (right, other) {
         (true, _) => Ok(()),
@@ -296,10 +297,10 @@ impl<'r, 'b> Walk<'r, 'b> {
 impl Seen {
     fn note(&mut self, record: &Record<'_>, leaf: &Leaf<'_, '_>) {
         self.records += 1;
-        self.places |= record.has_place();
-        self.points |= record.point.is_some();
-        self.radii |= record.radius_km > 0;
-        self.carriers |= record.has_carrier();
+        self.places += usize::from(record.has_place());
+        self.points += usize::from(record.point.is_some());
+        self.radii += usize::from(record.radius_km > 0);
+        self.carriers += usize::from(record.has_carrier());
         if self.strange_keys.is_none() && !record.has_place() && !record.has_carrier() {
             self.strange_keys = Some(keys(leaf).unwrap_or_else(|| "not a map".to_owned()));
         }
@@ -307,6 +308,7 @@ impl Seen {
 }
 
 /// The keys of a record that is a map, as they may stand in an error message.
+#[allow(clippy::zero_sized_map_values, reason = "a map is what the file has; its values are skipped")]
 fn keys(leaf: &Leaf<'_, '_>) -> Option<String> {
     const KEYS_SHOWN_MAX: usize = 12;
     let map = leaf.decode::<BTreeMap<&str, IgnoredAny>>().ok()??;

@@ -22,7 +22,7 @@ pub(crate) enum Scope {
 
 /// First address, prefix length, why it has no place. Sorted by address; none overlaps another.
 const V4: [(Ipv4Addr, u32, NoPlace); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Reserved),       // this network, RFC 791
+    (Ipv4Addr::UNSPECIFIED, 8, Reserved),           // this network, RFC 791
     (Ipv4Addr::new(10, 0, 0, 0), 8, Private),       // RFC 1918
     (Ipv4Addr::new(100, 64, 0, 0), 10, Private),    // shared by carriers, RFC 6598
     (Ipv4Addr::new(127, 0, 0, 0), 8, Private),      // loopback, RFC 1122
@@ -39,7 +39,7 @@ const V4: [(Ipv4Addr, u32, NoPlace); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, Reserved),     // class E and broadcast, RFC 1112
 ];
 
-/// The same for IPv6. What lies outside of 2000::/3 and is not named here is unassigned and so reserved.
+/// The same for IPv6. What lies outside of `2000::/3` and is not named here is unassigned and so reserved.
 const V6: [(Ipv6Addr, u32, NoPlace); 8] = [
     (Ipv6Addr::LOCALHOST, 128, Private),
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, Private), // local translation, RFC 8215
@@ -54,7 +54,7 @@ const V6: [(Ipv6Addr, u32, NoPlace); 8] = [
 /// For each first octet: does any special IPv4 range lie there? Most addresses need no more than this one look.
 const SPECIAL_OCTETS: [bool; 256] = special_octets();
 
-/// 2000::/3, the only IPv6 space that is handed out (RFC 4291).
+/// `2000::/3`, the only IPv6 space that is handed out (RFC 4291).
 const GLOBAL_UNICAST: (u128, u32) = (0x2000 << 112, 3);
 const MAPPED: (u128, u32) = (0xffff << 32, 96);
 const TRANSLATED: (u128, u32) = (0x0064_ff9b << 96, 96);

@@ -62,7 +62,7 @@ pub struct Meta {
     pub record_bits: u16,
     /// When it was built, seconds since the epoch.
     pub build_epoch: u64,
-    /// Should ::ffff:0:0/96, 2002::/16 and 2001::/32 lead into the IPv4 networks, as in `MaxMind`'s files?
+    /// Should `::ffff:0:0/96`, `2002::/16` and `2001::/32` lead into the IPv4 networks, as in `MaxMind`'s files?
     pub aliases: bool,
 }
 

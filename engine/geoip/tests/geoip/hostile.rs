@@ -114,7 +114,7 @@ fn flattening_changes_no_answer() {
 }
 
 fn random_network(chance: &mut ChaCha8Rng, number: usize) -> String {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let prefix = chance.random_range(9..=32);
         let bits = (chance.next_u32() & 0x00ff_ffff | 0x0b00_0000) & (u32::MAX << (32 - prefix));
         return format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(bits));
