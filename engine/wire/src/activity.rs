@@ -46,8 +46,7 @@ pub const INSTANCE_PATTERN: &str = "^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$";
 /// Form of a ServiceNow `sys_id`: 32 hexadecimal digits in lower case.
 pub const SYS_ID_PATTERN: &str = "^[0-9a-f]{32}$";
 /// Form of every time: RFC 3339 in UTC, upper case, at most nanoseconds.
-pub const TIME_PATTERN: &str =
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)$";
+pub const TIME_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)$";
 
 /// Words of `action`. Others are accepted, and read as `other`.
 pub const ACTIONS: &[&str] = &[
@@ -84,40 +83,14 @@ pub const ACTIONS: &[&str] = &[
     "other",
 ];
 /// Words of `reason`. Others are accepted, and read as `other`.
-pub const REASONS: &[&str] = &[
-    "bad_password",
-    "unknown_user",
-    "locked",
-    "mfa_failed",
-    "expired",
-    "denied",
-    "other",
-];
+pub const REASONS: &[&str] = &["bad_password", "unknown_user", "locked", "mfa_failed", "expired", "denied", "other"];
 /// Words of `user.kind`. Others are accepted, and read as `unknown`.
-pub const USER_KINDS: &[&str] = &[
-    "employee",
-    "external",
-    "guest",
-    "service",
-    "integration",
-    "vendor",
-    "placeholder",
-    "unknown",
-];
+pub const USER_KINDS: &[&str] =
+    &["employee", "external", "guest", "service", "integration", "vendor", "placeholder", "unknown"];
 /// Words of `auth.method`.
-pub const AUTH_METHODS: &[&str] = &[
-    "local", "ldap", "saml", "oidc", "basic", "oauth", "api_key", "cookie",
-];
+pub const AUTH_METHODS: &[&str] = &["local", "ldap", "saml", "oidc", "basic", "oauth", "api_key", "cookie"];
 /// Words of `channel`.
-pub const CHANNELS: &[&str] = &[
-    "ui",
-    "mobile",
-    "portal",
-    "api",
-    "integration",
-    "email",
-    "scheduled",
-];
+pub const CHANNELS: &[&str] = &["ui", "mobile", "portal", "api", "integration", "email", "scheduled"];
 /// Words of `object.visibility`.
 pub const VISIBILITIES: &[&str] = &["internal", "external", "public"];
 /// Words of `recipients[].kind`.

@@ -135,12 +135,7 @@ impl Normalised {
 
 impl Table {
     /// Every table, in the order of this type.
-    pub const ALL: [Self; 4] = [
-        Self::Sysevent,
-        Self::SyslogTransaction,
-        Self::SysAudit,
-        Self::SysAttachment,
-    ];
+    pub const ALL: [Self; 4] = [Self::Sysevent, Self::SyslogTransaction, Self::SysAudit, Self::SysAttachment];
 
     /// Its name in ServiceNow.
     pub const fn name(self) -> &'static str {
@@ -172,11 +167,7 @@ impl Table {
             Some(Self::Sysevent)
         } else if has(&["file_name", "table_name"]) {
             Some(Self::SysAttachment)
-        } else if has(&["url"])
-            && ["remote_ip", "response_time", "session"]
-                .iter()
-                .any(|c| row.has(c))
-        {
+        } else if has(&["url"]) && ["remote_ip", "response_time", "session"].iter().any(|c| row.has(c)) {
             Some(Self::SyslogTransaction)
         } else {
             None
@@ -220,12 +211,7 @@ impl Normaliser {
             }
         }
         let (instance, people) = (config.instance_name(), People::new(&config));
-        Ok(Self {
-            config,
-            instance,
-            people,
-            renamed,
-        })
+        Ok(Self { config, instance, people, renamed })
     }
 
     /// Reads one value of a topic that carries rows of `table`.
@@ -241,14 +227,10 @@ impl Normaliser {
     /// Whether the operator lets events of this name be read.
     fn lists_event(&self, name: &str) -> bool {
         !name.is_empty()
-            && self
-                .config
-                .events
-                .iter()
-                .any(|listed| match listed.strip_suffix('*') {
-                    Some(stem) => name.starts_with(stem) && !secret::mentioned(name),
-                    None => listed == name,
-                })
+            && self.config.events.iter().any(|listed| match listed.strip_suffix('*') {
+                Some(stem) => name.starts_with(stem) && !secret::mentioned(name),
+                None => listed == name,
+            })
     }
 
     fn value(&self, table: Option<Table>, value: &[u8], out: Out<'_>) {
@@ -259,31 +241,19 @@ impl Normaliser {
             Ok(cell) => cell,
             // What cannot be read cannot be known to hold no secret.
             Err(reason) => {
-                return out(Normalised::Reject {
-                    path: String::new(),
-                    reason,
-                    keep_raw: false,
-                });
+                return out(Normalised::Reject { path: String::new(), reason, keep_raw: false });
             }
         };
         let page = matches!(&cell, row::Cell::List(_)) || row::is_page(&cell);
         let mut index = 0;
         row::rows(cell, table, &mut |found| {
-            let at = if page {
-                format!("[{index}]")
-            } else {
-                String::new()
-            };
+            let at = if page { format!("[{index}]") } else { String::new() };
             index += 1;
             match found {
                 Found::Row(row) => self.one(&row, &at, out),
                 Found::Deleted => out(Normalised::Noise { why: "deleted row" }),
                 Found::Odd(reason) => {
-                    out(Normalised::Reject {
-                        path: at,
-                        reason: reason.to_owned(),
-                        keep_raw: false,
-                    });
+                    out(Normalised::Reject { path: at, reason: reason.to_owned(), keep_raw: false });
                 }
             }
         });
@@ -292,17 +262,9 @@ impl Normaliser {
     fn one(&self, row: &Row<'_>, at: &str, out: Out<'_>) {
         let Some(table) = row.table.or_else(|| Table::detect(row)) else {
             let reason = "not a row of a table that is read".to_owned();
-            return out(Normalised::Reject {
-                path: at.to_owned(),
-                reason,
-                keep_raw: false,
-            });
+            return out(Normalised::Reject { path: at.to_owned(), reason, keep_raw: false });
         };
-        let view = View {
-            normaliser: self,
-            row,
-            table,
-        };
+        let view = View { normaliser: self, row, table };
         let made = match table {
             Table::Sysevent => sysevent::normalise(&view, out),
             Table::SyslogTransaction => transaction::normalise(&view, out),
@@ -314,18 +276,10 @@ impl Normaliser {
             Err(Skip::Noise(why)) => out(Normalised::Noise { why }),
             Err(Skip::Secret(why)) => out(Normalised::Secret { why }),
             Err(Skip::Reject(column, reason)) => {
-                let path = if at.is_empty() {
-                    column.to_owned()
-                } else {
-                    format!("{at}.{column}")
-                };
+                let path = if at.is_empty() { column.to_owned() } else { format!("{at}.{column}") };
                 // The values of a changed field may be anything, and its name need not tell.
                 let keep_raw = table != Table::SysAudit && !row.mentions_secret();
-                out(Normalised::Reject {
-                    path,
-                    reason,
-                    keep_raw,
-                });
+                out(Normalised::Reject { path, reason, keep_raw });
             }
         }
     }

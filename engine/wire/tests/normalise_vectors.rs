@@ -4,6 +4,8 @@
 //! it is no JSON), perhaps a `config`, and what it must `expect`: one entry for each thing that
 //! comes out. Of a record the fields named are compared, and `null` means absent.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop at what is broken")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,22 +30,19 @@ fn folder() -> PathBuf {
 }
 
 fn vectors() -> Vec<Vector> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let mut all = Vec::new();
     for file in files {
         for line in fs::read_to_string(&file).unwrap().lines() {
-            all.push(vector(serde_json::from_str(line).unwrap()));
+            all.push(vector(&serde_json::from_str(line).unwrap()));
         }
     }
     assert!(all.len() >= 100, "only {} vectors", all.len());
     all
 }
 
-fn vector(line: Value) -> Vector {
+fn vector(line: &Value) -> Vector {
     let config = match line.get("config") {
         Some(config) => serde_json::from_value(config.clone()).unwrap(),
         None => NormaliseConfig {
@@ -80,11 +79,7 @@ fn described(made: &Normalised) -> Value {
         Normalised::Activity { key, record } => json!({ "key": key, "record": record }),
         Normalised::Noise { why } => json!({ "noise": why }),
         Normalised::Secret { why } => json!({ "secret": why }),
-        Normalised::Reject {
-            path,
-            reason,
-            keep_raw,
-        } => {
+        Normalised::Reject { path, reason, keep_raw } => {
             json!({ "reject": path, "reason": reason, "keep_raw": keep_raw })
         }
     }
@@ -93,10 +88,9 @@ fn described(made: &Normalised) -> Value {
 /// Whether all that is expected is there; what is expected to be null is absent.
 fn holds(expect: &Value, got: &Value) -> bool {
     match (expect, got) {
-        (Value::Object(expect), Value::Object(got)) => expect.iter().all(|(name, expect)| {
-            got.get(name)
-                .map_or(expect.is_null(), |got| holds(expect, got))
-        }),
+        (Value::Object(expect), Value::Object(got)) => {
+            expect.iter().all(|(name, expect)| got.get(name).map_or(expect.is_null(), |got| holds(expect, got)))
+        }
         _ => expect == got,
     }
 }
@@ -104,12 +98,8 @@ fn holds(expect: &Value, got: &Value) -> bool {
 /// What is wrong with what came out, if anything is.
 fn check(vector: &Vector) -> Option<String> {
     let got: Vec<Value> = run(vector).iter().map(described).collect();
-    let fits = got.len() == vector.expect.len()
-        && vector
-            .expect
-            .iter()
-            .zip(&got)
-            .all(|(expect, got)| holds(expect, got));
+    let fits =
+        got.len() == vector.expect.len() && vector.expect.iter().zip(&got).all(|(expect, got)| holds(expect, got));
     let (name, expect) = (&vector.name, Value::Array(vector.expect.clone()));
     (!fits).then(|| format!("{name}\nexpected {expect}\ngot {}", Value::Array(got)))
 }
@@ -117,41 +107,26 @@ fn check(vector: &Vector) -> Option<String> {
 #[test]
 fn rows_become_what_the_vectors_say() {
     let wrong: Vec<String> = vectors().iter().filter_map(check).collect();
-    assert!(
-        wrong.is_empty(),
-        "{} vectors:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} vectors:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn every_normalised_record_is_valid_activity() {
     let schema: Value = serde_json::from_str(&schema::activity_v1()).unwrap();
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     for vector in vectors() {
         for made in run(&vector) {
             let Some(bytes) = made.to_bytes() else {
                 continue;
             };
             let record: Value = serde_json::from_slice(&bytes).unwrap();
-            let faults: Vec<String> = validator
-                .iter_errors(&record)
-                .map(|fault| fault.to_string())
-                .collect();
+            let faults: Vec<String> = validator.iter_errors(&record).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{}: {faults:?}", vector.name);
             assert!(bytes.len() <= activity::RECORD_BYTES_MAX, "{}", vector.name);
             let id = record["id"].as_str().unwrap();
             assert!(id.len() <= activity::ID_BYTES_MAX, "{}", vector.name);
             let attributes = serde_json::to_vec(&record["attributes"]).unwrap();
-            assert!(
-                attributes.len() <= activity::ATTRIBUTES_BYTES_MAX,
-                "{}",
-                vector.name
-            );
+            assert!(attributes.len() <= activity::ATTRIBUTES_BYTES_MAX, "{}", vector.name);
         }
     }
 }
@@ -165,11 +140,7 @@ fn planted_secrets_appear_in_no_output() {
         }
         planted += 1;
         for made in run(&vector) {
-            assert!(
-                !described(&made).to_string().contains(PLANTED),
-                "{}",
-                vector.name
-            );
+            assert!(!described(&made).to_string().contains(PLANTED), "{}", vector.name);
             assert!(!format!("{made:?}").contains(PLANTED), "{}", vector.name);
             let kept = matches!(made, Normalised::Reject { keep_raw: true, .. });
             assert!(!kept, "{}: the raw row may be kept", vector.name);

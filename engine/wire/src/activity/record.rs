@@ -12,10 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::time::UtcTime;
 use super::{
-    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS,
-    CLASSES_MAX, COUNT_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX,
-    INSTANCE_PATTERN, LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX,
-    SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS, USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
+    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS, CLASSES_MAX,
+    COUNT_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN, LABELS_MAX,
+    PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX, SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS, USER_KINDS,
+    USER_NAME_BYTES_MAX, VISIBILITIES,
 };
 
 /// A word of an open vocabulary: borrowed where it is one of ours, owned where it was read.
@@ -98,11 +98,7 @@ pub struct ActivityRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
     /// To whom something was sent or shown.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<Recipient>>", length(max = RECIPIENTS_MAX))]
     pub recipients: Vec<Recipient>,
     /// What was found inside a file.
@@ -111,11 +107,7 @@ pub struct ActivityRecord {
     /// Where the record comes from.
     pub source: Source,
     /// Anything else, flat: at most 64 keys and 4 KiB of compact JSON.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "Option<BTreeMap<String, Scalar>>", extend("maxProperties" = ATTRIBUTES_KEYS_MAX))]
     pub attributes: BTreeMap<Word, Scalar>,
     /// Set on records that are no real activity.
@@ -184,11 +176,7 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged: Option<bool>,
     /// Names of its groups.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<String>>", length(max = GROUPS_MAX))]
     pub groups: Vec<String>,
 }
@@ -236,11 +224,7 @@ pub struct Client {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_source: Option<IpSource>,
     /// Addresses that proxies reported, nearest first, as text.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<String>>", length(max = FORWARDED_FOR_MAX))]
     pub forwarded_for: Vec<String>,
     /// User agent, as sent.
@@ -300,11 +284,7 @@ pub struct Object {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
     /// Sensitivity labels.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<String>>", length(max = LABELS_MAX))]
     pub labels: Vec<String>,
     /// Who can see it.
@@ -356,11 +336,7 @@ pub struct Recipient {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspection {
     /// The classes of sensitive content.
-    #[serde(
-        default,
-        deserialize_with = "null_as_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<InspectionClass>>", length(max = CLASSES_MAX))]
     pub classes: Vec<InspectionClass>,
     /// Whether only a part of the file was read.

@@ -40,10 +40,7 @@ impl UtcTime {
     /// Reads RFC 3339 in UTC (`2026-03-02T08:14:09Z`, fraction up to nanoseconds, `Z` or `+00:00`).
     /// What is finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
-        let stem = text
-            .strip_suffix('Z')
-            .or_else(|| text.strip_suffix("+00:00"))
-            .ok_or(NotATime)?;
+        let stem = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).ok_or(NotATime)?;
         let (whole, fraction) = match stem.split_once('.') {
             Some((whole, fraction)) => (whole, fraction_ms(fraction).ok_or(NotATime)?),
             None => (stem, 0),
@@ -55,25 +52,16 @@ impl UtcTime {
     /// `separator` between date and time.
     pub fn from_parts(text: &str, separator: u8) -> Result<Self, NotATime> {
         let bytes: &[u8; 19] = text.as_bytes().try_into().map_err(|_| NotATime)?;
-        let signs = [
-            (4, b'-'),
-            (7, b'-'),
-            (10, separator),
-            (13, b':'),
-            (16, b':'),
-        ];
+        let signs = [(4, b'-'), (7, b'-'), (10, separator), (13, b':'), (16, b':')];
         if signs.iter().any(|&(at, sign)| bytes.get(at) != Some(&sign)) {
             return Err(NotATime);
         }
         let part = |from: usize, to: usize| digits(bytes.get(from..to)?);
         let day = || {
-            let date =
-                NaiveDate::from_ymd_opt(part(0, 4)?.try_into().ok()?, part(5, 7)?, part(8, 10)?)?;
+            let date = NaiveDate::from_ymd_opt(part(0, 4)?.try_into().ok()?, part(5, 7)?, part(8, 10)?)?;
             date.and_hms_opt(part(11, 13)?, part(14, 16)?, part(17, 19)?)
         };
-        day()
-            .map(|at| Self(at.and_utc().timestamp_millis()))
-            .ok_or(NotATime)
+        day().map(|at| Self(at.and_utc().timestamp_millis())).ok_or(NotATime)
     }
 }
 
@@ -82,11 +70,7 @@ fn digits(bytes: &[u8]) -> Option<u32> {
     if bytes.is_empty() || bytes.len() > 9 || !bytes.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(
-        bytes
-            .iter()
-            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')),
-    )
+    Some(bytes.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
 }
 
 fn fraction_ms(fraction: &str) -> Option<i64> {
@@ -99,10 +83,7 @@ impl fmt::Display for UtcTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let days = self.0.div_euclid(MS_PER_DAY);
         let rest = self.0.rem_euclid(MS_PER_DAY);
-        let date = i32::try_from(days)
-            .ok()
-            .and_then(NaiveDate::from_epoch_days)
-            .ok_or(fmt::Error)?;
+        let date = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days).ok_or(fmt::Error)?;
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",

@@ -47,11 +47,8 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     // A row that says it was changed, but not when, is the upload as far as anybody can tell.
     let updated = text::time(view.text(&UPDATED_ON)).unwrap_or(created);
     let new = revision == 0 || updated.0.ms() - created.0.ms() <= SETTLES_MS;
-    let (action, time, by) = if new {
-        ("upload", created, view.text(&CREATED_BY))
-    } else {
-        ("update", updated, view.text(&UPDATED_BY))
-    };
+    let (action, time, by) =
+        if new { ("upload", created, view.text(&CREATED_BY)) } else { ("update", updated, view.text(&UPDATED_BY)) };
     let who = view.normaliser.people.who(by);
     if view.normaliser.people.is_connector(&who) {
         return Err(Skip::Noise("own connector"));
@@ -68,11 +65,7 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     let mut record = view.record(format!("sys_attachment:{id}:{revision}"), time, draft);
     record.action_raw = Some(Word::Borrowed(if new { "insert" } else { "update" }));
     let object = object(view, id);
-    record.quantity = Some(Quantity {
-        objects: Some(1),
-        rows: None,
-        bytes: object.size_bytes,
-    });
+    record.quantity = Some(Quantity { objects: Some(1), rows: None, bytes: object.size_bytes });
     record.object = Some(object);
     view.emit(&who, record, out)
 }
@@ -83,10 +76,8 @@ fn object(view: &View<'_>, id: String) -> Object {
         Some(table) => ("image", table),
         None => ("attachment", table),
     };
-    let parent = Parent {
-        table: text::owned(table, TEXT_BYTES_MAX),
-        id: text::owned(view.text(&TABLE_SYS_ID), TEXT_BYTES_MAX),
-    };
+    let parent =
+        Parent { table: text::owned(table, TEXT_BYTES_MAX), id: text::owned(view.text(&TABLE_SYS_ID), TEXT_BYTES_MAX) };
     Object {
         kind: Some(Cow::Borrowed(kind)),
         table: Some("sys_attachment".to_owned()),

@@ -21,9 +21,8 @@ const NEW: Column = Column::new("newvalue");
 const CHECKPOINT: Column = Column::new("record_checkpoint");
 const USER: Column = Column::new("user");
 
-pub(super) const COLUMNS: &[Column] = &[
-    SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, TABLE, RECORD, FIELD, OLD, NEW, CHECKPOINT, USER,
-];
+pub(super) const COLUMNS: &[Column] =
+    &[SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, TABLE, RECORD, FIELD, OLD, NEW, CHECKPOINT, USER];
 
 /// `fieldname` of the row that stands for the deletion of a whole record.
 const DELETED: &str = "DELETED";
@@ -66,20 +65,14 @@ struct Change<'c> {
 
 pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     let name = view.text(&USER);
-    let name = if name.is_empty() {
-        view.text(&CREATED_BY)
-    } else {
-        name
-    };
+    let name = if name.is_empty() { view.text(&CREATED_BY) } else { name };
     let who = view.normaliser.people.who(name);
     if view.normaliser.people.is_connector(&who) {
         return Err(Skip::Noise("own connector"));
     }
     let change = read(view)?;
     match (change.table, change.field) {
-        ("sys_user", "user_name") if !change.old.is_empty() => {
-            rename_user(view, &who, &change, out)
-        }
+        ("sys_user", "user_name") if !change.old.is_empty() => rename_user(view, &who, &change, out),
         ("sys_user", "roles") => roles(view, &who, &change, out),
         _ => {
             let mut record = record(view, &who, &change, action(&change), "");
@@ -102,15 +95,7 @@ fn read<'c>(view: &'c View<'_>) -> Result<Change<'c>, Skip> {
         Err(_) => format!("save|{table}|{record}|{}", time.0),
     };
     let (old, new) = (view.text(&OLD), view.text(&NEW));
-    Ok(Change {
-        table,
-        record,
-        field,
-        old,
-        new,
-        time,
-        save,
-    })
+    Ok(Change { table, record, field, old, new, time, save })
 }
 
 /// What a change of this field of this table means.
@@ -133,9 +118,7 @@ fn action(change: &Change<'_>) -> &'static str {
         {
             "role_grant"
         }
-        "user_multifactor_auth" | "sys_user_multi_factor_setup" | "sys_user_public_credential" => {
-            "mfa_change"
-        }
+        "user_multifactor_auth" | "sys_user_multi_factor_setup" | "sys_user_public_credential" => "mfa_change",
         "sys_attachment" if change.field == "file_name" && !change.old.is_empty() => "rename",
         table if CONFIG_TABLES.contains(&table) => "config_change",
         _ if deleted => "delete",
@@ -159,16 +142,10 @@ fn describe(change: &Change<'_>, record: &mut ActivityRecord) {
     let object = record.object.get_or_insert_default();
     match action.as_ref() {
         "user_disable" | "user_enable" | "user_create" | "password_change" => {
-            record.target = Some(Person {
-                id,
-                ..Person::default()
-            });
+            record.target = Some(Person { id, ..Person::default() });
         }
         "mfa_change" | "delete" if change.table == "sys_user" => {
-            record.target = Some(Person {
-                id,
-                ..Person::default()
-            });
+            record.target = Some(Person { id, ..Person::default() });
         }
         "rename" => {
             object.previous_name = text::owned(change.old, TEXT_BYTES_MAX);
@@ -179,10 +156,7 @@ fn describe(change: &Change<'_>, record: &mut ActivityRecord) {
         "role_grant" if change.field == "user" => {
             object.kind = Some(Cow::Borrowed("role"));
             let id = text::sys_id(change.new);
-            record.target = Some(Person {
-                id,
-                ..Person::default()
-            });
+            record.target = Some(Person { id, ..Person::default() });
         }
         "role_grant" => {
             object.kind = Some(Cow::Borrowed("role"));
@@ -199,23 +173,15 @@ fn describe(change: &Change<'_>, record: &mut ActivityRecord) {
 }
 
 /// A rename is written under both names, so that what was learned under the old one can move.
-fn rename_user(
-    view: &View<'_>,
-    admin: &Who<'_>,
-    change: &Change<'_>,
-    out: Out<'_>,
-) -> Result<(), Skip> {
+fn rename_user(view: &View<'_>, admin: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> Result<(), Skip> {
     let id = text::sys_id(change.record);
     for (name, part) in [(change.old, ":old"), (change.new, ":new")] {
         let who = view.normaliser.people.who(name);
         let mut record = record(view, &who, change, "user_rename", part);
         record.user.id.clone_from(&id);
         record.actor = super::record::named(admin);
-        record.target = Some(Person {
-            name: text::owned(change.new, USER_NAME_BYTES_MAX),
-            id: id.clone(),
-            ..Person::default()
-        });
+        record.target =
+            Some(Person { name: text::owned(change.new, USER_NAME_BYTES_MAX), id: id.clone(), ..Person::default() });
         let object = record.object.get_or_insert_default();
         object.name = text::owned(change.new, TEXT_BYTES_MAX);
         object.previous_name = text::owned(change.old, TEXT_BYTES_MAX);
@@ -227,20 +193,11 @@ fn rename_user(
 /// The audited list of a user's roles: what came is a grant, what went is a revocation.
 fn roles(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> Result<(), Skip> {
     let list = |text: &'_ str| -> BTreeSet<String> {
-        let names = text
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
-        names
-            .take(ROLES_MAX)
-            .map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned())
-            .collect()
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.take(ROLES_MAX).map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned()).collect()
     };
     let (old, new) = (list(change.old), list(change.new));
-    let differences = [
-        ("role_grant", ":grant", &new, &old),
-        ("role_revoke", ":revoke", &old, &new),
-    ];
+    let differences = [("role_grant", ":grant", &new, &old), ("role_revoke", ":revoke", &old, &new)];
     for (action, part, these, others) in differences {
         let names: Vec<&str> = these.difference(others).map(String::as_str).collect();
         if names.is_empty() {
@@ -248,14 +205,8 @@ fn roles(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> R
         }
         let mut record = record(view, who, change, action, part);
         record.action_key = None;
-        record.target = Some(Person {
-            id: text::sys_id(change.record),
-            ..Person::default()
-        });
-        record.quantity = Some(Quantity {
-            objects: Some(names.len() as u64),
-            ..Quantity::default()
-        });
+        record.target = Some(Person { id: text::sys_id(change.record), ..Person::default() });
+        record.quantity = Some(Quantity { objects: Some(names.len() as u64), ..Quantity::default() });
         record.object = Some(Object {
             kind: Some(Cow::Borrowed("role")),
             name: text::owned(&names.join(","), TEXT_BYTES_MAX),
@@ -267,13 +218,7 @@ fn roles(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> R
 }
 
 /// The record of this change; `part` tells several records of one row apart.
-fn record(
-    view: &View<'_>,
-    who: &Who<'_>,
-    change: &Change<'_>,
-    action: &'static str,
-    part: &str,
-) -> ActivityRecord {
+fn record(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, action: &'static str, part: &str) -> ActivityRecord {
     let draft = Draft {
         who,
         action,
@@ -284,20 +229,13 @@ fn record(
         action_key: Some(change.save.clone()),
     };
     let mut record = view.record(view.id() + part, change.time, draft);
-    record.action_raw = Some(Word::Borrowed(if change.field == DELETED {
-        "delete"
-    } else {
-        "change"
-    }));
+    record.action_raw = Some(Word::Borrowed(if change.field == DELETED { "delete" } else { "change" }));
     record.object = Some(Object {
         kind: Some(Cow::Borrowed("record")),
         table: Some(change.table.to_owned()),
         id: Some(change.record.to_owned()),
         ..Object::default()
     });
-    record.quantity = Some(Quantity {
-        objects: Some(1),
-        ..Quantity::default()
-    });
+    record.quantity = Some(Quantity { objects: Some(1), ..Quantity::default() });
     record
 }

@@ -33,17 +33,8 @@ pub const EVENTS: &[&str] = &[
 /// Names of support staff of the vendor.
 pub const VENDORS: &[&str] = &["*@snc", "*@snc.*"];
 /// Names that many people share, or nobody has. The empty name is always one.
-pub const PLACEHOLDERS: &[&str] = &[
-    "anonymous",
-    "empty",
-    "guest",
-    "none",
-    "null",
-    "soap.guest",
-    "system",
-    "undefined",
-    "unknown",
-];
+pub const PLACEHOLDERS: &[&str] =
+    &["anonymous", "empty", "guest", "none", "null", "soap.guest", "system", "undefined", "unknown"];
 
 /// How the rows of one instance are read. Only `instance` has no default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -155,31 +146,16 @@ impl NormaliseConfig {
     fn check_instance(&self, faults: &mut Vec<ConfigFault>) {
         let name = self.instance_name();
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let inner = name
-            .bytes()
-            .all(|byte| word(byte) || byte == b'-' || byte == b'_');
+        let inner = name.bytes().all(|byte| word(byte) || byte == b'-' || byte == b'_');
         let ends = [name.bytes().next(), name.bytes().last()];
-        if !inner
-            || !ends.iter().all(|end| end.is_some_and(word))
-            || name.len() > INSTANCE_BYTES_MAX
-        {
+        if !inner || !ends.iter().all(|end| end.is_some_and(word)) || name.len() > INSTANCE_BYTES_MAX {
             let rule = "must be a host name such as 'acme': letters, digits, '-' and '_'";
-            fault(
-                faults,
-                "instance",
-                &format!("{rule}, at most {INSTANCE_BYTES_MAX} bytes"),
-            );
+            fault(faults, "instance", &format!("{rule}, at most {INSTANCE_BYTES_MAX} bytes"));
         }
         let base = self.base_url.as_deref().unwrap_or("https://");
-        let plain = base
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'@');
+        let plain = base.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'@');
         if !base.starts_with("https://") || !plain || base.len() > PATTERN_BYTES_MAX {
-            fault(
-                faults,
-                "base_url",
-                "must be https://<host>, without user, query or spaces",
-            );
+            fault(faults, "base_url", "must be https://<host>, without user, query or spaces");
         }
     }
 
@@ -207,18 +183,10 @@ impl NormaliseConfig {
             let path = format!("events[{at}]");
             let stem = name.strip_suffix('*').unwrap_or(name);
             if stem.contains('*') || stem.is_empty() {
-                fault(
-                    faults,
-                    &path,
-                    "'*' may only stand at the end of a name, and not alone",
-                );
+                fault(faults, &path, "'*' may only stand at the end of a name, and not alone");
             }
             if secret::mentioned(name) && !EVENTS.contains(&name.as_str()) {
-                fault(
-                    faults,
-                    &path,
-                    &format!("'{name}' may carry a secret and is never read"),
-                );
+                fault(faults, &path, &format!("'{name}' may carry a secret and is never read"));
             }
         }
     }
@@ -241,11 +209,7 @@ impl NormaliseConfig {
         for (name, columns) in &self.columns {
             let Some(table) = Table::from_name(name) else {
                 let known = Table::ALL.map(Table::name).join(", ");
-                fault(
-                    faults,
-                    &format!("columns.{name}"),
-                    &format!("is none of {known}"),
-                );
+                fault(faults, &format!("columns.{name}"), &format!("is none of {known}"));
                 continue;
             };
             for (ours, theirs) in columns {
@@ -254,11 +218,7 @@ impl NormaliseConfig {
                     fault(faults, &path, "is no column that is read");
                 }
                 if theirs.trim().is_empty() || theirs.len() > PATTERN_BYTES_MAX {
-                    fault(
-                        faults,
-                        &path,
-                        &format!("must have 1 to {PATTERN_BYTES_MAX} bytes"),
-                    );
+                    fault(faults, &path, &format!("must have 1 to {PATTERN_BYTES_MAX} bytes"));
                 }
             }
         }
@@ -272,10 +232,7 @@ fn check_length(faults: &mut Vec<ConfigFault>, path: &str, len: usize) {
 }
 
 fn fault(faults: &mut Vec<ConfigFault>, path: &str, reason: &str) {
-    faults.push(ConfigFault {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    });
+    faults.push(ConfigFault { path: path.to_owned(), reason: reason.to_owned() });
 }
 
 /// Whether `text` fits `pattern`, where `*` is any characters and `?` is one. Both in lower case.
@@ -301,7 +258,5 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|&sign| sign == b'*'))
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|&sign| sign == b'*'))
 }

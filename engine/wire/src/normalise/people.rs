@@ -28,21 +28,12 @@ pub(super) struct Who<'n> {
 
 impl People {
     pub(super) fn new(config: &NormaliseConfig) -> Self {
-        let all = |names: &[String]| {
-            names
-                .iter()
-                .map(|name| name.trim().to_lowercase())
-                .collect()
-        };
+        let all = |names: &[String]| names.iter().map(|name| name.trim().to_lowercase()).collect();
         let kind_of = |kind: &str| USER_KINDS.iter().copied().find(|&known| known == kind);
         let accounts = config.accounts.iter();
-        let own = accounts.filter_map(|account| {
-            kind_of(&account.kind).map(|kind| (account.pattern.trim().to_lowercase(), kind))
-        });
-        let vendors = config
-            .vendor_patterns
-            .iter()
-            .map(|name| (name.trim().to_lowercase(), "vendor"));
+        let own = accounts
+            .filter_map(|account| kind_of(&account.kind).map(|kind| (account.pattern.trim().to_lowercase(), kind)));
+        let vendors = config.vendor_patterns.iter().map(|name| (name.trim().to_lowercase(), "vendor"));
         Self {
             connectors: all(&config.connector_users),
             placeholders: all(&config.placeholders),

@@ -27,8 +27,7 @@ const NOTE_BYTES_MAX: usize = 128;
 const HASH_BYTES: usize = 16;
 
 pub(super) const SYS_ID: Column = Column::new("sys_id");
-pub(super) const CREATED_ON: Column =
-    Column::known_as("sys_created_on", &["created_on", "@timestamp"]);
+pub(super) const CREATED_ON: Column = Column::known_as("sys_created_on", &["created_on", "@timestamp"]);
 pub(super) const CREATED_BY: Column = Column::known_as("sys_created_by", &["created_by"]);
 pub(super) const DOMAIN: Column = Column::new("sys_domain");
 
@@ -48,11 +47,7 @@ impl View<'_> {
     pub(super) fn time(&self, column: &Column) -> Result<(UtcTime, u32), Skip> {
         let written = self.text(column);
         text::time(written).ok_or_else(|| {
-            let reason = if written.is_empty() {
-                "missing"
-            } else {
-                "not a time in UTC"
-            };
+            let reason = if written.is_empty() { "missing" } else { "not a time in UTC" };
             Skip::Reject(column.name, reason.to_owned())
         })
     }
@@ -61,8 +56,7 @@ impl View<'_> {
     pub(super) fn id(&self) -> String {
         let sys_id = self.text(&SYS_ID);
         let table = self.table.name();
-        if sys_id.is_empty() || table.len() + 1 + sys_id.len() + ID_SUFFIX_BYTES_MAX > ID_BYTES_MAX
-        {
+        if sys_id.is_empty() || table.len() + 1 + sys_id.len() + ID_SUFFIX_BYTES_MAX > ID_BYTES_MAX {
             format!("{table}:h:{}", self.row.hash())
         } else {
             format!("{table}:{sys_id}")
@@ -70,21 +64,8 @@ impl View<'_> {
     }
 
     /// A record of this row; `action_raw` is what the source calls the action.
-    pub(super) fn record(
-        &self,
-        id: String,
-        (time, precision_ms): (UtcTime, u32),
-        draft: Draft<'_>,
-    ) -> ActivityRecord {
-        let Draft {
-            who,
-            action,
-            outcome,
-            ip,
-            user_agent,
-            session,
-            action_key,
-        } = draft;
+    pub(super) fn record(&self, id: String, (time, precision_ms): (UtcTime, u32), draft: Draft<'_>) -> ActivityRecord {
+        let Draft { who, action, outcome, ip, user_agent, session, action_key } = draft;
         let domain = self.text(&DOMAIN);
         ActivityRecord {
             schema: SchemaName::ActivityV1,
@@ -95,11 +76,7 @@ impl View<'_> {
             observed_time: None,
             instance: self.normaliser.instance.clone(),
             domain: text::owned(domain, TEXT_BYTES_MAX).filter(|domain| domain != "global"),
-            user: User {
-                name: who.name.to_owned(),
-                kind: who.kind.map(Cow::Borrowed),
-                ..User::default()
-            },
+            user: User { name: who.name.to_owned(), kind: who.kind.map(Cow::Borrowed), ..User::default() },
             actor: None,
             target: None,
             action: Cow::Borrowed(action),
@@ -124,21 +101,13 @@ impl View<'_> {
 
     /// Hands over a record under the key of `who`. Nothing can be concluded from what nobody did
     /// from nowhere, unless it was done to somebody.
-    pub(super) fn emit(
-        &self,
-        who: &Who<'_>,
-        record: ActivityRecord,
-        out: Out<'_>,
-    ) -> Result<(), Skip> {
+    pub(super) fn emit(&self, who: &Who<'_>, record: ActivityRecord, out: Out<'_>) -> Result<(), Skip> {
         let ip = record.client.as_ref().and_then(|client| client.ip);
         if who.is_placeholder() && ip.is_none() && record.target.is_none() {
             return Err(Skip::Noise("neither user nor address"));
         }
         let key = who.key(&self.normaliser.instance, ip);
-        out(Normalised::Activity {
-            key,
-            record: Box::new(record),
-        });
+        out(Normalised::Activity { key, record: Box::new(record) });
         Ok(())
     }
 
@@ -150,13 +119,7 @@ impl View<'_> {
             .base_url
             .as_ref()
             .zip(row.as_ref())
-            .map(|(base, row)| {
-                format!(
-                    "{}/{}.do?sys_id={row}",
-                    base.trim_end_matches('/'),
-                    self.table.name()
-                )
-            });
+            .map(|(base, row)| format!("{}/{}.do?sys_id={row}", base.trim_end_matches('/'), self.table.name()));
         Source {
             producer: Cow::Borrowed(PRODUCER),
             version: Some(Cow::Borrowed(env!("CARGO_PKG_VERSION"))),
@@ -173,11 +136,8 @@ const ID_SUFFIX_BYTES_MAX: usize = 24;
 impl Row<'_> {
     /// A hash of the columns and their raw values, whatever their order.
     pub(super) fn hash(&self) -> String {
-        let mut cells: Vec<(&str, &str)> = self
-            .cells
-            .iter()
-            .map(|(name, cell)| (name.as_ref(), text_of(cell)))
-            .collect();
+        let mut cells: Vec<(&str, &str)> =
+            self.cells.iter().map(|(name, cell)| (name.as_ref(), text_of(cell))).collect();
         cells.sort_unstable();
         let mut hasher = Sha256::new();
         for part in cells.iter().flat_map(|&(name, value)| [name, value]) {
@@ -190,9 +150,7 @@ impl Row<'_> {
     /// Whether any name or value speaks of a secret.
     pub(super) fn mentions_secret(&self) -> bool {
         let suspect = |text: &str| secret::mentioned(text);
-        self.cells
-            .iter()
-            .any(|(name, cell)| suspect(name) || suspect(text_of(cell)))
+        self.cells.iter().any(|(name, cell)| suspect(name) || suspect(text_of(cell)))
     }
 }
 
@@ -202,23 +160,16 @@ pub(super) fn hash(text: &str) -> String {
 }
 
 fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .take(HASH_BYTES)
-        .fold(String::with_capacity(2 * HASH_BYTES), |mut all, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(all, "{byte:02x}");
-            all
-        })
+    digest.iter().take(HASH_BYTES).fold(String::with_capacity(2 * HASH_BYTES), |mut all, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(all, "{byte:02x}");
+        all
+    })
 }
 
 /// A text that keys must share or not share as a whole: too long, its hash stands for it.
 fn bounded(key: String, bytes_max: usize) -> String {
-    if key.len() <= bytes_max {
-        key
-    } else {
-        hash(&key)
-    }
+    if key.len() <= bytes_max { key } else { hash(&key) }
 }
 
 fn client(ip: Option<IpAddr>, user_agent: &str) -> Option<Client> {
@@ -248,8 +199,6 @@ pub(super) fn named(who: &Who<'_>) -> Option<Person> {
 /// Notes `value` under `name` in the record's attributes, cut to [`NOTE_BYTES_MAX`].
 pub(super) fn note(record: &mut ActivityRecord, name: &'static str, value: &str) {
     if let Some(value) = text::owned(value, NOTE_BYTES_MAX) {
-        record
-            .attributes
-            .insert(Word::Borrowed(name), Scalar::Text(value));
+        record.attributes.insert(Word::Borrowed(name), Scalar::Text(value));
     }
 }

@@ -54,9 +54,7 @@ pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
         return Err(format!("{} bytes, at most {VALUE_BYTES_MAX}", value.len()));
     }
     let mut from = serde_json::Deserializer::from_slice(value);
-    let cell = CellSeed { depth: 1 }
-        .deserialize(&mut from)
-        .map_err(|fault| reason(&fault))?;
+    let cell = CellSeed { depth: 1 }.deserialize(&mut from).map_err(|fault| reason(&fault))?;
     from.end().map_err(|fault| reason(&fault))?;
     Ok(cell)
 }
@@ -88,12 +86,10 @@ pub(super) fn rows<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut
 /// Whether the value carries its rows in a list.
 pub(super) fn is_page(cell: &Cell<'_>) -> bool {
     let Cell::Map(cells) = cell else { return false };
-    envelope(cells)
-        .and_then(|at| cells.get(at))
-        .is_some_and(|(_, cell)| match cell {
-            Cell::List(_) => true,
-            inner => is_page(inner),
-        })
+    envelope(cells).and_then(|at| cells.get(at)).is_some_and(|(_, cell)| match cell {
+        Cell::List(_) => true,
+        inner => is_page(inner),
+    })
 }
 
 /// Recursion ends because [`read`] bounds the depth.
@@ -118,14 +114,12 @@ fn unwrap<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a
 /// The position of the cell that holds the row or rows, if this is an envelope.
 fn envelope(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<usize> {
     let has = |name: &str| cells.iter().any(|(key, _)| key == name);
-    cells
-        .iter()
-        .position(|(key, cell)| match (key.as_ref(), cell) {
-            ("result" | "records", Cell::List(_) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
-            ("payload", Cell::Map(_) | Cell::Null) => has("schema") || matches!(cell, Cell::Map(_)),
-            ("after", Cell::Map(_) | Cell::Null) => has("before") || has("op"),
-            _ => false,
-        })
+    cells.iter().position(|(key, cell)| match (key.as_ref(), cell) {
+        ("result" | "records", Cell::List(_) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
+        ("payload", Cell::Map(_) | Cell::Null) => has("schema") || matches!(cell, Cell::Map(_)),
+        ("after", Cell::Map(_) | Cell::Null) => has("before") || has("op"),
+        _ => false,
+    })
 }
 
 fn named_table(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<Table> {
@@ -146,10 +140,7 @@ impl<'a> Row<'a> {
 
     fn find(&self, column: &str) -> Option<&Cell<'a>> {
         let same = |key: &str| key.len() == column.len() && key.eq_ignore_ascii_case(column);
-        self.cells
-            .iter()
-            .find(|(key, _)| same(key))
-            .map(|(_, cell)| cell)
+        self.cells.iter().find(|(key, _)| same(key)).map(|(_, cell)| cell)
     }
 }
 
@@ -194,11 +185,7 @@ impl<'de> Visitor<'de> for CellSeed {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Cell<'de>, E> {
-        Ok(Cell::Text(Cow::Borrowed(if value {
-            "true"
-        } else {
-            "false"
-        })))
+        Ok(Cell::Text(Cow::Borrowed(if value { "true" } else { "false" })))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Cell<'de>, E> {
@@ -250,11 +237,7 @@ impl<'de> Visitor<'de> for CellSeed {
 }
 
 fn deeper<E: de::Error>(depth: usize) -> Result<usize, E> {
-    if depth > VALUE_DEPTH_MAX {
-        Err(E::custom("too deep"))
-    } else {
-        Ok(depth + 1)
-    }
+    if depth > VALUE_DEPTH_MAX { Err(E::custom("too deep")) } else { Ok(depth + 1) }
 }
 
 struct KeySeed;

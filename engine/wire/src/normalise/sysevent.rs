@@ -6,9 +6,7 @@
 use std::borrow::Cow;
 
 use super::people::Who;
-use super::record::{
-    CREATED_BY, CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX, keyed, named, note,
-};
+use super::record::{CREATED_BY, CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX, keyed, named, note};
 use super::{Column, Out, Skip, View, text};
 use crate::activity::record::{ActivityRecord, Auth, Object, Outcome, Parent, Quantity, Word};
 
@@ -20,9 +18,8 @@ const INSTANCE: Column = Column::new("instance");
 const USER_NAME: Column = Column::new("user_name");
 const USER_ID: Column = Column::new("user_id");
 
-pub(super) const COLUMNS: &[Column] = &[
-    SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, NAME, PARM1, PARM2, INSTANCE, USER_NAME, USER_ID,
-];
+pub(super) const COLUMNS: &[Column] =
+    &[SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, NAME, PARM1, PARM2, INSTANCE, USER_NAME, USER_ID];
 
 /// Support account of the vendor that polls the login page.
 const VENDOR_POLLER: &str = "system@snc.admin.maint";
@@ -56,12 +53,7 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
 }
 
 /// A sign-in that succeeded. The rows of one login share their session, and so their action key.
-fn signed_in(
-    view: &View<'_>,
-    action: &'static str,
-    method: Option<&'static str>,
-    out: Out<'_>,
-) -> Result<(), Skip> {
+fn signed_in(view: &View<'_>, action: &'static str, method: Option<&'static str>, out: Out<'_>) -> Result<(), Skip> {
     let who = subject(view);
     if view.normaliser.people.is_connector(&who) {
         return Err(Skip::Noise("own connector"));
@@ -87,11 +79,7 @@ fn failed_login(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     }
     let finish = |record: &mut ActivityRecord| {
         let says = view.text(&PARM2);
-        record.reason = if text::ip(says).is_some() {
-            None
-        } else {
-            reason(says)
-        };
+        record.reason = if text::ip(says).is_some() { None } else { reason(says) };
     };
     emit(view, &who, "login", Outcome::Failure, finish, out)
 }
@@ -147,24 +135,13 @@ fn impersonation(view: &View<'_>, starts: bool, out: Out<'_>) -> Result<(), Skip
         return Err(Skip::Noise("platform's own test"));
     }
     let turned = starts && !by.is_placeholder() && by.lower == first.lower;
-    let (impersonator, impersonated) = if turned {
-        (&first, &second)
-    } else {
-        (&second, &first)
-    };
-    let user = if impersonator.name.is_empty() {
-        &by
-    } else {
-        impersonator
-    };
+    let (impersonator, impersonated) = if turned { (&first, &second) } else { (&second, &first) };
+    let user = if impersonator.name.is_empty() { &by } else { impersonator };
     if people.is_connector(user) {
         return Err(Skip::Noise("own connector"));
     }
-    let (action, stem) = if starts {
-        ("impersonate_start", "impersonate_start")
-    } else {
-        ("impersonate_end", "impersonate_end")
-    };
+    let (action, stem) =
+        if starts { ("impersonate_start", "impersonate_start") } else { ("impersonate_end", "impersonate_end") };
     let finish = |record: &mut ActivityRecord| {
         record.actor = named(user);
         record.target = named(impersonated);
@@ -191,16 +168,10 @@ fn file(view: &View<'_>, action: &'static str, out: Out<'_>) -> Result<(), Skip>
             table: Some("sys_attachment".to_owned()),
             id,
             name: text::owned(view.text(&PARM1), TEXT_BYTES_MAX),
-            parent: parent.map(|table| Parent {
-                table: Some(table),
-                id: None,
-            }),
+            parent: parent.map(|table| Parent { table: Some(table), id: None }),
             ..Object::default()
         });
-        record.quantity = Some(Quantity {
-            objects: Some(1),
-            ..Quantity::default()
-        });
+        record.quantity = Some(Quantity { objects: Some(1), ..Quantity::default() });
     };
     emit(view, &who, action, Outcome::Success, finish, out)
 }
@@ -237,10 +208,7 @@ fn emit(
 fn subject<'v>(view: &'v View<'_>) -> Who<'v> {
     let said = view.text(&PARM1);
     let name = match said.split_once("user_name=") {
-        Some((_, rest)) => rest
-            .split([',', ';', '&', '^', '\n', '"'])
-            .next()
-            .unwrap_or(""),
+        Some((_, rest)) => rest.split([',', ';', '&', '^', '\n', '"']).next().unwrap_or(""),
         None => said,
     };
     if name.is_empty() || text::sys_id(name).is_some() || name == session(view) {
@@ -253,11 +221,7 @@ fn subject<'v>(view: &'v View<'_>) -> Who<'v> {
 /// The user whose session wrote the row.
 fn acting<'v>(view: &'v View<'_>) -> Who<'v> {
     let name = view.text(&USER_NAME);
-    view.normaliser.people.who(if name.is_empty() {
-        view.text(&CREATED_BY)
-    } else {
-        name
-    })
+    view.normaliser.people.who(if name.is_empty() { view.text(&CREATED_BY) } else { name })
 }
 
 fn session<'v>(view: &'v View<'_>) -> &'v str {
@@ -265,10 +229,7 @@ fn session<'v>(view: &'v View<'_>) -> &'v str {
 }
 
 fn auth(method: Option<&'static str>) -> Option<Auth> {
-    method.map(|method| Auth {
-        method: Some(Cow::Borrowed(method)),
-        mfa: None,
-    })
+    method.map(|method| Auth { method: Some(Cow::Borrowed(method)), mfa: None })
 }
 
 /// The method named in `SNC.Auth.<method>.…`.
@@ -291,12 +252,7 @@ fn reason(text: &str) -> Option<Word> {
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     let word = if text.is_empty() {
         return None;
-    } else if says(&[
-        "does not exist",
-        "not found",
-        "unknown user",
-        "no such user",
-    ]) {
+    } else if says(&["does not exist", "not found", "unknown user", "no such user"]) {
         "unknown_user"
     } else if says(&["locked"]) {
         "locked"
@@ -306,13 +262,7 @@ fn reason(text: &str) -> Option<Word> {
         "expired"
     } else if says(&["password"]) {
         "bad_password"
-    } else if says(&[
-        "denied",
-        "inactive",
-        "not active",
-        "not authorized",
-        "requirement",
-    ]) {
+    } else if says(&["denied", "inactive", "not active", "not authorized", "requirement"]) {
         "denied"
     } else {
         "other"

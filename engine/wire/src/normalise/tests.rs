@@ -21,15 +21,11 @@ fn faults(yaml_like: serde_json::Value) -> Vec<String> {
 
 #[test]
 fn a_page_has_a_limit_of_rows() {
-    for (count, expect) in [
-        (VALUE_ROWS_MAX, 0),
-        (VALUE_ROWS_MAX + 1, 1),
-        (VALUE_ROWS_MAX + 9, 1),
-    ] {
+    for (count, expect) in [(VALUE_ROWS_MAX, 0), (VALUE_ROWS_MAX + 1, 1), (VALUE_ROWS_MAX + 9, 1)] {
         let made = lines(&format!("[{}]", vec!["{}"; count].join(",")));
-        let over = made.iter().filter(|made| {
-            matches!(made, Normalised::Reject { reason, .. } if reason.starts_with("too many rows"))
-        });
+        let over = made
+            .iter()
+            .filter(|made| matches!(made, Normalised::Reject { reason, .. } if reason.starts_with("too many rows")));
         assert_eq!(over.count(), expect, "{count}");
         assert_eq!(made.len(), VALUE_ROWS_MAX + expect, "{count}");
     }
@@ -41,10 +37,7 @@ fn a_value_has_a_limit_of_bytes() {
     for (bytes, expect) in [(VALUE_BYTES_MAX, "Secret"), (VALUE_BYTES_MAX + 1, "Reject")] {
         let made = lines(&format!("{row}{}", " ".repeat(bytes - row.len())));
         assert_eq!(made.len(), 1);
-        assert!(
-            format!("{made:?}").starts_with(&format!("[{expect}")),
-            "{made:?}"
-        );
+        assert!(format!("{made:?}").starts_with(&format!("[{expect}")), "{made:?}");
     }
 }
 
@@ -85,10 +78,7 @@ fn patterns_fit_names() {
 #[test]
 fn a_configuration_needs_only_an_instance() {
     assert!(faults(serde_json::json!({ "instance": "ACME-Dev.service-now.com" })).is_empty());
-    assert_eq!(
-        NormaliseConfig::for_instance("ACME-Dev.service-now.com").instance_name(),
-        "acme-dev"
-    );
+    assert_eq!(NormaliseConfig::for_instance("ACME-Dev.service-now.com").instance_name(), "acme-dev");
     let unknown = serde_json::json!({ "instance": "acme", "evnts": [] });
     assert!(serde_json::from_value::<NormaliseConfig>(unknown).is_err());
 }
@@ -154,13 +144,7 @@ fn every_event_of_the_default_list_may_be_read() {
         let name = name.replace('*', "DB.Login.Success");
         assert!(normaliser.lists_event(&name), "{name}");
     }
-    for name in [
-        "",
-        "login2",
-        "multifactor.email.otp",
-        "SNC.Auth.Token",
-        "SNC.Authx",
-    ] {
+    for name in ["", "login2", "multifactor.email.otp", "SNC.Auth.Token", "SNC.Authx"] {
         assert!(!normaliser.lists_event(name), "{name}");
     }
 }

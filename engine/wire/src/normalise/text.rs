@@ -19,10 +19,7 @@ pub(super) fn clip(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
         return text;
     }
-    let end = (0..=bytes_max)
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0);
+    let end = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     text.get(..end).unwrap_or("")
 }
 
@@ -33,10 +30,7 @@ pub(super) fn owned(text: &str, bytes_max: usize) -> Option<String> {
 
 /// Lower case for comparison and keys.
 pub(super) fn lower(text: &str) -> Cow<'_, str> {
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-    {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.to_lowercase())
@@ -79,11 +73,7 @@ pub(super) fn time(text: &str) -> Option<(UtcTime, u32)> {
         return Some((time, SERVICENOW_PRECISION_MS));
     }
     if let Ok(time) = UtcTime::parse(text) {
-        let precision = if text.contains('.') {
-            1
-        } else {
-            SERVICENOW_PRECISION_MS
-        };
+        let precision = if text.contains('.') { 1 } else { SERVICENOW_PRECISION_MS };
         return Some((time, precision));
     }
     let number = text.parse::<i64>().ok().filter(|&number| number >= 0)?;
@@ -92,26 +82,15 @@ pub(super) fn time(text: &str) -> Option<(UtcTime, u32)> {
         EPOCH_MS_MIN.. => number,
         _ => number.checked_mul(1_000)?,
     };
-    let precision = if ms % 1_000 == 0 {
-        SERVICENOW_PRECISION_MS
-    } else {
-        1
-    };
+    let precision = if ms % 1_000 == 0 { SERVICENOW_PRECISION_MS } else { 1 };
     UtcTime::from_ms(ms).map(|time| (time, precision))
 }
 
 /// A count or size: decimal digits, perhaps with thousands separators or a `.0` from a connector.
 pub(super) fn count(text: &str) -> Option<u64> {
     let whole = text.strip_suffix(".0").unwrap_or(text);
-    let plain: Cow<'_, str> = if whole.contains(',') {
-        whole.replace(',', "").into()
-    } else {
-        whole.into()
-    };
-    plain
-        .parse()
-        .ok()
-        .filter(|&count| count <= crate::activity::COUNT_MAX)
+    let plain: Cow<'_, str> = if whole.contains(',') { whole.replace(',', "").into() } else { whole.into() };
+    plain.parse().ok().filter(|&count| count <= crate::activity::COUNT_MAX)
 }
 
 #[cfg(test)]

@@ -40,16 +40,7 @@ const API_ROW_BYTES_MIN: u64 = 45;
 /// Rows that the Table API returns when the URL sets no limit.
 const API_ROWS_DEFAULT: u64 = 10_000;
 /// Marks of the vendor's mobile apps and of browsers on phones.
-const MOBILE_MARKS: &[&str] = &[
-    "Android",
-    "CFNetwork",
-    "Mobile",
-    "NowAgent",
-    "NowMobile",
-    "iPad",
-    "iPhone",
-    "okhttp",
-];
+const MOBILE_MARKS: &[&str] = &["Android", "CFNetwork", "Mobile", "NowAgent", "NowMobile", "iPad", "iPhone", "okhttp"];
 /// First parts of the paths of portals.
 const PORTALS: &[&str] = &["csm", "csp", "ec", "esc", "sp", "$sp.do", "sp.do"];
 
@@ -104,12 +95,8 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
 fn refuse_noise(view: &View<'_>, who: &Who<'_>, target: &Target) -> Result<(), Skip> {
     match target {
         Target::Background => Err(Skip::Noise("page part")),
-        Target::LoginPage | Target::SecondFactor if who.is_placeholder() => {
-            Err(Skip::Noise("login page"))
-        }
-        _ if view.text(&URL).is_empty() && view.text(&REMOTE_IP).is_empty() => {
-            Err(Skip::Noise("background job"))
-        }
+        Target::LoginPage | Target::SecondFactor if who.is_placeholder() => Err(Skip::Noise("login page")),
+        _ if view.text(&URL).is_empty() && view.text(&REMOTE_IP).is_empty() => Err(Skip::Noise("background job")),
         _ if is_scheduled(view) && who.is_placeholder() => Err(Skip::Noise("background job")),
         _ => Ok(()),
     }
@@ -117,17 +104,8 @@ fn refuse_noise(view: &View<'_>, who: &Who<'_>, target: &Target) -> Result<(), S
 
 impl Deed {
     fn plain(bytes: Option<u64>, action: &'static str, object: Object) -> Self {
-        let quantity = Quantity {
-            bytes,
-            ..Quantity::default()
-        };
-        Self {
-            action,
-            action_key: None,
-            object,
-            quantity,
-            rows_basis: None,
-        }
+        let quantity = Quantity { bytes, ..Quantity::default() };
+        Self { action, action_key: None, object, quantity, rows_basis: None }
     }
 
     fn keyed(self, action_key: Option<String>) -> Self {
@@ -152,30 +130,19 @@ fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
             let key = record.as_deref().and_then(|id| keyed("archive", id));
             Deed::plain(bytes, "download", object("archive", None, record)).keyed(key)
         }
-        Target::ExportPoll => Deed::plain(bytes, "export", object("list", None, None))
-            .keyed(keyed("export|poll", session)),
-        Target::Export {
-            table,
-            format,
-            record,
-        } => export(url, bytes, table, format, record),
+        Target::ExportPoll => {
+            Deed::plain(bytes, "export", object("list", None, None)).keyed(keyed("export|poll", session))
+        }
+        Target::Export { table, format, record } => export(url, bytes, table, format, record),
         Target::Form { table, record } => form(view, url, bytes, table, record),
         Target::Script if method(view) == "POST" => Deed::plain(bytes, "script_run", page(url)),
         Target::Image { id } => Deed::plain(bytes, "view", attachment(id)),
         Target::List { table } => Deed::plain(bytes, "list", object("list", Some(table), None)),
-        Target::Page { path } => Deed::plain(
-            bytes,
-            "view",
-            Object {
-                name: Some(path),
-                ..object("page", None, None)
-            },
-        ),
+        Target::Page { path } => Deed::plain(bytes, "view", Object { name: Some(path), ..object("page", None, None) }),
         Target::Background | Target::Script => Deed::plain(bytes, "view", page(url)),
-        Target::TableApi { .. }
-        | Target::AttachmentApi { .. }
-        | Target::AttachmentUpload
-        | Target::Api => service(view, url, bytes, target),
+        Target::TableApi { .. } | Target::AttachmentApi { .. } | Target::AttachmentUpload | Target::Api => {
+            service(view, url, bytes, target)
+        }
     }
 }
 
@@ -183,34 +150,20 @@ fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
 fn service(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, target: Target) -> Deed {
     let method = method(view);
     match target {
-        Target::TableApi {
-            table,
-            record: None,
-        } if method == "GET" => table_read(
-            view,
-            url,
-            Deed::plain(bytes, "list", object("list", Some(table), None)),
-        ),
-        Target::TableApi { table, record } => Deed::plain(
-            bytes,
-            api_action(method),
-            object("record", Some(table), record),
-        ),
+        Target::TableApi { table, record: None } if method == "GET" => {
+            table_read(view, url, Deed::plain(bytes, "list", object("list", Some(table), None)))
+        }
+        Target::TableApi { table, record } => {
+            Deed::plain(bytes, api_action(method), object("record", Some(table), record))
+        }
         Target::AttachmentApi { record: None } if method == "GET" => {
             let object = object("list", Some("sys_attachment".to_owned()), None);
             table_read(view, url, Deed::plain(bytes, "list", object))
         }
-        Target::AttachmentApi { record } => {
-            Deed::plain(bytes, api_action(method), attachment(record))
-        }
-        Target::AttachmentUpload if method == "POST" => {
-            Deed::plain(bytes, "upload", attachment(None))
-        }
+        Target::AttachmentApi { record } => Deed::plain(bytes, api_action(method), attachment(record)),
+        Target::AttachmentUpload if method == "POST" => Deed::plain(bytes, "upload", attachment(None)),
         _ => {
-            let object = Object {
-                name: Some(url.service()),
-                ..object("api", None, None)
-            };
+            let object = Object { name: Some(url.service()), ..object("api", None, None) };
             let action = match method {
                 "GET" | "HEAD" => "view",
                 "DELETE" => "delete",
@@ -223,13 +176,7 @@ fn service(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, target: Target) -
 }
 
 /// A form that is sent saves a record; what it changed is in `sys_audit`.
-fn form(
-    view: &View<'_>,
-    url: &Url<'_>,
-    bytes: Option<u64>,
-    table: String,
-    record: Option<String>,
-) -> Deed {
+fn form(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, table: String, record: Option<String>) -> Deed {
     let new = url.param("sys_id").is_some_and(|id| id == "-1");
     let soap = view.text(&TYPE).eq_ignore_ascii_case("soap");
     let action = match method(view) {
@@ -238,22 +185,12 @@ fn form(
         "POST" if record.is_some() => "update",
         _ => "view",
     };
-    let kind = if record.is_some() || new {
-        "record"
-    } else {
-        "page"
-    };
+    let kind = if record.is_some() || new { "record" } else { "page" };
     Deed::plain(bytes, action, object(kind, Some(table), record))
 }
 
 /// Rows of a list or one record as a file. Requests for the same rows are one action.
-fn export(
-    url: &Url<'_>,
-    bytes: Option<u64>,
-    table: String,
-    format: &'static str,
-    record: Option<String>,
-) -> Deed {
+fn export(url: &Url<'_>, bytes: Option<u64>, table: String, format: &'static str, record: Option<String>) -> Deed {
     let mut deed = Deed::plain(bytes, "export", Object::default());
     let query = url.param("sysparm_query").unwrap_or_default();
     let what = match record.as_deref() {
@@ -269,26 +206,17 @@ fn export(
         deed.rows_basis = deed.quantity.rows.map(|_| "record_count");
     }
     let kind = if record.is_some() { "record" } else { "list" };
-    deed.object = Object {
-        content_type: Some(format.to_owned()),
-        ..object(kind, Some(table), record)
-    };
+    deed.object = Object { content_type: Some(format.to_owned()), ..object(kind, Some(table), record) };
     deed
 }
 
 /// Records over the Table API: as many as the limit says, but no more than fit in the answer.
 fn table_read(view: &View<'_>, url: &Url<'_>, mut deed: Deed) -> Deed {
     let said = url.param("sysparm_limit").or_else(|| url.param("limit"));
-    let limit = said
-        .and_then(|limit| text::count(&limit))
-        .unwrap_or(API_ROWS_DEFAULT);
+    let limit = said.and_then(|limit| text::count(&limit)).unwrap_or(API_ROWS_DEFAULT);
     // A compressed answer holds more rows than its length shows.
     let gzipped = matches!(view.text(&GZIPPED), "true" | "1");
-    let fit = deed
-        .quantity
-        .bytes
-        .filter(|_| !gzipped)
-        .map(|bytes| bytes / API_ROW_BYTES_MIN);
+    let fit = deed.quantity.bytes.filter(|_| !gzipped).map(|bytes| bytes / API_ROW_BYTES_MIN);
     let (rows, basis) = match fit {
         Some(fit) if fit < limit => (fit, "size"),
         _ => (limit, "limit"),
@@ -315,10 +243,7 @@ fn api_action(method: &str) -> &'static str {
 fn method(view: &View<'_>) -> &'static str {
     let said = view.text(&METHOD);
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-    match known
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(said))
-    {
+    match known.into_iter().find(|known| known.eq_ignore_ascii_case(said)) {
         Some(known) => known,
         None if said.is_empty() => "GET",
         None => "other",
@@ -341,11 +266,7 @@ fn set_channel(view: &View<'_>, who: &Who<'_>, url: &Url<'_>, record: &mut Activ
     let service = kind.eq_ignore_ascii_case("rest") || kind.eq_ignore_ascii_case("soap");
     let browser = agent.starts_with("Mozilla/");
     let mobile = MOBILE_MARKS.iter().any(|mark| agent.contains(mark));
-    let portal = url
-        .path()
-        .split('/')
-        .next()
-        .is_some_and(|first| PORTALS.contains(&first));
+    let portal = url.path().split('/').next().is_some_and(|first| PORTALS.contains(&first));
     let (channel, interactive) = if is_scheduled(view) {
         ("scheduled", false)
     } else if who.is_machine() {
@@ -362,15 +283,8 @@ fn set_channel(view: &View<'_>, who: &Who<'_>, url: &Url<'_>, record: &mut Activ
     record.channel = Some(Cow::Borrowed(channel));
     record.interactive = Some(interactive);
     if record.action == "login" {
-        let method = if url.path().contains("sso") {
-            "saml"
-        } else {
-            "local"
-        };
-        record.auth = Some(Auth {
-            method: Some(Cow::Borrowed(method)),
-            mfa: None,
-        });
+        let method = if url.path().contains("sso") { "saml" } else { "local" };
+        record.auth = Some(Auth { method: Some(Cow::Borrowed(method)), mfa: None });
     }
 }
 
@@ -382,11 +296,7 @@ fn is_scheduled(view: &View<'_>) -> bool {
 fn raw_action(view: &View<'_>, url: &Url<'_>) -> Word {
     let kind = text::clip(view.text(&TYPE), 32);
     let page = text::clip(url.path(), 128);
-    Cow::Owned(
-        format!("{kind} {} /{page}", method(view))
-            .trim_start()
-            .to_owned(),
-    )
+    Cow::Owned(format!("{kind} {} /{page}", method(view)).trim_start().to_owned())
 }
 
 /// Which rows were asked for is what an analyst wants to know of an export.
@@ -394,20 +304,12 @@ fn note_query(url: &Url<'_>, record: &mut ActivityRecord) {
     if !matches!(record.action.as_ref(), "export" | "bulk_read") {
         return;
     }
-    if let Some(query) = url
-        .param("sysparm_query")
-        .filter(|query| !secret::mentioned(query))
-    {
+    if let Some(query) = url.param("sysparm_query").filter(|query| !secret::mentioned(query)) {
         note(record, "query", &query);
     }
-    if let Some(offset) = url
-        .param("sysparm_offset")
-        .and_then(|offset| text::count(&offset))
-    {
+    if let Some(offset) = url.param("sysparm_offset").and_then(|offset| text::count(&offset)) {
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        record
-            .attributes
-            .insert(Cow::Borrowed("offset"), Scalar::Count(offset));
+        record.attributes.insert(Cow::Borrowed("offset"), Scalar::Count(offset));
     }
 }
 
@@ -417,17 +319,9 @@ fn attachment(id: Option<String>) -> Object {
 
 fn page(url: &Url<'_>) -> Object {
     let name = text::clip(url.path(), 128).to_owned();
-    Object {
-        name: Some(name),
-        ..object("page", None, None)
-    }
+    Object { name: Some(name), ..object("page", None, None) }
 }
 
 fn object(kind: &'static str, table: Option<String>, id: Option<String>) -> Object {
-    Object {
-        kind: Some(Cow::Borrowed(kind)),
-        table,
-        id,
-        ..Object::default()
-    }
+    Object { kind: Some(Cow::Borrowed(kind)), table, id, ..Object::default() }
 }

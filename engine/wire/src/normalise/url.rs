@@ -12,8 +12,8 @@ pub(super) const URL_BYTES_MAX: usize = 8 * 1024;
 
 /// Endings of files that pages are made of.
 const STATIC_ENDINGS: &[&str] = &[
-    ".css", ".cssdbx", ".cssx", ".gif", ".ico", ".jpg", ".js", ".jsdbx", ".jsx", ".map", ".png",
-    ".svg", ".ttf", ".woff", ".woff2",
+    ".css", ".cssdbx", ".cssx", ".gif", ".ico", ".jpg", ".js", ".jsdbx", ".jsx", ".map", ".png", ".svg", ".ttf",
+    ".woff", ".woff2",
 ];
 /// Starts of paths that pages ask for by themselves, again and again.
 const BACKGROUND_PATHS: &[&str] = &[
@@ -30,9 +30,7 @@ const BACKGROUND_PATHS: &[&str] = &[
     "xmlhttp.do",
 ];
 /// Formats that a list or form can be exported in, as the parameter that asks for them.
-const FORMATS: &[&str] = &[
-    "CSV", "EXCEL", "JSON", "JSONv2", "PDF", "UNL", "XLS", "XLSX", "XML",
-];
+const FORMATS: &[&str] = &["CSV", "EXCEL", "JSON", "JSONv2", "PDF", "UNL", "XLS", "XLSX", "XML"];
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,18 +50,11 @@ pub(super) enum Target {
     /// All attachments of a record in one file.
     Archive { record: Option<String> },
     /// Rows of `table` as a file; `record` for a form.
-    Export {
-        table: String,
-        format: &'static str,
-        record: Option<String>,
-    },
+    Export { table: String, format: &'static str, record: Option<String> },
     /// The next piece of a large export that the page polls for.
     ExportPoll,
     /// Records over the Table API, or one record.
-    TableApi {
-        table: String,
-        record: Option<String>,
-    },
+    TableApi { table: String, record: Option<String> },
     /// Records of attachments over the Attachment API, or one.
     AttachmentApi { record: Option<String> },
     /// A file sent over the Attachment API.
@@ -73,10 +64,7 @@ pub(super) enum Target {
     /// A list page.
     List { table: String },
     /// A form page, or another page of the classic interface.
-    Form {
-        table: String,
-        record: Option<String>,
-    },
+    Form { table: String, record: Option<String> },
     /// A background script page.
     Script,
     /// Any other page: its path.
@@ -96,20 +84,16 @@ impl<'u> Url<'u> {
         let url = text::clip(url.trim(), URL_BYTES_MAX);
         let local = match url.split_once("://") {
             // A scheme stands before any slash or question mark; else it is part of a parameter.
-            Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest
-                .find(['/', '?'])
-                .and_then(|at| rest.get(at..))
-                .unwrap_or(""),
+            Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+                rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("")
+            }
             _ => url,
         };
         let local = local.split('#').next().unwrap_or("");
         let (path, query) = local.split_once('?').unwrap_or((local, ""));
         let path = path.split(';').next().unwrap_or("");
         let path = decode(path, false).to_ascii_lowercase();
-        Self {
-            path: path.trim_matches('/').to_owned(),
-            query,
-        }
+        Self { path: path.trim_matches('/').to_owned(), query }
     }
 
     /// The decoded path in lower case, without slashes at its ends.
@@ -124,20 +108,15 @@ impl<'u> Url<'u> {
 
     /// The decoded value of a parameter; `Some("")` for one without value.
     pub(super) fn param(&self, name: &str) -> Option<Cow<'u, str>> {
-        self.params()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| decode(value, true))
+        self.params().find(|(key, _)| key == name).map(|(_, value)| decode(value, true))
     }
 
     /// Every parameter: its decoded name and its raw value.
     fn params(&self) -> impl Iterator<Item = (Cow<'u, str>, &'u str)> {
-        self.query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(key, true), value)
-            })
+        self.query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key, true), value)
+        })
     }
 
     fn id(&self, name: &str) -> Option<String> {
@@ -149,15 +128,12 @@ impl<'u> Url<'u> {
         let path = self.path.as_str();
         let ends = |endings: &[&str]| endings.iter().any(|ending| path.ends_with(ending));
         let is_part = |start: &str| {
-            path.strip_prefix(start).is_some_and(|rest| {
-                start.ends_with('/') || rest.is_empty() || rest.starts_with('/')
-            })
+            path.strip_prefix(start)
+                .is_some_and(|rest| start.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
         };
         if let Some(id) = path.strip_suffix(".iix") {
             let id = id.rsplit('/').next().unwrap_or("");
-            return Target::Image {
-                id: text::sys_id(id).or_else(|| self.id("sys_id")),
-            };
+            return Target::Image { id: text::sys_id(id).or_else(|| self.id("sys_id")) };
         }
         if ends(STATIC_ENDINGS) || BACKGROUND_PATHS.iter().any(|start| is_part(start)) {
             return Target::Background;
@@ -172,30 +148,20 @@ impl<'u> Url<'u> {
 
     fn page(&self, page: &str) -> Target {
         match page {
-            "login.do" | "login_with_sso.do" | "login_redirect.do" | "auth_redirect.do"
-            | "side_door.do" | "welcome.do" => Target::LoginPage,
-            "validate_multifactor_auth_code.do" | "multifactor_auth_view.do" => {
-                Target::SecondFactor
-            }
+            "login.do" | "login_with_sso.do" | "login_redirect.do" | "auth_redirect.do" | "side_door.do"
+            | "welcome.do" => Target::LoginPage,
+            "validate_multifactor_auth_code.do" | "multifactor_auth_view.do" => Target::SecondFactor,
             "logout.do" | "logout_redirect.do" => Target::Logout,
-            "sys_attachment.do" if self.format().is_none() => Target::Attachment {
-                id: self.id("sys_id"),
-            },
-            "download_all_attachments.do"
-            | "exportattachmentstozip.do"
-            | "exportattachmentstozip" => Target::Archive {
-                record: self.id("sysparm_sys_id").or_else(|| self.id("sys_id")),
-            },
+            "sys_attachment.do" if self.format().is_none() => Target::Attachment { id: self.id("sys_id") },
+            "download_all_attachments.do" | "exportattachmentstozip.do" | "exportattachmentstozip" => {
+                Target::Archive { record: self.id("sysparm_sys_id").or_else(|| self.id("sys_id")) }
+            }
             "sys.scripts.do" => Target::Script,
             "sys_poll.do" if self.speaks_of_export() => Target::ExportPoll,
             "sys_poll.do" => Target::Background,
             "sys_report_template.do" if self.format().is_some() || self.speaks_of_export() => {
                 let format = self.format().unwrap_or("PDF");
-                Target::Export {
-                    table: "sys_report".to_owned(),
-                    format,
-                    record: None,
-                }
+                Target::Export { table: "sys_report".to_owned(), format, record: None }
             }
             _ if page.starts_with("export_poll") => Target::ExportPoll,
             _ => self.list_or_form(page),
@@ -204,9 +170,7 @@ impl<'u> Url<'u> {
 
     fn list_or_form(&self, page: &str) -> Target {
         let Some(name) = page.strip_suffix(".do") else {
-            return Target::Page {
-                path: short(&self.path),
-            };
+            return Target::Page { path: short(&self.path) };
         };
         let (table, list) = match name.strip_suffix("_list") {
             Some(table) => (short(table), true),
@@ -214,11 +178,7 @@ impl<'u> Url<'u> {
         };
         let record = self.id("sys_id").filter(|_| !list);
         match self.format() {
-            Some(format) => Target::Export {
-                table,
-                format,
-                record,
-            },
+            Some(format) => Target::Export { table, format, record },
             None if list => Target::List { table },
             None => Target::Form { table, record },
         }
@@ -229,33 +189,21 @@ impl<'u> Url<'u> {
         let mut parts = rest.split('/').filter(|part| !part.is_empty());
         let name = parts.next().unwrap_or("");
         let mut second = parts.next().unwrap_or("");
-        if second.len() > 1
-            && second.starts_with('v')
-            && second.bytes().skip(1).all(|b| b.is_ascii_digit())
-        {
+        if second.len() > 1 && second.starts_with('v') && second.bytes().skip(1).all(|b| b.is_ascii_digit()) {
             second = parts.next().unwrap_or("");
         }
         let third = parts.next().unwrap_or("");
         let fourth = parts.next().unwrap_or("");
         match (name, second) {
-            ("now", "table") if !third.is_empty() => Target::TableApi {
-                table: short(third),
-                record: text::sys_id(fourth),
-            },
+            ("now", "table") if !third.is_empty() => {
+                Target::TableApi { table: short(third), record: text::sys_id(fourth) }
+            }
             ("now", "attachment") if matches!(third, "file" | "upload") => Target::AttachmentUpload,
-            ("now", "attachment") if fourth == "file" => Target::Attachment {
-                id: text::sys_id(third),
-            },
-            ("now", "attachment") => Target::AttachmentApi {
-                record: text::sys_id(third),
-            },
+            ("now", "attachment") if fourth == "file" => Target::Attachment { id: text::sys_id(third) },
+            ("now", "attachment") => Target::AttachmentApi { record: text::sys_id(third) },
             ("now", "export") => {
                 let format = self.format().unwrap_or("JSON");
-                Target::Export {
-                    table: short(third),
-                    format,
-                    record: None,
-                }
+                Target::Export { table: short(third), format, record: None }
             }
             _ => Target::Api,
         }
@@ -264,9 +212,7 @@ impl<'u> Url<'u> {
     /// The format that a bare parameter asks for (`?CSV`), however it is written or escaped.
     fn format(&self) -> Option<&'static str> {
         self.params().find_map(|(key, value)| {
-            let same = |format: &&&str| {
-                ***format == *key || (value.is_empty() && format.eq_ignore_ascii_case(&key))
-            };
+            let same = |format: &&&str| ***format == *key || (value.is_empty() && format.eq_ignore_ascii_case(&key));
             FORMATS.iter().find(same).copied()
         })
     }
@@ -285,11 +231,7 @@ fn short(name: &str) -> String {
 fn without_ids(path: &str) -> String {
     let mut all = String::with_capacity(path.len().min(128));
     for part in path.split('/') {
-        let part = if text::sys_id(part).is_some() {
-            "{id}"
-        } else {
-            part
-        };
+        let part = if text::sys_id(part).is_some() { "{id}" } else { part };
         if all.len() + part.len() >= 128 {
             break;
         }
@@ -318,20 +260,11 @@ fn decode(text: &str, plus_is_space: bool) -> Cow<'_, str> {
                 continue;
             }
         }
-        all.push(if plus_is_space && byte == b'+' {
-            b' '
-        } else {
-            byte
-        });
+        all.push(if plus_is_space && byte == b'+' { b' ' } else { byte });
     }
-    Cow::Owned(
-        String::from_utf8(all)
-            .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()),
-    )
+    Cow::Owned(String::from_utf8(all).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
 }
 
 fn nibble(byte: Option<u8>) -> Option<u8> {
-    char::from(byte?)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
