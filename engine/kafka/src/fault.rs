@@ -71,7 +71,9 @@ pub enum KafkaFault {
         now: i32,
     },
     /// Outputs could not be delivered; their inputs are not committed and will be read again.
-    #[error("{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed")]
+    #[error(
+        "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed"
+    )]
     Delivery {
         /// Topic of the first of them.
         topic: String,

@@ -126,9 +126,10 @@ impl Outbox {
         record.timestamp = outgoing.stamp;
         if !outgoing.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(outgoing.headers.len());
-            record.headers = Some(outgoing.headers.iter().fold(empty, |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value.as_slice()) })
-            }));
+            record.headers =
+                Some(outgoing.headers.iter().fold(empty, |headers, (key, value)| {
+                    headers.insert(Header { key, value: Some(value.as_slice()) })
+                }));
         }
         match self.producer.send(record) {
             Ok(()) => {

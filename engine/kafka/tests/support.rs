@@ -206,7 +206,8 @@ impl Member {
     pub(crate) fn start_with(settings: &KafkaSettings, seen: Arc<Seen>) -> Self {
         let (board, counters) = (Arc::<Board>::default(), Arc::<Counters>::default());
         let stop = Arc::<AtomicBool>::default();
-        let shared = (settings.clone(), Arc::clone(&board), Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&seen));
+        let shared =
+            (settings.clone(), Arc::clone(&board), Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let (settings, board, counters, stop, seen) = shared;
             let shared = Shared { stop: &stop, board: &board, counters: &counters, on_refused: &|_| {} };

@@ -3,6 +3,8 @@
 //! [`record::ActivityRecord`] is the whole contract as an owned type: the normaliser writes it,
 //! the JSON Schema is generated from it. The limits below bind every reader and writer.
 
+pub mod decode;
+mod fields;
 pub mod record;
 pub mod time;
 

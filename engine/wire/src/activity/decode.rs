@@ -1,0 +1,426 @@
+//! The hot path: bytes to what the detectors need, borrowed.
+//!
+//! Every field that the contract names is checked; those nobody needs are not kept. A record that is refused is read a
+//! second time to say where it is wrong, so that the good ones do not pay for the path.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use frostwatch_detect::hash::{hash64, hash64_some};
+use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
+use frostwatch_detect::time::Millis;
+use serde::de::{self, Deserialize, Deserializer};
+use smallvec::SmallVec;
+
+use super::fields::{
+    AnyText, Attributes, Checked, Count, Instant, Ip, Named, SomeText, SysId, Text, Texts, Whole, object, refused,
+};
+use super::{
+    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
+    INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
+};
+
+/// Longest precision of a time, milliseconds: a day.
+const PRECISION_MS_MAX: u64 = 86_400_000;
+
+/// An activity as the detectors need it, borrowed from the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activity<'a> {
+    /// Identity in the instance.
+    pub id: Cow<'a, str>,
+    /// The action it is a record of.
+    pub action_key: Option<Cow<'a, str>>,
+    /// Event time.
+    pub time: Millis,
+    /// Instance.
+    pub instance: Cow<'a, str>,
+    /// The user's name as the row has it.
+    pub user: Cow<'a, str>,
+    /// Kind of account.
+    pub kind: AccountKind,
+    /// Holds privileged roles.
+    pub privileged: bool,
+    /// Groups.
+    pub groups: SmallVec<[Cow<'a, str>; 8]>,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub reason: Reason,
+    /// A second factor was used; `None`: not known.
+    pub mfa: Option<bool>,
+    /// The way in.
+    pub channel: Channel,
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+    /// Is the address the record's own, or was it joined by the producer?
+    pub ip_is_direct: bool,
+    /// Hash of the user agent; 0: none.
+    pub agent: u64,
+    /// Hash of the device's id; 0: none.
+    pub device: u64,
+    /// Hash of the session; 0: none.
+    pub session: u64,
+    /// Hash of what tells the object from others; 0: none.
+    pub object: u64,
+    /// Objects, rows and bytes carried.
+    pub quantity: (u32, u64, u64),
+    /// Synthetic or canary.
+    pub test: bool,
+    /// How much the record tells.
+    pub richness: u16,
+    /// Hash of the record's bytes.
+    pub content: u64,
+}
+
+/// Why bytes are no activity: where, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Path of the field, empty for the whole record.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
+    }
+}
+
+/// Reads a record.
+pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
+    if bytes.len() > RECORD_BYTES_MAX {
+        let reason = format!("{} bytes, at most {RECORD_BYTES_MAX} are allowed", bytes.len());
+        return Err(Reject { path: String::new(), reason });
+    }
+    let record: Record<'_> = serde_json::from_slice(bytes).map_err(|_| explain(bytes))?;
+    Ok(record.into_activity(hash64(bytes)))
+}
+
+/// The key of an activity that comes without one: `instance|name` in lower case, or `instance|@address` where the name
+/// stands for nobody.
+pub fn key_of(activity: &Activity<'_>) -> String {
+    let nobody = activity.kind == AccountKind::Placeholder || activity.user.is_empty();
+    match (nobody, activity.ip) {
+        (false, _) => format!("{}|{}", activity.instance, activity.user.to_lowercase()),
+        (true, Some(ip)) => format!("{}|@{ip}", activity.instance),
+        (true, None) => format!("{}|@none", activity.instance),
+    }
+}
+
+object! {
+    /// The record.
+    Record at 1 {
+        required {
+            schema: Schema,
+            id: Named<'a, ID_BYTES_MAX>,
+            time: Instant,
+            instance: Instance<'a>,
+            user: User<'a>,
+            action: Named<'a, ACTION_BYTES_MAX>,
+            outcome: Ended,
+            source: Source<'a>,
+        }
+        optional {
+            action_key: Text<'a, ACTION_KEY_BYTES_MAX>,
+            time_precision_ms: Whole<1, PRECISION_MS_MAX>,
+            observed_time: Instant,
+            domain: AnyText,
+            actor: Person<'a>,
+            target: Person<'a>,
+            action_raw: AnyText,
+            reason: Text<'a, { usize::MAX }>,
+            effective_at: Instant,
+            auth: Auth<'a>,
+            channel: Text<'a, { usize::MAX }>,
+            interactive: bool,
+            client: Client<'a>,
+            session: Text<'a, SESSION_BYTES_MAX>,
+            object: Object<'a>,
+            quantity: Quantity<'a>,
+            recipients: Checked<Recipient<'a>, RECIPIENTS_MAX>,
+            inspection: Inspection<'a>,
+            attributes: Attributes,
+            test: AnyText,
+        }
+    }
+}
+
+object! {
+    /// `user`.
+    User at 2 {
+        required { name: Text<'a, USER_NAME_BYTES_MAX>, }
+        optional {
+            id: SysId,
+            email: AnyText,
+            kind: Text<'a, { usize::MAX }>,
+            privileged: bool,
+            groups: Texts<'a, GROUPS_MAX>,
+        }
+    }
+}
+
+object! {
+    /// `actor` and `target`.
+    Person at 2 {
+        required {}
+        optional { name: Text<'a, USER_NAME_BYTES_MAX>, id: SysId, email: AnyText, kind: AnyText, }
+    }
+}
+
+object! {
+    /// `auth`.
+    Auth at 2 {
+        required {}
+        optional { method: AnyText, mfa: bool, }
+    }
+}
+
+object! {
+    /// `client`.
+    Client at 2 {
+        required {}
+        optional {
+            ip: Ip,
+            ip_source: AddressSource<'a>,
+            forwarded_for: Checked<AnyText, FORWARDED_FOR_MAX>,
+            user_agent: Text<'a, { usize::MAX }>,
+            device: Device<'a>,
+        }
+    }
+}
+
+object! {
+    /// `client.device`.
+    Device at 3 {
+        required {}
+        optional { id: Text<'a, { usize::MAX }>, managed: bool, compliant: bool, os: AnyText, }
+    }
+}
+
+object! {
+    /// `object`.
+    Object at 2 {
+        required {}
+        optional {
+            kind: AnyText,
+            table: Text<'a, { usize::MAX }>,
+            id: Text<'a, { usize::MAX }>,
+            name: Text<'a, { usize::MAX }>,
+            previous_name: AnyText,
+            parent: Parent<'a>,
+            size_bytes: Count,
+            content_type: AnyText,
+            hash: AnyText,
+            labels: Checked<AnyText, LABELS_MAX>,
+            visibility: AnyText,
+        }
+    }
+}
+
+object! {
+    /// `object.parent`.
+    Parent at 3 {
+        required {}
+        optional { table: AnyText, id: AnyText, }
+    }
+}
+
+object! {
+    /// `quantity`.
+    Quantity at 2 {
+        required {}
+        optional { objects: Count, rows: Count, bytes: Count, }
+    }
+}
+
+object! {
+    /// An entry of `recipients`.
+    Recipient at 3 {
+        required { address: AnyText, }
+        optional { kind: AnyText, }
+    }
+}
+
+object! {
+    /// `inspection`.
+    Inspection at 2 {
+        required {}
+        optional { classes: Checked<Class<'a>, CLASSES_MAX>, partial: bool, version: AnyText, }
+    }
+}
+
+object! {
+    /// An entry of `inspection.classes`.
+    Class at 4 {
+        required { kind: AnyText, }
+        optional { count: Count, distinct: Count, confidence: Whole<0, 100>, sample: AnyText, }
+    }
+}
+
+object! {
+    /// `source`.
+    Source at 2 {
+        required { producer: SomeText, }
+        optional { version: AnyText, table: AnyText, row: AnyText, url: AnyText, }
+    }
+}
+
+/// `schema`.
+#[derive(Debug, Default)]
+struct Schema;
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
+        if text.0 == "activity.v1" { Ok(Self) } else { Err(refused("not activity.v1", &text.0)) }
+    }
+}
+
+/// `outcome`: a closed list.
+#[derive(Debug, Default)]
+struct Ended(Outcome);
+
+impl<'de> Deserialize<'de> for Ended {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
+        let outcome = Outcome::from_word(&text.0);
+        if outcome.as_str() == text.0 {
+            return Ok(Self(outcome));
+        }
+        Err(refused("not success, failure or unknown", &text.0))
+    }
+}
+
+/// `client.ip_source`: a closed list.
+#[derive(Debug, Default)]
+struct AddressSource<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for AddressSource<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::<'a, { usize::MAX }>::deserialize(deserializer)?;
+        if matches!(&*text.0, "direct" | "session" | "nearest" | "none") {
+            return Ok(Self(text.0));
+        }
+        Err(refused("not direct, session, nearest or none", &text.0))
+    }
+}
+
+/// `instance`: a host label in lower case.
+#[derive(Debug, Default)]
+struct Instance<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Instance<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Named::<'a, INSTANCE_BYTES_MAX>::deserialize(deserializer)?.0;
+        let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        let bytes = text.as_bytes();
+        if edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|byte| inner(*byte)) {
+            return Ok(Self(text));
+        }
+        Err(de::Error::custom("not a host label in lower case (a-z, 0-9, - and _), without the domain"))
+    }
+}
+
+impl<'a> Record<'a> {
+    fn into_activity(self, content: u64) -> Activity<'a> {
+        let richness = self.richness();
+        let client = self.client.unwrap_or_default();
+        let text = |text: Option<Text<'a, { usize::MAX }>>| text.map(|text| text.0).filter(|text| !text.is_empty());
+        let hash = |text: Option<Cow<'a, str>>| text.map_or(0, |text| hash64_some(text.as_bytes()));
+        let quantity = self.quantity.unwrap_or_default();
+        let count = |count: Option<Count>| count.map_or(0, |count| count.0);
+        let size = self.object.as_ref().and_then(|object| object.size_bytes);
+        let action = Action::from_word(&self.action.0);
+        let carried = quantity.bytes.or(size.filter(|_| action.is_download()));
+        Activity {
+            id: self.id.0,
+            action_key: self.action_key.map(|key| key.0).filter(|key| !key.is_empty()),
+            time: self.time.0,
+            instance: self.instance.0,
+            user: self.user.name.0,
+            kind: self.user.kind.map_or(AccountKind::Unknown, |kind| AccountKind::from_word(&kind.0)),
+            privileged: self.user.privileged.unwrap_or(false),
+            groups: self.user.groups.unwrap_or_default().0,
+            action,
+            outcome: self.outcome.0,
+            reason: self.reason.map_or(Reason::Other, |reason| Reason::from_word(&reason.0)),
+            mfa: self.auth.and_then(|auth| auth.mfa),
+            channel: self.channel.map_or(Channel::Unknown, |channel| Channel::from_word(&channel.0)),
+            ip: client.ip.map(|ip| ip.0),
+            ip_is_direct: client.ip_source.is_none_or(|source| matches!(&*source.0, "direct" | "session")),
+            agent: hash(text(client.user_agent)),
+            device: hash(client.device.and_then(|device| text(device.id))),
+            session: hash(self.session.map(|session| session.0).filter(|session| !session.is_empty())),
+            object: self.object.map_or(0, object_hash),
+            quantity: (
+                u32::try_from(count(quantity.objects)).unwrap_or(u32::MAX),
+                count(quantity.rows),
+                count(carried),
+            ),
+            test: self.test.is_some(),
+            richness,
+            content,
+        }
+    }
+
+    /// Of the records of one action the one that tells most is kept: what was carried, then from where, then the rest.
+    fn richness(&self) -> u16 {
+        let client = self.client.as_ref();
+        let quantity = self.quantity.as_ref();
+        let action = Action::from_word(&self.action.0);
+        let told = [
+            // A sign-in is more than the session it starts, and a download more than the page it came from.
+            action.is_authentication() || action.is_download(),
+            quantity.is_some_and(|quantity| quantity.rows.is_some()),
+            quantity.is_some_and(|quantity| quantity.objects.is_some_and(|objects| objects.0 > 1)),
+            quantity.is_some_and(|quantity| quantity.bytes.is_some()),
+            client.is_some_and(|client| client.ip.is_some()),
+            self.session.is_some(),
+            client.is_some_and(|client| client.device.is_some()),
+            client.is_some_and(|client| client.user_agent.is_some()),
+            self.auth.is_some(),
+            self.object.is_some(),
+        ];
+        told.into_iter().fold(0, |sum, told| sum << 1 | u16::from(told))
+    }
+}
+
+fn object_hash(object: Object<'_>) -> u64 {
+    let table = object.table.map(|table| table.0).unwrap_or_default();
+    let Some(id) = object.id.or(object.name).map(|id| id.0).filter(|id| !id.is_empty()) else { return 0 };
+    hash64(table.as_bytes()).rotate_left(1).wrapping_add(hash64(id.as_bytes())).max(1)
+}
+
+/// Reads a refused record again to say where it is wrong.
+fn explain(bytes: &[u8]) -> Reject {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize::<_, Record<'_>>(&mut json) {
+        Ok(_) => match json.end() {
+            Err(error) => return Reject { path: String::new(), reason: without_position(&error.to_string()) },
+            Ok(()) => return Reject { path: String::new(), reason: "not readable".to_owned() },
+        },
+        Err(error) => error,
+    };
+    let path = error.path().to_string();
+    let mut path = if path == "." { String::new() } else { path };
+    let reason = without_position(&error.inner().to_string());
+    for kind in ["missing field `", "duplicate field `"] {
+        if let Some(field) = reason.strip_prefix(kind).and_then(|rest| rest.strip_suffix('`')) {
+            // The path leads to the object; the field is the point.
+            if !path.ends_with(field) {
+                path = if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+            }
+        }
+    }
+    Reject { path, reason }
+}
+
+/// Line and column say nothing about a record of one line.
+fn without_position(text: &str) -> String {
+    text.split(" at line ").next().unwrap_or(text).to_owned()
+}

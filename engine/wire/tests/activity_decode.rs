@@ -1,0 +1,94 @@
+//! The decoder agrees with the JSON Schema over the corpus of good and bad records, and says where a bad one is wrong.
+
+use frostwatch_wire::activity::decode::{decode, key_of};
+use frostwatch_wire::activity::record::ActivityRecord;
+use frostwatch_wire::activity::{DEPTH_MAX, RECORD_BYTES_MAX};
+use serde_json::Value;
+
+const GOOD: &str = include_str!("../../../tests/vectors/activity/good.jsonl");
+const BAD: &str = include_str!("../../../tests/vectors/activity/bad.jsonl");
+
+fn lines(text: &str) -> impl Iterator<Item = Value> {
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap())
+}
+
+/// A line holds the record itself, or the record and what is said about it.
+fn record_of(line: &Value) -> &Value {
+    line.get("record").unwrap_or(line)
+}
+
+#[test]
+fn good_records_are_read_as_the_whole_contract_reads_them() {
+    for line in lines(GOOD) {
+        let bytes = serde_json::to_vec(record_of(&line)).unwrap();
+        let activity = decode(&bytes).unwrap_or_else(|reject| panic!("{reject}: {line}"));
+        let whole: ActivityRecord = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(activity.id, whole.id);
+        assert_eq!(activity.time, whole.time.ms());
+        assert_eq!(activity.user, whole.user.name);
+        assert_eq!(activity.ip, whole.client.as_ref().and_then(|client| client.ip));
+        assert_eq!(activity.groups.len(), whole.user.groups.len());
+        assert_eq!(activity.session == 0, whole.session.as_deref().unwrap_or("").is_empty());
+        assert!(key_of(&activity).starts_with(&format!("{}|", whole.instance)));
+    }
+}
+
+#[test]
+fn bad_records_are_refused_with_their_path() {
+    let mut wrong = Vec::new();
+    for line in lines(BAD) {
+        let bytes = serde_json::to_vec(&line["record"]).unwrap();
+        match decode(&bytes) {
+            Ok(_) => wrong.push(format!("accepted: {}", line["why"])),
+            Err(reject) if reject.path != line["path"].as_str().unwrap() => {
+                wrong.push(format!("{}: '{}' instead of {}: {reject}", line["why"], reject.path, line["path"]));
+            }
+            Err(reject) => assert!(!reject.reason.is_empty() && reject.reason.len() < 200, "{reject}"),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_reject_reads_as_one_line_with_the_value() {
+    let record = |ip: &str| {
+        format!(
+            r#"{{"schema":"activity.v1","id":"a","time":"2026-03-02T08:14:09Z","instance":"acme","user":{{"name":"x"}},
+            "action":"login","outcome":"success","source":{{"producer":"p"}},"client":{{"ip":"{ip}"}}}}"#
+        )
+    };
+    let reject = decode(record("10.0.0").as_bytes()).unwrap_err();
+    assert_eq!(reject.to_string(), "client.ip: not an IP address: '10.0.0'");
+    let long = decode(record(&"9".repeat(5_000)).as_bytes()).unwrap_err();
+    assert_eq!(long.to_string(), format!("client.ip: not an IP address: '{}…'", "9".repeat(40)));
+}
+
+#[test]
+fn size_depth_and_repeated_fields_are_bounded() {
+    let with = |extra: &str| {
+        format!(
+            r#"{{"schema":"activity.v1","id":"a","time":"2026-03-02T08:14:09Z","instance":"acme","user":{{"name":"x"}},"action":"login","outcome":"success","source":{{"producer":"p"}}{extra}}}"#
+        )
+    };
+    let nested = |levels: usize| format!(r#","future":{}{}"#, "[".repeat(levels), "]".repeat(levels));
+    let padded = |total: usize| {
+        let bare = with(r#","future":"""#).len();
+        with(&format!(r#","future":"{}""#, "x".repeat(total - bare)))
+    };
+    for (why, record, good) in [
+        ("as deep as allowed", with(&nested(DEPTH_MAX - 1)), true),
+        ("one level deeper", with(&nested(DEPTH_MAX)), false),
+        ("far deeper than any stack", with(&nested(100_000)), false),
+        ("as large as allowed", padded(RECORD_BYTES_MAX), true),
+        ("one byte larger", padded(RECORD_BYTES_MAX + 1), false),
+        ("a field twice", with(r#","id":"b""#), false),
+        ("an unknown field twice", with(r#","new":1,"new":2"#), true),
+        ("text after the record", format!("{} x", with("")), false),
+        ("no JSON", "login".to_owned(), false),
+        ("nothing", String::new(), false),
+        ("not UTF-8", String::new(), false),
+    ] {
+        assert_eq!(decode(record.as_bytes()).is_ok(), good, "{why}");
+    }
+    assert!(decode(&[b'"', 0xff, b'"']).is_err());
+}
