@@ -1,4 +1,5 @@
 //! The glue between bytes and the detection core: the ports that edges implement or drive, and the pipeline.
 
 pub mod board;
+pub mod pipeline;
 pub mod ports;

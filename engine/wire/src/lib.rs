@@ -4,5 +4,6 @@
 //! size and depth, and what is wrong with them is a value with a path and a reason.
 
 pub mod activity;
+pub mod alert;
 pub mod normalise;
 pub mod schema;

@@ -399,12 +399,10 @@ fn object_hash(object: Object<'_>) -> u64 {
 /// Reads a refused record again to say where it is wrong.
 fn explain(bytes: &[u8]) -> Reject {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize::<_, Record<'_>>(&mut json) {
-        Ok(_) => match json.end() {
-            Err(error) => return Reject { path: String::new(), reason: without_position(&error.to_string()) },
-            Ok(()) => return Reject { path: String::new(), reason: "not readable".to_owned() },
-        },
-        Err(error) => error,
+    let Err(error) = serde_path_to_error::deserialize::<_, Record<'_>>(&mut json) else {
+        let reason =
+            json.end().map_or_else(|error| without_position(&error.to_string()), |()| "not readable".to_owned());
+        return Reject { path: String::new(), reason };
     };
     let path = error.path().to_string();
     let mut path = if path == "." { String::new() } else { path };

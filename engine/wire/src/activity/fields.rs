@@ -24,7 +24,7 @@ macro_rules! object {
     ) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
-        #[expect(dead_code, reason = "most fields are only checked")]
+        #[allow(dead_code, reason = "most fields are only checked")]
         struct $name<'a> {
             $($required: $required_type,)*
             $($optional: Option<$optional_type>,)*

@@ -1,0 +1,77 @@
+//! Admit: where the address is, which rules watch the subject, which exceptions cover it. The result is the event as
+//! the core keeps it.
+
+use std::borrow::Cow;
+
+use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::hash::hash64_some;
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::time::Millis;
+use frostwatch_rulebook::{CompiledRules, Subject};
+use frostwatch_wire::activity::decode::Activity;
+
+/// The event of an activity, and how many exceptions found no place in it.
+pub(super) fn admit(
+    activity: &Activity<'_>,
+    user: &str,
+    stamp: Option<Millis>,
+    plan: &Plan,
+    rules: &CompiledRules,
+    locate: &dyn Locate,
+) -> (Event, u16) {
+    let address = activity.ip.and_then(Address::new);
+    // An address that the producer only guessed must not open a finding about place; the session join may find better.
+    let address = address.filter(|_| activity.ip_is_direct);
+    let location = address.map_or(EventLocation::NONE, |address| {
+        let known = locate.locate(address.ip());
+        EventLocation { place: known.place, carrier: known.carrier }
+    });
+    let groups = lower(&activity.groups);
+    let admission = rules.admit(
+        &Subject {
+            user,
+            groups: &groups,
+            kind: activity.kind,
+            address: address.map(Address::bits),
+            country: location.place.ok().map(|place| place.country),
+        },
+        activity.time,
+    );
+    let (objects, rows, bytes) = activity.quantity;
+    let event = Event {
+        time: activity.time,
+        stamp,
+        id: EventId::new(&activity.id),
+        content: activity.content,
+        action_key: activity.action_key.as_ref().map_or(0, |key| hash64_some(key.as_bytes())),
+        richness: activity.richness,
+        session: activity.session,
+        device: activity.device,
+        agent: activity.agent,
+        object: activity.object,
+        address,
+        location,
+        action: activity.action,
+        outcome: activity.outcome,
+        reason: activity.reason,
+        channel: activity.channel,
+        kind: activity.kind,
+        mfa: activity.mfa,
+        privileged: activity.privileged,
+        test: activity.test,
+        quantity: Quantity { objects, rows, bytes },
+        rules: admission.rules,
+        exceptions: admission.exceptions,
+        version: plan.version,
+    };
+    (event, admission.exceptions_dropped)
+}
+
+/// Group names in lower case; those that are so already cost nothing.
+fn lower<'a>(groups: &'a [Cow<'a, str>]) -> Cow<'a, [Cow<'a, str>]> {
+    if groups.iter().all(|group| !group.chars().any(char::is_uppercase)) {
+        return Cow::Borrowed(groups);
+    }
+    Cow::Owned(groups.iter().map(|group| Cow::Owned(group.to_lowercase())).collect())
+}

@@ -1,0 +1,85 @@
+//! Render: output records of changes and of records that were not scored.
+
+use frostwatch_detect::context::Subject;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::sent::Change;
+use frostwatch_detect::time::rfc3339;
+use frostwatch_wire::alert::{self, Delivery};
+
+use crate::ports::{Channel, InputRecord, OutputRecord};
+
+/// Bytes of an original record that are passed on to the late and rejected topics; what is longer is cut and marked.
+pub(super) const ORIGINAL_BYTES_MAX: usize = 512 * 1024;
+
+/// What stands beside a change: where it was found.
+pub(super) struct Found<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) key: &'a str,
+    pub(super) partition: i32,
+    pub(super) record: &'a InputRecord<'a>,
+    pub(super) epoch: u32,
+    pub(super) build: &'static str,
+}
+
+/// The record of a change, with headers for routing without parsing and the attributes of `CloudEvents`.
+pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord> {
+    let subject = Subject { key: found.key };
+    let delivery = Delivery {
+        partition: found.partition,
+        offset: found.record.offset,
+        stamp: found.record.stamp.map(rfc3339),
+        engine: found.build.to_owned(),
+    };
+    let record = alert::record(change, found.plan, subject, found.epoch, delivery)?;
+    let test = record.body.as_ref().is_some_and(|body| body.test);
+    let time = record.body.as_ref().map(|body| body.last_event_time.clone());
+    let mut headers = vec![
+        ("schema", b"alert.v1".to_vec()),
+        ("id", record.id.clone().into_bytes()),
+        ("policy", record.policy.clone().into_bytes()),
+        ("severity", record.severity.to_string().into_bytes()),
+        ("change", record.change.clone().into_bytes()),
+        ("significant", record.significant.to_string().into_bytes()),
+        ("instance", subject.instance().as_bytes().to_vec()),
+        ("test", test.to_string().into_bytes()),
+        ("content-type", b"application/json".to_vec()),
+        ("ce_specversion", b"1.0".to_vec()),
+        ("ce_id", format!("{}-{}-{}", record.id, record.epoch, record.revision).into_bytes()),
+        ("ce_source", format!("frostwatch/{}", subject.instance()).into_bytes()),
+        ("ce_type", format!("frostwatch.alert.v1.{}", record.change).into_bytes()),
+        ("ce_subject", found.key.as_bytes().to_vec()),
+    ];
+    headers.extend(time.map(|time| ("ce_time", time.into_bytes())));
+    Some(OutputRecord {
+        channel: if change.suppression { Channel::Suppressions } else { Channel::Alerts },
+        key: found.key.as_bytes().to_vec(),
+        value: alert::to_bytes(&record),
+        headers,
+    })
+}
+
+/// A record that was not scored, with its original bytes.
+pub(super) fn original(
+    channel: Channel,
+    code: &'static str,
+    message: String,
+    partition: i32,
+    record: &InputRecord<'_>,
+) -> OutputRecord {
+    let cut = record.value.len() > ORIGINAL_BYTES_MAX;
+    let value = record.value.get(..ORIGINAL_BYTES_MAX).unwrap_or(record.value).to_vec();
+    let mut headers = vec![
+        ("__connect.errors.partition", partition.to_string().into_bytes()),
+        ("__connect.errors.offset", record.offset.to_string().into_bytes()),
+        ("__connect.errors.stage", b"VALUE_CONVERTER".to_vec()),
+        ("__connect.errors.exception.class.name", code.as_bytes().to_vec()),
+        ("__connect.errors.exception.message", message.into_bytes()),
+    ];
+    if let Some(stamp) = record.stamp {
+        headers.push(("frostwatch.stamp_ms", stamp.to_string().into_bytes()));
+    }
+    if cut {
+        headers.push(("frostwatch.truncated_from_bytes", record.value.len().to_string().into_bytes()));
+    }
+    OutputRecord { channel, key: record.key.unwrap_or_default().to_vec(), value, headers }
+}
