@@ -8,7 +8,7 @@ use crate::settings::SettingFault;
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaFault {
     /// The settings are wrong.
-    #[error("kafka settings:{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    #[error("kafka settings:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Settings(Vec<SettingFault>),
     /// librdkafka refused to make a client.
     #[error("cannot make the {client} client: {source}")]
@@ -71,7 +71,9 @@ pub enum KafkaFault {
         now: i32,
     },
     /// Outputs could not be delivered; their inputs are not committed and will be read again.
-    #[error("{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed")]
+    #[error(
+        "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed"
+    )]
     Delivery {
         /// Topic of the first of them.
         topic: String,
@@ -137,8 +139,9 @@ impl KafkaFault {
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)
             | Self::LeftHanging(_) => true,
-            Self::Delivery { code, .. } | Self::Admin { code, .. } => is_transient(*code),
-            Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
+            Self::Delivery { code, .. }
+            | Self::Admin { code, .. }
+            | Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
             _ => false,
         }
     }

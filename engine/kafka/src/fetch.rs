@@ -70,7 +70,8 @@ impl FetchQueue {
         // SAFETY: the client, the name and our queue are alive during the calls; the reference to the partition's
         // queue that the first call gives is given back by the last.
         unsafe {
-            let source = sys::rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), partition);
+            let source =
+                sys::rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), partition);
             if !source.is_null() {
                 sys::rd_kafka_queue_forward(source, self.queue.as_ptr());
                 sys::rd_kafka_queue_destroy(source);

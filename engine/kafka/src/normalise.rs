@@ -20,7 +20,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, RecordView};
-use crate::group::{self, Committed, Commits, list_of};
+use crate::group::{self, Commits, Committed, list_of};
 use crate::outbox::{Outbox, Outgoing};
 use crate::settings::{BatchSettings, KafkaSettings};
 use crate::worker::{LEAVE_WAIT, plan, take_error};

@@ -23,8 +23,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::client::ConsumerSide;
 use crate::counters::{Counters, Counts};
 use crate::fault::{KafkaFault, is_refusal};
-use crate::group::{self, Commits};
 use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
+use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
 use crate::settings::{BatchSettings, KafkaSettings};
@@ -132,7 +132,8 @@ impl<'a, T: Tasks> Worker<'a, T> {
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
-        worker.partition_count = group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
+        worker.partition_count =
+            group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
         worker.consumer.subscribe(&[&worker.topic]).map_err(KafkaFault::Consumer)?;
         Ok(worker)
     }
@@ -190,7 +191,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
                     Fetched::Error { partition, code, reason } => {
                         tracing::warn!(partition, %code, reason, "consumer");
                         self.take_error(code)?;
-                    },
+                    }
                 }
             }
             if chunk.len() == 0 {
@@ -215,8 +216,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             Some(key) if partition_of(key, self.partition_count) != record.partition => self.counts.misrouted += 1,
             Some(_) => {}
         }
-        let input =
-            InputRecord { offset: record.offset, stamp: record.stamp, key: record.key, value: record.value };
+        let input = InputRecord { offset: record.offset, stamp: record.stamp, key: record.key, value: record.value };
         if live {
             let before = self.out.len();
             self.tasks.record(record.partition, &input, &mut self.out);

@@ -1,5 +1,6 @@
 //! The worker's loop on librdkafka's mock cluster.
 
+#[path = "support/stream.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -72,8 +73,10 @@ fn a_crash_repeats_the_same_outputs_and_loses_none() {
     wait_for("all committed", || stream.committed().values().sum::<i64>() == 900);
     member.stop().unwrap();
     let distinct: BTreeSet<_> = stream.outputs(Channel::Alerts).into_iter().collect();
-    let wanted: BTreeSet<_> =
-        wanted(900).into_iter().flat_map(|(key, values)| values.into_iter().map(move |value| (key.clone(), value))).collect();
+    let wanted: BTreeSet<_> = wanted(900)
+        .into_iter()
+        .flat_map(|(key, values)| values.into_iter().map(move |value| (key.clone(), value)))
+        .collect();
     assert_eq!(distinct, wanted);
 }
 
@@ -81,7 +84,8 @@ fn a_crash_repeats_the_same_outputs_and_loses_none() {
 fn records_that_cannot_be_read_are_rejected_with_their_origin_and_stop_nothing() {
     let stream = Stream::new("poison", 1);
     let mut producer =
-        frostwatch_kafka::produce::TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
+        frostwatch_kafka::produce::TopicProducer::connect(&stream.settings, &stream.settings.topics.activity())
+            .unwrap();
     for value in [&b"1"[..], b"{\"not\": \"activity\"", &[0xff, 0, 0xfe], b"", b"2"] {
         producer.send(b"acme|ana", value, None).unwrap();
     }
@@ -132,7 +136,12 @@ fn check_refused(group: &str, offset: i64, note: &str, wanted: &str) {
 
 #[test]
 fn an_offset_beyond_the_end_is_refused_with_the_choice() {
-    check_refused("truncated", 11, "", "the end of the log was lost. Nothing is skipped in silence; choose with `kafka-consumer-groups --group truncated");
+    check_refused(
+        "truncated",
+        11,
+        "",
+        "the end of the log was lost. Nothing is skipped in silence; choose with `kafka-consumer-groups --group truncated",
+    );
 }
 
 #[test]

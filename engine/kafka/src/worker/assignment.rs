@@ -8,8 +8,8 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::plan::{Plan, noted, plan};
 use super::Worker;
+use super::plan::{Plan, noted, plan};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::group::{self, Committed, list_of};
@@ -117,7 +117,12 @@ impl<T: Tasks> Worker<'_, T> {
         if let Some(slot) = self.owned.get_mut(index) {
             *slot = Some(owned);
         }
-        tracing::info!(partition, restore_until = owned.status.restore_until, end = owned.status.end, "partition taken");
+        tracing::info!(
+            partition,
+            restore_until = owned.status.restore_until,
+            end = owned.status.end,
+            "partition taken"
+        );
         self.tasks.open(partition);
         self.queue.attach(&self.topic, partition);
         self.shared.board.set(partition, owned.status);
@@ -153,13 +158,6 @@ impl<T: Tasks> Worker<'_, T> {
     }
 
     fn out_of_range(&self, partition: i32, committed: i64, low: i64, high: i64) -> KafkaFault {
-        KafkaFault::OutOfRange {
-            topic: self.topic.clone(),
-            partition,
-            group: self.group.clone(),
-            committed,
-            low,
-            high,
-        }
+        KafkaFault::OutOfRange { topic: self.topic.clone(), partition, group: self.group.clone(), committed, low, high }
     }
 }

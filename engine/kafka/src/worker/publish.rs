@@ -87,7 +87,11 @@ impl<T: Tasks> Worker<'_, T> {
         for index in &delivered.refused {
             if let Some(record) = out.get(*index) {
                 (shared.on_refused)(&Refused { topic: topic_of(channels, record.channel), record });
-                tracing::error!(channel = record.channel.as_str(), bytes = record.value.len(), "output refused for its size");
+                tracing::error!(
+                    channel = record.channel.as_str(),
+                    bytes = record.value.len(),
+                    "output refused for its size"
+                );
             }
         }
         self.counts.refused += delivered.refused.len() as u64;
