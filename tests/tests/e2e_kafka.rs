@@ -1,5 +1,6 @@
 //! The Kafka edge on a real Apache Kafka broker: topics, a broker that dies, and marks of transactions, none of which
 //! the mock cluster knows.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Raw topics to activity, recording and pacing, on librdkafka's mock cluster.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 #[path = "support/stream.rs"]
 mod support;
