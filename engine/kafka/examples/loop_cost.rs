@@ -15,7 +15,7 @@ use frostwatch_kafka::{Counters, KafkaSettings, Shared, run_worker};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 const RECORDS: u64 = 300_000;
 const PARTITIONS: i32 = 48;
