@@ -8,7 +8,7 @@ use crate::settings::SettingFault;
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaFault {
     /// The settings are wrong.
-    #[error("kafka settings:{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    #[error("kafka settings:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Settings(Vec<SettingFault>),
     /// librdkafka refused to make a client.
     #[error("cannot make the {client} client: {source}")]
@@ -139,8 +139,9 @@ impl KafkaFault {
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)
             | Self::LeftHanging(_) => true,
-            Self::Delivery { code, .. } | Self::Admin { code, .. } => is_transient(*code),
-            Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
+            Self::Delivery { code, .. }
+            | Self::Admin { code, .. }
+            | Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
             _ => false,
         }
     }

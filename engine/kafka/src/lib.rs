@@ -13,7 +13,9 @@ pub mod normalise;
 mod outbox;
 mod partitioner;
 pub mod produce;
+pub mod record;
 pub mod settings;
+pub mod topics;
 mod worker;
 
 pub use counters::{Counters, Counts};

@@ -62,9 +62,12 @@ impl Outbox {
         stopping: impl Fn() -> bool,
     ) -> Result<Delivered, KafkaFault> {
         let mut delivered = Delivered::default();
-        while count > 0 {
+        if count == 0 {
+            return Ok(delivered);
+        }
+        loop {
             delivered.rounds += 1;
-            let mut failed = self.send(count, &record, &mut delivered.refused, &stopping)?;
+            let mut failed = self.send(count, &record, &delivered.refused, &stopping)?;
             self.await_reports(&stopping)?;
             failed.extend(self.producer.context().take_failed());
             if let Some((code, reason)) = self.producer.client().fatal_error() {
@@ -92,7 +95,7 @@ impl Outbox {
         &mut self,
         count: usize,
         record: &impl Fn(usize) -> Outgoing<'a>,
-        refused: &mut Vec<usize>,
+        refused: &[usize],
         stopping: &impl Fn() -> bool,
     ) -> Result<Vec<FailedDelivery>, KafkaFault> {
         let mut failed = Vec::new();

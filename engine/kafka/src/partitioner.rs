@@ -4,7 +4,7 @@
 const SEED: u32 = 0x9747_b28c;
 const MIX: u32 = 0x5bd1_e995;
 
-/// Murmur2 of 32 bits as Kafka's Java client computes it (Austin Appleby's MurmurHash2 with Kafka's seed).
+/// Murmur2 of 32 bits as Kafka's Java client computes it (Austin Appleby's `MurmurHash2` with Kafka's seed).
 pub fn murmur2(bytes: &[u8]) -> u32 {
     let mut hash = SEED ^ bytes.len() as u32;
     let (words, tail) = bytes.as_chunks::<4>();

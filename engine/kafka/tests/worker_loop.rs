@@ -1,13 +1,18 @@
 //! The worker's loop on librdkafka's mock cluster.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "support/stream.rs"]
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use frostwatch_kafka::KafkaFault;
-use frostwatch_runtime::board::Phase;
+use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::{Counters, KafkaFault, Shared, run_workers};
+use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::ports::Channel;
-use support::{Member, Stream, by_key, wait_for, wanted};
+use support::{Counting, Member, Seen, Stream, by_key, wait_for, wanted};
 
 #[test]
 fn every_record_becomes_an_output_and_a_stop_commits_all() {
@@ -82,9 +87,7 @@ fn a_crash_repeats_the_same_outputs_and_loses_none() {
 #[test]
 fn records_that_cannot_be_read_are_rejected_with_their_origin_and_stop_nothing() {
     let stream = Stream::new("poison", 1);
-    let mut producer =
-        frostwatch_kafka::produce::TopicProducer::connect(&stream.settings, &stream.settings.topics.activity())
-            .unwrap();
+    let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
     for value in [&b"1"[..], b"{\"not\": \"activity\"", &[0xff, 0, 0xfe], b"", b"2"] {
         producer.send(b"acme|ana", value, None).unwrap();
     }
@@ -156,4 +159,35 @@ fn a_missing_topic_is_refused_with_the_command() {
     let fault = Member::start(&settings).ended().unwrap().unwrap_err();
     assert!(matches!(fault, KafkaFault::MissingTopic { .. }), "{fault}");
     assert!(fault.to_string().contains("frostwatch topics create"));
+}
+
+#[test]
+fn an_output_too_large_for_the_broker_is_refused_and_stops_nothing() {
+    let stream = Stream::new("large", 1);
+    let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
+    for value in ["1".to_owned(), "x".repeat(3_000), "2".to_owned()] {
+        producer.send(b"acme|ana", value.as_bytes(), None).unwrap();
+    }
+    producer.flush().unwrap();
+    let mut settings = stream.settings.clone();
+    settings.producer = settings.producer.with("message.max.bytes", "2000");
+    let member = Member::start(&settings);
+    wait_for("all committed", || stream.committed()[&0] == 3);
+    let counts = member.counters.read();
+    member.stop().unwrap();
+    assert_eq!((counts.refused, counts.produced_on(Channel::Alerts), counts.produced_on(Channel::Rejected)), (1, 2, 0));
+    assert_eq!(stream.outputs(Channel::Alerts).len(), 2);
+}
+
+#[test]
+fn the_first_fault_stops_all_workers_of_a_process() {
+    let stream = Stream::new("fleet", 4);
+    stream.send(0, 100);
+    let seen: Arc<Seen> = Arc::default();
+    *seen.die_at.lock().unwrap() = Some(60);
+    let (stop, board, counters) = (AtomicBool::new(false), Board::default(), Counters::default());
+    let shared = Shared { stop: &stop, board: &board, counters: &counters, on_refused: &|_| {} };
+    let fault = run_workers(2, &stream.settings, |_| Counting::watched_by(&seen), shared).unwrap_err();
+    assert!(matches!(&fault, KafkaFault::Panicked { message, .. } if message.contains("told to die")), "{fault}");
+    assert!(board.lines().is_empty());
 }

@@ -3,6 +3,8 @@
 
 use frostwatch_detect::time::Millis;
 
+use crate::board::PartitionStatus;
+
 /// A record of the input log, borrowed from the edge's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct InputRecord<'a> {
@@ -73,6 +75,10 @@ pub trait Tasks {
 
     /// Called once after each batch of a partition: time for housekeeping that no output depends on.
     fn batch_done(&mut self, partition: i32);
+
+    /// Fills in what only the task knows of a partition, before its line is written to the board: the newest event time
+    /// and the number of keys.
+    fn describe(&self, _partition: i32, _status: &mut PartitionStatus) {}
 }
 
 /// What became of one raw row on its way to the activity topic.

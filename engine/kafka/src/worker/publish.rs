@@ -27,6 +27,7 @@ impl<T: Tasks> Worker<'_, T> {
                 owned.status.end = owned.status.end.max(end);
             }
             self.tasks.batch_done(partition);
+            self.tasks.describe(partition, &mut owned.status);
             self.shared.board.set(partition, owned.status);
         }
         self.counters_folded();

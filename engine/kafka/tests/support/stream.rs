@@ -1,4 +1,5 @@
-//! A small stream on the mock cluster: tasks that count per key, and what their outputs must be.
+//! A small stream: tasks that count per key, members that run them, and what their outputs must be.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 /// Deadline of every wait: a state that is not reached by then is a failure.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits for a state.
 #[track_caller]
@@ -26,27 +27,39 @@ pub(crate) fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// A cluster with the engine's topics.
+/// Settings, and the cluster if it is a mock one.
 pub(crate) struct Stream {
-    pub(crate) kafka: MockKafka,
+    pub(crate) mock: Option<MockKafka>,
     pub(crate) settings: KafkaSettings,
     pub(crate) partitions: i32,
 }
 
 impl Stream {
+    /// A mock cluster with the topics.
     pub(crate) fn new(group: &str, partitions: i32) -> Self {
-        let kafka = MockKafka::start().unwrap();
-        let mut settings = KafkaSettings::new(kafka.bootstrap_servers());
-        settings.group = group.to_owned();
+        let mock = MockKafka::start().unwrap();
+        let mut stream = Self::on(&mock.bootstrap_servers(), group, partitions);
+        mock.create_topic(&stream.settings.topics.activity(), partitions).unwrap();
+        for channel in Channel::ALL {
+            mock.create_topic(&stream.settings.topics.channel(channel), 1).unwrap();
+        }
+        stream.mock = Some(mock);
+        stream
+    }
+
+    /// A stream on brokers where the topics are made already, or will be.
+    pub(crate) fn on(bootstrap_servers: &str, group: &str, partitions: i32) -> Self {
+        let mut settings = KafkaSettings::new(bootstrap_servers);
+        group.clone_into(&mut settings.group);
         settings.batch.time_ms = 20;
         // The mock's group waits for the session timeout of members that have not heard of a rebalance yet.
-        let quick = settings.consumer.with("session.timeout.ms", "3000").with("heartbeat.interval.ms", "100");
+        let quick = settings.consumer.with("session.timeout.ms", "6000").with("heartbeat.interval.ms", "100");
         settings.consumer = quick.with("fetch.wait.max.ms", "10");
-        kafka.create_topic(&settings.topics.activity(), partitions).unwrap();
-        for channel in Channel::ALL {
-            kafka.create_topic(&settings.topics.channel(channel), 1).unwrap();
-        }
-        Self { kafka, settings, partitions }
+        Self { mock: None, settings, partitions }
+    }
+
+    pub(crate) fn create_mock_topic(&self, topic: &str, partitions: i32) {
+        self.mock.as_ref().unwrap().create_topic(topic, partitions).unwrap();
     }
 
     /// Sends records `from..to`, of keys in turn, and returns when all are acknowledged.
@@ -54,7 +67,7 @@ impl Stream {
         let mut producer = TopicProducer::connect(&self.settings, &self.settings.topics.activity()).unwrap();
         for number in from..to {
             let key = format!("acme|user-{}", number % KEYS);
-            producer.send(key.as_bytes(), number.to_string().as_bytes(), Some(i64::from(number))).unwrap();
+            producer.send(key.as_bytes(), number.to_string().as_bytes(), Some(STAMP + i64::from(number))).unwrap();
         }
         producer.flush().unwrap();
     }
@@ -84,7 +97,6 @@ impl Stream {
         let mut elem = list.add_partition(&self.settings.topics.activity(), partition);
         elem.set_offset(Offset::Offset(offset)).unwrap();
         elem.set_metadata(note);
-        drop(elem);
         self.reader().commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
     }
 
@@ -97,6 +109,8 @@ impl Stream {
     }
 }
 
+/// Time stamp of record 0.
+pub(crate) const STAMP: i64 = 1_767_225_600_000;
 /// Keys of the stream.
 pub(crate) const KEYS: u32 = 20;
 

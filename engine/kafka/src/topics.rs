@@ -1,0 +1,272 @@
+//! The topics the engine wants: made right, compared, explained.
+//!
+//! An existing topic is never altered. Needs administrative requests, which the mock cluster does not know.
+
+use std::fmt;
+
+use frostwatch_detect::time::{DAY, Millis};
+use frostwatch_runtime::ports::Channel;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::fault::KafkaFault;
+use crate::outbox::code_of;
+use crate::settings::KafkaSettings;
+use crate::worker::ANSWER_WAIT;
+
+/// How large topics are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicSizes {
+    /// Partitions of the activity topic: the most workers that can share the work, for as long as the topic lives.
+    pub activity_partitions: i32,
+    /// Partitions of each output topic; few, since every commit touches all of them.
+    pub output_partitions: i32,
+    /// Partitions of each raw topic.
+    pub raw_partitions: i32,
+    /// Copies of each record; −1 is the broker's default.
+    pub replication: i32,
+    /// How long activity is kept: longer than the longest outage, and than the longest history a detector needs after a
+    /// restart.
+    pub activity_kept: Millis,
+}
+
+impl Default for TopicSizes {
+    fn default() -> Self {
+        Self {
+            activity_partitions: 24,
+            output_partitions: 3,
+            raw_partitions: 6,
+            replication: -1,
+            activity_kept: 7 * DAY,
+        }
+    }
+}
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTopic {
+    /// Name.
+    pub name: String,
+    /// Partitions.
+    pub partitions: i32,
+    /// Copies; −1 is the broker's default.
+    pub replication: i32,
+    /// Configuration, in the broker's names.
+    pub config: Vec<(&'static str, String)>,
+}
+
+/// All topics of the settings.
+pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> {
+    let topic = |name, partitions, kept: Millis, more: Option<(&'static str, &str)>| {
+        let mut config = vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", kept.to_string())];
+        config.extend(more.map(|(key, value)| (key, value.to_owned())));
+        WantedTopic { name, partitions, replication: sizes.replication, config }
+    };
+    let names = &settings.topics;
+    let appended = Some(("message.timestamp.type", "LogAppendTime"));
+    let mut all = vec![topic(names.activity(), sizes.activity_partitions, sizes.activity_kept, appended)];
+    for channel in Channel::ALL {
+        let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
+        all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
+    }
+    all.extend(names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None)));
+    all
+}
+
+/// A difference between a topic and what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The topic.
+    pub topic: String,
+    /// What differs.
+    pub what: Difference,
+}
+
+/// How a topic differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It does not exist.
+    Missing,
+    /// It has another number of partitions.
+    Partitions {
+        /// It has.
+        found: i32,
+        /// It should have.
+        wanted: i32,
+    },
+    /// A setting has another value.
+    Config {
+        /// The broker's name of the setting.
+        name: &'static str,
+        /// It is.
+        found: String,
+        /// It should be.
+        wanted: String,
+    },
+}
+
+impl Finding {
+    /// Does the engine not keep what it promises while this stands? A check with such findings fails; the others are
+    /// only told.
+    pub fn is_fault(&self) -> bool {
+        match &self.what {
+            Difference::Missing => true,
+            Difference::Partitions { .. } => false,
+            Difference::Config { name, found, wanted } => *name != "retention.ms" || kept(found) < kept(wanted),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic = &self.topic;
+        match &self.what {
+            Difference::Missing => write!(f, "{topic}: missing; `frostwatch topics create` makes it"),
+            Difference::Partitions { found, wanted } => write!(
+                f,
+                "{topic}: {found} partitions where {wanted} are wanted; it works as it is. Partitions are never added \
+                 under a running engine: keys would move away from their state"
+            ),
+            Difference::Config { name, found, wanted } => write!(
+                f,
+                "{topic}: {name} is {found}, wanted {wanted}; {}. `kafka-configs --alter --topic {topic} --add-config \
+                 {name}={wanted}` changes it",
+                why(name, self.is_fault())
+            ),
+        }
+    }
+}
+
+/// What became of a topic that was to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It was made.
+    Created,
+    /// It exists and was left as it is.
+    Existed,
+}
+
+/// Makes the topics that are missing.
+pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<(String, Made)>, KafkaFault> {
+    let admin = admin(settings)?;
+    let new: Vec<NewTopic<'_>> = wanted
+        .iter()
+        .map(|topic| {
+            let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+            topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+        })
+        .collect();
+    let no_answer = |source| KafkaFault::NoAnswer { question: "making topics", source };
+    let mut made = Vec::with_capacity(wanted.len());
+    for result in admin.create_topics(&new, &options()).await.map_err(no_answer)? {
+        match result {
+            Ok(topic) => made.push((topic, Made::Created)),
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => made.push((topic, Made::Existed)),
+            Err((topic, code)) => return Err(KafkaFault::Admin { what: "making topic", topic, code }),
+        }
+    }
+    Ok(made)
+}
+
+/// Compares topics with what is wanted. The exit status of a check is that of [`Finding::is_fault`] over all.
+pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<Finding>, KafkaFault> {
+    let admin = admin(settings)?;
+    // All topics: to ask for one by name may create it. This blocks its thread for one round trip.
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, ANSWER_WAIT)
+        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let mut findings = Vec::new();
+    for topic in wanted {
+        let mut found = |what| findings.push(Finding { topic: topic.name.clone(), what });
+        let Some(existing) = metadata.topics().iter().find(|existing| existing.name() == topic.name) else {
+            found(Difference::Missing);
+            continue;
+        };
+        let partitions = existing.partitions().len() as i32;
+        if partitions != topic.partitions {
+            found(Difference::Partitions { found: partitions, wanted: topic.partitions });
+        }
+        let config = config_of(&admin, &topic.name).await?;
+        for (name, wanted) in &topic.config {
+            let value = config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+            if value != *wanted {
+                found(Difference::Config { name, found: value, wanted: wanted.clone() });
+            }
+        }
+    }
+    Ok(findings)
+}
+
+async fn config_of(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<ConfigResource, KafkaFault> {
+    let failed = |code| KafkaFault::Admin { what: "reading the configuration of topic", topic: topic.to_owned(), code };
+    let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await;
+    let mut described = described.map_err(|error| failed(code_of(&error)))?;
+    described.pop().ok_or_else(|| failed(RDKafkaErrorCode::UnknownTopicOrPartition))?.map_err(failed)
+}
+
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaFault> {
+    settings.checked()?;
+    settings.admin_config().create().map_err(|source| KafkaFault::Client { client: "admin", source })
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ANSWER_WAIT)).operation_timeout(Some(ANSWER_WAIT))
+}
+
+/// −1 keeps for ever.
+fn kept(value: &str) -> u64 {
+    value.parse::<i64>().map_or(0, |kept| u64::try_from(kept).unwrap_or(u64::MAX))
+}
+
+fn why(name: &str, is_fault: bool) -> &'static str {
+    match name {
+        "message.timestamp.type" => {
+            "the time a record arrived decides what is late: a producer's clock must not stand in for it"
+        }
+        "cleanup.policy" => "compaction removes the history that state is built of",
+        "retention.ms" if is_fault => "what is deleted before it is read, or before a restart, is lost to the state",
+        _ => "it works as it is",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(name: &'static str, found: &str, wanted: &str) -> Finding {
+        let what = Difference::Config { name, found: found.to_owned(), wanted: wanted.to_owned() };
+        Finding { topic: "t".to_owned(), what }
+    }
+
+    #[test]
+    fn keeping_longer_is_no_fault() {
+        assert!(finding("retention.ms", "1", "2").is_fault());
+        assert!(!finding("retention.ms", "3", "2").is_fault());
+        assert!(!finding("retention.ms", "-1", "2").is_fault());
+        assert!(finding("retention.ms", "", "2").is_fault());
+        assert!(finding("cleanup.policy", "compact", "delete").is_fault());
+    }
+
+    #[test]
+    fn every_topic_of_the_settings_is_wanted() {
+        let settings = KafkaSettings::new("b:1");
+        let all = wanted(&settings, &TopicSizes { activity_partitions: 7, ..TopicSizes::default() });
+        let names: Vec<_> = all.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect();
+        assert_eq!(
+            names,
+            [
+                ("frostwatch.activity.v1", 7),
+                ("frostwatch.alerts.v1", 3),
+                ("frostwatch.suppressions.v1", 3),
+                ("frostwatch.late.v1", 3),
+                ("frostwatch.rejected.v1", 3),
+                ("frostwatch.raw.sysevent", 6),
+                ("frostwatch.raw.syslog_transaction", 6),
+                ("frostwatch.raw.sys_audit", 6),
+                ("frostwatch.raw.sys_attachment", 6),
+            ]
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Raw topics to activity, recording and pacing, on librdkafka's mock cluster.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+#[path = "support/stream.rs"]
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
+use frostwatch_kafka::produce::{Pace, TopicProducer};
+use frostwatch_kafka::record::{Recording, record};
+use frostwatch_kafka::settings::RawTopic;
+use frostwatch_kafka::{KafkaFault, partition_of};
+use frostwatch_runtime::ports::{Channel, RawOutcome, RawRows};
+use rdkafka::Message;
+use rdkafka::message::Headers;
+use support::{STAMP, Stream, read_all, wait_for};
+
+/// Rows are words, split by spaces: `noise` is dropped, `bad` is rejected, others are activity of one user.
+struct Words;
+
+impl RawRows for Words {
+    fn rows(&mut self, table: &str, value: &[u8], out: &mut Vec<RawOutcome>) {
+        for word in String::from_utf8_lossy(value).split(' ') {
+            out.push(match word {
+                "noise" => RawOutcome::Dropped { why: "vendor" },
+                "bad" => RawOutcome::Rejected { reason: format!("{table}: bad") },
+                word => {
+                    RawOutcome::Activity { key: b"acme|ana".to_vec(), value: format!("{table} {word}").into_bytes() }
+                }
+            });
+        }
+    }
+}
+
+fn raw_stream(group: &str) -> Stream {
+    let mut stream = Stream::new(group, 4);
+    stream.settings.topics.raw = ["one", "two"].map(|table| RawTopic { table: table.to_owned(), topic: None }).to_vec();
+    for (topic, _) in stream.settings.topics.raw() {
+        stream.create_mock_topic(&topic, 2);
+    }
+    stream
+}
+
+fn send(stream: &Stream, table: usize, rows: impl Iterator<Item = (i64, String)>) {
+    let (topic, _) = &stream.settings.topics.raw()[table];
+    let mut producer = TopicProducer::connect(&stream.settings, topic).unwrap();
+    for (stamp, row) in rows {
+        producer.send(stamp.to_string().as_bytes(), row.as_bytes(), Some(stamp)).unwrap();
+    }
+    producer.flush().unwrap();
+}
+
+/// Runs a normaliser until its counts are as wanted, then stops it.
+fn normalise(stream: &Stream, reached: impl Fn(&NormaliseCounts) -> bool) -> NormaliseCounts {
+    let (stop, counts) = (Arc::<AtomicBool>::default(), Arc::<Mutex<NormaliseCounts>>::default());
+    let shared = (stream.settings.clone(), Arc::clone(&stop), Arc::clone(&counts));
+    let thread = std::thread::spawn(move || {
+        let (settings, stop, counts) = shared;
+        run_normaliser(&settings, 0, Words, NormaliseShared { stop: &stop, counts: &counts })
+    });
+    wait_for("the counts", || thread.is_finished() || reached(&counts.lock().unwrap()));
+    stop.store(true, Ordering::Release);
+    thread.join().unwrap().unwrap();
+    let counts = counts.lock().unwrap().clone();
+    assert!(reached(&counts));
+    counts
+}
+
+#[test]
+fn rows_of_several_topics_are_published_in_the_order_of_their_stamps() {
+    let stream = raw_stream("merge");
+    send(&stream, 0, (0..2_000).map(|n| (2 * n + 1, format!("{}", 2 * n + 1))));
+    send(&stream, 1, (0..2_000).map(|n| (2 * n + 2, format!("{}", 2 * n + 2))));
+    let counts = normalise(&stream, |counts| counts.activity == 4_000);
+    assert_eq!((counts.consumed, counts.rejected, counts.out_of_order), (4_000, 0, 0));
+
+    let activity = read_all(&stream.settings, &stream.settings.topics.activity());
+    let stamps: Vec<_> = activity.iter().map(|m| m.timestamp().to_millis().unwrap()).collect();
+    assert_eq!(stamps, (1..=4_000).collect::<Vec<i64>>(), "in order, and each with the stamp of its raw record");
+    let values: Vec<_> = activity.iter().map(|m| String::from_utf8_lossy(m.payload().unwrap()).into_owned()).collect();
+    assert_eq!(values[..3], ["one 1", "two 2", "one 3"]);
+    assert!(activity.iter().all(|m| m.partition() == partition_of(b"acme|ana", 4)), "where Java puts the key");
+
+    send(&stream, 0, [(5_000, "5000".to_owned())].into_iter());
+    normalise(&stream, |counts| counts.activity == 1);
+    let activity = read_all(&stream.settings, &stream.settings.topics.activity());
+    assert_eq!(activity.len(), 4_001, "what was committed is not published again");
+}
+
+#[test]
+fn what_is_not_activity_is_counted_or_rejected_whole_with_its_origin() {
+    let stream = raw_stream("rejects");
+    send(&stream, 1, [(7, "noise a bad noise".to_owned()), (8, "b".to_owned())].into_iter());
+    let counts = normalise(&stream, |counts| counts.activity == 2 && counts.rejected == 1);
+    assert_eq!(counts.dropped.into_iter().collect::<Vec<_>>(), [("vendor", 2)]);
+    let rejected = read_all(&stream.settings, &stream.settings.topics.channel(Channel::Rejected));
+    let message = &rejected[0];
+    assert_eq!((message.key(), message.payload()), (Some(&b"7"[..]), Some(&b"noise a bad noise"[..])));
+    assert_eq!(message.timestamp().to_millis(), Some(7));
+    let headers = message.headers().unwrap();
+    let header = |name| headers.iter().find(|h| h.key == name).and_then(|h| h.value).map(String::from_utf8_lossy);
+    assert_eq!(header("__connect.errors.topic").unwrap(), "frostwatch.raw.two");
+    assert_eq!(header("__connect.errors.offset").unwrap(), "0");
+    assert_eq!(header("__connect.errors.exception.message").unwrap(), "two: bad");
+}
+
+#[test]
+fn a_recording_holds_what_the_topic_held_with_stamps() {
+    let stream = Stream::new("recording", 3);
+    stream.send(0, 50);
+    let recording = Recording { topic: stream.settings.topics.activity(), ..Recording::default() };
+    let mut lines = Vec::new();
+    let written = record(&stream.settings, &recording, &AtomicBool::new(false), &mut lines).unwrap();
+    assert_eq!(written, 50);
+    let mut seen: Vec<i64> = String::from_utf8(lines)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["value"].as_i64().unwrap() + STAMP, line["stamp_ms"]);
+            assert_eq!(line["key"], format!("acme|user-{}", line["value"].as_i64().unwrap() % 20));
+            line["value"].as_i64().unwrap()
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_recording_may_begin_at_given_offsets_and_may_be_empty() {
+    let stream = Stream::new("recording-from", 1);
+    let recording = Recording { topic: stream.settings.topics.activity(), ..Recording::default() };
+    let no_stop = AtomicBool::new(false);
+    assert_eq!(record(&stream.settings, &recording, &no_stop, &mut Vec::new()).unwrap(), 0);
+    stream.send(0, 50);
+    let recording = Recording { from: [(0, 48)].into(), ..recording };
+    assert_eq!(record(&stream.settings, &recording, &no_stop, &mut Vec::new()).unwrap(), 2);
+}
+
+#[test]
+fn a_producer_waits_for_its_reader_and_can_be_told_not_to() {
+    let stream = Stream::new("pace", 1);
+    let (position, asked) = (AtomicI64::new(0), AtomicI64::new(0));
+    let pace = Pace {
+        position: Box::new(|_| position.load(Ordering::Relaxed)),
+        ahead_bytes_max: 10_000,
+        gave_up: Box::new(|| asked.fetch_add(1, Ordering::Relaxed) > 3),
+    };
+    let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
+    producer = producer.held_back_by(pace);
+    let sent = (0..100).take_while(|_| producer.send(b"k", &[b'x'; 919], None).is_ok()).count();
+    assert_eq!(sent, 10, "a thousand bytes each");
+    position.store(10, Ordering::Relaxed);
+    assert!(producer.send(b"k", &[b'x'; 919], None).is_ok());
+    assert_eq!(producer.flush().unwrap(), 11);
+    assert_eq!(producer.ends(), [11]);
+    position.store(0, Ordering::Relaxed);
+    let fault = (0..100).find_map(|_| producer.send(b"k", &[b'x'; 919], None).err()).unwrap();
+    assert!(matches!(fault, KafkaFault::GaveUp), "{fault}");
+}

@@ -1,0 +1,144 @@
+//! The Kafka edge on a real Apache Kafka broker: topics, a broker that dies, and marks of transactions, none of which
+//! the mock cluster knows.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, check, create, wanted};
+use frostwatch_runtime::ports::Channel;
+use frostwatch_testkit::broker::{Broker, Settings, unique_name};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use stream::{Member, Stream, by_key, wait_for, wanted as wanted_outputs};
+
+#[path = "../../engine/kafka/tests/support/stream.rs"]
+mod stream;
+
+const WAIT: Duration = Duration::from_mins(1);
+const SIZES: TopicSizes = TopicSizes {
+    activity_partitions: 3,
+    output_partitions: 1,
+    raw_partitions: 1,
+    replication: 1,
+    activity_kept: 600_000,
+};
+
+fn stream_on(broker: &Broker) -> Stream {
+    let mut stream = Stream::on(broker.bootstrap(), &unique_name("kafka"), SIZES.activity_partitions);
+    stream.settings.topics.prefix = format!("{}.", unique_name("kafka"));
+    stream
+}
+
+async fn with_topics(broker: &Broker) -> Stream {
+    let stream = stream_on(broker);
+    create(&stream.settings, &wanted(&stream.settings, &SIZES)).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn topics_are_made_once_and_differences_are_explained() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = stream_on(broker);
+    let topics = wanted(&stream.settings, &SIZES);
+    let missing = check(&stream.settings, &topics).await.unwrap();
+    assert_eq!(missing.len(), topics.len());
+    assert!(missing.iter().all(|finding| finding.what == Difference::Missing && finding.is_fault()));
+
+    let made = create(&stream.settings, &topics).await.unwrap();
+    assert!(made.iter().all(|(_, made)| *made == Made::Created), "{made:?}");
+    wait_for("the topics", || {
+        let reader: rdkafka::consumer::BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&reader, None, WAIT).unwrap();
+        topics.iter().all(|topic| metadata.topics().iter().any(|found| found.name() == topic.name))
+    });
+    assert_eq!(check(&stream.settings, &topics).await.unwrap(), []);
+    let made = create(&stream.settings, &topics).await.unwrap();
+    assert!(made.iter().all(|(_, made)| *made == Made::Existed), "{made:?}");
+
+    let larger = TopicSizes { activity_partitions: 5, activity_kept: 700_000, ..SIZES };
+    let findings = check(&stream.settings, &wanted(&stream.settings, &larger)).await.unwrap();
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].contains("3 partitions where 5 are wanted; it works as it is"), "{}", told[0]);
+    assert!(told[1].contains("retention.ms is 600000, wanted 700000; what is deleted"), "{}", told[1]);
+    assert_eq!(findings.iter().map(Finding::is_fault).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_broker_that_dies_under_a_worker_costs_no_record() {
+    let Some(broker) = Broker::own(&Settings::default()).unwrap() else { return };
+    let stream = with_topics(&broker).await;
+    stream.send(0, 300);
+    let member = Member::start(&stream.settings);
+    wait_for("300 alerts", || member.counters.read().produced_on(Channel::Alerts) == 300);
+    broker.kill().unwrap();
+    broker.restart().unwrap();
+    stream.send(300, 900);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 900);
+    member.stop().unwrap();
+    let distinct: BTreeSet<_> = stream.outputs(Channel::Alerts).into_iter().collect();
+    let all: BTreeSet<_> = wanted_outputs(900)
+        .into_iter()
+        .flat_map(|(key, values)| values.into_iter().map(move |value| (key.clone(), value)))
+        .collect();
+    assert_eq!(distinct, all);
+}
+
+#[tokio::test]
+async fn members_come_and_go_and_one_dies_and_nothing_is_lost() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_topics(broker).await;
+    let first = Member::start(&stream.settings);
+    stream.send(0, 400);
+    let second = Member::start(&stream.settings);
+    wait_for("both own partitions", || !first.board.lines().is_empty() && !second.board.lines().is_empty());
+    *second.seen.die_at.lock().unwrap() = Some(700);
+    *first.seen.die_at.lock().unwrap() = Some(700);
+    stream.send(400, 900);
+    // Whoever owned the record's partition dies of it, and then the one that takes over does.
+    assert!(first.ended().is_err());
+    assert!(second.ended().is_err());
+    let third = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 900);
+    third.stop().unwrap();
+    let distinct: BTreeSet<_> = stream.outputs(Channel::Alerts).into_iter().collect();
+    assert_eq!(distinct.len(), 900);
+}
+
+#[tokio::test]
+async fn a_log_that_ends_in_marks_of_transactions_is_restored_to_its_end() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_topics(broker).await;
+    transaction(&stream, broker, 0..100, true);
+    transaction(&stream, broker, 100..150, false);
+    let first = Member::start(&stream.settings);
+    wait_for("100 alerts", || first.counters.read().produced_on(Channel::Alerts) == 100);
+    first.stop().unwrap();
+    let second = Member::start(&stream.settings);
+    wait_for("a live board", || second.board.lines().len() == 3 && second.board.is_ready());
+    assert_eq!(second.counters.read().silent, 100);
+    transaction(&stream, broker, 100..200, true);
+    wait_for("100 more", || second.counters.read().produced_on(Channel::Alerts) == 100);
+    second.stop().unwrap();
+    assert_eq!(by_key(stream.outputs(Channel::Alerts)), wanted_outputs(200));
+}
+
+fn transaction(stream: &Stream, broker: &Broker, numbers: std::ops::Range<u32>, commit: bool) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("partitioner", "murmur2_random")
+        .set("transactional.id", unique_name("writer"))
+        .create()
+        .unwrap();
+    producer.init_transactions(WAIT).unwrap();
+    producer.begin_transaction().unwrap();
+    let topic = stream.settings.topics.activity();
+    for number in numbers {
+        let (key, value) = (format!("acme|user-{}", number % stream::KEYS), number.to_string());
+        producer.send(BaseRecord::to(&topic).key(&key).payload(&value)).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(WAIT).unwrap();
+    if commit { producer.commit_transaction(WAIT) } else { producer.abort_transaction(WAIT) }.unwrap();
+}
