@@ -13,6 +13,7 @@ use frostwatch_rulebook::CompiledRules;
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 
 use super::{admit, render};
+use crate::board::PartitionStatus;
 use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
 /// What all tasks share and none changes.
@@ -261,4 +262,11 @@ impl Tasks for TaskSet {
     }
 
     fn batch_done(&mut self, _partition: i32) {}
+
+    fn describe(&self, partition: i32, status: &mut PartitionStatus) {
+        if let Some(task) = self.tasks.get(&partition) {
+            status.newest_event = task.newest_event();
+            status.keys = task.keys().len() as u64;
+        }
+    }
 }
