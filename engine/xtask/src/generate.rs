@@ -1,28 +1,80 @@
 //! Files that are generated from code and committed, so that readers find them and a stale one is noticed.
 
+mod page;
+mod source;
+mod table;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use frostwatch_detect::catalogue::DETECTORS;
 use frostwatch_testkit::broker::checkout;
+use frostwatch_testkit::mmdb::demo_files;
+
+use page::Described;
 
 /// A file as it should be; the path is relative to the checkout.
 struct Generated {
     path: PathBuf,
-    content: String,
+    content: Vec<u8>,
+}
+
+impl Generated {
+    fn new(path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), content: content.into() }
+    }
 }
 
 /// Everything that is generated, by what it is made from. To add to it, append what a function yields.
-fn all() -> Vec<Generated> {
-    Vec::new()
+fn all(root: &Path) -> anyhow::Result<Vec<Generated>> {
+    let mut files = schemas();
+    files.extend(demo_files()?.into_iter().map(|(path, bytes)| Generated::new(path, bytes)));
+    let detectors = described(root)?;
+    files.extend(detectors.iter().map(|one| Generated::new(format!("docs/detectors/{}.md", one.id), one.page())));
+    files.push(Generated::new("docs/detectors/README.md", table::index(&detectors)));
+    files.extend(readme(root, &detectors)?);
+    Ok(files)
+}
+
+fn schemas() -> Vec<Generated> {
+    let schema = |name: &str, text: String| Generated::new(Path::new("schemas").join(name), text);
+    let wire = frostwatch_wire::schema::all().into_iter().map(|(name, text)| schema(&name, text));
+    wire.chain(frostwatch_rulebook::schema::all().into_iter().map(|(name, text)| schema(name, text))).collect()
+}
+
+/// Every detector of the catalogue, as its file and its rule describe it.
+fn described(root: &Path) -> anyhow::Result<Vec<Described>> {
+    DETECTORS
+        .iter()
+        .map(|id| {
+            let code = read(&root.join(format!("engine/detect/src/detectors/{id}.rs")))?;
+            let rule = read(&root.join(format!("rules/{id}.yaml")))?;
+            Described::new(id, &code, &rule).with_context(|| format!("detector {id}"))
+        })
+        .collect()
+}
+
+/// The front page with its table of detectors brought up to date, if there is a front page.
+fn readme(root: &Path, detectors: &[Described]) -> anyhow::Result<Option<Generated>> {
+    let path = root.join("README.md");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = table::replaced(&read(&path)?, detectors).context("README.md")?;
+    Ok(Some(Generated::new("README.md", text)))
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
 /// Writes every generated file that is missing or differs, or with `check` only names them and fails.
 pub(crate) fn run(check: bool) -> anyhow::Result<ExitCode> {
     let root = checkout();
-    let files = all();
+    let files = all(&root)?;
     let stale = stale(&root, &files)?;
     for file in &stale {
         if check {
@@ -41,7 +93,7 @@ fn stale<'a>(root: &Path, files: &'a [Generated]) -> anyhow::Result<Vec<&'a Gene
     for file in files {
         let path = root.join(&file.path);
         match fs::read(&path) {
-            Ok(have) if have == file.content.as_bytes() => {}
+            Ok(have) if have == file.content => {}
             Ok(_) => stale.push(file),
             Err(error) if error.kind() == ErrorKind::NotFound => stale.push(file),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
@@ -59,46 +111,4 @@ fn write(root: &Path, file: &Generated) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(on_disk: Option<&str>, generated: &str, is_stale: bool) {
-        let root = tempfile::tempdir().unwrap();
-        let file = Generated { path: "schemas/x.json".into(), content: generated.to_owned() };
-        if let Some(text) = on_disk {
-            write(root.path(), &Generated { path: file.path.clone(), content: text.to_owned() }).unwrap();
-        }
-        let files = [file];
-        let found = stale(root.path(), &files).unwrap();
-        assert_eq!(found.len(), usize::from(is_stale), "{on_disk:?} against {generated:?}");
-        for file in found {
-            write(root.path(), file).unwrap();
-        }
-        assert!(stale(root.path(), &files).unwrap().is_empty(), "{on_disk:?}: still stale after writing");
-    }
-
-    #[test]
-    fn a_file_that_is_missing_or_differs_is_stale_until_it_is_written() {
-        check(None, "{}\n", true);
-        check(Some("{}"), "{}\n", true);
-        check(Some("{}\r\n"), "{}\n", true);
-        check(Some("{}\n"), "{}\n", false);
-        check(Some(""), "", false);
-    }
-
-    #[test]
-    fn what_is_committed_is_what_the_code_generates() {
-        let stale: Vec<_> =
-            stale(&checkout(), &all()).unwrap().iter().map(|file| file.path.clone()).collect::<Vec<_>>();
-        assert!(stale.is_empty(), "run cargo xtask generate: {stale:?}");
-    }
-
-    #[test]
-    fn no_two_generators_write_one_file() {
-        let mut paths: Vec<_> = all().into_iter().map(|file| file.path).collect();
-        let count = paths.len();
-        paths.sort();
-        paths.dedup();
-        assert_eq!(paths.len(), count);
-    }
-}
+mod tests;

@@ -1,0 +1,131 @@
+//! What a detector's file says about itself, and what a rule's comments say about its values.
+
+use anyhow::{Context, bail};
+
+/// The headings of a detector's documentation, in their order.
+pub(super) const HEADINGS: [&str; 5] = ["Finds", "Why", "Blind spots", "Parameters", "References"];
+
+/// The documentation of a detector's file.
+pub(super) struct Documentation {
+    /// The first sentence.
+    pub(super) title: String,
+    /// Heading and Markdown, in the order of [`HEADINGS`].
+    pub(super) sections: Vec<(&'static str, String)>,
+}
+
+/// A parameter as the code documents it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) meaning: String,
+}
+
+/// Reads the `//!` lines of a detector's file.
+pub(super) fn documentation(code: &str) -> anyhow::Result<Documentation> {
+    let lines =
+        code.lines().map_while(|line| line.strip_prefix("//!")).map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let mut parts = vec![(String::new(), String::new())];
+    for line in lines {
+        if let Some(heading) = line.strip_prefix("# ") {
+            parts.push((heading.trim().to_owned(), String::new()));
+        } else if let Some((_, text)) = parts.last_mut() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    let (_, title) = parts.remove(0);
+    let title = title.trim().to_owned();
+    if !title.ends_with('.') || title.contains('\n') {
+        bail!("the documentation begins with one sentence on one line, and not with {title:?}");
+    }
+    let headings: Vec<&str> = parts.iter().map(|(heading, _)| heading.as_str()).collect();
+    if headings != HEADINGS {
+        bail!("the headings are {headings:?}; they must be {HEADINGS:?}");
+    }
+    let sections: Vec<_> = HEADINGS.into_iter().zip(parts.iter().map(|(_, text)| plain(text.trim()))).collect();
+    if let Some((heading, _)) = sections.iter().find(|(_, text)| text.is_empty()) {
+        bail!("nothing stands under {heading}");
+    }
+    Ok(Documentation { title, sections })
+}
+
+/// The fields of `pub struct Params`, with their documentation.
+pub(super) fn fields(code: &str) -> anyhow::Result<Vec<Field>> {
+    let (_, after) = code.split_once("\npub struct Params {\n").context("no `pub struct Params {`")?;
+    let (body, _) = after.split_once("\n}").context("`Params` does not end")?;
+    let mut fields = Vec::new();
+    let mut meaning = Vec::new();
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            meaning.push(text.trim());
+        } else if let Some((name, _)) = line.strip_prefix("pub ").and_then(|line| line.split_once(':')) {
+            if meaning.is_empty() {
+                bail!("the parameter {name} has no documentation");
+            }
+            fields.push(Field { name: name.to_owned(), meaning: plain(&meaning.join(" ")) });
+            meaning.clear();
+        }
+    }
+    Ok(fields)
+}
+
+/// The comment above a parameter in a rule's text: why it has the value it has. Empty where there is none.
+pub(super) fn comment(rule: &str, name: &str) -> String {
+    let mut comment = Vec::new();
+    for line in rule.lines().skip_while(|line| line.trim() != "params:").skip(1).map(str::trim) {
+        if let Some(text) = line.strip_prefix('#') {
+            comment.push(text.trim());
+        } else if line.split_once(':').is_some_and(|(key, _)| key == name) {
+            return comment.join(" ");
+        } else {
+            comment.clear();
+        }
+    }
+    String::new()
+}
+
+/// Text without the links that only rustdoc can follow.
+fn plain(text: &str) -> String {
+    text.replace("[`", "`").replace("`]", "`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str = "//! Much of it.\n//!\n//! # Finds\n//! More than\n//! enough.\n//!\n//! # Why\n//! Because.\n//!\n\
+        //! # Blind spots\n//! All.\n//!\n//! # Parameters\n//! See [`Params`].\n//!\n//! # References\n//! None.\n\n\
+        /// Parameters.\npub struct Params {\n    /// One\n    /// more, km.\n    pub much_max: u32,\n}\n";
+
+    fn check(from: &str, to: &str, fault: &str) {
+        let code = CODE.replace(from, to);
+        let found = documentation(&code).map(|_| ()).and_then(|()| fields(&code).map(|_| ()));
+        assert!(found.as_ref().is_err_and(|error| error.to_string().contains(fault)), "{to:?}: {found:?}");
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_documents_itself() {
+        let found = documentation(CODE).unwrap();
+        assert_eq!(found.title, "Much of it.");
+        let text: Vec<_> = found.sections.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(text, ["More than\nenough.", "Because.", "All.", "See `Params`.", "None."]);
+        assert_eq!(fields(CODE).unwrap(), [Field { name: "much_max".into(), meaning: "One more, km.".into() }]);
+    }
+
+    #[test]
+    fn documentation_that_is_not_in_order_is_refused() {
+        check("Much of it.", "Much of it", "begins with one sentence");
+        check("# Why", "# Reason", "the headings are");
+        check("//! # Why\n//! Because.\n//!\n", "", "the headings are");
+        check("//! All.\n", "", "nothing stands under Blind spots");
+        check("    /// One\n    /// more, km.\n", "", "much_max has no documentation");
+        check("pub struct Params", "struct Params", "no `pub struct Params");
+    }
+
+    #[test]
+    fn a_comment_belongs_to_the_parameter_beneath_it() {
+        let rule = "# about the file\nparams:\n    # a\n    # b\n    one: 1\n    two: 2\n    # c\n    three: 3\n";
+        let found = ["one", "two", "three", "four"].map(|name| comment(rule, name));
+        assert_eq!(found, ["a b", "", "c", ""]);
+    }
+}

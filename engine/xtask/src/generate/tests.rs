@@ -1,0 +1,88 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn check(on_disk: Option<&[u8]>, generated: &[u8], is_stale: bool) {
+    let root = tempfile::tempdir().unwrap();
+    let file = Generated::new("schemas/x.json", generated);
+    if let Some(bytes) = on_disk {
+        write(root.path(), &Generated::new(&file.path, bytes)).unwrap();
+    }
+    let files = [file];
+    let found = stale(root.path(), &files).unwrap();
+    assert_eq!(found.len(), usize::from(is_stale), "{on_disk:?} against {generated:?}");
+    for file in found {
+        write(root.path(), file).unwrap();
+    }
+    assert!(stale(root.path(), &files).unwrap().is_empty(), "{on_disk:?}: still stale after writing");
+}
+
+#[test]
+fn a_file_that_is_missing_or_differs_is_stale_until_it_is_written() {
+    check(None, b"{}\n", true);
+    check(Some(b"{}"), b"{}\n", true);
+    check(Some(b"{}\r\n"), b"{}\n", true);
+    check(Some(b"{}\n"), b"{}\n", false);
+    check(Some(b""), b"", false);
+    check(Some(b"\xff\x00"), b"\xff\x01", true);
+}
+
+#[test]
+fn what_is_committed_is_what_the_code_generates() {
+    let files = all(&checkout()).unwrap();
+    let stale: Vec<_> = stale(&checkout(), &files).unwrap().iter().map(|file| &file.path).collect();
+    assert!(stale.is_empty(), "run cargo xtask generate: {stale:?}");
+}
+
+#[test]
+fn no_two_generators_write_one_file() {
+    let mut paths: Vec<_> = all(&checkout()).unwrap().into_iter().map(|file| file.path).collect();
+    let count = paths.len();
+    paths.sort();
+    paths.dedup();
+    assert_eq!(paths.len(), count);
+}
+
+/// The stems of the files of a folder with this ending.
+fn stems(folder: &str, ending: &str) -> BTreeSet<String> {
+    fs::read_dir(checkout().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(ending).map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_catalogue_and_the_folders_name_the_same_detectors() {
+    let catalogue: BTreeSet<String> = DETECTORS.iter().map(|id| (*id).to_owned()).collect();
+    for (folder, ending) in [
+        ("engine/detect/src/detectors", ".rs"),
+        ("rules", ".yaml"),
+        ("docs/detectors", ".md"),
+        ("docs/runbooks", ".md"),
+    ] {
+        let mut found = stems(folder, ending);
+        found.remove("README");
+        assert_eq!(found, catalogue, "{folder}");
+    }
+}
+
+#[test]
+fn the_runbook_of_a_shipped_rule_is_in_this_repository() {
+    for one in described(&checkout()).unwrap() {
+        let end = format!("/blob/main/docs/runbooks/{}.md", one.id);
+        assert!(one.rule.runbook_url.ends_with(&end), "{} links {}", one.id, one.rule.runbook_url);
+    }
+}
+
+#[test]
+fn every_page_has_its_headings_and_all_parameters() {
+    for one in described(&checkout()).unwrap() {
+        let page = one.page();
+        let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, source::HEADINGS, "{}", one.id);
+        for parameter in &one.parameters {
+            assert!(page.contains(&format!("| `{}` |", parameter.name)), "{}: {}", one.id, parameter.name);
+        }
+    }
+}
