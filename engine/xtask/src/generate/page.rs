@@ -16,6 +16,8 @@ pub(super) struct Described {
     pub(super) documentation: Documentation,
     pub(super) rule: Rule,
     pub(super) parameters: Vec<Parameter>,
+    /// What holds for the parameters together; may be empty.
+    pub(super) note: String,
 }
 
 /// A parameter with the value that ships.
@@ -35,7 +37,7 @@ impl Described {
         let documentation = source::documentation(code)?;
         let rule = only_rule(id, rule_text)?;
         let parameters = parameters(code, rule_text, &rule)?;
-        Ok(Self { id, documentation, rule, parameters })
+        Ok(Self { id, documentation, rule, parameters, note: source::note(code) })
     }
 
     /// The page in Markdown.
@@ -93,8 +95,8 @@ impl Described {
         // The table stands where the sentence points to.
         let prose = text.replacen("See `Params`.", "", 1);
         let mut section = String::new();
-        if !prose.trim().is_empty() {
-            let _ = writeln!(section, "{}\n", prose.trim());
+        for paragraph in [prose.trim(), &self.note].into_iter().filter(|text| !text.is_empty()) {
+            let _ = writeln!(section, "{paragraph}\n");
         }
         section.push_str("| Parameter | Shipped | Meaning | Why this value |\n|---|---|---|---|");
         for Parameter { name, meaning, value, reason } in &self.parameters {

@@ -69,6 +69,16 @@ pub(super) fn fields(code: &str) -> anyhow::Result<Vec<Field>> {
     Ok(fields)
 }
 
+/// What the documentation of `pub struct Params` says beyond its first sentence, which only names the detector.
+pub(super) fn note(code: &str) -> String {
+    let before = code.split_once("\npub struct Params {\n").map_or("", |(before, _)| before);
+    let is_part = |line: &&str| line.starts_with("///") || line.starts_with("#[");
+    let mut lines: Vec<&str> = before.lines().rev().take_while(is_part).collect();
+    lines.reverse();
+    let text: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("///")).map(str::trim).collect();
+    text.join(" ").split_once(". ").map_or_else(String::new, |(_, note)| plain(note))
+}
+
 /// The comment above a parameter in a rule's text: why it has the value it has. Empty where there is none.
 pub(super) fn comment(rule: &str, name: &str) -> String {
     let mut comment = Vec::new();
@@ -110,6 +120,14 @@ mod tests {
         let text: Vec<_> = found.sections.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(text, ["More than\nenough.", "Because.", "All.", "See `Params`.", "None."]);
         assert_eq!(fields(CODE).unwrap(), [Field { name: "much_max".into(), meaning: "One more, km.".into() }]);
+    }
+
+    #[test]
+    fn a_note_is_what_follows_the_first_sentence_above_the_parameters() {
+        assert_eq!(note(CODE), "");
+        let code = CODE
+            .replace("/// Parameters.", "/// Other.\n\n/// Parameters. A limit of 0\n/// is off.\n#[derive(Clone)]");
+        assert_eq!(note(&code), "A limit of 0 is off.");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use frostwatch_rulebook::Rulebook;
+
 use super::*;
 
 fn check(on_disk: Option<&[u8]>, generated: &[u8], is_stale: bool) {
@@ -85,4 +87,49 @@ fn every_page_has_its_headings_and_all_parameters() {
             assert!(page.contains(&format!("| `{}` |", parameter.name)), "{}: {}", one.id, parameter.name);
         }
     }
+}
+
+/// The pages of the documentation and those at the root, as path from the checkout and text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let folders = ["", "docs", "docs/detectors", "docs/runbooks"].map(PathBuf::from);
+    let files = folders.iter().flat_map(|folder| {
+        let names = stems(&folder.to_string_lossy(), ".md").into_iter();
+        names.map(|name| folder.join(format!("{name}.md")))
+    });
+    files.map(|path| (path.clone(), read(&checkout().join(path)).unwrap())).collect()
+}
+
+#[test]
+fn every_exception_that_a_runbook_shows_is_accepted_in_its_rule() {
+    let mut seen = BTreeSet::new();
+    for (path, text) in pages().into_iter().filter(|(path, _)| path.starts_with("docs/runbooks")) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let id = if DETECTORS.contains(&stem) { stem } else { DETECTORS[0] };
+        let rule = read(&checkout().join(format!("rules/{id}.yaml"))).unwrap();
+        for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            let changed = rule.replacen("exceptions: []\n", block, 1);
+            let book =
+                Rulebook::parse(&[("shown.yaml", &changed)], None).unwrap_or_else(|faults| panic!("{faults:#?}"));
+            assert_eq!(book.rules[0].exceptions.len(), 1, "{stem}");
+            seen.insert(stem.to_owned());
+        }
+    }
+    assert!(DETECTORS.iter().all(|id| seen.contains(*id)), "a runbook shows no exception: {seen:?}");
+}
+
+#[test]
+fn every_relative_link_of_the_documentation_leads_somewhere() {
+    let mut links = 0;
+    for (path, text) in pages() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+            let file = target.split('#').next().unwrap();
+            if file.is_empty() || target.contains("://") {
+                continue;
+            }
+            let from = checkout().join(&path);
+            assert!(from.parent().unwrap().join(file).exists(), "{} links {target}", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 0);
 }
