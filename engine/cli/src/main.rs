@@ -1,2 +1,94 @@
-//! To be written.
-fn main() {}
+//! The binary `frostwatch`: reads configuration, joins the edges, runs. Data goes to standard output, all else to
+//! standard error.
+
+mod check;
+mod config;
+mod console;
+mod demo;
+mod engine;
+mod file;
+mod metrics;
+mod raw;
+mod record;
+mod replay;
+mod run;
+mod schema;
+mod simulate;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Exit code of a faulty configuration (sysexits: EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+/// Streaming detection for ServiceNow activity.
+#[derive(Parser)]
+#[command(name = "frostwatch", version, about, propagate_version = true)]
+struct Cli {
+    /// How much is logged to standard error: error, warn, info, debug, trace, or a tracing filter.
+    #[arg(long, global = true, default_value = "warn", env = "FROSTWATCH_LOG")]
+    log: String,
+    /// How logs are written.
+    #[arg(long, global = true, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows the whole path at work on a simulated company, with nothing to install.
+    Demo(demo::Args),
+    /// Runs the engine: Kafka in, Kafka out.
+    Run(run::Args),
+    /// Runs activity or raw rows of a file through the detectors and writes the alerts as JSON lines.
+    Replay(replay::Args),
+    /// Shows every fault of configuration, rules and GeoIP files at once.
+    Check(check::Args),
+    /// Makes and compares topics.
+    Topics(topics::Args),
+    /// Writes a topic's records with their stamps to standard output, for `replay`.
+    Record(record::Args),
+    /// Writes the activity of a simulated company.
+    Simulate(simulate::Args),
+    /// Prints the JSON Schema of a contract.
+    Schema(schema::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    console::start_logs(&cli.log, matches!(cli.log_format, LogFormat::Json));
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::say(&format!("error: {error:#}"));
+            if error.is::<config::Faults>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The reader of our output went away, as `head` does: that is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -37,7 +37,7 @@ pub struct Context<'a> {
     pub event: &'a Event,
     /// Where it comes from.
     pub origin: Origin,
-    /// Time of the key's first event in this lane.
+    /// Time of the first event of the key that this rule took.
     pub first_time: Millis,
     /// The rule.
     pub rule: &'a PlanRule,
@@ -108,7 +108,7 @@ impl Context<'_> {
         }
     }
 
-    /// Days since the key's first event, whole.
+    /// Days since the rule first saw the key, whole.
     pub const fn days_known(&self) -> i64 {
         (self.event.time - self.first_time) / crate::time::DAY
     }

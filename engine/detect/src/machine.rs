@@ -29,6 +29,8 @@ pub struct Machine {
 pub struct RuleState {
     /// The rule's key.
     pub key: u64,
+    /// Time of the first event it took: learning begins there, so a rule that is added later learns first.
+    pub since: Option<Millis>,
     /// The detector's state.
     pub state: State,
 }
@@ -47,7 +49,11 @@ pub struct Surroundings<'a> {
 impl Machine {
     /// A machine that has seen nothing.
     pub fn new(plan: &Plan, lane: LaneKind) -> Self {
-        let states = plan.lane_rules(lane).map(|rule| RuleState { key: rule.key, state: State::of(&rule.rule.params) });
+        let states = plan.lane_rules(lane).map(|rule| RuleState {
+            key: rule.key,
+            since: None,
+            state: State::of(&rule.rule.params),
+        });
         Self { span: None, succeeded: false, sessions: Sessions::default(), states: states.collect() }
     }
 
@@ -95,6 +101,7 @@ impl Machine {
                 continue;
             }
             let subject = around.subject;
+            let first_time = *known.since.get_or_insert(event.time);
             let mut context = Context { event, origin, first_time, rule, plan, subject, said };
             known.state.step(&rule.rule.params, &mut context);
         }
@@ -120,7 +127,7 @@ impl Machine {
         self.states.truncate(other.states.len());
         let have = self.states.len();
         for (mine, theirs) in self.states.iter_mut().zip(&other.states) {
-            mine.key = theirs.key;
+            (mine.key, mine.since) = (theirs.key, theirs.since);
             mine.state.copy_from(&theirs.state);
         }
         self.states.extend(other.states.iter().skip(have).cloned());

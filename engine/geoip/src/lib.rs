@@ -24,3 +24,11 @@ pub fn demo() -> Result<GeoTable, GeoError> {
     let asn = GeoSource { role: Role::Carrier, name: "demo-asn.mmdb", bytes: include_bytes!("../data/demo-asn.mmdb") };
     GeoTable::from_bytes(&[city, asn], GeoLimits::default())
 }
+
+/// The demo's files, name and bytes: city and ASN, for those who want them on disk.
+pub const fn demo_files() -> [(&'static str, &'static [u8]); 2] {
+    [
+        ("demo-city.mmdb", include_bytes!("../data/demo-city.mmdb")),
+        ("demo-asn.mmdb", include_bytes!("../data/demo-asn.mmdb")),
+    ]
+}

@@ -1,7 +1,7 @@
 //! A task: one input partition, its keys, and what became of its records.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
@@ -28,6 +28,8 @@ pub struct Shared {
     pub epoch: u32,
     /// Version of the engine, for the delivery part of alerts.
     pub build: &'static str,
+    /// What became of the records of all tasks, brought up to date once a batch.
+    pub totals: Mutex<Counters>,
 }
 
 /// What became of records. `received` is the sum of `scored`, `duplicates`, `late`, `over_cap` and `rejected`.
@@ -64,20 +66,60 @@ pub struct Counters {
 impl Counters {
     /// Adds another task's counters.
     pub fn add(&mut self, other: &Self) {
-        let Self { received, scored, duplicates, conflicts, late, over_cap, rejected, .. } = other;
-        self.received += received;
-        self.scored += scored;
-        self.duplicates += duplicates;
-        self.conflicts += conflicts;
-        self.late += late;
-        self.over_cap += over_cap;
-        self.rejected += rejected;
-        self.unstamped += other.unstamped;
-        self.exceptions_dropped += other.exceptions_dropped;
-        self.opened += other.opened;
-        self.updated += other.updated;
-        self.retracted += other.retracted;
-        self.suppressed += other.suppressed;
+        for (mine, theirs) in self.all_mut().into_iter().zip(other.all()) {
+            *mine += theirs;
+        }
+    }
+
+    /// What has come since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut rest = *self;
+        for (mine, theirs) in rest.all_mut().into_iter().zip(earlier.all()) {
+            *mine -= theirs;
+        }
+        rest
+    }
+
+    /// Every counter with its name in metrics.
+    pub const fn named(&self) -> [(&'static str, u64); 13] {
+        [
+            ("received", self.received),
+            ("scored", self.scored),
+            ("duplicate", self.duplicates),
+            ("conflict", self.conflicts),
+            ("late", self.late),
+            ("over_cap", self.over_cap),
+            ("rejected", self.rejected),
+            ("unstamped", self.unstamped),
+            ("exceptions_dropped", self.exceptions_dropped),
+            ("opened", self.opened),
+            ("updated", self.updated),
+            ("retracted", self.retracted),
+            ("suppressed", self.suppressed),
+        ]
+    }
+
+    fn all(&self) -> [u64; 13] {
+        self.named().map(|(_, value)| value)
+    }
+
+    const fn all_mut(&mut self) -> [&mut u64; 13] {
+        [
+            &mut self.received,
+            &mut self.scored,
+            &mut self.duplicates,
+            &mut self.conflicts,
+            &mut self.late,
+            &mut self.over_cap,
+            &mut self.rejected,
+            &mut self.unstamped,
+            &mut self.exceptions_dropped,
+            &mut self.opened,
+            &mut self.updated,
+            &mut self.retracted,
+            &mut self.suppressed,
+        ]
     }
 
     /// Nothing was lost: every record received is counted once.
@@ -223,12 +265,14 @@ pub struct TaskSet {
     shared: Arc<Shared>,
     tasks: BTreeMap<i32, Task>,
     closed: Counters,
+    /// What of the counters is in the totals already.
+    told: Counters,
 }
 
 impl TaskSet {
     /// No partition yet.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tasks: BTreeMap::new(), closed: Counters::default() }
+        Self { shared, tasks: BTreeMap::new(), closed: Counters::default(), told: Counters::default() }
     }
 
     /// What became of all records, of closed partitions too.
@@ -261,7 +305,13 @@ impl Tasks for TaskSet {
         }
     }
 
-    fn batch_done(&mut self, _partition: i32) {}
+    fn batch_done(&mut self, _partition: i32) {
+        let now = self.counters();
+        if let Ok(mut totals) = self.shared.totals.lock() {
+            totals.add(&now.since(&self.told));
+        }
+        self.told = now;
+    }
 
     fn describe(&self, partition: i32, status: &mut PartitionStatus) {
         if let Some(task) = self.tasks.get(&partition) {

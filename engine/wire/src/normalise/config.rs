@@ -1,6 +1,7 @@
 //! What an operator says about the instance whose rows are normalised.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -85,6 +86,12 @@ pub struct ConfigFault {
     pub path: String,
     /// What is wrong and what is allowed.
     pub reason: String,
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
 }
 
 fn default_events() -> Vec<String> {

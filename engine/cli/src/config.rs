@@ -1,0 +1,212 @@
+//! Configuration in phases: parse, check (every fault at once), assemble. One YAML file, `config.v1`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use frostwatch_detect::time::{Lateness, SECOND};
+use frostwatch_geoip::{GeoFiles, GeoLimits, GeoTable, NoGeo};
+use frostwatch_kafka::settings::KafkaSettings;
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_wire::normalise::Normaliser;
+use frostwatch_wire::normalise::config::NormaliseConfig;
+use serde::Deserialize;
+
+use crate::engine::Located;
+
+/// Largest configuration file, bytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Workers of one process at most.
+const WORKERS_MAX: usize = 256;
+/// Longest lateness and skew, seconds.
+const LATENESS_SECS_MAX: u32 = 7 * 86_400;
+
+/// The configuration of a deployment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// `config.v1`.
+    pub(crate) schema: String,
+    /// Kafka.
+    pub(crate) kafka: KafkaSettings,
+    /// Folder of rule files; absent: the shipped rules.
+    #[serde(default)]
+    pub(crate) rules: Option<PathBuf>,
+    /// GeoIP files; absent: no address has a place.
+    #[serde(default)]
+    pub(crate) geoip: GeoConfig,
+    /// How raw rows are read; absent: raw topics are not read.
+    #[serde(default)]
+    pub(crate) normalise: Option<NormaliseConfig>,
+    /// A record delivered within this of its event time is never late, seconds.
+    #[serde(default = "lateness_secs")]
+    pub(crate) lateness_secs: u32,
+    /// An event further ahead of its stamp than this is rejected, seconds.
+    #[serde(default = "skew_secs")]
+    pub(crate) skew_secs: u32,
+    /// Threads that work on partitions; one a core at most.
+    #[serde(default = "workers")]
+    pub(crate) workers: usize,
+    /// Where metrics and health are served; absent: nowhere.
+    #[serde(default)]
+    pub(crate) admin: Option<AdminConfig>,
+}
+
+/// GeoIP files.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GeoConfig {
+    /// City files: one, or one for IPv4 and one for IPv6.
+    #[serde(default)]
+    pub(crate) city: Vec<PathBuf>,
+    /// ASN files.
+    #[serde(default)]
+    pub(crate) asn: Vec<PathBuf>,
+}
+
+/// The admin port.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminConfig {
+    /// Address and port; keep it on loopback unless the network around it is trusted.
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+fn lateness_secs() -> u32 {
+    (Lateness::DEFAULT.lateness / SECOND) as u32
+}
+
+fn skew_secs() -> u32 {
+    (Lateness::DEFAULT.skew / SECOND) as u32
+}
+
+const fn workers() -> usize {
+    1
+}
+
+/// All that is wrong, at once.
+#[derive(Debug)]
+pub(crate) struct Faults(pub(crate) Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "{count} fault{} in the configuration", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n\n{}", fault.trim_end()))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// What a checked configuration gives.
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    pub(crate) rulebook: Rulebook,
+    pub(crate) located: Located,
+    pub(crate) normaliser: Option<Normaliser>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Config {
+    /// The lateness and skew.
+    pub(crate) fn lateness(&self) -> Lateness {
+        Lateness { lateness: i64::from(self.lateness_secs) * SECOND, skew: i64::from(self.skew_secs) * SECOND }
+    }
+
+    fn own_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.schema != "config.v1" {
+            faults.push(format!("schema: '{}' is not config.v1", self.schema));
+        }
+        for (name, value) in [("lateness_secs", self.lateness_secs), ("skew_secs", self.skew_secs)] {
+            if value == 0 || value > LATENESS_SECS_MAX {
+                faults.push(format!("{name}: {value} is outside 1 to {LATENESS_SECS_MAX}"));
+            }
+        }
+        if self.workers == 0 || self.workers > WORKERS_MAX {
+            faults.push(format!("workers: {} is outside 1 to {WORKERS_MAX}", self.workers));
+        }
+        faults.extend(self.kafka.check().iter().map(ToString::to_string));
+        faults
+    }
+}
+
+/// Reads and checks a configuration whole.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Checked> {
+    let text = read_bounded(path)?;
+    let mut config: Config = match serde_saphyr::from_str(&text) {
+        Ok(config) => config,
+        Err(error) => return Err(Faults(vec![format!("{}: {error}", path.display())]).into()),
+    };
+    let mut faults = config.own_faults();
+    let mut warnings = Vec::new();
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let rulebook = collect(&mut faults, rules(config.rules.as_deref().map(|rules| beside.join(rules)).as_deref()));
+    for file in config.geoip.city.iter_mut().chain(&mut config.geoip.asn) {
+        *file = beside.join(&*file);
+    }
+    let located = collect(&mut faults, located(&config.geoip).map_err(|fault| vec![fault]));
+    let normaliser = config.normalise.clone().and_then(|normalise| {
+        let made = Normaliser::new(normalise);
+        collect(&mut faults, made.map_err(|faults| faults.iter().map(|fault| format!("normalise.{fault}")).collect()))
+    });
+    let (Some(rulebook), Some(located), []) = (rulebook, located, faults.as_slice()) else {
+        return Err(Faults(faults).into());
+    };
+    warnings.extend(rulebook.warnings.iter().map(ToString::to_string));
+    warnings.extend(located.warnings());
+    if config.normalise.is_none() {
+        warnings.push("normalise: absent, so raw topics are not read; activity must be published by a producer".into());
+    }
+    if !cfg!(feature = "tls") {
+        warnings
+            .push("kafka: this is a plain build, without TLS and SASL; build with `--features tls` for both".into());
+    }
+    Ok(Checked { config, rulebook, located, normaliser, warnings })
+}
+
+/// The rules of a folder, or the shipped ones.
+pub(crate) fn rules(folder: Option<&Path>) -> Result<Rulebook, Vec<String>> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let as_of = now.ok().and_then(|now| i64::try_from(now.as_millis()).ok());
+    let texts = |faults: Vec<frostwatch_rulebook::Fault>| faults.iter().map(ToString::to_string).collect();
+    let Some(folder) = folder else {
+        return Rulebook::parse(default_rules(), as_of).map_err(texts);
+    };
+    let files = rule_files(folder).map_err(|error| vec![format!("{error:#}")])?;
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Rulebook::parse(&files, as_of).map_err(texts)
+}
+
+fn rule_files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("rules: {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push((path.display().to_string(), read_bounded(&path)?));
+        }
+    }
+    anyhow::ensure!(!files.is_empty(), "rules: no .yaml file in {}", folder.display());
+    files.sort();
+    Ok(files)
+}
+
+/// The GeoIP table of the files, or none.
+pub(crate) fn located(files: &GeoConfig) -> Result<Located, String> {
+    if files.city.is_empty() && files.asn.is_empty() {
+        return Ok(Located::Nothing(NoGeo::new()));
+    }
+    let files = GeoFiles { city: files.city.clone(), asn: files.asn.clone() };
+    GeoTable::open(&files, GeoLimits::default()).map(Located::Table).map_err(|error| format!("geoip: {error}"))
+}
+
+fn collect<T>(faults: &mut Vec<String>, result: Result<T, Vec<String>>) -> Option<T> {
+    result.map_err(|more| faults.extend(more)).ok()
+}
+
+fn read_bounded(path: &Path) -> anyhow::Result<String> {
+    let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    anyhow::ensure!(size <= CONFIG_BYTES_MAX, "{}: {size} bytes, at most {CONFIG_BYTES_MAX}", path.display());
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,48 @@
+//! Assembles what the tasks share from checked parts.
+
+use std::sync::{Arc, Mutex};
+
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::time::Lateness;
+use frostwatch_geoip::{GeoTable, NoGeo};
+use frostwatch_rulebook::{CompiledRules, Rulebook};
+use frostwatch_runtime::pipeline::Shared;
+
+/// Version of the engine.
+pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
+
+/// Where addresses are looked up.
+pub(crate) enum Located {
+    /// In files.
+    Table(GeoTable),
+    /// Nowhere: there is no file.
+    Nothing(NoGeo),
+}
+
+impl Located {
+    /// What people should know about the files.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Table(table) => table.warnings().iter().map(|warning| format!("geoip: {warning}")).collect(),
+            Self::Nothing(_) => {
+                vec!["geoip: no file, so no address has a place and detectors of places stay silent".to_owned()]
+            }
+        }
+    }
+
+    fn into_locate(self) -> Arc<dyn Locate> {
+        match self {
+            Self::Table(table) => Arc::new(table),
+            Self::Nothing(nothing) => Arc::new(nothing),
+        }
+    }
+}
+
+/// What the tasks share.
+pub(crate) fn shared(rulebook: Rulebook, located: Located, lateness: Lateness) -> Arc<Shared> {
+    let rules = CompiledRules::new(&rulebook);
+    let locate = located.into_locate();
+    let plan = Plan::new(0, rulebook.rules, rulebook.hash, lateness, locate.build().clone());
+    Arc::new(Shared { plan, rules, locate, epoch: 0, build: BUILD, totals: Mutex::default() })
+}
