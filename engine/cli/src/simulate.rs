@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_rulebook::default_rules;
+use frostwatch_simulator::world::NetworkKind;
 use frostwatch_simulator::{AccountKind, AttackPlan, Company, CompanyConfig, Deliveries, Delivery};
 use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use serde_json::json;
@@ -162,13 +163,13 @@ pub(crate) fn normalise_config(company: &Company) -> anyhow::Result<NormaliseCon
     Ok(config)
 }
 
-/// The shipped rules with the company's own networks left out where places are judged: an office or VPN exit says where
-/// the exit is, not where the person is.
+/// The shipped rules with the company's own VPN exits left out where places are judged: an exit says where the tunnel
+/// ends, not where the person is. Offices stay: who is in one is there.
 pub(crate) fn rule_texts() -> anyhow::Result<Vec<(String, String)>> {
-    let ranges = frostwatch_simulator::world::corporate_ranges()?;
-    let list: Vec<String> = ranges.iter().map(|range| format!("\"{range}\"")).collect();
-    let exclude =
-        format!("  exclude:\n    # The company's own offices and VPN exits.\n    - networks: [{}]\n", list.join(", "));
+    let mut networks = frostwatch_simulator::world::listed_networks()?;
+    networks.retain(|network| network.kind == NetworkKind::CorporateVpn);
+    let list: Vec<String> = networks.iter().map(|network| format!("\"{}\"", network.network)).collect();
+    let exclude = format!("  exclude:\n    # The company's own VPN exits.\n    - networks: [{}]\n", list.join(", "));
     let of_places = ["impossible_travel", "infrequent_country"];
     Ok(default_rules()
         .iter()

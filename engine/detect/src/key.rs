@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::context::Subject;
-use crate::event::Event;
+use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
 use crate::machine::{Machine, Surroundings};
 use crate::model::Outcome;
@@ -83,8 +83,15 @@ struct Newest {
 struct Settled {
     newest: Option<Newest>,
     succeeded: bool,
-    machines: [Option<Machine>; 2],
+    machines: [Option<SettledLane>; 2],
     sent: Sent,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SettledLane {
+    machine: Machine,
+    /// The last event in it: what was said up to there stays as it is.
+    last: Option<OwnedOrder>,
 }
 
 impl Key {
@@ -136,7 +143,10 @@ impl Key {
 
     /// Writes the key as it is once nothing can come before its newest event.
     pub fn freeze(mut self, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-        let machines = self.lanes.each_mut().map(|lane| lane.take().map(|lane| lane.live().clone()));
+        let machines = self
+            .lanes
+            .each_mut()
+            .map(|lane| lane.take().map(|lane| SettledLane { last: lane.last_order(), machine: lane.live().clone() }));
         let settled =
             Settled { newest: self.newest, succeeded: self.succeeded, machines, sent: std::mem::take(&mut self.sent) };
         *out = postcard::to_extend(&settled, std::mem::take(out))?;
@@ -147,8 +157,8 @@ impl Key {
     pub fn thaw(bytes: &[u8], plan: &Plan) -> Result<Self, postcard::Error> {
         let settled: Settled = postcard::from_bytes(bytes)?;
         let [activity, authentication] = settled.machines;
-        let lane = |machine: Option<Machine>, kind| {
-            machine.map(|machine: Machine| Lane::from_machine(machine.aligned(plan, kind)))
+        let lane = |settled: Option<SettledLane>, kind| {
+            settled.map(|settled| Lane::settled(settled.machine.aligned(plan, kind), settled.last))
         };
         Ok(Self {
             settled_until: settled.newest.map(|newest| newest.time),

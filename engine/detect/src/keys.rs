@@ -18,7 +18,7 @@ use crate::time::Millis;
 /// stamps run back a little lose nothing.
 const PACK_MARGIN: Millis = 10 * 60 * 1_000;
 /// The clock of a task is the lowest of this many stamps, so that one wild stamp does not pack every key.
-const CLOCK_STAMPS: usize = 64;
+const CLOCK_STAMPS: usize = 16;
 /// Slots looked at for eviction after each record.
 const EVICT_STEP: usize = 1;
 /// Machines kept for use again.

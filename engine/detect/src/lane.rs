@@ -90,20 +90,25 @@ impl Said {
 impl Lane {
     /// A lane that has seen nothing.
     pub fn new(around: Surroundings<'_>) -> Self {
-        Self::from_machine(Machine::new(around.plan, around.lane))
+        Self::settled(Machine::new(around.plan, around.lane), None)
     }
 
-    /// A lane whose past is settled.
-    pub fn from_machine(machine: Machine) -> Self {
+    /// A lane whose past is settled up to the event `last`.
+    pub fn settled(machine: Machine, last: Option<OwnedOrder>) -> Self {
         Self {
             recent: VecDeque::new(),
             ids: VecDeque::new(),
             base: Box::new(machine.clone()),
-            base_order: None,
+            base_order: last,
             snapshots: Vec::new(),
             live: Box::new(machine),
             capped_until: Millis::MIN,
         }
+    }
+
+    /// The order of the last event.
+    pub fn last_order(&self) -> Option<OwnedOrder> {
+        self.order_before(self.recent.len())
     }
 
     /// The machine after all events.

@@ -177,7 +177,7 @@ fn place(number: u8) -> (Option<Address>, EventLocation) {
 
 /// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.
 pub(crate) fn sketches(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Sketch>> {
-    let spread = prop_oneof![Just(300_i64), Just(7_200), Just(4 * 86_400)];
+    let spread = prop_oneof![Just(300_i64), Just(7_200), Just(4 * 86_400), Just(20 * 86_400)];
     (spread, prop::collection::vec((any::<u32>(), 0_i64..=60 * MINUTE, any::<[u8; 5]>(), 0_u8..4), count)).prop_map(
         |(spread, raw)| {
             raw.into_iter()
