@@ -38,7 +38,8 @@ impl Watched {
     }
 
     fn take(&self, channel: Channel, alert: &AlertRecord) {
-        if channel == Channel::Alerts && alert.significant {
+        // What another alert takes the place of needs no line of its own.
+        if channel == Channel::Alerts && alert.significant && alert.superseded_by.is_none() {
             show(alert);
         }
         if let Ok(mut last) = self.last.lock() {
@@ -112,5 +113,6 @@ fn show(alert: &AlertRecord) {
     };
     let time = alert.body.as_ref().map_or("", |body| body.last_event_time.as_str());
     let time = time.get(..16).unwrap_or(time).replace('T', " ");
-    say(&format!("{time:16}  {severity:8}  {:18}  {}", alert.policy, alert.summary));
+    let what = if alert.body.is_some() { alert.summary.clone() } else { format!("{}: {}", alert.title, alert.summary) };
+    say(&format!("{time:16}  {severity:8}  {:18}  {what}", alert.policy));
 }

@@ -22,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded, grouped, sized, who};
+use super::{Detector, bounded, counted, grouped, sized, who};
 use crate::context::{Context, Explanation, Raise};
 use crate::event::{Event, Quantity};
 use crate::finding::Measure;
@@ -155,10 +155,10 @@ fn explain(params: &Params, user: &str, incident: &Incident, carried: Quantity, 
     let mut limits = Vec::new();
     if objects {
         let limit = grouped(u64::from(params.objects_max));
-        limits.push(format!("{} objects in {window}, limit {limit}", grouped(u64::from(peak.objects))));
+        limits.push(format!("{} in {window}, limit {limit}", counted(u64::from(peak.objects), "object", "objects")));
     }
     if rows {
-        limits.push(format!("{} rows in {window}, limit {}", grouped(peak.rows), grouped(params.rows_max)));
+        limits.push(format!("{} in {window}, limit {}", counted(peak.rows, "row", "rows"), grouped(params.rows_max)));
     }
     if bytes {
         limits.push(format!("{} in {window}, limit {}", sized(peak.bytes), sized(params.bytes_max)));
@@ -171,10 +171,10 @@ fn explain(params: &Params, user: &str, incident: &Incident, carried: Quantity, 
     let span = (incident.last - incident.first).max(SECOND);
     Explanation {
         summary: format!(
-            "{} downloaded {} objects ({} rows, {}) in {} from {} UTC on, {from}: {}.",
+            "{} downloaded {} ({}, {}) in {} from {} UTC on, {from}: {}.",
             who(user),
-            grouped(u64::from(carried.objects)),
-            grouped(carried.rows),
+            counted(u64::from(carried.objects), "object", "objects"),
+            counted(carried.rows, "row", "rows"),
             sized(carried.bytes),
             spoken(span),
             clock(incident.first),
