@@ -38,7 +38,7 @@ pub(crate) struct Scenario {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sketch {
-    /// Event time from [`BASE`] on: `-8d`, `+00:05:00`, `3d 12:00:00`, `90s`, `250ms`.
+    /// Event time from [`BASE`] on: `-8d +12:00:00`, `+00:05:00`, `3d`, `90s`, `250ms`.
     at: String,
     repeat: Option<Repeat>,
     /// From the event to its stamp; a second if nothing is said.
@@ -196,13 +196,20 @@ pub(crate) fn moment(text: &str) -> Millis {
     }
 }
 
-/// The length of time a text says: a sign, then `HH:MM:SS`, or numbers with their units.
+/// The length of time a text says: the sum of `HH:MM:SS` and numbers with their units, each with its sign or the sign
+/// of the part before.
 pub(crate) fn offset(text: &str) -> Millis {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    sign * rest.split(' ').map(part).sum::<Millis>()
+    let (mut sum, mut sign) = (0, 1);
+    for text in text.split(' ') {
+        let (signed, rest) = match text.split_at(1) {
+            ("-", rest) => (-1, rest),
+            ("+", rest) => (1, rest),
+            _ => (sign, text),
+        };
+        sign = signed;
+        sum += sign * part(rest);
+    }
+    sum
 }
 
 fn part(text: &str) -> Millis {
