@@ -32,6 +32,8 @@ use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND, clock, spoken};
 use crate::window::Window;
 
+const SUCCEEDED_AFTER: &str = "a sign-in succeeded after the failures";
+
 /// Parameters of `failed_logins`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +113,10 @@ impl State {
         } else {
             return;
         }
-        let raise = Raise { aggravations: Vec::from_iter(privileged(context)), ..Raise::default() };
+        let mut aggravations = Vec::from_iter(privileged(context));
+        // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
+        aggravations.extend((self.succeeded_at == Some(context.event.time)).then_some(SUCCEEDED_AFTER));
+        let raise = Raise { aggravations, ..Raise::default() };
         let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
         let user = context.subject.user().to_owned();
         context.raise(incident, raise, |incident| explain(params, &user, incident, succeeded));
@@ -128,7 +133,7 @@ impl State {
         incident.add(context.trace(), context.event.test);
         incident.count -= 1;
         let user = context.subject.user().to_owned();
-        let raise = Raise { aggravations: vec!["a sign-in succeeded after the failures"], ..Raise::default() };
+        let raise = Raise { aggravations: vec![SUCCEEDED_AFTER], ..Raise::default() };
         context.raise(incident, raise, |incident| explain(params, &user, incident, Some(now)));
     }
 }

@@ -111,6 +111,7 @@ impl Detector for State {
         let index = self.index_of(place.country, day, params);
         let learning = context.days_known() < i64::from(params.learning_days);
         let actor = context.actor();
+        let alone = self.countries.len() == 1;
         let known = &mut self.countries[index];
         if known.trial.is_none() && known.weight_on(day, params.half_life_days) >= params.known_weight_min {
             if day > known.last_day {
@@ -119,13 +120,17 @@ impl Detector for State {
             }
             return;
         }
-        if learning {
-            let before = known.weight_on(day, params.half_life_days);
+        let before = known.weight_on(day, params.half_life_days);
+        // The key's first country of all says nothing, however long the key has worked without a place: there is no
+        // other to compare with.
+        let first_of_all = alone && before <= 0.0;
+        if learning || first_of_all {
             (known.weight, known.last_day, known.trial) = (before + 1.0, day, None);
-            self.raise(params, context, seen, place, before);
+            if !first_of_all {
+                self.raise(params, context, seen, place, before);
+            }
             return;
         }
-        let before = known.weight_on(day, params.half_life_days);
         let fresh_trial = Trial { raised_by: actor, raised_day: day, days: 0, last_day: day };
         let trial = known.trial.get_or_insert(fresh_trial);
         if actor != trial.raised_by && day > trial.last_day {
@@ -167,10 +172,6 @@ impl State {
 
     fn raise(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place, weight: f64) {
         let event = context.event;
-        // The key's first country of all says nothing: there was no other to compare with.
-        if self.countries.len() == 1 && context.first_time == event.time {
-            return;
-        }
         let usual = self.usual(place.country, event.time, params);
         let incident = self.incidents.touch(hash64(place.country.as_str().as_bytes()), event, context.quiet());
         incident.add(context.trace(), event.test);

@@ -1,0 +1,77 @@
+//! Arrivals through the pipeline of a task, and what readers of its topics are left with.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::time::Lateness;
+use frostwatch_geoip::GeoTable;
+use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
+use frostwatch_runtime::pipeline::{Counters, Shared, Task};
+use frostwatch_runtime::ports::{Channel, InputRecord};
+use frostwatch_wire::alert::{AlertRecord, canonical};
+use serde_json::Value;
+
+use crate::scenario::{Arrival, Scenario};
+
+static GEO: LazyLock<Arc<GeoTable>> = LazyLock::new(|| Arc::new(frostwatch_geoip::demo().unwrap()));
+
+/// What came out of a run.
+pub(crate) struct Outcome {
+    /// Alerts and suppressed findings in the order in which they were written.
+    pub(crate) written: Vec<AlertRecord>,
+    /// The last record of each id, retracted ones left out.
+    pub(crate) last: Vec<AlertRecord>,
+    /// Their canonical bodies by id.
+    pub(crate) canonical: BTreeMap<String, Value>,
+    pub(crate) counters: Counters,
+    /// Records on the late topic.
+    pub(crate) late_topic: u64,
+    /// The state after all records.
+    pub(crate) state_hash: u128,
+}
+
+/// The shipped rules with the scenario's edits of its own, over the demo's places.
+pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
+    let mut texts: Vec<(&str, String)> = default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    for (from, to) in &scenario.edit {
+        let (_, text) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
+        assert!(text.contains(from), "{}: the rule has no '{from}'", scenario.name);
+        *text = text.replace(from, to);
+    }
+    let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (*file, text.as_str())).collect();
+    let book = Rulebook::parse(&files, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", scenario.name));
+    let rules = CompiledRules::new(&book);
+    let locate: Arc<dyn Locate> = Arc::clone(&*GEO) as Arc<dyn Locate>;
+    let plan = Plan::new(1, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
+    Arc::new(Shared { plan, rules, locate, epoch: 0, build: "vectors" })
+}
+
+/// Runs the records in the order given.
+pub(crate) fn run(shared: &Arc<Shared>, arrivals: &[Arrival]) -> Outcome {
+    let mut task = Task::new(Arc::clone(shared), 0);
+    let mut out = Vec::new();
+    for (offset, arrival) in arrivals.iter().enumerate() {
+        let (offset, stamp) = (offset as i64, Some(arrival.stamp));
+        task.record(&InputRecord { offset, stamp, key: None, value: &arrival.value }, &mut out);
+    }
+    assert!(task.counters().is_conserved(), "{:?}", task.counters());
+    let late_topic = out.iter().filter(|record| record.channel == Channel::Late).count() as u64;
+    let mut bodies: BTreeMap<(String, u32, u32), Value> = BTreeMap::new();
+    let mut written = Vec::new();
+    for record in out.iter().filter(|record| matches!(record.channel, Channel::Alerts | Channel::Suppressions)) {
+        let value: Value = serde_json::from_slice(&record.value).unwrap();
+        let alert: AlertRecord = serde_json::from_value(value.clone()).unwrap();
+        let known = bodies.insert((alert.id.clone(), alert.epoch, alert.revision), value);
+        assert!(known.is_none(), "{}: revision {} was written twice", alert.id, alert.revision);
+        written.push(alert);
+    }
+    // In the order of id, epoch and revision: the last of an id stays.
+    let newest: BTreeMap<String, Value> = bodies.into_iter().map(|((id, ..), value)| (id, value)).collect();
+    let mut last: Vec<AlertRecord> =
+        newest.values().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
+    last.retain(|alert: &AlertRecord| alert.change != "retracted");
+    let canonical = newest.into_iter().filter_map(|(id, value)| Some((id, canonical(value)?))).collect();
+    Outcome { written, last, canonical, counters: *task.counters(), late_topic, state_hash: task.state_hash() }
+}
