@@ -40,7 +40,7 @@ const OUTPUT_PARTITIONS: i32 = 2;
 /// the 5 MiB that the in-process cluster keeps of each.
 const AHEAD_ROWS_MAX: u64 = 60_000;
 /// The demo gives up when nothing moves for this long.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The company to show.
@@ -176,7 +176,7 @@ fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
 
 fn normaliser_of(company: &Company) -> anyhow::Result<Normaliser> {
     let faults = |faults: Vec<_>| Faults(faults.iter().map(ToString::to_string).collect());
-    Ok(Normaliser::new(normalise_config(company)?).map_err(|all| faults(all))?)
+    Ok(Normaliser::new(normalise_config(company)?).map_err(faults)?)
 }
 
 /// Sends all rows, never more than [`AHEAD_ROWS_MAX`] ahead of what was committed.

@@ -72,7 +72,7 @@ impl Lines {
             Box::new(std::io::stdin())
         } else {
             let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            bar.set_length(file.metadata().map(|metadata| metadata.len()).unwrap_or(0));
+            bar.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
             Box::new(file)
         };
         let input = unpacked(Box::new(bar.wrap_read(raw)))?;

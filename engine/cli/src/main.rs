@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Exit code of a faulty configuration (sysexits: EX_CONFIG).
+/// Exit code of a faulty configuration (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
 
 /// Streaming detection for ServiceNow activity.

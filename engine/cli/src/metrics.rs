@@ -1,5 +1,6 @@
 //! The admin port: metrics for Prometheus, liveness, readiness and version.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -59,13 +60,11 @@ fn readiness(board: &Board) -> (StatusCode, String) {
     let lines = board.lines();
     let mut text = String::new();
     for (partition, status) in &lines {
-        text += &format!(
-            "partition {partition}: {}, position {}, restore until {}, {} users\n",
-            status.phase.as_str(),
-            status.position,
-            status.restore_until,
-            status.keys
-        );
+        let (phase, position, until, users) =
+            (status.phase.as_str(), status.position, status.restore_until, status.keys);
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(text, "partition {partition}: {phase}, position {position}, restore until {until}, {users} users");
     }
     let ready = board.is_ready();
     text += if ready { "ready\n" } else { "restoring\n" };

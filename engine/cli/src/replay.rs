@@ -22,6 +22,7 @@ const SHOWN_MAX: u64 = 5;
 
 /// What to replay, and how.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Args {
     /// A file of recorded lines, activity or raw rows, one JSON object a line (plain, gzip or zstd); `-`: standard input.
     file: PathBuf,

@@ -90,7 +90,7 @@ fn in_order(events: &[Event]) -> Vec<Event> {
 }
 
 fn by_stamp(mut events: Vec<Event>) -> Vec<Event> {
-    events.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+    events.sort_by_key(|event| event.stamp);
     events
 }
 

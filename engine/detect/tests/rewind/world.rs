@@ -166,13 +166,13 @@ fn place(number: u8) -> (Option<Address>, EventLocation) {
         return (None, EventLocation::NONE);
     };
     let place = Place {
-        country: Country::new(country).unwrap(),
+        country: Country::new(country).expect("a constant"),
         city: Name::new(city),
         point: Point::from_degrees(*lat, *lon),
         radius_km: 20,
     };
     let carrier = Carrier { asn: *asn, organisation: Name::EMPTY };
-    (Address::new(address.parse().unwrap()), EventLocation { place: Ok(place), carrier })
+    (Address::new(address.parse().expect("a constant")), EventLocation { place: Ok(place), carrier })
 }
 
 /// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.
