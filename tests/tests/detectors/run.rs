@@ -34,7 +34,8 @@ pub(crate) struct Outcome {
 
 /// The shipped rules with the scenario's edits of its own, over the demo's places.
 pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
-    let mut texts: Vec<(&str, String)> = default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    let mut texts: Vec<(&str, String)> =
+        default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
     for (from, to) in &scenario.edit {
         let (_, text) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
         assert!(text.contains(from), "{}: the rule has no '{from}'", scenario.name);
