@@ -52,7 +52,12 @@ fn check(rule: &str, text: &str) {
         let found = faults_of(&scenario, rule, &outcome);
         if !found.is_empty() {
             let seen: Vec<String> = outcome.written.iter().map(told).collect();
-            faults.push(format!("{}\n  {}\n  written:\n    {}", scenario.name, found.join("\n  "), seen.join("\n    ")));
+            faults.push(format!(
+                "{}\n  {}\n  written:\n    {}",
+                scenario.name,
+                found.join("\n  "),
+                seen.join("\n    ")
+            ));
         } else if scenario.order_free {
             faults.extend(order_matters(&scenario, &shared, &arrivals, &outcome));
         }
@@ -72,9 +77,8 @@ fn order_matters(scenario: &Scenario, shared: &Arc<Shared>, arrivals: &[Arrival]
         let other = run(shared, &arrivals);
         assert_eq!((other.counters.late, other.counters.over_cap), (0, 0), "{} {order}", scenario.name);
         if other.canonical != usual.canonical {
-            let [usual, other] = [usual, &other].map(|outcome| {
-                outcome.canonical.values().map(ToString::to_string).collect::<Vec<_>>().join("\n    ")
-            });
+            let [usual, other] = [usual, &other]
+                .map(|outcome| outcome.canonical.values().map(ToString::to_string).collect::<Vec<_>>().join("\n    "));
             return Some(format!("{}: delivered {order}:\n    {other}\n  instead of\n    {usual}", scenario.name));
         }
         if other.state_hash != usual.state_hash {
@@ -182,17 +186,10 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
 
 /// A written record as the scenarios name it.
 fn change(alert: &AlertRecord) -> String {
-    let mut text = alert.change.clone();
-    if let Some(body) = &alert.body {
-        text.push_str(&format!(" {}", body.count));
-    }
-    if !alert.supersedes.is_empty() {
-        text.push_str(" supersedes");
-    }
-    if alert.superseded_by.is_some() {
-        text.push_str(" superseded");
-    }
-    text
+    let count = alert.body.as_ref().map(|body| format!(" {}", body.count)).unwrap_or_default();
+    let heir = if alert.supersedes.is_empty() { "" } else { " supersedes" };
+    let gone = if alert.superseded_by.is_none() { "" } else { " superseded" };
+    format!("{}{count}{heir}{gone}", alert.change)
 }
 
 fn told(alert: &AlertRecord) -> String {

@@ -1,7 +1,7 @@
 //! Arrivals through the pipeline of a task, and what readers of its topics are left with.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::plan::Plan;
@@ -34,7 +34,8 @@ pub(crate) struct Outcome {
 
 /// The shipped rules with the scenario's edits of its own, over the demo's places.
 pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
-    let mut texts: Vec<(&str, String)> = default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    let mut texts: Vec<(&str, String)> =
+        default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
     for (from, to) in &scenario.edit {
         let (_, text) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
         assert!(text.contains(from), "{}: the rule has no '{from}'", scenario.name);
@@ -45,7 +46,7 @@ pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
     let rules = CompiledRules::new(&book);
     let locate: Arc<dyn Locate> = Arc::clone(&*GEO) as Arc<dyn Locate>;
     let plan = Plan::new(1, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    Arc::new(Shared { plan, rules, locate, epoch: 0, build: "vectors" })
+    Arc::new(Shared { plan, rules, locate, epoch: 0, build: "vectors", totals: Mutex::default() })
 }
 
 /// Runs the records in the order given.
