@@ -1,6 +1,6 @@
 //! The engine as it ships: the default rules, the default lateness, the demo's `GeoIP` table.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::plan::Plan;
@@ -20,5 +20,6 @@ pub fn task() -> Task {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let rules = CompiledRules::new(&book);
     let plan = Plan::new(0, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    Task::new(Arc::new(Shared { plan, rules, locate, epoch: 0, build: env!("CARGO_PKG_VERSION") }), 0)
+    let (totals, build) = (Mutex::default(), env!("CARGO_PKG_VERSION"));
+    Task::new(Arc::new(Shared { plan, rules, locate, epoch: 0, build, totals }), 0)
 }

@@ -13,11 +13,7 @@ use super::{Deed, What};
 const INSTANCE: &str = "acme";
 const FIRST_NAMES: [&str; 8] = ["ana", "bo", "carla", "dmitri", "elif", "farid", "grace", "hiro"];
 const LAST_NAMES: [&str; 8] = ["lind", "okafor", "moreau", "petrov", "tanaka", "silva", "novak", "haddad"];
-const AGENTS: [&str; 3] = [
-    "Mozilla/5.0 (Windows NT 10.0; Win64) Chrome/140.0",
-    "Mozilla/5.0 (Macintosh; Mac OS X 15) Safari/605.1",
-    "Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0",
-];
+const AGENTS: [&str; 3] = ["Chrome/140 Windows", "Safari/605 Mac", "Firefox/142 Linux"];
 const TABLES: [&str; 4] = ["incident", "change_request", "sc_task", "kb_knowledge"];
 /// In how many of a user's 16 sessions the second network is used.
 const AWAY_OF_16: u64 = 4;
@@ -71,8 +67,7 @@ impl Writer {
             .unwrap();
         write!(out, r#""instance":"{INSTANCE}","user":{{"name":""#).unwrap();
         self.name(out, deed.user);
-        write!(out, r#"","id":"{:032x}","kind":"employee"}},"action":"{action}","#, wide(self.seed, deed.user.into()))
-            .unwrap();
+        write!(out, r#"","kind":"employee"}},"action":"{action}","#).unwrap();
         write!(
             out,
             r#""action_raw":"{action_raw}","outcome":"{outcome}","channel":"ui","interactive":true,"client":{{"#
@@ -85,7 +80,7 @@ impl Writer {
         let agent = AGENTS[(user >> 40) as usize % AGENTS.len()];
         write!(out, r#""user_agent":"{agent}"}},"session":"{session:032x}","#).unwrap();
         self.rest(out, deed, &rest);
-        write!(out, r#""source":{{"producer":"servicenow","version":"0.1.0","table":"{table}"}}}}"#).unwrap();
+        write!(out, r#""source":{{"producer":"servicenow","table":"{table}"}}}}"#).unwrap();
     }
 
     fn rest(&self, out: &mut Vec<u8>, deed: &Deed, rest: &Rest) {
@@ -97,11 +92,11 @@ impl Writer {
                     .unwrap();
             }
             Rest::Object => {
-                write!(out, r#""object":{{"kind":"record","table":"{table}","id":"{object:032x}"}},"#).unwrap();
-                write!(out, r#""attributes":{{"response_ms":{}}},"#, object as u8).unwrap();
+                write!(out, r#""object":{{"table":"{table}","id":"{object:032x}"}},"#).unwrap();
+                write!(out, r#""attributes":{{"ms":{}}},"#, object as u8).unwrap();
             }
             Rest::Rows(rows) => {
-                write!(out, r#""object":{{"kind":"record","table":"{table}"}},"#).unwrap();
+                write!(out, r#""object":{{"table":"{table}"}},"#).unwrap();
                 write!(out, r#""quantity":{{"objects":1,"rows":{rows}}},"#).unwrap();
             }
         }
