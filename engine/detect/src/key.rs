@@ -49,8 +49,8 @@ impl LateReason {
 /// Scratch space shared by the keys of a task.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Machines to use again.
-    pub pool: Pool,
+    /// Memory to use again, by lane.
+    pools: [Pool; 2],
     said: Said,
     /// Detector runs over an event, since the start: what lateness costs.
     pub steps: u64,
@@ -142,23 +142,24 @@ impl Key {
     }
 
     /// Writes the key as it is once nothing can come before its newest event.
-    pub fn freeze(mut self, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-        let machines = self
-            .lanes
-            .each_mut()
-            .map(|lane| lane.take().map(|lane| SettledLane { last: lane.last_order(), machine: lane.live().clone() }));
-        let settled =
-            Settled { newest: self.newest, succeeded: self.succeeded, machines, sent: std::mem::take(&mut self.sent) };
+    pub fn freeze(self, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+        let [activity, authentication] = self.lanes;
+        let [of_activity, of_authentication] = &mut scratch.pools;
+        let leave = |lane: Lane, pool: &mut Pool| SettledLane { last: lane.last_order(), machine: *lane.leave(pool) };
+        let machines =
+            [activity.map(|lane| leave(lane, of_activity)), authentication.map(|lane| leave(lane, of_authentication))];
+        let settled = Settled { newest: self.newest, succeeded: self.succeeded, machines, sent: self.sent };
         *out = postcard::to_extend(&settled, std::mem::take(out))?;
         Ok(())
     }
 
     /// Reads a frozen key.
-    pub fn thaw(bytes: &[u8], plan: &Plan) -> Result<Self, postcard::Error> {
+    pub fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Result<Self, postcard::Error> {
         let settled: Settled = postcard::from_bytes(bytes)?;
         let [activity, authentication] = settled.machines;
-        let lane = |settled: Option<SettledLane>, kind| {
-            settled.map(|settled| Lane::settled(settled.machine.aligned(plan, kind), settled.last))
+        let mut lane = |settled: Option<SettledLane>, kind: LaneKind| {
+            let pool = &mut scratch.pools[kind.index()];
+            settled.map(|settled| Lane::settled(settled.machine.aligned(plan, kind), settled.last, pool))
         };
         Ok(Self {
             settled_until: settled.newest.map(|newest| newest.time),
@@ -209,7 +210,9 @@ impl Key {
             return Some(LateReason::OverCap);
         }
         if idle {
-            self.lanes.iter_mut().flatten().for_each(|lane| lane.settle_all(&mut scratch.pool));
+            for (lane, pool) in self.lanes.iter_mut().zip(&mut scratch.pools) {
+                lane.iter_mut().for_each(|lane| lane.settle_all(pool));
+            }
             self.settled_until = Some(newest.time);
         }
         None
@@ -227,10 +230,11 @@ impl Key {
         if slot.is_none() && !around.lane.takes(event) {
             return;
         }
-        let lane = slot.get_or_insert_with(|| Lane::new(around));
+        let pool = &mut scratch.pools[around.lane.index()];
+        let lane = slot.get_or_insert_with(|| Lane::new(around, pool));
         if replaces {
             scratch.said.clear();
-            if let Some(rerun) = lane.remove(event, around, &mut scratch.pool, &mut scratch.said) {
+            if let Some(rerun) = lane.remove(event, around, pool, &mut scratch.said) {
                 scratch.steps += rerun.steps as u64;
                 self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
             }
@@ -239,7 +243,7 @@ impl Key {
             return;
         }
         scratch.said.clear();
-        let rerun = lane.insert(event.clone(), around, &mut scratch.pool, &mut scratch.said);
+        let rerun = lane.insert(event.clone(), around, pool, &mut scratch.said);
         scratch.steps += rerun.steps as u64;
         self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
     }
@@ -259,7 +263,7 @@ impl Key {
         for kind in LaneKind::ALL {
             let around = Surroundings { plan, lane: kind, subject };
             if let Some(lane) = &mut self.lanes[kind.index()] {
-                let early = lane.settle(horizon, around, &mut scratch.pool, &mut scratch.said);
+                let early = lane.settle(horizon, around, &mut scratch.pools[kind.index()], &mut scratch.said);
                 scratch.settled_early += early as u64;
             }
         }

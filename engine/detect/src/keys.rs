@@ -21,8 +21,6 @@ const PACK_MARGIN: Millis = 10 * 60 * 1_000;
 const CLOCK_STAMPS: usize = 16;
 /// Slots looked at for eviction after each record.
 const EVICT_STEP: usize = 1;
-/// Machines kept for use again.
-const POOL_MAX: usize = 1_024;
 
 /// The keys of one task.
 #[derive(Debug, Default)]
@@ -142,7 +140,7 @@ impl Keys {
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
                 self.counters.unpacked += 1;
-                thaw(bytes, plan).unwrap_or_else(|| {
+                thaw(bytes, plan, &mut self.scratch).unwrap_or_else(|| {
                     self.counters.unreadable += 1;
                     Key::default()
                 })
@@ -186,12 +184,11 @@ impl Keys {
         let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
         self.bytes.clear();
         self.bytes.push(STATE_FORMAT);
-        if key.freeze(&mut self.bytes).is_err() {
+        if key.freeze(&mut self.scratch, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
         slot.body = Body::Idle(self.bytes.as_slice().into());
         self.counters.packed += 1;
-        self.scratch.pool.truncate(POOL_MAX);
     }
 
     fn evict(&mut self, plan: &Plan) {
@@ -218,7 +215,7 @@ impl Slot {
         let key = match &self.body {
             Body::Free => return 0,
             Body::Active(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
-            Body::Idle(bytes) => match thaw(bytes, plan) {
+            Body::Idle(bytes) => match thaw(bytes, plan, &mut Scratch::default()) {
                 Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
                 None => return 0,
             },
@@ -227,7 +224,7 @@ impl Slot {
     }
 }
 
-fn thaw(bytes: &[u8], plan: &Plan) -> Option<Key> {
+fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Option<Key> {
     let (format, rest) = bytes.split_first()?;
-    if *format == STATE_FORMAT { Key::thaw(rest, plan).ok() } else { None }
+    if *format == STATE_FORMAT { Key::thaw(rest, plan, scratch).ok() } else { None }
 }

@@ -21,6 +21,14 @@ const SNAPSHOT_EVERY: usize = 32;
 const SNAPSHOTS_MAX: usize = 8;
 /// Events that settle together at least: settling costs a step each.
 const SETTLE_BATCH: usize = 32;
+/// Machines kept for use again.
+const POOL_MACHINES_MAX: usize = 1_024;
+/// Lists kept for use again.
+const POOL_BUFFERS_MAX: usize = 64;
+/// Room of a list that is kept for use again, events; a larger one is given back.
+const POOL_BUFFER_EVENTS_MAX: usize = 128;
+/// Ids compared at a time in the search for duplicates: enough for the processor to compare several at once.
+const IDS_AT_ONCE: usize = 32;
 
 /// A lane.
 #[derive(Debug)]
@@ -76,8 +84,41 @@ pub struct Said {
     scrap: Vec<Arc<Finding>>,
 }
 
-/// Machines to use again.
-pub type Pool = Vec<Box<Machine>>;
+/// Memory of lanes of one kind, to be used again: a key that wakes up takes what one that fell asleep has left, so that
+/// the hot path asks the allocator for nothing.
+#[derive(Debug, Default)]
+pub struct Pool {
+    machines: Vec<Box<Machine>>,
+    buffers: Vec<Buffers>,
+}
+
+/// The lists of a lane, empty.
+#[derive(Debug, Default)]
+struct Buffers {
+    recent: VecDeque<Held>,
+    ids: VecDeque<u64>,
+    snapshots: Vec<Snapshot>,
+}
+
+impl Pool {
+    fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
+        let Some(mut copy) = self.machines.pop() else { return Box::new(machine.clone()) };
+        copy.copy_from(machine);
+        copy
+    }
+
+    fn give(&mut self, machine: Box<Machine>) {
+        if self.machines.len() < POOL_MACHINES_MAX {
+            self.machines.push(machine);
+        }
+    }
+
+    fn give_buffers(&mut self, buffers: Buffers) {
+        if self.buffers.len() < POOL_BUFFERS_MAX && buffers.recent.capacity() <= POOL_BUFFER_EVENTS_MAX {
+            self.buffers.push(buffers);
+        }
+    }
+}
 
 impl Said {
     /// Makes room for the next change.
@@ -89,21 +130,26 @@ impl Said {
 
 impl Lane {
     /// A lane that has seen nothing.
-    pub fn new(around: Surroundings<'_>) -> Self {
-        Self::settled(Machine::new(around.plan, around.lane), None)
+    pub fn new(around: Surroundings<'_>, pool: &mut Pool) -> Self {
+        Self::settled(Machine::new(around.plan, around.lane), None, pool)
     }
 
     /// A lane whose past is settled up to the event `last`.
-    pub fn settled(machine: Machine, last: Option<OwnedOrder>) -> Self {
-        Self {
-            recent: VecDeque::new(),
-            ids: VecDeque::new(),
-            base: Box::new(machine.clone()),
-            base_order: last,
-            snapshots: Vec::new(),
-            live: Box::new(machine),
-            capped_until: Millis::MIN,
-        }
+    pub fn settled(machine: Machine, last: Option<OwnedOrder>, pool: &mut Pool) -> Self {
+        let Buffers { recent, ids, snapshots } = pool.buffers.pop().unwrap_or_default();
+        let base = pool.copy_of(&machine);
+        let live = Box::new(machine);
+        Self { recent, ids, base, base_order: last, snapshots, live, capped_until: Millis::MIN }
+    }
+
+    /// Leaves the lane's memory for others; the machine after all events is still there.
+    pub fn leave(mut self, pool: &mut Pool) -> Box<Machine> {
+        self.recent.clear();
+        self.ids.clear();
+        self.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
+        pool.give(self.base);
+        pool.give_buffers(Buffers { recent: self.recent, ids: self.ids, snapshots: self.snapshots });
+        self.live
     }
 
     /// The order of the last event.
@@ -201,11 +247,16 @@ impl Lane {
         self.recent.clear();
         self.ids.clear();
         self.base.copy_from(&self.live);
-        pool.extend(self.snapshots.drain(..).map(|snapshot| snapshot.machine));
+        self.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
     }
 
     fn index_of(&self, event: &Event) -> Option<usize> {
         let hash = event.id.hash64();
+        let (front, back) = self.ids.as_slices();
+        // Nearly always the answer is no, and no loop that may stop at every id is as fast as one that may not.
+        if !holds(front, hash) && !holds(back, hash) {
+            return None;
+        }
         let mut found = self.ids.iter().enumerate().filter(|(_, id)| **id == hash).map(|(index, _)| index);
         found.find(|index| self.recent[*index].event.id == event.id)
     }
@@ -231,7 +282,7 @@ impl Lane {
 
     fn rerun(&mut self, from: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
         while let Some(last) = self.snapshots.pop_if(|snapshot| snapshot.index > from) {
-            pool.push(last.machine);
+            pool.give(last.machine);
         }
         let start = self.snapshots.last().map_or(0, |snapshot| snapshot.index);
         self.live.copy_from(self.snapshots.last().map_or(&self.base, |snapshot| &snapshot.machine));
@@ -267,13 +318,7 @@ impl Lane {
         if self.snapshots.len() == SNAPSHOTS_MAX {
             self.thin(at, pool);
         }
-        let machine = match pool.pop() {
-            Some(mut machine) => {
-                machine.copy_from(&self.live);
-                machine
-            }
-            None => self.live.clone(),
-        };
+        let machine = pool.copy_of(&self.live);
         self.snapshots.push(Snapshot { index: at, machine });
     }
 
@@ -286,7 +331,7 @@ impl Lane {
             ((after - before) << 20) / (end - self.snapshots[at].index).max(1)
         };
         let cheapest = (0..self.snapshots.len()).min_by_key(|at| cost(*at)).unwrap_or(0);
-        pool.push(self.snapshots.remove(cheapest).machine);
+        pool.give(self.snapshots.remove(cheapest).machine);
     }
 
     fn settle_first(&mut self, count: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) {
@@ -294,7 +339,7 @@ impl Lane {
         while self.snapshots.first().is_some_and(|snapshot| snapshot.index <= count) {
             let snapshot = self.snapshots.remove(0);
             start = snapshot.index;
-            pool.push(std::mem::replace(&mut self.base, snapshot.machine));
+            pool.give(std::mem::replace(&mut self.base, snapshot.machine));
         }
         for held in self.recent.iter().take(count).skip(start).filter(|held| !held.shadow) {
             self.base.step(&held.event, around, &mut said.scrap);
@@ -377,4 +422,8 @@ impl Lane {
         }
         changed
     }
+}
+
+fn holds(ids: &[u64], hash: u64) -> bool {
+    ids.chunks(IDS_AT_ONCE).any(|some| some.iter().fold(false, |found, id| found | (*id == hash)))
 }

@@ -47,14 +47,18 @@ macro_rules! object {
                         $(let mut $optional: Option<Option<$optional_type>> = None;)*
                         while let Some(name) = map.next_key::<$crate::activity::fields::Key<'de>>()? {
                             match name.as_str() {
-                                $(stringify!($required) if $required.is_some() => {
-                                    return Err(serde::de::Error::duplicate_field(stringify!($required)));
+                                $(stringify!($required) => {
+                                    if $required.is_some() {
+                                        return Err(serde::de::Error::duplicate_field(stringify!($required)));
+                                    }
+                                    $required = Some(map.next_value()?);
                                 })*
-                                $(stringify!($optional) if $optional.is_some() => {
-                                    return Err(serde::de::Error::duplicate_field(stringify!($optional)));
+                                $(stringify!($optional) => {
+                                    if $optional.is_some() {
+                                        return Err(serde::de::Error::duplicate_field(stringify!($optional)));
+                                    }
+                                    $optional = Some(map.next_value()?);
                                 })*
-                                $(stringify!($required) => $required = Some(map.next_value()?),)*
-                                $(stringify!($optional) => $optional = Some(map.next_value()?),)*
                                 _ => map.next_value_seed($crate::activity::fields::Skip($level + 1))?,
                             }
                         }
