@@ -88,6 +88,7 @@ pub struct Said {
 /// the hot path asks the allocator for nothing.
 #[derive(Debug, Default)]
 pub struct Pool {
+    #[expect(clippy::vec_box, reason = "a machine changes its owner without being copied")]
     machines: Vec<Box<Machine>>,
     buffers: Vec<Buffers>,
 }
@@ -101,6 +102,7 @@ struct Buffers {
 }
 
 impl Pool {
+    #[expect(clippy::unnecessary_box_returns, reason = "the box is one that was used before")]
     fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
         let Some(mut copy) = self.machines.pop() else { return Box::new(machine.clone()) };
         copy.copy_from(machine);
@@ -424,6 +426,7 @@ impl Lane {
     }
 }
 
+#[expect(clippy::needless_bitwise_bool, reason = "without branches several ids are compared at once")]
 fn holds(ids: &[u64], hash: u64) -> bool {
     ids.chunks(IDS_AT_ONCE).any(|some| some.iter().fold(false, |found, id| found | (*id == hash)))
 }

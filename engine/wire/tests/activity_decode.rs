@@ -9,7 +9,7 @@ const GOOD: &str = include_str!("../../../tests/vectors/activity/good.jsonl");
 const BAD: &str = include_str!("../../../tests/vectors/activity/bad.jsonl");
 
 fn lines(text: &str) -> impl Iterator<Item = Value> {
-    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap())
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).expect("a line of JSON"))
 }
 
 /// A line holds the record itself, or the record and what is said about it.
