@@ -46,7 +46,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert!((p.known_weight_min - 0.5).abs() < f64::EPSILON);
             }
             Params::MassDownload(p) => {
-                assert_eq!((p.objects_max, p.rows_max, p.bytes_max), (50, 50_000, 2 << 30));
+                assert_eq!((p.objects_max, p.rows_max, p.bytes_max), (50, 50_000, 256 << 20));
                 assert_eq!((p.window_secs, p.unique_objects), (60, false));
             }
         }
