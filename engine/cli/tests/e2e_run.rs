@@ -1,7 +1,7 @@
 //! The whole path on Apache Kafka: raw rows in, processes that join, leave and are killed, and the alerts of the log.
 //!
 //! Without Java or Maven it says aloud that it did not run; `FROSTWATCH_E2E=required` makes that a failure.
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
