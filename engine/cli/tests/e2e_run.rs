@@ -29,7 +29,8 @@ fn alerts_of_processes_that_come_go_and_die_are_those_of_a_replay() {
     let mut feed = group.feed(&rows);
 
     let first = group.join();
-    feed.publish(rows.len() / 3);
+    wait_for("the first process holds all partitions", || first.live_partitions() == group::PARTITIONS);
+    feed.publish_paced(&group, rows.len() / 3);
     wait_for("the first process took something in", || first.count("consumed") > 0);
     let (second, third) = (group.join(), group.join());
     wait_for("each of three has live partitions", || {
@@ -39,10 +40,10 @@ fn alerts_of_processes_that_come_go_and_die_are_those_of_a_replay() {
 
     let before = [&first, &third].map(|engine| engine.count("restored_in_silence"));
     let taken_in = second.count("consumed");
-    feed.publish(rows.len() * 2 / 3);
+    feed.publish(rows.len() * 5 / 12);
     wait_for("the second process is in the midst of it", || second.count("consumed") > taken_in);
     second.kill();
-    feed.publish(rows.len());
+    feed.publish_paced(&group, rows.len());
     wait_for("the others took its partitions over", || {
         [&first, &third].map(Engine::live_partitions).iter().sum::<u64>() == group::PARTITIONS
     });

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
+use frostwatch_runtime::ports::Channel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ use super::rows::Rows;
 
 /// Partitions of the activity topic.
 pub(crate) const PARTITIONS: u64 = 6;
+/// Rows published at once where rows are paced: a few hours of the company.
+const PACE_ROWS: usize = 800;
 /// Deadline of every wait: a state that is not reached by then is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -58,6 +61,8 @@ impl Group {
         std::fs::write(group.config(), group.base.to_string()).unwrap();
         let partitions = PARTITIONS.to_string();
         group.frostwatch(&["topics", "create", "--partitions", &partitions, "--replication", "1"]);
+        // A topic is made before its partitions have leaders.
+        wait_for("the topics have leaders", || group.has_leaders());
         group
     }
 
@@ -117,18 +122,37 @@ impl Group {
         self.folder.join("frostwatch.yaml")
     }
 
-    fn is_at_end(&self, group: &str, topic: &str) -> bool {
-        let reader: BaseConsumer = ClientConfig::new()
+    fn has_leaders(&self) -> bool {
+        let names = &self.settings.topics;
+        let mut all: Vec<String> = names.raw().into_iter().map(|(topic, _)| topic).collect();
+        all.push(names.activity());
+        all.extend(Channel::ALL.map(|channel| names.channel(channel)));
+        let reader = self.reader(&self.settings.group);
+        all.iter().all(|topic| {
+            let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
+            let partitions = metadata.topics()[0].partitions();
+            !partitions.is_empty() && partitions.iter().all(|each| each.leader() >= 0 && each.error().is_none())
+        })
+    }
+
+    fn reader(&self, group: &str) -> BaseConsumer {
+        ClientConfig::new()
             .set("bootstrap.servers", &self.settings.bootstrap_servers)
             .set("group.id", group)
             .create()
-            .unwrap();
+            .unwrap()
+    }
+
+    fn is_at_end(&self, group: &str, topic: &str) -> bool {
+        let reader = self.reader(group);
         let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
         let mut asked = TopicPartitionList::new();
         for partition in metadata.topics()[0].partitions() {
             asked.add_partition(topic, partition.id());
         }
-        reader.committed_offsets(asked, DEADLINE).unwrap().elements().iter().all(|elem| {
+        // Until the first member has joined, the broker may have no coordinator for the group.
+        let Ok(committed) = reader.committed_offsets(asked, DEADLINE) else { return false };
+        committed.elements().iter().all(|elem| {
             let (_, end) = reader.fetch_watermarks(topic, elem.partition(), DEADLINE).unwrap();
             elem.offset() == Offset::Offset(end) || end == 0
         })
@@ -143,6 +167,15 @@ pub(crate) struct Feed<'a> {
 }
 
 impl Feed<'_> {
+    /// Publishes up to a row, going on when what was published is normalised: a company's rows come over days, so that
+    /// one table's wait for no other's. Without it processes that share the tables mix days, and half of it is late.
+    pub(crate) fn publish_paced(&mut self, group: &Group, until: usize) {
+        while self.published < until {
+            self.publish(until.min(self.published + PACE_ROWS));
+            wait_for("what was published is normalised", || group.is_normalised());
+        }
+    }
+
     /// Publishes up to a row and returns when all are acknowledged. The rows' own times are not used: a broker deletes
     /// what is older than it keeps.
     pub(crate) fn publish(&mut self, until: usize) {
