@@ -20,7 +20,7 @@ use super::rows::Rows;
 /// Partitions of the activity topic.
 pub(crate) const PARTITIONS: u64 = 6;
 /// Rows published at once where rows are paced: a few hours of the company.
-const PACE_ROWS: usize = 800;
+const PACE_ROWS: usize = 1_600;
 /// Deadline of every wait: a state that is not reached by then is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -87,7 +87,14 @@ impl Group {
     pub(crate) fn feed<'a>(&self, rows: &'a Rows) -> Feed<'a> {
         let connect =
             |(topic, table): (String, String)| (table, TopicProducer::connect(&self.settings, &topic).unwrap());
-        Feed { rows, published: 0, producers: self.settings.topics.raw().into_iter().map(connect).collect() }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let first_stamp = now.as_millis() as i64 - rows.len() as i64;
+        Feed {
+            rows,
+            published: 0,
+            first_stamp,
+            producers: self.settings.topics.raw().into_iter().map(connect).collect(),
+        }
     }
 
     /// Are all raw rows normalised?
@@ -131,7 +138,9 @@ impl Group {
         all.iter().all(|topic| {
             let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
             let partitions = metadata.topics()[0].partitions();
-            !partitions.is_empty() && partitions.iter().all(|each| each.leader() >= 0 && each.error().is_none())
+            // Metadata names a leader before that broker knows of it: only its answer tells.
+            let answers = |partition| reader.fetch_watermarks(topic, partition, DEADLINE).is_ok();
+            !partitions.is_empty() && partitions.iter().all(|each| answers(each.id()))
         })
     }
 
@@ -163,6 +172,7 @@ impl Group {
 pub(crate) struct Feed<'a> {
     rows: &'a Rows,
     published: usize,
+    first_stamp: i64,
     producers: BTreeMap<String, TopicProducer<'static>>,
 }
 
@@ -176,12 +186,14 @@ impl Feed<'_> {
         }
     }
 
-    /// Publishes up to a row and returns when all are acknowledged. The rows' own times are not used: a broker deletes
-    /// what is older than it keeps.
+    /// Publishes up to a row and returns when all are acknowledged. Stamps rise by one a
+    /// row: the rows' own are so old that a broker would delete them, and within one its tables have no order.
     pub(crate) fn publish(&mut self, until: usize) {
-        for row in self.rows.slice(self.published, until) {
+        for (row, stamp) in
+            self.rows.slice(self.published, until).iter().zip(self.first_stamp + self.published as i64..)
+        {
             let producer = self.producers.get_mut(&row.table).unwrap();
-            producer.send(row.key.as_bytes(), row.value.get().as_bytes(), None).unwrap();
+            producer.send(row.key.as_bytes(), row.value.get().as_bytes(), Some(stamp)).unwrap();
         }
         for producer in self.producers.values_mut() {
             producer.flush().unwrap();
