@@ -1,0 +1,118 @@
+//! The whole path on Apache Kafka: raw rows in, processes that join, leave and are killed, and the alerts of the log.
+//!
+//! Without Java or Maven it says aloud that it did not run; `FROSTWATCH_E2E=required` makes that a failure.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use frostwatch_testkit::broker::{Broker, unique_name};
+use frostwatch_wire::alert::canonical;
+use group::{Engine, Group, wait_for};
+use rows::Rows;
+use serde_json::Value;
+
+#[path = "support/group.rs"]
+mod group;
+#[path = "support/rows.rs"]
+mod rows;
+
+/// Id, epoch and revision name a record of a finding.
+type Revision = (String, u64, u64);
+
+#[test]
+fn alerts_of_processes_that_come_go_and_die_are_those_of_a_replay() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let rows = Rows::simulate(folder.path());
+    let group = Group::create(folder.path(), broker.bootstrap(), &unique_name("run"));
+    let mut feed = group.feed(&rows);
+
+    let first = group.join();
+    wait_for("the first process holds all partitions", || first.live_partitions() == group::PARTITIONS);
+    feed.publish_paced(&group, rows.len() / 3);
+    wait_for("the first process took something in", || first.count("consumed") > 0);
+    let (second, third) = (group.join(), group.join());
+    wait_for("each of three has live partitions", || {
+        let held = [&first, &second, &third].map(Engine::live_partitions);
+        held.iter().all(|held| *held > 0) && held.iter().sum::<u64>() == group::PARTITIONS
+    });
+
+    let before = [&first, &third].map(|engine| engine.count("restored_in_silence"));
+    let taken_in = second.count("consumed");
+    feed.publish(rows.len() * 5 / 12);
+    wait_for("the second process is in the midst of it", || second.count("consumed") > taken_in);
+    second.kill();
+    feed.publish_paced(&group, rows.len());
+    wait_for("the others took its partitions over", || {
+        [&first, &third].map(Engine::live_partitions).iter().sum::<u64>() == group::PARTITIONS
+    });
+    let after = [&first, &third].map(|engine| engine.count("restored_in_silence"));
+    assert!(after > before, "a partition taken over is re-run in silence: {before:?}, {after:?}");
+    wait_for("all rows are normalised", || group.is_normalised());
+    wait_for("all activity is consumed", || group.is_consumed());
+    assert!(first.stop().success());
+    assert!(third.stop().success());
+
+    check(&group, folder.path());
+}
+
+fn check(group: &Group, folder: &Path) {
+    let log = folder.join("activity.jsonl");
+    std::fs::write(&log, group.record("activity")).unwrap();
+    let log = log.to_str().unwrap();
+    let recorded = [group.record("alerts"), group.record("suppressions")].map(|bytes| values(&bytes));
+    let opened: Vec<Value> = recorded[0].iter().map(|line| line["value"].clone()).collect();
+    let all: Vec<Value> = recorded.concat().iter().map(|line| line["value"].clone()).collect();
+
+    let replayed = values(&group.frostwatch(&["replay", log, "--final"]));
+    let policies: std::collections::BTreeSet<&str> =
+        replayed.iter().filter_map(|alert| alert["policy"].as_str()).collect();
+    assert_eq!(policies.len(), 4, "every detector had something to find: {policies:?}");
+    same("alerts", &finals(&opened), &finals(&replayed));
+    let replayed = values(&group.frostwatch(&["replay", log, "--final", "--suppressed"]));
+    same("alerts and suppressed findings", &finals(&all), &finals(&replayed));
+    let replayed = values(&group.frostwatch(&["replay", log, "--suppressed"]));
+    same("revisions", &revisions(&all), &revisions(&replayed));
+}
+
+/// The canonical bodies by id, of the last revision, without what was retracted.
+fn finals(alerts: &[Value]) -> BTreeMap<String, Value> {
+    let mut last = BTreeMap::new();
+    for ((id, ..), alert) in revisions(alerts) {
+        // Revisions of an id come in their order.
+        last.insert(id, canonical(alert));
+    }
+    last.into_iter().filter_map(|(id, body)| Some((id, body?))).collect()
+}
+
+/// Every record but for where it was delivered. Repeats are allowed where they repeat.
+fn revisions(alerts: &[Value]) -> BTreeMap<Revision, Value> {
+    let mut all = BTreeMap::new();
+    for alert in alerts {
+        let number = |field: &str| alert[field].as_u64().unwrap();
+        let revision = (alert["id"].as_str().unwrap().to_owned(), number("epoch"), number("revision"));
+        let mut said = alert.clone();
+        said.as_object_mut().unwrap().remove("delivery");
+        if let Some(earlier) = all.insert(revision.clone(), said.clone()) {
+            assert_eq!(earlier, said, "a repeat of {revision:?} says something else");
+        }
+    }
+    all
+}
+
+#[track_caller]
+fn same<K: Ord + std::fmt::Debug>(what: &str, live: &BTreeMap<K, Value>, replayed: &BTreeMap<K, Value>) {
+    let differs = |key: &&K| live.get(*key) != replayed.get(*key);
+    let keys: std::collections::BTreeSet<&K> = live.keys().chain(replayed.keys()).collect();
+    if let Some(key) = keys.iter().copied().find(differs) {
+        let count = keys.iter().filter(|key| differs(key)).count();
+        let (live, replayed) = (live.get(key), replayed.get(key));
+        panic!("{what}: {count} of {} differ, first {key:?}\nlive     {live:?}\nreplayed {replayed:?}", keys.len());
+    }
+}
+
+fn values(lines: &[u8]) -> Vec<Value> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
