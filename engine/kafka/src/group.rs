@@ -1,7 +1,10 @@
 //! What every member of a group asks and tells the brokers.
 
+use std::thread;
+use std::time::Duration;
+
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::TopicPartition;
@@ -12,6 +15,10 @@ use crate::worker::ANSWER_WAIT;
 
 /// Failed commits in a row after which a loop stops.
 const COMMITS_FAILED_MAX: u32 = 20;
+
+/// How often a partition's leader is asked whether it leads, and the time between.
+const LEADER_ASKS_MAX: u32 = 100;
+const LEADER_WAIT: Duration = Duration::from_millis(100);
 
 /// What a group has committed on a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +56,25 @@ pub(crate) fn committed(
 
 /// Asks what a partition holds: the first offset and the one after the last.
 pub(crate) fn ends(consumer: &EngineConsumer, topic: &str, partition: i32) -> Result<(i64, i64), KafkaFault> {
-    consumer
-        .fetch_watermarks(topic, partition, ANSWER_WAIT)
+    once_it_leads(|| consumer.fetch_watermarks(topic, partition, ANSWER_WAIT))
         .map_err(|source| KafkaFault::NoAnswer { question: "the ends of a partition", source })
+}
+
+/// Asks a partition's leader again, a bounded number of times, while it does not yet know that it leads: right after a
+/// topic was made, metadata names a leader before that broker has heard of it.
+pub(crate) fn once_it_leads<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    for _ in 0..LEADER_ASKS_MAX {
+        match ask() {
+            Err(error) if is_leaderless(code_of(&error)) => thread::park_timeout(LEADER_WAIT),
+            answer => return answer,
+        }
+    }
+    ask()
+}
+
+const fn is_leaderless(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::LeaderNotAvailable | Code::NotLeaderForPartition | Code::UnknownTopicOrPartition)
 }
 
 /// Asks how many partitions topics have. A topic that is missing is a fault.

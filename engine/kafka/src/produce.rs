@@ -10,6 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::client::ProducerSide;
 use crate::fault::KafkaFault;
+use crate::group::once_it_leads;
 use crate::outbox::code_of;
 use crate::partitioner::partition_of;
 use crate::settings::KafkaSettings;
@@ -59,7 +60,8 @@ impl<'a> TopicProducer<'a> {
         }
         let mut partitions = Vec::with_capacity(count);
         for partition in 0..count {
-            let ends = producer.client().fetch_watermarks(topic, partition as i32, ANSWER_WAIT).map_err(no_answer)?;
+            let ends = once_it_leads(|| producer.client().fetch_watermarks(topic, partition as i32, ANSWER_WAIT))
+                .map_err(no_answer)?;
             partitions.push(Ahead { next_offset: ends.1, ..Ahead::default() });
         }
         Ok(Self { producer, topic: topic.to_owned(), partitions, pace: None, sent: 0 })
