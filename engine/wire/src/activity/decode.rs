@@ -97,7 +97,8 @@ pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
         return Err(Reject { path: String::new(), reason });
     }
     // One look at all bytes is cheaper than one at every text.
-    let text = std::str::from_utf8(bytes).map_err(|_| explain(bytes))?;
+    let not_text = |_| Reject { path: String::new(), reason: "not UTF-8".to_owned() };
+    let text = std::str::from_utf8(bytes).map_err(not_text)?;
     let record: Record<'_> = serde_json::from_str(text).map_err(|_| explain(bytes))?;
     Ok(record.into_activity(hash64(bytes)))
 }
@@ -402,12 +403,17 @@ fn object_hash(object: Object<'_>) -> u64 {
 fn explain(bytes: &[u8]) -> Reject {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, Record<'_>>(&mut json) else {
-        let reason = json.end().map_or_else(|error| without_position(&error.to_string()), |()| "not UTF-8".to_owned());
+        let reason =
+            json.end().map_or_else(|error| without_position(&error.to_string()), |()| "not readable".to_owned());
         return Reject { path: String::new(), reason };
     };
     let path = error.path().to_string();
     let mut path = if path == "." { String::new() } else { path };
     let reason = without_position(&error.inner().to_string());
+    if reason.starts_with("deeper than") {
+        // The way down is as long as whoever wrote it likes; the fault is the record's.
+        path.clear();
+    }
     for kind in ["missing field `", "duplicate field `"] {
         if let Some(field) = reason.strip_prefix(kind).and_then(|rest| rest.strip_suffix('`')) {
             // The path leads to the object; the field is the point.
