@@ -94,6 +94,18 @@ pub struct Quantity {
     pub bytes: u64,
 }
 
+impl Quantity {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            objects: self.objects.saturating_add(other.objects),
+            rows: self.rows.saturating_add(other.rows),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
 impl Event {
     /// Its place in the order of its key.
     pub const fn order(&self) -> Order<'_> {

@@ -43,7 +43,7 @@ impl Window {
         if self.entries.len() == WINDOW_ENTRIES_MAX {
             self.merge_oldest();
         }
-        self.sums = plus(self.sums, carried);
+        self.sums = self.sums.plus(carried);
         self.entries.push_back(Entry { trace, object, carried });
     }
 
@@ -88,17 +88,9 @@ impl Window {
     fn merge_oldest(&mut self) {
         let Some(oldest) = self.entries.pop_front() else { return };
         match self.entries.front_mut() {
-            Some(next) => next.carried = plus(next.carried, oldest.carried),
+            Some(next) => next.carried = next.carried.plus(oldest.carried),
             None => self.sums = minus(self.sums, oldest.carried),
         }
-    }
-}
-
-const fn plus(a: Quantity, b: Quantity) -> Quantity {
-    Quantity {
-        objects: a.objects.saturating_add(b.objects),
-        rows: a.rows.saturating_add(b.rows),
-        bytes: a.bytes.saturating_add(b.bytes),
     }
 }
 

@@ -95,7 +95,7 @@ impl Detector for State {
         let fresh = if incident.is_raised() {
             incident.add(context.trace(), event.test);
             let crossed_before = crossed(params, self.peak);
-            self.carried = sum(self.carried, carried);
+            self.carried = self.carried.plus(carried);
             self.peak = most(self.peak, now);
             crossed(params, self.peak) != crossed_before
         } else if crossed(params, now) == [false; 3] {
@@ -135,14 +135,6 @@ const fn crossed(params: &Params, window: Quantity) -> [bool; 3] {
         params.rows_max != 0 && window.rows > params.rows_max,
         params.bytes_max != 0 && window.bytes > params.bytes_max,
     ]
-}
-
-const fn sum(a: Quantity, b: Quantity) -> Quantity {
-    Quantity {
-        objects: a.objects.saturating_add(b.objects),
-        rows: a.rows.saturating_add(b.rows),
-        bytes: a.bytes.saturating_add(b.bytes),
-    }
 }
 
 fn most(a: Quantity, b: Quantity) -> Quantity {
