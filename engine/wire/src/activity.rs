@@ -6,6 +6,7 @@
 pub mod decode;
 mod fields;
 pub mod record;
+mod scan;
 pub mod time;
 
 /// Longest `id`, in bytes of UTF-8.

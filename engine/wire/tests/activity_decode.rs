@@ -1,6 +1,6 @@
 //! The decoder agrees with the JSON Schema over the corpus of good and bad records, and says where a bad one is wrong.
 
-use frostwatch_wire::activity::decode::{decode, key_of};
+use frostwatch_wire::activity::decode::{decode, decode_by_serde, is_plain, key_of};
 use frostwatch_wire::activity::record::ActivityRecord;
 use frostwatch_wire::activity::{DEPTH_MAX, RECORD_BYTES_MAX};
 use serde_json::Value;
@@ -94,4 +94,45 @@ fn size_depth_and_repeated_fields_are_bounded() {
     assert!(decode(&unread).is_ok());
     unread.iter_mut().filter(|byte| **byte == b'?').for_each(|byte| *byte = 0xff);
     assert_eq!(decode(&unread).unwrap_err().to_string(), "not UTF-8");
+}
+
+/// What stands in the way of a reader: signs of JSON, digits, letters of its words, escapes, control and other bytes.
+const ODD_BYTES: &[u8] = b"\"\\{}[]:, \n\t0-9.eEtfnua\x00\x1f\x7f\xc3";
+
+#[test]
+fn what_is_scanned_is_what_serde_json_reads() {
+    let (mut plain, mut other) = (0_u32, 0_u32);
+    let mut check = |bytes: &[u8]| {
+        let scanned = decode(bytes).ok();
+        assert_eq!(scanned, decode_by_serde(bytes), "{}", String::from_utf8_lossy(bytes));
+        if is_plain(bytes) { plain += 1 } else { other += 1 }
+    };
+    for line in lines(GOOD).chain(lines(BAD)) {
+        let bytes = serde_json::to_vec(record_of(&line)).unwrap();
+        check(&bytes);
+        check(&serde_json::to_vec_pretty(record_of(&line)).unwrap());
+        for at in 0..bytes.len().min(1_500) {
+            let (before, after) = (&bytes[..at], &bytes[at..]);
+            check(before);
+            check(&[before, &after[1..]].concat());
+            let odd = ODD_BYTES[at % ODD_BYTES.len()];
+            check(&[before, &[odd], after].concat());
+            let odd = ODD_BYTES[at / 3 % ODD_BYTES.len()];
+            check(&[before, &[odd], &after[1..]].concat());
+        }
+    }
+    assert!(plain > 10_000 && other > 10_000, "{plain} {other}: one of both ways is hardly tried");
+}
+
+#[test]
+fn records_as_producers_write_them_are_read_the_short_way() {
+    let good: Vec<Vec<u8>> = lines(GOOD).map(|line| serde_json::to_vec(record_of(&line)).unwrap()).collect();
+    let unusual = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        // Escapes, signs, fractions, and nesting that the contract does not name.
+        text.contains('\\') || text.contains(":-") || text.contains("\"extra\":{") || text.contains(".5")
+    };
+    for bytes in good.iter().filter(|bytes| !unusual(bytes)) {
+        assert!(is_plain(bytes), "{}", String::from_utf8_lossy(bytes));
+    }
 }

@@ -1,7 +1,8 @@
 //! The hot path: bytes to what the detectors need, borrowed.
 //!
-//! Every field that the contract names is checked; those nobody needs are not kept. A record that is refused is read a
-//! second time to say where it is wrong, so that the good ones do not pay for the path.
+//! Every field that the contract names is checked; those nobody needs are not kept. The plain records that producers
+//! write are scanned; what the scanner does not take is read by `serde_json`, and what that refuses is read once more
+//! to say where it is wrong, so that the good ones do not pay for the path.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,12 +11,14 @@ use std::net::IpAddr;
 use frostwatch_detect::hash::{hash64, hash64_some};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::time::Millis;
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de;
 use smallvec::SmallVec;
 
 use super::fields::{
-    AnyText, Attributes, Checked, Count, Instant, Ip, Named, SomeText, SysId, Text, Texts, Whole, object, refused,
+    AnyText, Attributes, Checked, Count, FromText, Instant, Ip, Named, SomeText, SysId, Text, Texts, Whole, by_text,
+    object, refused,
 };
+use super::scan::Scanner;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
     INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
@@ -99,8 +102,26 @@ pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
     // One look at all bytes is cheaper than one at every text.
     let not_text = |_| Reject { path: String::new(), reason: "not UTF-8".to_owned() };
     let text = std::str::from_utf8(bytes).map_err(not_text)?;
-    let record: Record<'_> = serde_json::from_str(text).map_err(|_| explain(bytes))?;
+    let record = match Scanner::whole_text(text) {
+        Some(record) => record,
+        None => by_serde(text).map_err(|_| explain(bytes))?,
+    };
     Ok(record.into_activity(hash64(bytes)))
+}
+
+/// Reads a record by serde_json alone: slower than [`decode`], and what it is measured against.
+pub fn decode_by_serde(bytes: &[u8]) -> Option<Activity<'_>> {
+    let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() <= RECORD_BYTES_MAX)?;
+    Some(by_serde(text).ok()?.into_activity(hash64(bytes)))
+}
+
+/// Does [`decode`] read this record the short way?
+pub fn is_plain(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| Scanner::whole_text::<Record<'_>>(text).is_some())
+}
+
+fn by_serde(text: &str) -> Result<Record<'_>, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// The key of an activity that comes without one: `instance|name` in lower case, or `instance|@address` where the name
@@ -276,10 +297,11 @@ object! {
 #[derive(Debug, Default)]
 struct Schema;
 
-impl<'de> Deserialize<'de> for Schema {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
-        if text.0 == "activity.v1" { Ok(Self) } else { Err(refused("not activity.v1", &text.0)) }
+by_text!(['a] Schema);
+
+impl FromText<'_> for Schema {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        if text == "activity.v1" { Ok(Self) } else { Err(refused("not activity.v1", &text)) }
     }
 }
 
@@ -287,14 +309,16 @@ impl<'de> Deserialize<'de> for Schema {
 #[derive(Debug, Default)]
 struct Ended(Outcome);
 
-impl<'de> Deserialize<'de> for Ended {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
-        let outcome = Outcome::from_word(&text.0);
-        if outcome.as_str() == text.0 {
-            return Ok(Self(outcome));
+by_text!(['a] Ended);
+
+impl FromText<'_> for Ended {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        let outcome = Outcome::from_word(&text);
+        if outcome.as_str() == text {
+            Ok(Self(outcome))
+        } else {
+            Err(refused("not success, failure or unknown", &text))
         }
-        Err(refused("not success, failure or unknown", &text.0))
     }
 }
 
@@ -302,13 +326,14 @@ impl<'de> Deserialize<'de> for Ended {
 #[derive(Debug, Default)]
 struct AddressSource<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for AddressSource<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'a, { usize::MAX }>::deserialize(deserializer)?;
-        if matches!(&*text.0, "direct" | "session" | "nearest" | "none") {
-            return Ok(Self(text.0));
+by_text!(['a] AddressSource<'a>);
+
+impl<'a> FromText<'a> for AddressSource<'a> {
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
+        if matches!(&*text, "direct" | "session" | "nearest" | "none") {
+            return Ok(Self(text));
         }
-        Err(refused("not direct, session, nearest or none", &text.0))
+        Err(refused("not direct, session, nearest or none", &text))
     }
 }
 
@@ -316,9 +341,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for AddressSource<'a> {
 #[derive(Debug, Default)]
 struct Instance<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Instance<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Named::<'a, INSTANCE_BYTES_MAX>::deserialize(deserializer)?.0;
+by_text!(['a] Instance<'a>);
+
+impl<'a> FromText<'a> for Instance<'a> {
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
+        let Named(text) = Named::<'a, INSTANCE_BYTES_MAX>::from_text(text)?;
         let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
         let bytes = text.as_bytes();

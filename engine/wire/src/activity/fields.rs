@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
 
+use super::scan::{Scan, Scanner};
 use super::time::UtcTime;
 use super::{ATTRIBUTES_BYTES_MAX, ATTRIBUTES_KEYS_MAX, COUNT_MAX, DEPTH_MAX};
 
@@ -31,21 +32,21 @@ macro_rules! object {
             marker: std::marker::PhantomData<&'a ()>,
         }
 
-        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'a> serde::Deserialize<'a> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Fields<'a>(std::marker::PhantomData<&'a ()>);
 
-                impl<'de: 'a, 'a> serde::de::Visitor<'de> for Fields<'a> {
+                impl<'a> serde::de::Visitor<'a> for Fields<'a> {
                     type Value = $name<'a>;
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str("an object")
                     }
 
-                    fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                    fn visit_map<M: serde::de::MapAccess<'a>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                         $(let mut $required: Option<$required_type> = None;)*
                         $(let mut $optional: Option<Option<$optional_type>> = None;)*
-                        while let Some(name) = map.next_key::<$crate::activity::fields::Key<'de>>()? {
+                        while let Some(name) = map.next_key::<$crate::activity::fields::Key<'a>>()? {
                             match name.as_str() {
                                 $(stringify!($required) => {
                                     if $required.is_some() {
@@ -74,11 +75,100 @@ macro_rules! object {
                 deserializer.deserialize_map(Fields(std::marker::PhantomData))
             }
         }
+
+        impl<'a> $crate::activity::scan::Scan<'a> for $name<'a> {
+            fn scan(&mut self, scanner: &mut $crate::activity::scan::Scanner<'a>) -> Option<()> {
+                #[allow(non_camel_case_types, reason = "named as the fields are")]
+                enum Field { $($required,)* $($optional,)* }
+                let (mut seen, needed) = (0_u32, 0_u32 $(| 1 << Field::$required as u32)*);
+                let mut more = scanner.open(b'{', b'}')?;
+                while more {
+                    let field = match scanner.name()? {
+                        $(stringify!($required) => {
+                            self.$required.scan(scanner)?;
+                            Field::$required
+                        })*
+                        $(stringify!($optional) => {
+                            if !scanner.null()? {
+                                self.$optional.insert(<$optional_type>::default()).scan(scanner)?;
+                            }
+                            Field::$optional
+                        })*
+                        // A field that is not named may come twice.
+                        _ => {
+                            scanner.pass_over()?;
+                            more = scanner.more(b'}')?;
+                            continue;
+                        }
+                    };
+                    let bit = 1 << field as u32;
+                    if seen & bit != 0 {
+                        return None;
+                    }
+                    seen |= bit;
+                    more = scanner.more(b'}')?;
+                }
+                (seen & needed == needed).then_some(())
+            }
+        }
     };
 }
 pub(super) use object;
 
-/// A field's name, borrowed unless it is written with escapes.
+/// Lets a type that is made of a text be read by serde and by the scanner.
+macro_rules! by_text {
+    ([$lifetime:lifetime $($generics:tt)*] $name:ty) => {
+        impl<$lifetime $($generics)*> serde::Deserialize<$lifetime> for $name {
+            fn deserialize<D: serde::Deserializer<$lifetime>>(deserializer: D) -> Result<Self, D::Error> {
+                <Self as $crate::activity::fields::FromText<$lifetime>>::from_text(
+                    $crate::activity::fields::text(deserializer)?
+                )
+            }
+        }
+
+        impl<$lifetime $($generics)*> $crate::activity::scan::Scan<$lifetime> for $name {
+            fn scan(&mut self, scanner: &mut $crate::activity::scan::Scanner<$lifetime>) -> Option<()> {
+                let text = std::borrow::Cow::Borrowed(scanner.text()?);
+                *self = <Self as $crate::activity::fields::FromText<$lifetime>>::from_text::<
+                    $crate::activity::scan::Unfit
+                >(text).ok()?;
+                Some(())
+            }
+        }
+    };
+}
+pub(super) use by_text;
+
+/// What is made of a text, or refuses it.
+pub(super) trait FromText<'a>: Sized {
+    /// Takes the text, or says why not.
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E>;
+}
+
+/// A text, borrowed unless it is written with escapes.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+    struct Borrow;
+
+    impl<'de> Visitor<'de> for Borrow {
+        type Value = Cow<'de, str>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(text))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(text.to_owned()))
+        }
+    }
+
+    deserializer.deserialize_str(Borrow)
+}
+
+/// A field's name or a plain text, borrowed unless it is written with escapes.
 pub(super) struct Key<'a>(Cow<'a, str>);
 
 impl Key<'_> {
@@ -89,7 +179,7 @@ impl Key<'_> {
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Text::<'de, { usize::MAX }>::deserialize(deserializer).map(|text| Self(text.0))
+        text(deserializer).map(Self)
     }
 }
 
@@ -97,29 +187,12 @@ impl<'de> Deserialize<'de> for Key<'de> {
 #[derive(Debug, Default)]
 pub(super) struct Text<'a, const MAX: usize>(pub(super) Cow<'a, str>);
 
-impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Text<'a, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow<const MAX: usize>;
+by_text!(['a, const MAX: usize] Text<'a, MAX>);
 
-        impl<'de, const MAX: usize> Visitor<'de> for Borrow<MAX> {
-            type Value = Cow<'de, str>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                within(text.len(), MAX)?;
-                Ok(Cow::Borrowed(text))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                within(text.len(), MAX)?;
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_str(Borrow::<MAX>).map(Self)
+impl<'a, const MAX: usize> FromText<'a> for Text<'a, MAX> {
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
+        within(text.len(), MAX)?;
+        Ok(Self(text))
     }
 }
 
@@ -127,10 +200,12 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Text<'a, MAX> {
 #[derive(Debug, Default)]
 pub(super) struct Named<'a, const MAX: usize>(pub(super) Cow<'a, str>);
 
-impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Named<'a, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'a, MAX>::deserialize(deserializer)?;
-        if text.0.is_empty() { Err(de::Error::custom("empty")) } else { Ok(Self(text.0)) }
+by_text!(['a, const MAX: usize] Named<'a, MAX>);
+
+impl<'a, const MAX: usize> FromText<'a> for Named<'a, MAX> {
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
+        within(text.len(), MAX)?;
+        if text.is_empty() { Err(E::custom("empty")) } else { Ok(Self(text)) }
     }
 }
 
@@ -138,9 +213,11 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Named<'a, MAX> {
 #[derive(Debug, Default)]
 pub(super) struct AnyText;
 
-impl<'de> Deserialize<'de> for AnyText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Text::<'de, { usize::MAX }>::deserialize(deserializer).map(|_| Self)
+by_text!(['a] AnyText);
+
+impl FromText<'_> for AnyText {
+    fn from_text<E: de::Error>(_: Cow<'_, str>) -> Result<Self, E> {
+        Ok(Self)
     }
 }
 
@@ -148,9 +225,11 @@ impl<'de> Deserialize<'de> for AnyText {
 #[derive(Debug, Default)]
 pub(super) struct SomeText;
 
-impl<'de> Deserialize<'de> for SomeText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Named::<'de, { usize::MAX }>::deserialize(deserializer).map(|_| Self)
+by_text!(['a] SomeText);
+
+impl FromText<'_> for SomeText {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        if text.is_empty() { Err(E::custom("empty")) } else { Ok(Self) }
     }
 }
 
@@ -158,11 +237,12 @@ impl<'de> Deserialize<'de> for SomeText {
 #[derive(Debug, Default)]
 pub(super) struct SysId;
 
-impl<'de> Deserialize<'de> for SysId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
-        let hex = text.0.len() == 32 && text.0.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hex { Ok(Self) } else { Err(refused("not 32 hexadecimal digits in lower case", &text.0)) }
+by_text!(['a] SysId);
+
+impl FromText<'_> for SysId {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        let hex = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if hex { Ok(Self) } else { Err(refused("not 32 hexadecimal digits in lower case", &text)) }
     }
 }
 
@@ -170,22 +250,30 @@ impl<'de> Deserialize<'de> for SysId {
 #[derive(Debug, Default)]
 pub(super) struct Instant(pub(super) i64);
 
-impl<'de> Deserialize<'de> for Instant {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
-        let time = UtcTime::parse(&text.0).map_err(|_| refused("not an RFC 3339 time in UTC", &text.0))?;
+by_text!(['a] Instant);
+
+impl FromText<'_> for Instant {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        let time = UtcTime::parse(&text).map_err(|_| refused("not an RFC 3339 time in UTC", &text))?;
         Ok(Self(time.ms()))
     }
 }
 
-/// An address.
+/// An address; the default only waits for one.
 #[derive(Debug)]
 pub(super) struct Ip(pub(super) IpAddr);
 
-impl<'de> Deserialize<'de> for Ip {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::<'de, { usize::MAX }>::deserialize(deserializer)?;
-        text.0.parse().map(Self).map_err(|_| refused("not an IP address", &text.0))
+by_text!(['a] Ip);
+
+impl FromText<'_> for Ip {
+    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+        text.parse().map(Self).map_err(|_| refused("not an IP address", &text))
+    }
+}
+
+impl Default for Ip {
+    fn default() -> Self {
+        Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 }
 
@@ -206,15 +294,31 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
     }
 }
 
+impl<const MIN: u64, const MAX: u64> Scan<'_> for Whole<MIN, MAX> {
+    fn scan(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        self.0 = scanner.whole()?;
+        (MIN..=MAX).contains(&self.0).then_some(())
+    }
+}
+
 /// Up to `MAX` texts, the first eight without allocation.
 #[derive(Debug, Default)]
 pub(super) struct Texts<'a, const MAX: usize>(pub(super) SmallVec<[Cow<'a, str>; 8]>);
 
-impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Texts<'a, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+impl<'a, const MAX: usize> Deserialize<'a> for Texts<'a, MAX> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let mut texts = SmallVec::new();
-        each::<Text<'de, { usize::MAX }>, D>(deserializer, MAX, |text| texts.push(text.0))?;
+        each::<Key<'a>, D>(deserializer, MAX, |text| texts.push(text.0))?;
         Ok(Self(texts))
+    }
+}
+
+impl<'a, const MAX: usize> Scan<'a> for Texts<'a, MAX> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        scanner.each(MAX, |scanner| {
+            self.0.push(Cow::Borrowed(scanner.text()?));
+            Some(())
+        })
     }
 }
 
@@ -226,6 +330,12 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Checked<T,
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         each::<T, D>(deserializer, MAX, drop)?;
         Ok(Self(std::marker::PhantomData))
+    }
+}
+
+impl<'a, T: Scan<'a> + Default, const MAX: usize> Scan<'a> for Checked<T, MAX> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        scanner.each(MAX, |scanner| T::default().scan(scanner))
     }
 }
 
@@ -291,6 +401,27 @@ impl<'de> Deserialize<'de> for Attributes {
         }
 
         deserializer.deserialize_map(Flat)
+    }
+}
+
+impl Scan<'_> for Attributes {
+    fn scan(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        let (mut keys, mut bytes) = (0, 1);
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            keys += 1;
+            // What the scanner takes is written as compactly as can be.
+            bytes += scanner.name()?.len() + 4 + scanner.pass_over()?;
+            more = scanner.more(b'}')?;
+        }
+        (keys <= ATTRIBUTES_KEYS_MAX && bytes.max(2) <= ATTRIBUTES_BYTES_MAX).then_some(())
+    }
+}
+
+impl Scan<'_> for bool {
+    fn scan(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        *self = scanner.switch()?;
+        Some(())
     }
 }
 
