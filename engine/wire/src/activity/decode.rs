@@ -109,7 +109,7 @@ pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
     Ok(record.into_activity(hash64(bytes)))
 }
 
-/// Reads a record by serde_json alone: slower than [`decode`], and what it is measured against.
+/// Reads a record by `serde_json` alone: slower than [`decode`], and what it is measured against.
 pub fn decode_by_serde(bytes: &[u8]) -> Option<Activity<'_>> {
     let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() <= RECORD_BYTES_MAX)?;
     Some(by_serde(text).ok()?.into_activity(hash64(bytes)))
