@@ -154,7 +154,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
         seen
     })?;
     let normalised = observed.normalised.lock().map(|counts| counts.clone()).unwrap_or_default();
-    let totals = observed.shared.totals.lock().map(|totals| *totals).unwrap_or_default();
+    let totals = observed.shared.totals.lock().map(|totals| totals.counters).unwrap_or_default();
     ensure!(normalised.consumed == rows, "{rows} rows produced, {} consumed", normalised.consumed);
     ensure!(totals.received == normalised.activity, "{} activities, {} received", normalised.activity, totals.received);
     ensure!(totals.is_conserved(), "records were lost: {totals:?}");
@@ -209,7 +209,7 @@ fn send(company: &Company, settings: &KafkaSettings, observed: &Observed, stop: 
 fn settle(sent: u64, observed: &Observed, stop: &AtomicBool) -> anyhow::Result<()> {
     let normalised = || observed.normalised.lock().map(|counts| (counts.consumed, counts.activity)).unwrap_or_default();
     wait(|| normalised().0 >= sent, || normalised().0, stop)?;
-    let received = || observed.shared.totals.lock().map(|totals| totals.received).unwrap_or_default();
+    let received = || observed.shared.totals.lock().map(|totals| totals.counters.received).unwrap_or_default();
     wait(|| received() >= normalised().1, received, stop)
 }
 

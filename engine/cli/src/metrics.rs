@@ -77,6 +77,7 @@ struct Metrics {
     records: IntCounterVec,
     outputs: IntCounterVec,
     kafka: IntCounterVec,
+    hidden: IntCounterVec,
     raw: IntCounterVec,
     partitions: IntGaugeVec,
     last_event: IntGaugeVec,
@@ -98,6 +99,10 @@ impl Metrics {
             )?,
             outputs: counter("frostwatch_outputs_total", "Records written and acknowledged.", "channel")?,
             kafka: counter("frostwatch_kafka_events_total", "What the Kafka edge did.", "event")?,
+            hidden: IntCounterVec::new(
+                Opts::new("frostwatch_exception_hidden_total", "Findings that an exception of a rule hid."),
+                &["rule", "exception"],
+            )?,
             raw: counter("frostwatch_raw_rows_total", "Raw rows by what became of them.", "outcome")?,
             partitions: gauge("frostwatch_partitions", "Partitions held, by phase.", "phase")?,
             last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
@@ -107,11 +112,12 @@ impl Metrics {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 9] {
+    fn all(&self) -> [&dyn Collector; 10] {
         [
             &self.records,
             &self.outputs,
             &self.kafka,
+            &self.hidden,
             &self.raw,
             &self.partitions,
             &self.last_event,
@@ -122,8 +128,12 @@ impl Metrics {
     }
 
     fn fold(&self) {
-        let totals = self.observed.shared.totals.lock().map(|totals| *totals).unwrap_or_default();
-        totals.named().iter().for_each(|(outcome, value)| raise(&self.records, outcome, *value));
+        let totals = self.observed.shared.totals.lock().map(|totals| totals.clone()).unwrap_or_default();
+        totals.counters.named().for_each(|(outcome, value)| raise(&self.records, outcome, value));
+        for ((rule, exception), hidden) in &totals.hidden {
+            let counter = self.hidden.with_label_values(&[&**rule, &**exception]);
+            counter.inc_by(hidden.saturating_sub(counter.get()));
+        }
         let counts = self.observed.counters.read();
         Channel::ALL.iter().for_each(|channel| raise(&self.outputs, channel.as_str(), counts.produced_on(*channel)));
         for (event, value) in [

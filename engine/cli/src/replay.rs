@@ -190,7 +190,7 @@ impl Replay<'_> {
             self.out.write_all(b"\n")?;
         }
         self.out.flush()?;
-        self.summary(self.task.counters());
+        self.summary(&self.task.counters());
         Ok(ExitCode::SUCCESS)
     }
 
@@ -223,6 +223,6 @@ impl Replay<'_> {
         if counts.late > counts.received / 100 && !self.args.sort {
             say("many records are late: if the file is not in the order of arrival, try `--sort`");
         }
-        say(&format!("state {:032x}", self.task.state_hash()));
+        say(&format!("state {:032x}", self.task.state_hash(self.task.newest_stamp())));
     }
 }

@@ -38,6 +38,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(params) => params.faults(),)+ }
             }
 
+            /// Length of the window in which events are counted together, seconds; 0: none.
+            pub fn window_secs(&self) -> u32 {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::window_secs(params),)+ }
+            }
+
             /// Which history the detector reads.
             pub const fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }

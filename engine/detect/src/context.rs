@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::caps::Caps;
 use crate::event::Event;
 use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
 use crate::hash;
 use crate::incident::{Incident, on_ladder};
 use crate::plan::{Plan, PlanRule};
-use crate::rule::Layer;
+use crate::rule::{Exception, Layer};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
 
@@ -36,7 +37,9 @@ pub struct Context<'a> {
     /// The event.
     pub event: &'a Event,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: &'a Origin,
+    /// The rule's exception that covers it.
+    pub exception: Option<&'a Exception>,
     /// Time of the first event of the key that this rule took.
     pub first_time: Millis,
     /// The rule.
@@ -47,6 +50,8 @@ pub struct Context<'a> {
     pub subject: Subject<'a>,
     /// What was said so far.
     pub said: &'a mut Vec<Arc<Finding>>,
+    /// Caps met so far.
+    pub caps: &'a mut Caps,
 }
 
 /// Something that holds a finding back, if the rule's sensitivity lets it.
@@ -65,8 +70,8 @@ pub struct Block {
 /// What a detector has found out about an incident at this event.
 #[derive(Clone, Debug, Default)]
 pub struct Raise {
-    /// What holds it back, most important first.
-    pub blocks: Vec<Block>,
+    /// What holds it back, see [`Context::blocker`].
+    pub blocker: Option<Blocker>,
     /// Each raises the severity by a step, once an incident.
     pub aggravations: Vec<&'static str>,
     /// Something new happened that readers should see at once (a new place, network or class of object).
@@ -127,16 +132,35 @@ impl Context<'_> {
         })
     }
 
+    /// What holds a finding at this event back: a stated exception, else the first block, most important first, that
+    /// the rule's sensitivity takes.
+    pub fn blocker(&self, blocks: Vec<Block>) -> Option<Blocker> {
+        if let Some(exception) = self.exception {
+            return Some(Blocker {
+                by: Cow::Borrowed("exception"),
+                exception: Some(exception.id.as_str().into()),
+                reason: format!("exception {} of {}: {}", exception.id, exception.owner, exception.reason),
+                measures: Vec::new(),
+            });
+        }
+        let sensitivity = self.rule.rule.sensitivity;
+        blocks.into_iter().find(|block| sensitivity.takes(block.layer)).map(|block| Blocker {
+            by: Cow::Borrowed(block.by),
+            exception: None,
+            reason: block.reason,
+            measures: block.measures,
+        })
+    }
+
     /// Raises an incident at this event and says so if readers are due to hear: when it opens, on the ladder of counts,
-    /// when its severity or status changes, when something is fresh.
+    /// when its severity or the reasons for it change, when something is fresh. An incident that is held (see
+    /// [`crate::incident::Incidents::touch`]) has a blocker, another has none.
     pub fn raise(&mut self, incident: &mut Incident, raise: Raise, explain: impl FnOnce(&Incident) -> Explanation) {
         let first = !incident.is_raised();
         if first {
             incident.raised_by = self.actor();
         }
-        let was = (incident.severity, incident.open);
-        let blocker = if incident.open { None } else { self.blocker(raise.blocks) };
-        incident.open |= blocker.is_none();
+        let reasons_before = incident.severity_reasons.len();
         let mut severity = incident.severity.unwrap_or(self.rule.rule.severity);
         for reason in raise.aggravations {
             if !incident.severity_reasons.iter().any(|known| known == reason) {
@@ -145,29 +169,13 @@ impl Context<'_> {
             }
         }
         incident.severity = Some(severity);
-        let changed = (incident.severity, incident.open) != was;
-        if first || changed || raise.fresh || on_ladder(incident.count) {
-            let finding = Arc::new(self.finding(incident, blocker, explain(incident)));
+        let graver = incident.severity_reasons.len() != reasons_before;
+        let grew = incident.said.as_ref().is_none_or(|said| said.count != incident.count);
+        if first || graver || raise.fresh || grew && on_ladder(incident.count) {
+            let finding = Arc::new(self.finding(incident, raise.blocker, explain(incident)));
             incident.said = Some(Arc::clone(&finding));
             self.said.push(finding);
         }
-    }
-
-    /// The first thing that holds the finding back: a stated exception, else the first block the sensitivity takes.
-    fn blocker(&self, blocks: Vec<Block>) -> Option<Blocker> {
-        if let Some(exception) = self.plan.exception_of(self.rule, &self.event.exceptions) {
-            return Some(Blocker {
-                by: Cow::Borrowed("exception"),
-                reason: format!("exception {} of {}: {}", exception.id, exception.owner, exception.reason),
-                measures: Vec::new(),
-            });
-        }
-        let sensitivity = self.rule.rule.sensitivity;
-        blocks.into_iter().find(|block| sensitivity.takes(block.layer)).map(|block| Blocker {
-            by: Cow::Borrowed(block.by),
-            reason: block.reason,
-            measures: block.measures,
-        })
     }
 
     fn finding(&self, incident: &Incident, blocker: Option<Blocker>, words: Explanation) -> Finding {
@@ -204,7 +212,7 @@ impl Context<'_> {
     fn identity(&self, incident: &Incident) -> (u128, u128) {
         let rule = self.rule.rule.id.as_bytes();
         let (instance, user) = (self.subject.instance().as_bytes(), self.subject.user().as_bytes());
-        let cause = incident.cause.to_le_bytes();
+        let cause = if incident.held { !incident.cause } else { incident.cause }.to_le_bytes();
         let opener = format!("{} {}", incident.opener.time, incident.opener.id);
         let dedup = hash::public_id(&[rule, instance, user, &cause]);
         (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))

@@ -19,6 +19,11 @@ pub trait Detector {
     /// Which history it reads.
     const LANE: LaneKind;
 
+    /// Length of the window in which it counts events together, seconds; 0: it has none.
+    fn window_secs(_params: &Self::Params) -> u32 {
+        0
+    }
+
     /// Does this kind of event concern it?
     fn wants(event: &Event) -> bool;
 

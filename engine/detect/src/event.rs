@@ -173,6 +173,7 @@ pub enum EventId {
         /// Place in the list of tables.
         table: u8,
         /// The row's `sys_id`.
+        #[serde(with = "postcard::fixint::le")]
         sys_id: u128,
         /// The row's revision, where the id carries one.
         revision: Option<u32>,

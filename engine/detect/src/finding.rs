@@ -80,6 +80,8 @@ pub enum Status {
 pub struct Blocker {
     /// Which mechanism: `learning`, `same_network`, `familiar_network`, `exception`, …
     pub by: Cow<'static, str>,
+    /// The id of the exception, where it is one.
+    pub exception: Option<Box<str>>,
     /// One sentence with the numbers.
     pub reason: String,
     /// The numbers.

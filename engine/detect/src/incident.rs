@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::event::{Event, OwnedOrder};
 use crate::finding::{Evidence, Finding, Trace};
 use crate::rule::Severity;
@@ -17,6 +18,8 @@ pub const INCIDENTS_MAX: usize = 8;
 pub struct Incident {
     /// Hash of the cause.
     pub cause: u64,
+    /// Something holds its events back: they are told as suppressed findings and count for no alert.
+    pub held: bool,
     /// The first relevant event after a quiet time.
     pub opener: OwnedOrder,
     /// Time of the first event that counts.
@@ -27,8 +30,6 @@ pub struct Incident {
     pub count: u64,
     /// The session (or, without one, the address) of the event that raised it, hashed; 0: not raised.
     pub raised_by: u64,
-    /// Raised, and nothing held it back.
-    pub open: bool,
     /// Severity so far.
     pub severity: Option<Severity>,
     /// Why the severity differs from the rule's.
@@ -42,15 +43,15 @@ pub struct Incident {
 }
 
 impl Incident {
-    fn new(cause: u64, event: &Event) -> Self {
+    fn new(cause: u64, held: bool, event: &Event) -> Self {
         Self {
             cause,
+            held,
             opener: event.order().to_owned(),
             first: event.time,
             last: event.time,
             count: 0,
             raised_by: 0,
-            open: false,
             severity: None,
             severity_reasons: Vec::new(),
             test: false,
@@ -80,14 +81,17 @@ pub struct Incidents {
 
 impl Incidents {
     /// The incident of the cause that the event belongs to: the one that is not yet quiet, or a new one with the event
-    /// as opener. Incidents that have gone quiet leave.
-    pub fn touch(&mut self, cause: u64, event: &Event, quiet: Millis) -> &mut Incident {
+    /// as opener. What is held back and what is not are incidents apart. Incidents that have gone quiet leave.
+    pub fn touch(&mut self, cause: u64, held: bool, context: &mut Context<'_>) -> &mut Incident {
+        let (event, quiet) = (context.event, context.quiet());
         self.list.retain(|incident| event.time <= incident.last + quiet);
-        let index = self.list.iter().position(|incident| incident.cause == cause).unwrap_or_else(|| {
+        let same = |incident: &Incident| incident.cause == cause && incident.held == held;
+        let index = self.list.iter().position(same).unwrap_or_else(|| {
             if self.list.len() >= INCIDENTS_MAX {
+                context.caps.incidents += 1;
                 self.drop_quietest();
             }
-            self.list.push(Incident::new(cause, event));
+            self.list.push(Incident::new(cause, held, event));
             self.list.len() - 1
         });
         let incident = &mut self.list[index];
@@ -96,8 +100,9 @@ impl Incidents {
     }
 
     /// The incident of the cause, if it is not yet quiet at this time.
-    pub fn live(&mut self, cause: u64, now: Millis, quiet: Millis) -> Option<&mut Incident> {
-        self.list.iter_mut().find(|incident| incident.cause == cause && now <= incident.last + quiet)
+    pub fn live(&mut self, cause: u64, held: bool, now: Millis, quiet: Millis) -> Option<&mut Incident> {
+        let same = |incident: &&mut Incident| incident.cause == cause && incident.held == held;
+        self.list.iter_mut().find(same).filter(|incident| now <= incident.last + quiet)
     }
 
     /// All that are held.

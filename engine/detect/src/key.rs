@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::caps::Caps;
 use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
@@ -56,6 +57,8 @@ pub struct Scratch {
     pub steps: u64,
     /// Events that settled early because of the cap, since the start.
     pub settled_early: u64,
+    /// Events that one lane took and another, over its cap, did not, since the start.
+    pub taken_in_part: u64,
     /// What was sent and had to be forgotten because of [`crate::sent::SENT_MAX`], since the start.
     pub sent_forgotten: u64,
 }
@@ -94,6 +97,13 @@ struct SettledLane {
     last: Option<OwnedOrder>,
 }
 
+impl Scratch {
+    /// Caps that were met, since the start.
+    pub const fn caps(&self) -> Caps {
+        self.said.caps
+    }
+}
+
 impl Key {
     /// Takes a record's event and pushes what must be sent because of it.
     pub fn accept(
@@ -118,7 +128,7 @@ impl Key {
         }
         for lane in LaneKind::ALL {
             let around = Surroundings { plan, lane, subject };
-            self.run(around, event, known.is_some(), scratch, changes);
+            self.run(around, event, scratch, changes);
         }
         self.succeeded |= event.outcome == Outcome::Success;
         self.note_newest(event);
@@ -172,7 +182,9 @@ impl Key {
 
     /// Writes what two runs are compared by: the machines after all events, without those whose history is over.
     pub fn canonical(&self, plan: &Plan, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let now = self.newest_time();
+        // Of the events that count: one whose copy won in its place has left no trace.
+        let last = |lane: &Lane| lane.last_order().map(|order| order.time);
+        let now = self.lanes.iter().flatten().filter_map(last).max();
         let machines = self.lanes.each_ref().map(|lane| {
             let machine = lane.as_ref().map(Lane::live);
             machine.filter(|machine| now.is_some_and(|now| !machine.is_over(now, plan)))
@@ -200,16 +212,21 @@ impl Key {
         if newest.time - event.time > window {
             return Some(LateReason::Horizon);
         }
-        let idle = self.stamp_gap(event).is_some_and(|gap| gap > window);
+        let gap = self.stamp_gap(event);
+        let idle = gap.is_some_and(|gap| gap > window);
         if idle && event.time <= newest.time || self.settled_until.is_some_and(|until| event.time <= until) {
             return Some(LateReason::Idle);
         }
-        let over_cap = |lane: &Lane| lane.is_over_cap(event.time);
-        if LaneKind::ALL.iter().any(|kind| kind.takes(event) && self.lanes[kind.index()].as_ref().is_some_and(over_cap))
-        {
-            return Some(LateReason::OverCap);
+        let takers = || LaneKind::ALL.into_iter().filter(|kind| kind.takes(event));
+        let full = takers().filter(|kind| self.is_over_cap(*kind, event)).count();
+        if full > 0 {
+            if full == takers().count() {
+                return Some(LateReason::OverCap);
+            }
+            scratch.taken_in_part += 1;
         }
-        if idle {
+        // Records of one action may be as far apart again.
+        if gap.is_some_and(|gap| gap > window + ACTION_SPAN) {
             for (lane, pool) in self.lanes.iter_mut().zip(&mut scratch.pools) {
                 lane.iter_mut().for_each(|lane| lane.settle_all(pool));
             }
@@ -218,34 +235,23 @@ impl Key {
         None
     }
 
-    fn run(
-        &mut self,
-        around: Surroundings<'_>,
-        event: &Event,
-        replaces: bool,
-        scratch: &mut Scratch,
-        changes: &mut Vec<Change>,
-    ) {
+    fn is_over_cap(&self, kind: LaneKind, event: &Event) -> bool {
+        self.lanes[kind.index()].as_ref().is_some_and(|lane| lane.is_over_cap(event))
+    }
+
+    fn run(&mut self, around: Surroundings<'_>, event: &Event, scratch: &mut Scratch, changes: &mut Vec<Change>) {
+        let take_in = around.lane.takes(event) && !self.is_over_cap(around.lane, event);
         let slot = &mut self.lanes[around.lane.index()];
-        if slot.is_none() && !around.lane.takes(event) {
+        if slot.is_none() && !take_in {
             return;
         }
         let pool = &mut scratch.pools[around.lane.index()];
         let lane = slot.get_or_insert_with(|| Lane::new(around, pool));
-        if replaces {
-            scratch.said.clear();
-            if let Some(rerun) = lane.remove(event, around, pool, &mut scratch.said) {
-                scratch.steps += rerun.steps as u64;
-                self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
-            }
-        }
-        if !around.lane.takes(event) {
-            return;
-        }
         scratch.said.clear();
-        let rerun = lane.insert(event.clone(), around, pool, &mut scratch.said);
-        scratch.steps += rerun.steps as u64;
-        self.sent.reconcile(around.lane, &rerun, &scratch.said, changes);
+        if let Some(rerun) = lane.replace(event, take_in, around, pool, &mut scratch.said) {
+            scratch.steps += rerun.steps as u64;
+            self.sent.reconcile(around.lane, &rerun, &scratch.said, lane.live(), changes);
+        }
     }
 
     fn note_newest(&mut self, event: &Event) {

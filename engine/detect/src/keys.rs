@@ -1,5 +1,5 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
-//! late are kept as bytes, in the very encoding that is written elsewhere.
+//! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,21 @@ use crate::context::Subject;
 use crate::event::Event;
 use crate::hash::{hash64, hash128};
 use crate::key::{Key, Scratch, Verdict};
+use crate::lane::ACTION_SPAN;
+use crate::names::as_numbers;
 use crate::plan::Plan;
 use crate::sent::Change;
-use crate::time::Millis;
+use crate::time::{MINUTE, Millis};
 
 /// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
 /// stamps run back a little lose nothing.
-const PACK_MARGIN: Millis = 10 * 60 * 1_000;
+const PACK_MARGIN: Millis = ACTION_SPAN + 10 * MINUTE;
 /// The clock of a task is the lowest of this many stamps, so that one wild stamp does not pack every key.
 const CLOCK_STAMPS: usize = 16;
 /// Slots looked at for eviction after each record.
 const EVICT_STEP: usize = 1;
+/// Keys looked at for packing after each record: a record wakes one at most.
+const PACK_STEP: usize = 2;
 
 /// The keys of one task.
 #[derive(Debug, Default)]
@@ -29,8 +33,8 @@ pub struct Keys {
     slots: Vec<Slot>,
     free: Vec<u32>,
     scratch: Scratch,
-    stamps: VecDeque<Millis>,
-    /// Active keys in the order in which they fall due for packing, by the stamp then known.
+    clock: Clock,
+    /// Active keys with the time from which they are idle as far as was known, by the task's clock.
     due: VecDeque<(Millis, u32)>,
     cursor: usize,
     bytes: Vec<u8>,
@@ -66,19 +70,45 @@ enum Body {
     Active(Box<Key>),
 }
 
+/// The clock of a task: the lowest of the last [`CLOCK_STAMPS`] stamps.
+#[derive(Debug)]
+struct Clock {
+    stamps: [Millis; CLOCK_STAMPS],
+    next: usize,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { stamps: [Millis::MIN; CLOCK_STAMPS], next: 0 }
+    }
+}
+
+impl Clock {
+    fn tick(&mut self, stamp: Millis) -> Millis {
+        self.stamps[self.next] = stamp;
+        self.next = (self.next + 1) % CLOCK_STAMPS;
+        self.now()
+    }
+
+    fn now(&self) -> Millis {
+        self.stamps.iter().copied().fold(Millis::MAX, Millis::min)
+    }
+}
+
 impl Keys {
     /// Takes a record's event under its key and pushes what must be sent because of it.
     pub fn accept(&mut self, name: &str, event: &Event, plan: &Plan, changes: &mut Vec<Change>) -> Verdict {
         let at = self.slot_of(name);
-        self.unpack(at, event.stamp, plan);
+        self.unpack(at, plan);
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
         let verdict = key.accept(event, Subject { key: name }, plan, &mut self.scratch, changes);
         slot.newest_stamp = key.newest_stamp();
         slot.succeeded = key.has_succeeded();
         if let Some(stamp) = event.stamp {
-            self.tick(stamp);
-            self.housekeep(plan);
+            let clock = self.clock.tick(stamp);
+            self.pack_idle(clock, plan);
+            self.evict(clock, plan);
         }
         verdict
     }
@@ -109,9 +139,15 @@ impl Keys {
     }
 
     /// A number that two runs over the same history share, whatever the order of arrival, the packing of keys and the
-    /// partitions: the sum over keys of the hash of their machines after all events.
-    pub fn state_hash(&self, plan: &Plan) -> u128 {
-        self.slots.iter().fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plan)))
+    /// partitions: the sum over keys of the hash of their machines after all events. Keys that at the stamp `now` begin
+    /// anew with their next record are left out, since they may have been let go or not.
+    pub fn state_hash(&self, plan: &Plan, now: Millis) -> u128 {
+        let over = |slot: &&Slot| {
+            let kept = plan.lateness.window() + plan.kept(slot.succeeded);
+            slot.newest_stamp.is_some_and(|stamp| now.saturating_sub(stamp) > kept)
+        };
+        let kept = self.slots.iter().filter(|slot| !over(slot));
+        kept.fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plan)))
     }
 
     fn slot_of(&mut self, name: &str) -> u32 {
@@ -133,7 +169,7 @@ impl Keys {
         at
     }
 
-    fn unpack(&mut self, at: u32, stamp: Option<Millis>, plan: &Plan) {
+    fn unpack(&mut self, at: u32, plan: &Plan) {
         let slot = &mut self.slots[at as usize];
         let key = match &slot.body {
             Body::Active(_) => return,
@@ -147,36 +183,21 @@ impl Keys {
             }
         };
         slot.body = Body::Active(Box::new(key));
-        // Without stamps there is no clock, and nothing is ever packed.
-        self.due.push_back((stamp.unwrap_or(Millis::MAX), at));
+        self.due.push_back((self.clock.now(), at));
     }
 
-    fn tick(&mut self, stamp: Millis) {
-        if self.stamps.len() == CLOCK_STAMPS {
-            self.stamps.pop_front();
-        }
-        self.stamps.push_back(stamp);
-    }
-
-    /// Packs keys that have been idle for long and lets go of those whose retention is over. Neither can be seen from
-    /// outside: a record that comes after such a gap finds a key that has settled or begins anew in any case.
-    fn housekeep(&mut self, plan: &Plan) {
-        let Some((due, _)) = self.due.front() else { return self.evict(plan) };
-        let window = plan.lateness.window() + PACK_MARGIN;
-        // The clock is only worked out when the newest stamp says that something may be due.
-        if self.stamps.back().is_some_and(|stamp| stamp - due > window) {
-            let clock = self.stamps.iter().copied().min().unwrap_or(Millis::MIN);
-            while let Some((stamp, at)) = self.due.front().copied()
-                && clock.saturating_sub(stamp) > window
-            {
-                self.due.pop_front();
-                match self.slots[at as usize].newest_stamp {
-                    Some(newest) if clock - newest > window => self.pack(at),
-                    newest => self.due.push_back((newest.unwrap_or(clock), at)),
-                }
+    /// Packs keys that have been idle for long. That cannot be seen from outside: a record that comes after such a gap
+    /// finds a key that has settled in any case.
+    fn pack_idle(&mut self, clock: Millis, plan: &Plan) {
+        let idle = |since: Millis| clock.saturating_sub(since) > plan.lateness.window() + PACK_MARGIN;
+        for _ in 0..PACK_STEP {
+            let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
+            match self.slots[at as usize].newest_stamp {
+                Some(newest) if idle(newest) => self.pack(at),
+                // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
+                newest => self.due.push_back((newest.map_or(clock, |newest| newest.min(clock)), at)),
             }
         }
-        self.evict(plan);
     }
 
     fn pack(&mut self, at: u32) {
@@ -184,20 +205,22 @@ impl Keys {
         let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
         self.bytes.clear();
         self.bytes.push(STATE_FORMAT);
-        if key.freeze(&mut self.scratch, &mut self.bytes).is_err() {
+        if as_numbers(|| key.freeze(&mut self.scratch, &mut self.bytes)).is_err() {
             self.counters.unreadable += 1;
         }
         slot.body = Body::Idle(self.bytes.as_slice().into());
         self.counters.packed += 1;
     }
 
-    fn evict(&mut self, plan: &Plan) {
-        let Some(clock) = self.stamps.front().copied() else { return };
+    /// Lets go of keys whose retention is over. That cannot be seen from outside: the key begins anew in any case.
+    fn evict(&mut self, clock: Millis, plan: &Plan) {
         for _ in 0..EVICT_STEP {
             self.cursor = if self.cursor + 1 < self.slots.len() { self.cursor + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(self.cursor) else { return };
             let keep = plan.lateness.window() + PACK_MARGIN + plan.kept(slot.succeeded);
-            if matches!(slot.body, Body::Idle(_)) && slot.newest_stamp.is_some_and(|stamp| clock - stamp > keep) {
+            if matches!(slot.body, Body::Idle(_))
+                && slot.newest_stamp.is_some_and(|stamp| clock.saturating_sub(stamp) > keep)
+            {
                 let (hash, at) = (hash64(slot.name.as_bytes()), self.cursor as u32);
                 *slot = Slot::default();
                 if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
@@ -226,5 +249,5 @@ impl Slot {
 
 fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Option<Key> {
     let (format, rest) = bytes.split_first()?;
-    if *format == STATE_FORMAT { Key::thaw(rest, plan, scratch).ok() } else { None }
+    if *format == STATE_FORMAT { as_numbers(|| Key::thaw(rest, plan, scratch)).ok() } else { None }
 }

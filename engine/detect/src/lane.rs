@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::caps::Caps;
 use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::machine::{Machine, Surroundings};
@@ -43,8 +44,8 @@ pub struct Lane {
     snapshots: Vec<Snapshot>,
     /// The machine after `recent`.
     live: Box<Machine>,
-    /// Events up to this time settled early because of the cap.
-    capped_until: Millis,
+    /// Events up to here settled early because of the cap.
+    capped_until: Option<OwnedOrder>,
 }
 
 #[derive(Debug)]
@@ -54,6 +55,8 @@ struct Held {
     group: Millis,
     /// Another record of the action is richer; the machine does not see this one.
     shadow: bool,
+    /// The record of the action that counts has settled: this one can only be its shadow.
+    spent: bool,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct Said {
     pub before: Vec<Arc<Finding>>,
     /// Said before the span while running up to it: known already.
     scrap: Vec<Arc<Finding>>,
+    /// Caps met, since the start.
+    pub caps: Caps,
 }
 
 /// Memory of lanes of one kind, to be used again: a key that wakes up takes what one that fell asleep has left, so that
@@ -141,7 +146,7 @@ impl Lane {
         let Buffers { recent, ids, snapshots } = pool.buffers.pop().unwrap_or_default();
         let base = pool.copy_of(&machine);
         let live = Box::new(machine);
-        Self { recent, ids, base, base_order: last, snapshots, live, capped_until: Millis::MIN }
+        Self { recent, ids, base, base_order: last, snapshots, live, capped_until: None }
     }
 
     /// Leaves the lane's memory for others; the machine after all events is still there.
@@ -174,9 +179,15 @@ impl Lane {
         self.recent.is_empty()
     }
 
-    /// Did events of this time settle early?
-    pub const fn is_over_cap(&self, time: Millis) -> bool {
-        time <= self.capped_until
+    /// Does the event belong to what settled early? One that comes after all others never does. Of an action, part of
+    /// which has settled, nothing more is taken: it would count twice.
+    pub fn is_over_cap(&self, event: &Event) -> bool {
+        let Some(until) = &self.capped_until else { return false };
+        let order = event.order();
+        let in_order = self.last_order().is_none_or(|last| order > last.as_order());
+        let settled = order <= until.as_order();
+        let of_settled_action = event.action_key != 0 && event.time - until.time <= ACTION_SPAN;
+        !in_order && (settled || of_settled_action)
     }
 
     /// The held event with this id.
@@ -191,35 +202,41 @@ impl Lane {
         settled && !self.base.holds(rule, opener) && !self.live.holds(rule, opener)
     }
 
-    /// Puts an event where it belongs and runs the machine over what follows it.
-    pub fn insert(&mut self, event: Event, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
-        let at = self.place_of(&event);
-        let (time, action) = (event.time, event.action_key);
-        self.ids.insert(at, event.id.hash64());
-        self.recent.insert(at, Held { group: event.time, shadow: false, event });
-        let from = if action == 0 { at } else { self.regroup(action, at, time).min(at) };
-        if at + 1 == self.recent.len() && from == at {
-            return self.append(around, pool, said);
-        }
-        self.rerun(from, around, pool, said)
-    }
-
-    /// Takes an event out again and runs the machine over what follows it.
-    pub fn remove(
+    /// Takes out the copy of the event that is held, if there is one, puts the event where it belongs, if the lane is
+    /// to take it in, and runs the machine over what follows.
+    pub fn replace(
         &mut self,
         event: &Event,
+        take_in: bool,
         around: Surroundings<'_>,
         pool: &mut Pool,
         said: &mut Said,
     ) -> Option<Rerun> {
+        let removed = self.take_out(event);
+        let inserted = take_in.then(|| self.put_in(event.clone()));
+        let from = removed.into_iter().chain(inserted).min()?;
+        if removed.is_none() && from + 1 == self.recent.len() {
+            return Some(self.append(around, pool, said));
+        }
+        Some(self.rerun(from, around, pool, said))
+    }
+
+    /// Returns the first index at which the machine sees something else.
+    fn put_in(&mut self, event: Event) -> usize {
+        let at = self.place_of(&event);
+        let (time, action) = (event.time, event.action_key);
+        self.ids.insert(at, event.id.hash64());
+        self.recent.insert(at, Held { group: event.time, shadow: false, spent: false, event });
+        if action == 0 { at } else { self.regroup(action, at, time).min(at) }
+    }
+
+    /// Returns the first index at which the machine sees something else.
+    fn take_out(&mut self, event: &Event) -> Option<usize> {
         let at = self.index_of(event)?;
         let removed = self.recent.remove(at)?;
         self.ids.remove(at);
-        let mut from = at;
-        if removed.event.action_key != 0 {
-            from = from.min(self.regroup(removed.event.action_key, at, removed.event.time));
-        }
-        Some(self.rerun(from, around, pool, said))
+        let action = removed.event.action_key;
+        Some(if action == 0 { at } else { at.min(self.regroup(action, at, removed.event.time)) })
     }
 
     /// Lets go of events older than `horizon`, in batches, and of the oldest above the cap. Returns how many settled
@@ -230,14 +247,10 @@ impl Lane {
             self.settle_first(due, around, pool, said);
         }
         let over = self.recent.len().saturating_sub(LANE_EVENTS_MAX);
-        if over == 0 {
-            return 0;
+        if over > 0 {
+            self.settle_first(over, around, pool, said);
+            self.capped_until.clone_from(&self.base_order);
         }
-        // Events of one second settle together: their order is not the order in which they may arrive.
-        let last = self.recent[over - 1].event.time;
-        let over = self.recent.partition_point(|held| held.event.time <= last);
-        self.settle_first(over, around, pool, said);
-        self.capped_until = last + ACTION_SPAN;
         over
     }
 
@@ -248,6 +261,7 @@ impl Lane {
         }
         self.recent.clear();
         self.ids.clear();
+        self.capped_until = None;
         self.base.copy_from(&self.live);
         self.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
     }
@@ -277,7 +291,7 @@ impl Lane {
         self.snapshot_if_due(at, pool);
         let held = &self.recent[at];
         if !held.shadow {
-            self.live.step(&held.event, around, &mut said.now);
+            self.live.step(&held.event, around, &mut said.now, &mut said.caps);
         }
         Rerun { span: None, steps: 1 }
     }
@@ -291,7 +305,7 @@ impl Lane {
         for at in start..from {
             let held = &self.recent[at];
             if !held.shadow {
-                self.live.step(&held.event, around, &mut said.scrap);
+                self.live.step(&held.event, around, &mut said.scrap, &mut said.caps);
             }
         }
         said.scrap.clear();
@@ -300,7 +314,7 @@ impl Lane {
             self.snapshot_if_due(at, pool);
             let held = &self.recent[at];
             if !held.shadow {
-                self.live.step(&held.event, around, &mut said.now);
+                self.live.step(&held.event, around, &mut said.now, &mut said.caps);
             }
         }
         Rerun { span: Some(self.order_before(from)), steps: self.recent.len() - start }
@@ -344,16 +358,36 @@ impl Lane {
             pool.give(std::mem::replace(&mut self.base, snapshot.machine));
         }
         for held in self.recent.iter().take(count).skip(start).filter(|held| !held.shadow) {
-            self.base.step(&held.event, around, &mut said.scrap);
+            self.base.step(&held.event, around, &mut said.scrap, &mut said.caps);
         }
         said.scrap.clear();
         if let Some(last) = count.checked_sub(1).and_then(|last| self.recent.get(last)) {
             self.base_order = Some(last.event.order().to_owned());
         }
+        self.spend(count);
         self.recent.drain(..count);
         self.ids.drain(..count);
         for snapshot in &mut self.snapshots {
             snapshot.index -= count;
+        }
+    }
+
+    /// Notes in the records that are left which of their actions were counted by one of the first `count` records.
+    fn spend(&mut self, count: usize) {
+        let Some(next) = self.recent.get(count).map(|held| held.event.time) else { return };
+        for at in (0..count).rev() {
+            let held = &self.recent[at];
+            if next - held.event.time > ACTION_SPAN {
+                break;
+            }
+            let (action, group) = (held.event.action_key, held.group);
+            if action == 0 || held.shadow && !held.spent {
+                continue;
+            }
+            let rest = self.recent.range_mut(count..).take_while(|other| other.event.time - group <= ACTION_SPAN);
+            for other in rest.filter(|other| other.event.action_key == action && other.group == group) {
+                other.spent = true;
+            }
         }
     }
 
@@ -386,7 +420,7 @@ impl Lane {
         self.mark_shadows(action, begin, end)
     }
 
-    /// In each action the richest record counts, of equals the first.
+    /// In each action the richest record counts, of equals the first; none where the one that counted has settled.
     fn mark_shadows(&mut self, action: u64, begin: usize, end: usize) -> usize {
         let mut changed = usize::MAX;
         let mut at = begin;
@@ -398,6 +432,7 @@ impl Lane {
             }
             let group = held.group;
             let mut best = at;
+            let mut spent = false;
             let mut next = end;
             for index in at..end {
                 let other = &self.recent[index];
@@ -408,14 +443,19 @@ impl Lane {
                     next = index;
                     break;
                 }
+                spent |= other.spent;
                 if other.event.richness > self.recent[best].event.richness {
                     best = index;
                 }
             }
             for index in at..next {
                 let other = &mut self.recent[index];
-                let shadow = index != best;
-                if other.event.action_key == action && other.shadow != shadow {
+                let shadow = spent || index != best;
+                if other.event.action_key != action {
+                    continue;
+                }
+                other.spent = spent;
+                if other.shadow != shadow {
                     other.shadow = shadow;
                     changed = changed.min(index);
                 }

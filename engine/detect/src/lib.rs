@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments; that is what makes a replay equal to the live run.
 
+pub mod caps;
 pub mod catalogue;
 pub mod context;
 pub mod detectors;

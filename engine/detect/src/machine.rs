@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::caps::Caps;
 use crate::catalogue::State;
 use crate::context::{Context, Subject};
 use crate::event::{Event, OwnedOrder};
@@ -28,6 +29,7 @@ pub struct Machine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleState {
     /// The rule's key.
+    #[serde(with = "postcard::fixint::le")]
     pub key: u64,
     /// Time of the first event it took: learning begins there, so a rule that is added later learns first.
     pub since: Option<Millis>,
@@ -81,7 +83,7 @@ impl Machine {
     }
 
     /// Takes the next event in order; what the rules say is pushed.
-    pub fn step(&mut self, event: &Event, around: Surroundings<'_>, said: &mut Vec<Arc<Finding>>) {
+    pub fn step(&mut self, event: &Event, around: Surroundings<'_>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
         let plan = around.plan;
         if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
             return;
@@ -93,16 +95,18 @@ impl Machine {
         let first_time = self.span.map_or(event.time, |(first, _)| first);
         self.span = Some((first_time, event.time));
         let origin = match around.lane {
-            LaneKind::Activity => self.sessions.join(event),
+            LaneKind::Activity => self.sessions.join(event, plan, caps),
             LaneKind::Authentication => crate::sessions::Origin::direct(event),
         };
         for (rule, known) in plan.lane_rules(around.lane).zip(&mut self.states) {
-            if event.rules & rule.bit == 0 || !known.state.wants(event) {
+            if origin.rules & rule.bit == 0 || !known.state.wants(event) {
                 continue;
             }
             let subject = around.subject;
             let first_time = *known.since.get_or_insert(event.time);
-            let mut context = Context { event, origin, first_time, rule, plan, subject, said };
+            let exception = plan.exception_of(rule, &origin.exceptions, event.time);
+            let origin = &origin;
+            let mut context = Context { event, origin, exception, first_time, rule, plan, subject, said, caps };
             known.state.step(&rule.rule.params, &mut context);
         }
     }
@@ -111,6 +115,17 @@ impl Machine {
     pub fn holds(&self, rule: u64, opener: &OwnedOrder) -> bool {
         let state = self.states.iter().find(|state| state.key == rule);
         state.is_some_and(|state| state.state.incidents().iter().any(|incident| incident.opener == *opener))
+    }
+
+    /// What stands of the incident that took the place of another of the same cause with this opener.
+    pub fn heir(&self, rule: u64, dedup: u128, opener: &OwnedOrder) -> Option<&Arc<Finding>> {
+        let state = self.states.iter().find(|state| state.key == rule)?;
+        let mut incidents = state.state.incidents().iter();
+        let took = incidents.find(|incident| {
+            let same = incident.said.as_ref().is_some_and(|said| said.dedup == dedup);
+            same && incident.opener < *opener && opener.time <= incident.last
+        });
+        took.and_then(|incident| incident.said.as_ref())
     }
 
     /// Pushes what the incidents that are held said last.

@@ -3,7 +3,7 @@
 use crate::hash;
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule};
-use crate::time::{DAY, HOUR, Lateness, Millis};
+use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
 
 /// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
 /// real activity over the horizon.
@@ -38,6 +38,10 @@ pub struct Plan {
     pub lateness: Lateness,
     /// A key starts anew after an event-time gap over this.
     pub retention: Millis,
+    /// The same for a name that has never succeeded in anything.
+    pub stranger_retention: Millis,
+    /// Rules whose scope asks for a network or country, one bit each.
+    pub placed_rules: u128,
     /// Hash over the rules.
     pub rules_hash: String,
     /// The `GeoIP` build in use.
@@ -74,13 +78,13 @@ impl Plan {
     /// State of a key is kept this long after its last event.
     pub const RETENTION: Millis = 90 * DAY;
 
-    /// A name that has never succeeded in anything is kept for this long: a spray over random names must not grow the
-    /// state.
+    /// A name that has never succeeded in anything is kept for this long, or for as long as a rule looks back: a spray
+    /// over random names must not grow the state.
     pub const STRANGER_RETENTION: Millis = HOUR;
 
     /// How long state is kept after its last event.
     pub const fn kept(&self, succeeded: bool) -> Millis {
-        if succeeded { self.retention } else { Self::STRANGER_RETENTION }
+        if succeeded { self.retention } else { self.stranger_retention }
     }
 
     /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
@@ -97,7 +101,24 @@ impl Plan {
                 PlanRule { key: rule_key(rule.params.detector(), &rule.id), bit: 1 << index, rule }
             })
             .collect();
-        Self { version, rules, exceptions, lateness, retention: Self::RETENTION, rules_hash, geo, lanes }
+        let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());
+        let placed_rules = placed.fold(0, |bits, rule| bits | rule.bit);
+        let of_failures = lanes[LaneKind::Authentication.index()].iter().map(|index| &rules[*index].rule);
+        let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
+        let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
+        let retention = Self::RETENTION;
+        Self {
+            version,
+            rules,
+            exceptions,
+            lateness,
+            retention,
+            stranger_retention,
+            placed_rules,
+            rules_hash,
+            geo,
+            lanes,
+        }
     }
 
     /// The rules of a lane, in order.
@@ -110,11 +131,12 @@ impl Plan {
         self.rules.iter().find(|rule| rule.key == key)
     }
 
-    /// The first of the event's exceptions that belongs to this rule.
-    pub fn exception_of(&self, rule: &PlanRule, exceptions: &[u16]) -> Option<&Exception> {
+    /// The first of these exceptions that belongs to this rule and has not expired.
+    pub fn exception_of(&self, rule: &PlanRule, exceptions: &[u16], now: Millis) -> Option<&Exception> {
         exceptions
             .iter()
             .filter_map(|index| self.exceptions.get(usize::from(*index)))
+            .filter(|known| now < known.exception.expires_at)
             .find(|known| self.rules.get(known.rule).is_some_and(|owner| owner.key == rule.key))
             .map(|known| &known.exception)
     }

@@ -160,6 +160,14 @@ pub struct Scope {
     pub exclude: Vec<Selector>,
 }
 
+impl Scope {
+    /// Does any selector ask for a network or a country?
+    pub fn asks_for_place(&self) -> bool {
+        let mut all = self.include.iter().chain(&self.exclude);
+        all.any(|selector| !selector.networks.is_empty() || !selector.countries.is_empty())
+    }
+}
+
 /// A stated hole in a rule. What it hides is a suppressed finding, and counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {

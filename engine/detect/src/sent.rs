@@ -8,6 +8,7 @@ use crate::event::OwnedOrder;
 use crate::finding::{Finding, Status};
 use crate::hash;
 use crate::lane::{Rerun, Said};
+use crate::machine::Machine;
 use crate::plan::LaneKind;
 use crate::rule::Severity;
 
@@ -94,7 +95,8 @@ impl Sent {
     }
 
     /// Compares what the machine said over the changed span with what was sent about it.
-    pub fn reconcile(&mut self, lane: LaneKind, rerun: &Rerun, said: &Said, changes: &mut Vec<Change>) {
+    /// `live` is the machine after all events.
+    pub fn reconcile(&mut self, lane: LaneKind, rerun: &Rerun, said: &Said, live: &Machine, changes: &mut Vec<Change>) {
         let first_change = changes.len();
         for (index, finding) in said.now.iter().enumerate() {
             let is_last = !said.now[index + 1..].iter().any(|later| later.id == finding.id);
@@ -106,6 +108,7 @@ impl Sent {
             self.take_back(lane, after.as_ref(), said, changes);
         }
         link(&mut changes[first_change..]);
+        self.tell_heirs(live, first_change, changes);
     }
 
     /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
@@ -113,7 +116,16 @@ impl Sent {
     pub fn prune(&mut self, is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool) -> usize {
         self.list.retain(|entry| !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at));
         let over = self.list.len().saturating_sub(SENT_MAX);
-        self.list.drain(..over);
+        if over > 0 {
+            // What was taken back is missed least.
+            let mut taken_back = over;
+            self.list.retain(|entry| {
+                let forget = taken_back > 0 && entry.standing == Standing::Retracted;
+                taken_back -= usize::from(forget);
+                !forget
+            });
+            self.list.drain(..taken_back);
+        }
         over
     }
 
@@ -174,6 +186,27 @@ impl Sent {
                 changes.push(entry.retraction());
                 entry.standing = Standing::Retracted;
             }
+        }
+    }
+}
+
+impl Sent {
+    /// An incident that ran into an earlier one is taken back, and the earlier one need not have changed: it is told
+    /// once more, since it now stands for both.
+    fn tell_heirs(&mut self, live: &Machine, first_change: usize, changes: &mut Vec<Change>) {
+        for index in first_change..changes.len() {
+            let Change { kind, superseded_by, id, dedup, rule, suppression, .. } = changes[index];
+            let entry = self.list.iter().find(|entry| entry.id == id);
+            let (ChangeKind::Retracted, None, Some(entry)) = (kind, superseded_by, entry) else { continue };
+            let Some(finding) = live.heir(rule, dedup, &entry.opener) else { continue };
+            let standing = if suppression { Standing::Suppressed } else { Standing::Open };
+            let heir = self.list.iter_mut().find(|entry| entry.id == finding.id && entry.standing == standing);
+            let Some(heir) = heir else { continue };
+            heir.revision += 1;
+            let mut change = heir.change(standing, finding, false);
+            change.supersedes.push(id);
+            changes[index].superseded_by = Some(heir.id);
+            changes.push(change);
         }
     }
 }

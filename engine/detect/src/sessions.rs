@@ -1,11 +1,14 @@
 //! The session join: an event that names a session but carries no address takes the session's. It happens inside the
 //! key's machine, so a session's start that arrives late moves the events that follow it.
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
+use crate::caps::Caps;
+use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
 use crate::finding::SeenAddress;
 use crate::model::{Action, IpSource};
+use crate::plan::Plan;
 use crate::time::{HOUR, MINUTE, Millis};
 
 /// Sessions of a key that are remembered; the one unused for longest gives way.
@@ -21,26 +24,35 @@ pub struct Sessions {
     list: Vec<Session>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Session {
+    #[serde(with = "postcard::fixint::le")]
     id: u64,
-    seen: Option<SeenAddress>,
-    device: u64,
-    agent: u64,
     last: Millis,
+    seen: Option<Seen>,
 }
 
-/// Where an event is taken to come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The record that gave a session its address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    address: SeenAddress,
+    /// Rules and exceptions as they were found for that address.
+    rules: u128,
+    exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
+}
+
+/// Where an event is taken to come from, and what holds for it there. Of the session's it takes the address alone: a
+/// device or a browser that an earlier record named says nothing about who holds the session now.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The address and what is known of it.
     pub seen: Option<SeenAddress>,
     /// How it is known.
     pub source: IpSource,
-    /// Hash of the device; 0: not known.
-    pub device: u64,
-    /// Hash of the user agent; 0: not known.
-    pub agent: u64,
+    /// Rules whose scope takes the event, one bit each by their place in the plan.
+    pub rules: u128,
+    /// Exceptions that cover it, by their place in the plan.
+    pub exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
 }
 
 impl Origin {
@@ -48,7 +60,19 @@ impl Origin {
     pub fn direct(event: &Event) -> Self {
         let seen = event.address.map(|address| SeenAddress { address, location: event.location });
         let source = if seen.is_some() { IpSource::Direct } else { IpSource::None };
-        Self { seen, source, device: event.device, agent: event.agent }
+        Self { seen, source, rules: event.rules, exceptions: event.exceptions.clone() }
+    }
+
+    /// An address that another record of the session gave: rules and exceptions that ask for a place go by that.
+    fn joined(event: &Event, seen: &Seen, source: IpSource, plan: &Plan) -> Self {
+        let mut exceptions = event.exceptions.clone();
+        for exception in &seen.exceptions {
+            if !exceptions.contains(exception) && exceptions.try_push(*exception).is_err() {
+                break;
+            }
+        }
+        let rules = event.rules & !plan.placed_rules | seen.rules & plan.placed_rules;
+        Self { seen: Some(seen.address), source, rules, exceptions }
     }
 
     /// Good enough for a finding about place: the record's own address or its session's.
@@ -62,26 +86,22 @@ impl Origin {
 
 impl Sessions {
     /// Takes in the next event in order and says where it comes from.
-    pub fn join(&mut self, event: &Event) -> Origin {
+    pub fn join(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) -> Origin {
         self.list.retain(|session| event.time <= session.last + SESSION_IDLE);
-        let direct = event.address.map(|address| SeenAddress { address, location: event.location });
         if event.session == 0 {
-            return self.sessionless(event, direct);
+            return self.sessionless(event, plan);
         }
-        let index = self.index_of(event);
+        let index = self.index_of(event, caps);
         let session = &mut self.list[index];
         session.last = event.time;
-        if direct.is_some() {
-            session.seen = direct;
+        let mut origin = Origin::direct(event);
+        match (origin.seen, &session.seen) {
+            (Some(address), _) => {
+                session.seen = Some(Seen { address, rules: event.rules, exceptions: event.exceptions.clone() });
+            }
+            (None, Some(seen)) => origin = Origin::joined(event, seen, IpSource::Session, plan),
+            (None, None) => {}
         }
-        session.device = if event.device == 0 { session.device } else { event.device };
-        session.agent = if event.agent == 0 { session.agent } else { event.agent };
-        let source = match (direct, session.seen) {
-            (Some(_), _) => IpSource::Direct,
-            (None, Some(_)) => IpSource::Session,
-            (None, None) => IpSource::None,
-        };
-        let origin = Origin { seen: session.seen, source, device: session.device, agent: session.agent };
         if event.action == Action::Logout {
             self.list.remove(index);
         }
@@ -93,29 +113,28 @@ impl Sessions {
         self.list.clone_from(&other.list);
     }
 
-    fn sessionless(&self, event: &Event, direct: Option<SeenAddress>) -> Origin {
-        if direct.is_some() {
-            return Origin::direct(event);
+    fn sessionless(&self, event: &Event, plan: &Plan) -> Origin {
+        let origin = Origin::direct(event);
+        if origin.seen.is_some() {
+            return origin;
         }
-        let mut live =
-            self.list.iter().filter(|session| event.time - session.last <= NEAREST && session.seen.is_some());
-        match (live.next(), live.next()) {
-            (Some(only), None) => {
-                Origin { seen: only.seen, source: IpSource::Nearest, device: only.device, agent: only.agent }
-            }
-            _ => Origin { seen: None, source: IpSource::None, device: event.device, agent: event.agent },
+        let mut live = self.list.iter().filter(|session| event.time - session.last <= NEAREST);
+        match (live.next().and_then(|session| session.seen.as_ref()), live.next()) {
+            (Some(seen), None) => Origin::joined(event, seen, IpSource::Nearest, plan),
+            _ => origin,
         }
     }
 
-    fn index_of(&mut self, event: &Event) -> usize {
+    fn index_of(&mut self, event: &Event, caps: &mut Caps) -> usize {
         if let Some(index) = self.list.iter().position(|session| session.id == event.session) {
             return index;
         }
         if self.list.len() >= SESSIONS_MAX {
+            caps.sessions += 1;
             let oldest = self.list.iter().enumerate().min_by_key(|(_, session)| session.last).map_or(0, |(at, _)| at);
             self.list.remove(oldest);
         }
-        self.list.push(Session { id: event.session, seen: None, device: 0, agent: 0, last: event.time });
+        self.list.push(Session { id: event.session, last: event.time, seen: None });
         self.list.len() - 1
     }
 }

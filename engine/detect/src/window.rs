@@ -1,96 +1,204 @@
 //! A sliding window over event time with running sums. Adding and expiring cost the same whatever the window's length
 //! and however many events it holds.
+//!
+//! Events of one time are one slot, which loses nothing: they come and go together, and `ServiceNow`'s clock has whole
+//! seconds. Only a window with more than [`WINDOW_SLOTS_MAX`] times in it puts neighbours together, and then what stands
+//! together leaves with its oldest: a window never says more than there was.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::caps::Caps;
 use crate::event::Quantity;
-use crate::finding::Trace;
+use crate::finding::{EVIDENCE_MAX, Trace};
 use crate::time::Millis;
 
-/// Events a window holds one by one; beyond, the two oldest become one.
-pub const WINDOW_ENTRIES_MAX: usize = 1_024;
+/// Different times a window holds one by one; beyond, the older half is put together.
+pub const WINDOW_SLOTS_MAX: usize = 1_024;
+/// Slots that the older half of a full window is put together into at most, by time.
+const COARSE_SLOTS: i64 = 256;
+/// Objects a window tells apart; beyond, the one fetched longest ago counts again when it is fetched again.
+pub const WINDOW_OBJECTS_MAX: usize = 1_024;
 
 /// Events of the last `length`, newest at the back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
-    entries: VecDeque<Entry>,
-    sums: Quantity,
+    slots: VecDeque<Slot>,
+    sums: Tally,
+    /// The newest events, as evidence.
+    traces: VecDeque<Kept>,
+    /// Objects that count once, by the last time they were fetched.
+    objects: VecDeque<Fetched>,
+}
+
+/// What events carried together, and what of that an exception covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Of all events.
+    pub all: Quantity,
+    /// Of those that an exception covers.
+    pub covered: Quantity,
+    /// How many events: all, and covered.
+    pub events: [u32; 2],
+}
+
+impl Tally {
+    const fn count(self, covered: bool) -> u32 {
+        if covered { self.events[0] } else { self.events[0] - self.events[1] }
+    }
+
+    /// What counts for an event: of all if it is covered itself, else only of those that are not.
+    pub const fn counted(self, covered: bool) -> Quantity {
+        if covered { self.all } else { minus(self.all, self.covered) }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct Kept {
     trace: Trace,
+    covered: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Slot {
+    time: Millis,
+    carried: Tally,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Fetched {
+    time: Millis,
     object: u64,
-    carried: Quantity,
+    objects: u32,
+    covered: bool,
+}
+
+/// An event on its way into a window.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The event as evidence.
+    pub trace: Trace,
+    /// What it carried.
+    pub carried: Quantity,
+    /// An exception covers it.
+    pub covered: bool,
+    /// The object that counts once, hashed; 0: what is carried always counts.
+    pub object: u64,
 }
 
 impl Window {
     /// Forgets what is older than `length` before `now`: an event exactly `length` old is outside.
-    pub fn expire(&mut self, now: Millis, length: Millis) {
-        while let Some(oldest) = self.entries.front()
-            && oldest.trace.time <= now - length
-        {
-            let carried = oldest.carried;
-            self.entries.pop_front();
-            self.sums = minus(self.sums, carried);
+    pub fn expire(&mut self, now: Millis, length: Millis, caps: &mut Caps) {
+        while let Some(oldest) = self.slots.pop_front_if(|slot| slot.time <= now - length) {
+            self.sums = self.sums.minus(oldest.carried);
+        }
+        while self.traces.pop_front_if(|kept| kept.trace.time <= now - length).is_some() {}
+        while self.objects.pop_front_if(|fetched| fetched.time <= now - length).is_some() {}
+        if self.slots.len() == WINDOW_SLOTS_MAX {
+            caps.window_slots += 1;
+            self.put_together((length / COARSE_SLOTS).max(1));
         }
     }
 
-    /// Adds the next event in order.
-    pub fn push(&mut self, trace: Trace, object: u64, carried: Quantity) {
-        if self.entries.len() == WINDOW_ENTRIES_MAX {
-            self.merge_oldest();
+    /// Adds the next event in order. An earlier event of an object that counts once no longer counts as an object, but
+    /// what it carried was carried.
+    pub fn push(&mut self, event: Counted, caps: &mut Caps) {
+        let Counted { trace, carried, covered, object } = event;
+        let time = trace.time;
+        if object != 0 {
+            self.fetch(Fetched { time, object, objects: carried.objects, covered }, caps);
         }
+        let of_covered = if covered { carried } else { Quantity::default() };
+        let carried = Tally { all: carried, covered: of_covered, events: [1, u32::from(covered)] };
         self.sums = self.sums.plus(carried);
-        self.entries.push_back(Entry { trace, object, carried });
-    }
-
-    /// Adds the next event in order, of an object that counts once: an earlier event of the object no longer counts as
-    /// an object, but what it carried was carried.
-    pub fn push_unique(&mut self, trace: Trace, object: u64, carried: Quantity) {
-        let earlier = self.entries.iter_mut().rev().find(|entry| entry.object == object && entry.carried.objects > 0);
-        if let Some(earlier) = earlier {
-            self.sums.objects = self.sums.objects.saturating_sub(earlier.carried.objects);
-            earlier.carried.objects = 0;
+        match self.slots.back_mut().filter(|slot| slot.time == time) {
+            Some(slot) => slot.carried = slot.carried.plus(carried),
+            None => self.slots.push_back(Slot { time, carried }),
         }
-        self.push(trace, object, carried);
+        if self.traces.len() == EVIDENCE_MAX {
+            self.traces.pop_front();
+        }
+        self.traces.push_back(Kept { trace, covered });
     }
 
     /// What the events in the window carried together.
-    pub const fn sums(&self) -> Quantity {
+    pub const fn sums(&self) -> Tally {
         self.sums
     }
 
-    /// The events, oldest first.
-    pub fn traces(&self) -> impl DoubleEndedIterator<Item = &Trace> {
-        self.entries.iter().map(|entry| &entry.trace)
+    /// How many events that count there are.
+    pub const fn events(&self, covered: bool) -> u32 {
+        self.sums.count(covered)
     }
 
-    /// How many entries are held.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// Time of the oldest event that counts.
+    pub fn first(&self, covered: bool) -> Option<Millis> {
+        self.slots.iter().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
     }
 
-    /// Is it empty?
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// The newest events that count, oldest first, of the last [`EVIDENCE_MAX`].
+    pub fn traces(&self, covered: bool) -> impl Iterator<Item = &Trace> {
+        self.traces.iter().filter(move |kept| covered || !kept.covered).map(|kept| &kept.trace)
     }
 
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
-        self.entries.clone_from(&other.entries);
+        self.slots.clone_from(&other.slots);
         self.sums = other.sums;
+        self.traces.clone_from(&other.traces);
+        self.objects.clone_from(&other.objects);
     }
 
-    /// The oldest passes what it carried to the next, so that the sums stay right until the next one leaves.
-    fn merge_oldest(&mut self) {
-        let Some(oldest) = self.entries.pop_front() else { return };
-        match self.entries.front_mut() {
-            Some(next) => next.carried = next.carried.plus(oldest.carried),
-            None => self.sums = minus(self.sums, oldest.carried),
+    fn fetch(&mut self, now: Fetched, caps: &mut Caps) {
+        if let Some(index) = self.objects.iter().rposition(|known| known.object == now.object) {
+            if let Some(earlier) = self.objects.remove(index) {
+                self.uncount(&earlier);
+            }
+        } else if self.objects.len() == WINDOW_OBJECTS_MAX {
+            caps.window_objects += 1;
+            self.objects.pop_front();
         }
+        self.objects.push_back(now);
+    }
+
+    /// Takes back that a fetch counted as objects.
+    fn uncount(&mut self, earlier: &Fetched) {
+        let objects = Quantity { objects: earlier.objects, ..Quantity::default() };
+        let of_covered = if earlier.covered { objects } else { Quantity::default() };
+        let tally = Tally { all: objects, covered: of_covered, events: [0; 2] };
+        // The slot that holds it is the last one that does not begin after it.
+        let after = self.slots.partition_point(|slot| slot.time <= earlier.time);
+        if let Some(slot) = after.checked_sub(1).and_then(|index| self.slots.get_mut(index)) {
+            slot.carried = slot.carried.minus(tally);
+            self.sums = self.sums.minus(tally);
+        }
+    }
+
+    fn put_together(&mut self, width: Millis) {
+        let mut merged: VecDeque<Slot> = VecDeque::with_capacity(WINDOW_SLOTS_MAX);
+        for (index, slot) in self.slots.drain(..).enumerate() {
+            let old = index < WINDOW_SLOTS_MAX / 2;
+            match merged.back_mut() {
+                Some(last) if old && last.time.div_euclid(width) == slot.time.div_euclid(width) => {
+                    last.carried = last.carried.plus(slot.carried);
+                }
+                _ => merged.push_back(slot),
+            }
+        }
+        self.slots = merged;
+    }
+}
+
+impl Tally {
+    const fn plus(self, other: Self) -> Self {
+        let events = [self.events[0] + other.events[0], self.events[1] + other.events[1]];
+        Self { all: self.all.plus(other.all), covered: self.covered.plus(other.covered), events }
+    }
+
+    const fn minus(self, other: Self) -> Self {
+        let events = [self.events[0] - other.events[0], self.events[1] - other.events[1]];
+        Self { all: minus(self.all, other.all), covered: minus(self.covered, other.covered), events }
     }
 }
 
@@ -99,5 +207,72 @@ const fn minus(a: Quantity, b: Quantity) -> Quantity {
         objects: a.objects.saturating_sub(b.objects),
         rows: a.rows.saturating_sub(b.rows),
         bytes: a.bytes.saturating_sub(b.bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventId;
+    use crate::model::{Action, Outcome};
+
+    fn counted(time: Millis, object: u64) -> Counted {
+        let trace = Trace {
+            time,
+            id: EventId::new("x"),
+            action: Action::Download,
+            outcome: Outcome::Success,
+            address: None,
+            session: 0,
+        };
+        Counted { trace, carried: Quantity { objects: 1, rows: 3, bytes: 7 }, covered: false, object }
+    }
+
+    /// What is counted in the window after every event, beside what there truly was.
+    fn check(times: impl Iterator<Item = Millis>, length: Millis, slack: i64) {
+        let times: Vec<Millis> = times.collect();
+        let mut window = Window::default();
+        for (index, now) in times.iter().enumerate() {
+            window.expire(*now, length, &mut Caps::default());
+            window.push(counted(*now, 0), &mut Caps::default());
+            let within = |length: Millis| times[..=index].iter().filter(|time| **time > now - length).count() as u32;
+            let sums = window.sums().counted(false);
+            assert!(sums.objects <= within(length) && sums.objects >= within(length - slack), "{index}: {sums:?}");
+            assert_eq!((sums.rows, sums.bytes), (3 * u64::from(sums.objects), 7 * u64::from(sums.objects)));
+            assert!(window.slots.len() <= WINDOW_SLOTS_MAX);
+        }
+    }
+
+    #[test]
+    fn whole_seconds_are_counted_exactly_at_any_rate() {
+        check((0..6_000).map(|index| index / 20 * 1_000), 60_000, 0);
+        check((0..3_000).map(|index| index * 100), 60_000, 0);
+    }
+
+    #[test]
+    fn more_times_than_slots_are_counted_a_little_short_and_never_over() {
+        check((0..6_000).map(|index| index * 10), 60_000, 60_000 / COARSE_SLOTS);
+        check((0..5_000).map(|index| index * index / 40), 600_000, 600_000 / COARSE_SLOTS);
+    }
+
+    #[test]
+    fn an_object_that_counts_once_counts_at_its_last_fetch() {
+        let mut window = Window::default();
+        for (now, object, objects, rows) in
+            [(0, 1, 1, 3), (10, 2, 2, 6), (20, 1, 2, 9), (20, 1, 2, 12), (65, 3, 3, 12), (75, 4, 3, 12), (81, 5, 3, 9)]
+        {
+            window.expire(now * 1_000, 60_000, &mut Caps::default());
+            window.push(counted(now * 1_000, object), &mut Caps::default());
+            let sums = window.sums().counted(false);
+            assert_eq!((sums.objects, sums.rows), (objects, rows), "at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_covered_counts_for_what_is_covered_only() {
+        let mut window = Window::default();
+        window.push(counted(0, 0), &mut Caps::default());
+        window.push(Counted { covered: true, ..counted(1, 0) }, &mut Caps::default());
+        assert_eq!((window.sums().counted(false).objects, window.sums().counted(true).objects), (1, 2));
     }
 }

@@ -7,17 +7,19 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use frostwatch_detect::catalogue::{Params, STATE_FORMAT};
 use frostwatch_detect::event::Event;
 use frostwatch_detect::finding::Finding;
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
-use frostwatch_detect::lane::LANE_EVENTS_MAX;
+use frostwatch_detect::lane::{ACTION_SPAN, LANE_EVENTS_MAX};
 use frostwatch_detect::model::{Action, Outcome};
 use frostwatch_detect::plan::Plan;
+use frostwatch_detect::rule::{Rule, Severity};
 use frostwatch_detect::sent::{Change, ChangeKind};
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, SECOND};
 use proptest::prelude::*;
-use world::{START, Sketch, events, plan, sketches};
+use world::{START, Sketch, events, plan, rules, sketches};
 
 const NAME: &str = "acme|ana.lind";
 
@@ -59,7 +61,8 @@ fn run(events: &[Event], plan: &Plan) -> Run {
         verdicts.push(keys.accept(NAME, event, plan, &mut changes));
         changes[before..].iter().for_each(|change| readers.read(change));
     }
-    let hash = keys.state_hash(plan);
+    let now = events.iter().filter_map(|event| event.stamp).max().unwrap_or(0);
+    let hash = keys.state_hash(plan, now);
     Run { readers, hash, verdicts, changes, steps: keys.scratch().steps }
 }
 
@@ -136,24 +139,46 @@ proptest! {
     }
 
     #[test]
-    fn repeated_and_conflicting_copies_change_nothing_in_the_end(sketches in sketches(1..80), repeats in prop::collection::vec((0_usize..80, 0_i64..50, any::<bool>()), 0..20)) {
+    fn of_copies_the_one_with_the_smallest_hash_counts_in_any_order(sketches in sketches(1..80), repeats in prop::collection::vec((0_usize..80, 0_i64..50, -2_i64..3), 0..20)) {
         let plan = plan();
-        let originals = events(&sketches);
-        let mut all = originals.clone();
+        let mut winners = events(&sketches);
+        let mut all = winners.clone();
         for (index, delay_minutes, conflict) in repeats {
-            let mut copy = originals[index % originals.len()].clone();
-            // A copy within what is left of the lateness; a conflicting one has the larger hash and loses in any order.
+            let index = index % winners.len();
+            let mut copy = all[index].clone();
+            // A copy within what is left of the lateness.
             copy.stamp = copy.stamp.map(|stamp| stamp.max(copy.time + delay_minutes * MINUTE));
-            if conflict {
-                copy.content = copy.content.saturating_add(1);
-                copy.outcome = if copy.outcome == Outcome::Success { Outcome::Failure } else { Outcome::Success };
+            if conflict != 0 {
+                copy.content = copy.content.saturating_add_signed(conflict);
+                copy.outcome = if conflict % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+            }
+            if copy.content < winners[index].content {
+                winners[index] = copy.clone();
             }
             all.push(copy);
         }
         let with = run(&by_stamp(all), &plan);
-        let without = run(&by_stamp(originals), &plan);
-        same_findings(&with.readers.alerts, &without.readers.alerts);
-        same_findings(&with.readers.suppressed, &without.readers.suppressed);
+        prop_assert!(!with.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Late(_))));
+        assert_same(&with, &run(&in_order(&winners), &plan));
+    }
+
+    #[test]
+    fn keys_do_not_care_how_they_are_spread_over_tasks(sketches in sketches(1..120)) {
+        let plan = plan();
+        let delivered = by_stamp(events(&sketches));
+        let name = |event: &Event| format!("acme|user-{}", event.content % 5);
+        let now = delivered.iter().filter_map(|event| event.stamp).max().unwrap_or(0);
+        let spread = |tasks: u64| {
+            let mut keys: Vec<Keys> = (0..tasks).map(|_| Keys::default()).collect();
+            let mut changes: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+            for event in &delivered {
+                let (name, task) = (name(event), event.content % 5 % tasks);
+                keys[task as usize].accept(&name, event, &plan, changes.entry(name.clone()).or_default());
+            }
+            (changes, keys.iter().fold(0_u128, |sum, keys| sum.wrapping_add(keys.state_hash(&plan, now))))
+        };
+        let one = spread(1);
+        prop_assert!(one == spread(3) && one == spread(5));
     }
 }
 
@@ -182,11 +207,12 @@ fn an_idle_key_settles() {
         let verdicts = run(&[view(0, 0, 1), view(-5, stamp, 2)], &plan).verdicts;
         assert_eq!(verdicts[1], expected, "{stamp}");
     }
-    // A newer event wakes the key; what is older than the sleep stays late.
-    let verdicts =
-        run(&[view(0, 0, 1), view(60, window + 10, 2), view(-5, window + 11, 3), view(30, window + 11, 4)], &plan)
-            .verdicts;
-    assert_eq!(verdicts[1..], [Verdict::Scored, Verdict::Late(LateReason::Idle), Verdict::Scored]);
+    // A newer event wakes the key. What is older than the sleep stays late, once an action cannot span it.
+    let span = ACTION_SPAN / SECOND;
+    for (gap, old) in [(window + span, Verdict::Scored), (window + span + 1, Verdict::Late(LateReason::Idle))] {
+        let woken = [view(0, 0, 1), view(60, gap, 2), view(-5, gap, 3), view(30, gap, 4)];
+        assert_eq!(run(&woken, &plan).verdicts[1..], [Verdict::Scored, old, Verdict::Scored], "{gap}");
+    }
 }
 
 #[test]
@@ -203,30 +229,42 @@ fn at_the_cap_nothing_settles_early_and_one_more_settles_the_oldest() {
     assert_eq!(run(&flood, &plan).verdicts.last(), Some(&Verdict::Late(LateReason::OverCap)));
 }
 
+fn failure(second: i64, stamp: i64, number: u32) -> Event {
+    Event { action: Action::Login, outcome: Outcome::Failure, ..view(second, stamp, number) }
+}
+
 #[test]
 fn a_flood_of_failures_does_not_push_real_activity_over_the_horizon() {
     let plan = plan();
-    let mut flood: Vec<Event> = (0..2 * LANE_EVENTS_MAX as i64)
-        .map(|index| {
-            let sketch = Sketch { number: index as u32, ..Sketch::view(1_000 + index / 8, 3_000) };
-            Event { action: Action::Login, outcome: Outcome::Failure, ..sketch.event() }
-        })
-        .collect();
+    let cap = LANE_EVENTS_MAX as i64;
+    let mut flood: Vec<Event> = (0..2 * cap).map(|index| failure(1_000 + index / 8, 3_000, index as u32)).collect();
     flood.push(view(20, 3_001, 900_000));
-    assert_eq!(run(&flood, &plan).verdicts.last(), Some(&Verdict::Scored));
+    // A sign-in concerns both histories; the one that is not flooded takes it.
+    flood.push(Event { action: Action::Login, ..view(1_100, 3_002, 900_001) });
+    assert_eq!(run(&flood, &plan).verdicts[flood.len() - 2..], [Verdict::Scored, Verdict::Scored]);
+    flood.push(failure(1_100, 3_003, 900_002));
+    assert_eq!(run(&flood, &plan).verdicts.last(), Some(&Verdict::Late(LateReason::OverCap)));
+}
+
+#[test]
+fn what_comes_in_order_is_never_over_the_cap() {
+    let plan = plan();
+    for per_second in [1, 200, 5_000] {
+        let flood: Vec<Event> =
+            (0..12_000_i64).map(|index| failure(index / per_second, index / per_second, index as u32)).collect();
+        let run = run(&in_order(&flood), &plan);
+        assert!(run.verdicts.iter().all(|verdict| *verdict == Verdict::Scored), "{per_second} a second");
+        let finding = run.readers.alerts.values().next().unwrap();
+        assert_eq!(finding.count, 10_000, "{per_second} a second: the last step of the ladder");
+    }
 }
 
 #[test]
 fn a_name_that_never_succeeds_begins_anew_after_the_lateness() {
     let plan = plan();
-    let failure = |second: i64, number: u32| Event {
-        action: Action::Login,
-        outcome: Outcome::Failure,
-        ..Sketch { number, ..Sketch::view(second, second) }.event()
-    };
     let mut keys = Keys::default();
     let mut changes = Vec::new();
-    keys.accept(NAME, &failure(0, 1), &plan, &mut changes);
+    keys.accept(NAME, &failure(0, 0, 1), &plan, &mut changes);
     let other = 4 * HOUR / SECOND;
     for step in 0..200 {
         keys.accept("acme|busy", &view(other + step, other + step, step as u32), &plan, &mut changes);
@@ -255,4 +293,78 @@ fn a_gap_over_the_retention_begins_a_new_history() {
     let both = run(&[old, new.clone()], &plan);
     let alone = run(&[new], &plan);
     assert_eq!(both.hash, alone.hash);
+}
+
+/// A user's week in Malmö, a long sleep among other users' records, and then a day in Lagos under another plan.
+fn after_a_change_of_plan(change: impl Fn(&mut Vec<Rule>)) -> Vec<String> {
+    let (before, mut rules) = (plan(), rules());
+    change(&mut rules);
+    let after = Plan::new(1, rules, "1".into(), before.lateness, before.geo.clone());
+    let mut keys = Keys::default();
+    let mut changes = Vec::new();
+    let day = DAY / SECOND;
+    for index in 0..8 {
+        keys.accept(NAME, &view(index * day, index * day, index as u32), &before, &mut changes);
+    }
+    for index in 0..100 {
+        let second = 8 * day + index;
+        keys.accept("acme|busy", &view(second, second, index as u32), &before, &mut changes);
+    }
+    assert_eq!((keys.counters().packed, changes.len()), (1, 0));
+    let lagos = Sketch { number: 50, place: 1, object: 1, ..Sketch::view(9 * day, 9 * day) };
+    keys.accept(NAME, &lagos.event(), &after, &mut changes);
+    changes.iter().map(|change| after.rule(change.rule).map_or_else(String::new, |rule| rule.rule.id.clone())).collect()
+}
+
+#[test]
+fn edits_that_keep_the_rule_keep_what_it_learned() {
+    let country = |rules: &[Rule]| rules.iter().position(|rule| rule.id == "infrequent_country").unwrap();
+    assert_eq!(after_a_change_of_plan(|_| {}), ["infrequent_country"], "Malmö is known and Lagos is not");
+    assert_eq!(
+        after_a_change_of_plan(|rules| {
+            let index = country(rules);
+            rules[index].severity = Severity::High;
+            rules[index].quiet_secs *= 2;
+            let Params::InfrequentCountry(params) = &mut rules[index].params else { panic!("another detector") };
+            params.half_life_days = 30;
+        }),
+        ["infrequent_country"],
+        "severity, quiet time and parameters"
+    );
+    assert_eq!(
+        after_a_change_of_plan(|rules| rules.retain(|rule| rule.id != "failed_logins")),
+        ["infrequent_country"],
+        "another rule that goes"
+    );
+    assert_eq!(
+        after_a_change_of_plan(|rules| {
+            let mut other = rules[country(rules)].clone();
+            other.id = "another_country".into();
+            rules.insert(0, other);
+        }),
+        ["infrequent_country"],
+        "another rule that comes begins empty, and its first country says nothing"
+    );
+    let renamed = |rules: &mut Vec<Rule>| {
+        let index = country(rules);
+        rules[index].id = "renamed".into();
+    };
+    assert_eq!(after_a_change_of_plan(renamed), Vec::<String>::new(), "another id is another rule");
+}
+
+#[test]
+fn the_encoding_of_state_is_that_of_its_format() {
+    let plan = plan();
+    let history: Vec<Event> = (0..60_u8)
+        .map(|index| {
+            let second = i64::from(index) * 40;
+            let (what, place) = (index % 11, index % 5);
+            Sketch { number: u32::from(index), what, place, object: index % 4, ..Sketch::view(second, second) }.event()
+        })
+        .collect();
+    // Another number here is another encoding: raise the format with it.
+    assert_eq!(
+        (STATE_FORMAT, format!("{:032x}", run(&history, &plan).hash)),
+        (1, "193b36503389b96aa1fe939ec5fe2134".to_owned())
+    );
 }

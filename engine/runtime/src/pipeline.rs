@@ -1,7 +1,9 @@
 //! From bytes to alerts, one stage a file: decode, admit, detect, render.
 
 mod admit;
+mod counters;
 mod render;
 mod task;
 
-pub use task::{Counters, Shared, Task, TaskSet};
+pub use counters::{Counters, Hidden, Totals};
+pub use task::{Shared, Task, TaskSet};

@@ -74,5 +74,12 @@ pub(crate) fn run(shared: &Arc<Shared>, arrivals: &[Arrival]) -> Outcome {
         newest.values().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
     last.retain(|alert: &AlertRecord| alert.change != "retracted");
     let canonical = newest.into_iter().filter_map(|(id, value)| Some((id, canonical(value)?))).collect();
-    Outcome { written, last, canonical, counters: *task.counters(), late_topic, state_hash: task.state_hash() }
+    Outcome {
+        written,
+        last,
+        canonical,
+        counters: task.counters(),
+        late_topic,
+        state_hash: task.state_hash(task.newest_stamp()),
+    }
 }

@@ -29,12 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, bounded, grouped, named, who};
 use crate::context::{Block, Context, Explanation, Raise};
-use crate::event::Event;
+use crate::event::{Event, EventId};
 use crate::finding::{Measure, SeenAddress, Trace};
 use crate::geometry::distance_km;
 use crate::hash::{hash64, hash64_some};
 use crate::incident::{Incident, Incidents};
-use crate::model::{Channel, Outcome};
+use crate::model::{Action, Channel, Outcome};
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
@@ -59,7 +59,7 @@ pub struct Params {
     pub clock_pad_secs: u32,
     /// Activity further apart than this is not compared, seconds.
     pub lookback_secs: u32,
-    /// Event time from a user's first activity in which findings are only recorded, days.
+    /// Event time from the first activity of a user that the rule took in which findings are only recorded, days.
     pub learning_days: u32,
     /// A network the user was on for this many different days is familiar.
     pub familiar_days: u32,
@@ -95,15 +95,22 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sighting {
     track: u8,
+    /// Of an event that an exception covers. Such events are tracked apart: where they lead says nothing of the rest.
+    covered: bool,
+    /// As the record itself says, not its session: whoever holds a session must not inherit its device.
     device: u64,
     agent: u64,
-    trace: Trace,
+    session: u64,
+    time: Millis,
+    id: EventId,
+    action: Action,
     seen: SeenAddress,
 }
 
 /// A network of the user: one carrier at one listed place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Network {
+    #[serde(with = "postcard::fixint::le")]
     id: u64,
     days: u16,
     last_day: i32,
@@ -167,9 +174,10 @@ impl State {
         let session = context.event.session;
         self.tracks
             .iter()
-            .filter(|last| last.track == track || (session != 0 && last.trace.session == session))
+            .filter(|last| !last.covered || context.exception.is_some())
+            .filter(|last| last.track == track || (session != 0 && last.session == session))
             .filter(|last| last.seen.address != seen.address)
-            .filter(|last| now - last.trace.time <= Millis::from(params.lookback_secs) * SECOND)
+            .filter(|last| now - last.time <= Millis::from(params.lookback_secs) * SECOND)
             .filter_map(|last| measure(params, last, now, seen, point))
             .max_by(|a, b| a.speed_kmh.total_cmp(&b.speed_kmh))
     }
@@ -184,11 +192,12 @@ impl State {
         let to_country = place_of(&jump.to).map(|place| place.country);
         let mut pair = [from_country, to_country].map(|country| country.map_or([0; 2], Country::to_bytes));
         pair.sort_unstable();
-        let incident = self.incidents.touch(hash64(pair.as_flattened()), context.event, context.quiet());
+        let blocker = context.blocker(blocks);
+        let incident = self.incidents.touch(hash64(pair.as_flattened()), blocker.is_some(), context);
         let mut fresh = incident.is_raised();
         if incident.count == 0 {
-            incident.first = jump.from.trace.time;
-            incident.add(jump.from.trace.clone(), false);
+            incident.first = jump.from.time;
+            incident.add(jump.from.trace(), false);
             incident.count = 0;
         }
         fresh &= !incident.evidence.addresses().iter().any(|known| known.address == jump.to.address)
@@ -197,15 +206,16 @@ impl State {
         let aggravations = aggravations(context, jump);
         let words = Words { user: context.subject.user().to_owned(), aggravations: aggravations.clone() };
         context
-            .raise(incident, Raise { blocks, aggravations, fresh }, |incident| words.explain(params, jump, incident));
+            .raise(incident, Raise { blocker, aggravations, fresh }, |incident| words.explain(params, jump, incident));
         !held
     }
 
     fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump, network: u64) -> Vec<Block> {
         let mut blocks = Vec::from_iter(context.learning(params.learning_days));
-        let origin = &context.origin;
-        let same_device = origin.device != 0 && origin.device == jump.from.device;
-        let same_agent = origin.agent != 0 && origin.agent == jump.from.agent;
+        let event = context.event;
+        let same_agent = event.agent != 0 && event.agent == jump.from.agent;
+        let other_agent = event.agent != 0 && jump.from.agent != 0 && !same_agent;
+        let same_device = event.device != 0 && event.device == jump.from.device && !other_agent;
         let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
         let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
         if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
@@ -243,7 +253,7 @@ impl State {
                 ],
             });
         }
-        let goes_on = context.event.session != 0 && context.event.session == jump.from.trace.session;
+        let goes_on = context.event.session != 0 && context.event.session == jump.from.session;
         if to.1 >= days && goes_on && same_agent {
             blocks.push(Block {
                 layer: Layer::User,
@@ -272,11 +282,12 @@ impl State {
     }
 
     /// Counts a day of use. Nothing is learned from the session that raised an alert.
-    fn learn(&mut self, params: &Params, context: &Context<'_>, id: u64, jumped: bool) {
+    fn learn(&mut self, params: &Params, context: &mut Context<'_>, id: u64, jumped: bool) {
         let actor = context.actor();
         let quiet = context.quiet();
         let tainted = self.incidents.iter().any(|incident| {
-            incident.open && incident.raised_by == actor && context.event.time <= incident.last + quiet
+            let raised = !incident.held && incident.raised_by == actor;
+            raised && context.event.time <= incident.last + quiet
         });
         if tainted {
             return;
@@ -285,6 +296,7 @@ impl State {
         let forget = params.familiar_forget_days as i32;
         let index = self.networks.iter().position(|network| network.id == id).unwrap_or_else(|| {
             if self.networks.len() >= NETWORKS_MAX {
+                context.caps.networks += 1;
                 let oldest = self.networks.iter().enumerate().min_by_key(|(_, network)| network.last_day);
                 let oldest = oldest.map_or(0, |(index, _)| index);
                 self.networks.remove(oldest);
@@ -311,12 +323,36 @@ impl State {
     }
 
     fn sight(&mut self, track: u8, context: &Context<'_>, seen: SeenAddress) {
-        let (device, agent) = (context.origin.device, context.origin.agent);
-        if let Some(last) = self.tracks.iter_mut().find(|last| last.track == track) {
-            last.trace.clone_from(&context.trace());
-            (last.device, last.agent, last.seen) = (device, agent, seen);
-        } else {
-            self.tracks.push(Sighting { track, device, agent, trace: context.trace(), seen });
+        let event = context.event;
+        let covered = context.exception.is_some();
+        let sighting = Sighting {
+            track,
+            covered,
+            device: event.device,
+            agent: event.agent,
+            session: event.session,
+            time: event.time,
+            id: event.id.clone(),
+            action: event.action,
+            seen,
+        };
+        match self.tracks.iter_mut().find(|last| last.track == track && last.covered == covered) {
+            Some(last) => *last = sighting,
+            None => self.tracks.push(sighting),
+        }
+    }
+}
+
+impl Sighting {
+    /// The event as evidence: only what succeeded is sighted.
+    fn trace(&self) -> Trace {
+        Trace {
+            time: self.time,
+            id: self.id.clone(),
+            action: self.action,
+            outcome: Outcome::Success,
+            address: Some(self.seen),
+            session: self.session,
         }
     }
 }
@@ -358,7 +394,7 @@ fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, poi
     let radius =
         |place: Place| f64::from(if place.radius_km == 0 { params.radius_missing_km } else { place.radius_km });
     let lower_km = (distance_km - params.radius_factor * (radius(from) + radius(to))).max(0.0);
-    let elapsed = now - last.trace.time;
+    let elapsed = now - last.time;
     let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
     let speed_kmh = lower_km / hours;
     let impossible = lower_km >= f64::from(params.distance_km_min) && speed_kmh > f64::from(params.speed_kmh_max);
@@ -366,10 +402,10 @@ fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, poi
 }
 
 fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
-    let origin = &context.origin;
+    let agent = context.event.agent;
     let mut reasons = Vec::new();
-    let goes_on = context.event.session != 0 && context.event.session == jump.from.trace.session;
-    let other_agent = origin.agent != 0 && jump.from.agent != 0 && origin.agent != jump.from.agent;
+    let goes_on = context.event.session != 0 && context.event.session == jump.from.session;
+    let other_agent = agent != 0 && jump.from.agent != 0 && agent != jump.from.agent;
     if goes_on && other_agent {
         reasons.push("one session went on in another browser");
     } else if other_agent {
@@ -406,9 +442,9 @@ impl Words {
                 "{} worked from {} at {} and from {} at {} UTC: at least {} km in {}, at least {} km/h, limit {}{reasons}.",
                 who(&self.user),
                 named(from),
-                clock(jump.from.trace.time),
+                clock(jump.from.time),
                 named(to),
-                clock(jump.from.trace.time + jump.elapsed),
+                clock(jump.from.time + jump.elapsed),
                 grouped(lower_km as u64),
                 spoken(jump.elapsed),
                 grouped(speed_kmh as u64),

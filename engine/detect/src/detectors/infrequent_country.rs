@@ -25,6 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, bounded, counted, named, who};
+use crate::caps::Caps;
 use crate::context::{Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
@@ -42,7 +43,8 @@ pub const COUNTRIES_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// Event time from a user's first activity in which findings are only recorded and countries are learned, days.
+    /// Event time from the first activity of a user that the rule took in which findings are only recorded and
+    /// countries are learned, days.
     pub learning_days: u32,
     /// A country's weight halves in this time, days; each day of use adds one.
     pub half_life_days: u32,
@@ -83,7 +85,6 @@ struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Trial {
     raised_by: u64,
-    raised_day: i32,
     days: u32,
     last_day: i32,
 }
@@ -108,7 +109,7 @@ impl Detector for State {
         let Some(seen) = context.origin.for_place() else { return };
         let Ok(place) = seen.location.place else { return };
         let day = day_of(context.event.time);
-        let index = self.index_of(place.country, day, params);
+        let index = self.index_of(place.country, day, params, context.caps);
         let learning = context.days_known() < i64::from(params.learning_days);
         let actor = context.actor();
         let alone = self.countries.len() == 1;
@@ -121,18 +122,19 @@ impl Detector for State {
             return;
         }
         let before = known.weight_on(day, params.half_life_days);
-        // The key's first country of all says nothing, however long the key has worked without a place: there is no
-        // other to compare with.
-        let first_of_all = alone && before <= 0.0;
-        if learning || first_of_all {
-            (known.weight, known.last_day, known.trial) = (before + 1.0, day, None);
-            if !first_of_all {
+        // The only country of a user says nothing, however long the user has worked without a place: there is no other
+        // to compare with.
+        if learning || alone {
+            if known.weight <= 0.0 || day > known.last_day {
+                (known.weight, known.last_day) = (before + 1.0, day);
+            }
+            known.trial = None;
+            if !alone {
                 self.raise(params, context, seen, place, before);
             }
             return;
         }
-        let fresh_trial = Trial { raised_by: actor, raised_day: day, days: 0, last_day: day };
-        let trial = known.trial.get_or_insert(fresh_trial);
+        let trial = known.trial.get_or_insert(Trial { raised_by: actor, days: 0, last_day: day });
         if actor != trial.raised_by && day > trial.last_day {
             trial.days += 1;
             trial.last_day = day;
@@ -141,7 +143,10 @@ impl Detector for State {
             (known.weight, known.last_day, known.trial) = (f64::from(params.learn_after_days), day, None);
             return;
         }
-        self.raise(params, context, seen, place, before);
+        if self.raise(params, context, seen, place, before) {
+            // Whoever raised the last alert is the one not to learn from.
+            self.countries[index].trial = Some(Trial { raised_by: actor, days: 0, last_day: day });
+        }
     }
 
     fn incidents(&self) -> &Incidents {
@@ -155,11 +160,12 @@ impl Detector for State {
 }
 
 impl State {
-    fn index_of(&mut self, country: Country, day: i32, params: &Params) -> usize {
+    fn index_of(&mut self, country: Country, day: i32, params: &Params, caps: &mut Caps) -> usize {
         if let Some(index) = self.countries.iter().position(|known| known.country == country) {
             return index;
         }
         if self.countries.len() >= COUNTRIES_MAX {
+            caps.countries += 1;
             let weight = |known: &Known| known.weight_on(day, params.half_life_days);
             let lightest = self.countries.iter().enumerate().min_by(|(_, a), (_, b)| weight(a).total_cmp(&weight(b)));
             if let Some(lightest) = lightest.map(|(index, _)| index) {
@@ -170,10 +176,21 @@ impl State {
         self.countries.len() - 1
     }
 
-    fn raise(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place, weight: f64) {
+    /// Did it open an alert?
+    fn raise(
+        &mut self,
+        params: &Params,
+        context: &mut Context<'_>,
+        seen: SeenAddress,
+        place: Place,
+        weight: f64,
+    ) -> bool {
         let event = context.event;
         let usual = self.usual(place.country, event.time, params);
-        let incident = self.incidents.touch(hash64(place.country.as_str().as_bytes()), event, context.quiet());
+        let blocker = context.blocker(Vec::from_iter(context.learning(params.learning_days)));
+        let cause = hash64(place.country.as_str().as_bytes());
+        let incident = self.incidents.touch(cause, blocker.is_some(), context);
+        let opens = blocker.is_none() && !incident.is_raised();
         incident.add(context.trace(), event.test);
         let mut aggravations = Vec::new();
         if event.mfa == Some(false) {
@@ -182,7 +199,6 @@ impl State {
         if event.privileged {
             aggravations.push("the account is privileged");
         }
-        let blocks = Vec::from_iter(context.learning(params.learning_days));
         let words = Words {
             user: context.subject.user().to_owned(),
             usual,
@@ -191,9 +207,10 @@ impl State {
             seen,
             weight,
         };
-        context.raise(incident, Raise { blocks, aggravations, fresh: false }, |incident| {
+        context.raise(incident, Raise { blocker, aggravations, fresh: false }, |incident| {
             words.explain(params, incident.first, incident.count)
         });
+        opens
     }
 
     /// The countries that are known, heaviest first, at most five.

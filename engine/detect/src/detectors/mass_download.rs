@@ -31,7 +31,7 @@ use crate::incident::{Incident, Incidents};
 use crate::model::Outcome;
 use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND, clock, spoken};
-use crate::window::Window;
+use crate::window::{Counted, Window};
 
 /// Parameters of `mass_download`. A limit of 0 is off; at least one must be on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,11 +65,17 @@ impl Params {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     window: Window,
+    /// Of the incident that is told, and of the one held back.
+    volumes: [Volume; 2],
+    incidents: Incidents,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Volume {
     /// What the raised incident carried out so far.
     carried: Quantity,
     /// The most that the window held since the incident was raised.
     peak: Quantity,
-    incidents: Incidents,
 }
 
 impl Detector for State {
@@ -77,43 +83,45 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
+    fn window_secs(params: &Params) -> u32 {
+        params.window_secs
+    }
+
     fn wants(event: &Event) -> bool {
         event.action.is_download() && event.outcome == Outcome::Success
     }
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        self.window.expire(event.time, Millis::from(params.window_secs) * SECOND);
+        self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
+        let blocker = context.blocker(Vec::new());
+        let covered = blocker.is_some();
         let carried = Quantity { objects: event.quantity.objects.max(1), ..event.quantity };
-        if params.unique_objects && event.object != 0 {
-            self.window.push_unique(context.trace(), event.object, carried);
-        } else {
-            self.window.push(context.trace(), event.object, carried);
-        }
-        let now = self.window.sums();
-        let incident = self.incidents.touch(hash64(b"volume"), event, context.quiet());
+        let object = if params.unique_objects { event.object } else { 0 };
+        self.window.push(Counted { trace: context.trace(), carried, covered, object }, context.caps);
+        let now = self.window.sums().counted(covered);
+        let incident = self.incidents.touch(hash64(b"volume"), covered, context);
+        let volume = &mut self.volumes[usize::from(covered)];
         let fresh = if incident.is_raised() {
             incident.add(context.trace(), event.test);
-            let crossed_before = crossed(params, self.peak);
-            self.carried = self.carried.plus(carried);
-            self.peak = most(self.peak, now);
-            crossed(params, self.peak) != crossed_before
+            let crossed_before = crossed(params, volume.peak);
+            *volume = Volume { carried: volume.carried.plus(carried), peak: most(volume.peak, now) };
+            crossed(params, volume.peak) != crossed_before
         } else if crossed(params, now) == [false; 3] {
             return;
         } else {
-            for trace in self.window.traces() {
-                incident.add(trace.clone(), false);
-            }
+            self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
+            incident.count = incident.count.max(u64::from(self.window.events(covered)));
             incident.test |= event.test;
-            incident.first = self.window.traces().next().map_or(event.time, |oldest| oldest.time);
-            (self.carried, self.peak) = (now, now);
+            incident.first = self.window.first(covered).unwrap_or(event.time);
+            *volume = Volume { carried: now, peak: now };
             false
         };
         let aggravations = if event.privileged { vec!["the account is privileged"] } else { Vec::new() };
         let user = context.subject.user().to_owned();
-        let (carried, peak) = (self.carried, self.peak);
-        context.raise(incident, Raise { aggravations, fresh, ..Raise::default() }, |incident| {
-            explain(params, &user, incident, carried, peak)
+        let volume = *volume;
+        context.raise(incident, Raise { blocker, aggravations, fresh }, |incident| {
+            explain(params, &user, incident, volume)
         });
     }
 
@@ -124,7 +132,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.window.copy_from(&other.window);
         self.incidents.copy_from(&other.incidents);
-        (self.carried, self.peak) = (other.carried, other.peak);
+        self.volumes = other.volumes;
     }
 }
 
@@ -141,7 +149,8 @@ fn most(a: Quantity, b: Quantity) -> Quantity {
     Quantity { objects: a.objects.max(b.objects), rows: a.rows.max(b.rows), bytes: a.bytes.max(b.bytes) }
 }
 
-fn explain(params: &Params, user: &str, incident: &Incident, carried: Quantity, peak: Quantity) -> Explanation {
+fn explain(params: &Params, user: &str, incident: &Incident, volume: Volume) -> Explanation {
+    let Volume { carried, peak } = volume;
     let window = spoken(Millis::from(params.window_secs) * SECOND);
     let [objects, rows, bytes] = crossed(params, peak);
     let mut limits = Vec::new();

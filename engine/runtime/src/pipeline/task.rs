@@ -1,20 +1,25 @@
 //! A task: one input partition, its keys, and what became of its records.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
-use frostwatch_detect::key::{LateReason, Verdict};
+use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::plan::Plan;
-use frostwatch_detect::sent::{Change, ChangeKind};
+use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::CompiledRules;
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 
+use super::counters::{Counters, Hidden, Totals, hidden_by};
 use super::{admit, render};
 use crate::board::PartitionStatus;
 use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
+
+/// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
+const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
 
 /// What all tasks share and none changes.
 pub struct Shared {
@@ -29,125 +34,7 @@ pub struct Shared {
     /// Version of the engine, for the delivery part of alerts.
     pub build: &'static str,
     /// What became of the records of all tasks, brought up to date once a batch.
-    pub totals: Mutex<Counters>,
-}
-
-/// What became of records. `received` is the sum of `scored`, `duplicates`, `late`, `over_cap` and `rejected`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Records taken in.
-    pub received: u64,
-    /// Seen by the detectors.
-    pub scored: u64,
-    /// Copies of records that were there already.
-    pub duplicates: u64,
-    /// Among them copies whose content differs.
-    pub conflicts: u64,
-    /// Behind their key's horizon.
-    pub late: u64,
-    /// Behind the horizon because their key is over its cap.
-    pub over_cap: u64,
-    /// Not readable, or ahead of their stamp.
-    pub rejected: u64,
-    /// Records without a stamp, over which the skew limit was not applied.
-    pub unstamped: u64,
-    /// Exceptions of events that found no place: more than four rules excepted the same event.
-    pub exceptions_dropped: u64,
-    /// Alerts opened.
-    pub opened: u64,
-    /// Alerts brought up to date.
-    pub updated: u64,
-    /// Alerts and suppressed findings taken back.
-    pub retracted: u64,
-    /// Suppressed findings, new or brought up to date.
-    pub suppressed: u64,
-}
-
-impl Counters {
-    /// Adds another task's counters.
-    pub fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.all_mut().into_iter().zip(other.all()) {
-            *mine += theirs;
-        }
-    }
-
-    /// What has come since an earlier reading.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut rest = *self;
-        for (mine, theirs) in rest.all_mut().into_iter().zip(earlier.all()) {
-            *mine -= theirs;
-        }
-        rest
-    }
-
-    /// Every counter with its name in metrics.
-    pub const fn named(&self) -> [(&'static str, u64); 13] {
-        [
-            ("received", self.received),
-            ("scored", self.scored),
-            ("duplicate", self.duplicates),
-            ("conflict", self.conflicts),
-            ("late", self.late),
-            ("over_cap", self.over_cap),
-            ("rejected", self.rejected),
-            ("unstamped", self.unstamped),
-            ("exceptions_dropped", self.exceptions_dropped),
-            ("opened", self.opened),
-            ("updated", self.updated),
-            ("retracted", self.retracted),
-            ("suppressed", self.suppressed),
-        ]
-    }
-
-    fn all(&self) -> [u64; 13] {
-        self.named().map(|(_, value)| value)
-    }
-
-    const fn all_mut(&mut self) -> [&mut u64; 13] {
-        [
-            &mut self.received,
-            &mut self.scored,
-            &mut self.duplicates,
-            &mut self.conflicts,
-            &mut self.late,
-            &mut self.over_cap,
-            &mut self.rejected,
-            &mut self.unstamped,
-            &mut self.exceptions_dropped,
-            &mut self.opened,
-            &mut self.updated,
-            &mut self.retracted,
-            &mut self.suppressed,
-        ]
-    }
-
-    /// Nothing was lost: every record received is counted once.
-    pub const fn is_conserved(&self) -> bool {
-        self.received == self.scored + self.duplicates + self.late + self.over_cap + self.rejected
-    }
-
-    fn count(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Scored => self.scored += 1,
-            Verdict::Duplicate => self.duplicates += 1,
-            Verdict::Conflict => {
-                self.duplicates += 1;
-                self.conflicts += 1;
-            }
-            Verdict::Late(LateReason::OverCap) => self.over_cap += 1,
-            Verdict::Late(_) => self.late += 1,
-        }
-    }
-
-    fn count_change(&mut self, change: &Change) {
-        match change.kind {
-            ChangeKind::Opened => self.opened += 1,
-            ChangeKind::Updated => self.updated += 1,
-            ChangeKind::Retracted => self.retracted += 1,
-            ChangeKind::Suppressed => self.suppressed += 1,
-        }
-    }
+    pub totals: Mutex<Totals>,
 }
 
 /// One input partition.
@@ -156,8 +43,10 @@ pub struct Task {
     partition: i32,
     keys: Keys,
     counters: Counters,
+    hidden: Hidden,
     changes: Vec<Change>,
     newest_event: Millis,
+    newest_stamp: Millis,
 }
 
 impl Task {
@@ -168,8 +57,10 @@ impl Task {
             partition,
             keys: Keys::default(),
             counters: Counters::default(),
+            hidden: Hidden::new(),
             changes: Vec::new(),
             newest_event: -1,
+            newest_stamp: Millis::MIN,
         }
     }
 
@@ -180,9 +71,14 @@ impl Task {
             Ok(activity) => activity,
             Err(reject) => return self.reject("unreadable", reject.to_string(), record, out),
         };
+        if let Some(stamp) = record.stamp.filter(|stamp| !STAMPS.contains(stamp)) {
+            let message = format!("stamp: {stamp} ms is not a time between 1970 and 9999");
+            return self.reject("stamp", message, record, out);
+        }
         if let Some(message) = self.ahead(&activity, record) {
             return self.reject("ahead_of_stamp", message, record, out);
         }
+        self.newest_stamp = self.newest_stamp.max(record.stamp.unwrap_or(Millis::MIN));
         let derived;
         let key = match record.key.map(std::str::from_utf8) {
             Some(Ok(key)) if key.contains('|') => key,
@@ -199,8 +95,13 @@ impl Task {
     }
 
     /// What became of the records so far.
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        self.counters.with_keys(&self.keys)
+    }
+
+    /// Findings that exceptions hid so far.
+    pub const fn hidden(&self) -> &Hidden {
+        &self.hidden
     }
 
     /// The keys.
@@ -208,9 +109,14 @@ impl Task {
         &self.keys
     }
 
-    /// Hash of the state: see [`Keys::state_hash`].
-    pub fn state_hash(&self) -> u128 {
-        self.keys.state_hash(&self.shared.plan)
+    /// Hash of the state at the stamp `now`: see [`Keys::state_hash`].
+    pub fn state_hash(&self, now: Millis) -> u128 {
+        self.keys.state_hash(&self.shared.plan, now)
+    }
+
+    /// The newest stamp seen, [`Millis::MIN`] when none was.
+    pub const fn newest_stamp(&self) -> Millis {
+        self.newest_stamp
     }
 
     /// Time of the newest event seen, −1 when none was.
@@ -237,6 +143,11 @@ impl Task {
         let found = render::Found { plan, key, partition, record, epoch: shared.epoch, build: shared.build };
         for change in &self.changes {
             self.counters.count_change(change);
+            if let Some(exception) = hidden_by(change)
+                && let Some(rule) = plan.rule(change.rule)
+            {
+                *self.hidden.entry((rule.rule.id.as_str().into(), exception.into())).or_default() += 1;
+            }
             out.extend(render::change(change, &found));
         }
     }
@@ -267,18 +178,26 @@ pub struct TaskSet {
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
+    /// What exceptions hid and is not in the totals yet.
+    hidden: Hidden,
 }
 
 impl TaskSet {
     /// No partition yet.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tasks: BTreeMap::new(), closed: Counters::default(), told: Counters::default() }
+        Self {
+            shared,
+            tasks: BTreeMap::new(),
+            closed: Counters::default(),
+            told: Counters::default(),
+            hidden: Hidden::new(),
+        }
     }
 
     /// What became of all records, of closed partitions too.
     pub fn counters(&self) -> Counters {
         let mut sum = self.closed;
-        self.tasks.values().for_each(|task| sum.add(task.counters()));
+        self.tasks.values().for_each(|task| sum.add(&task.counters()));
         sum
     }
 
@@ -295,7 +214,8 @@ impl Tasks for TaskSet {
 
     fn close(&mut self, partition: i32) {
         if let Some(task) = self.tasks.remove(&partition) {
-            self.closed.add(task.counters());
+            self.closed.add(&task.counters());
+            merge(&mut self.hidden, task.hidden);
         }
     }
 
@@ -307,8 +227,12 @@ impl Tasks for TaskSet {
 
     fn batch_done(&mut self, _partition: i32) {
         let now = self.counters();
+        for task in self.tasks.values_mut() {
+            merge(&mut self.hidden, std::mem::take(&mut task.hidden));
+        }
         if let Ok(mut totals) = self.shared.totals.lock() {
-            totals.add(&now.since(&self.told));
+            totals.counters.add(&now.since(&self.told));
+            merge(&mut totals.hidden, std::mem::take(&mut self.hidden));
         }
         self.told = now;
     }
@@ -318,5 +242,11 @@ impl Tasks for TaskSet {
             status.newest_event = task.newest_event();
             status.keys = task.keys().len() as u64;
         }
+    }
+}
+
+fn merge(into: &mut Hidden, from: Hidden) {
+    for (exception, count) in from {
+        *into.entry(exception).or_default() += count;
     }
 }

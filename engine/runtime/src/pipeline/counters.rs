@@ -1,0 +1,157 @@
+//! What became of records, what the detectors said, and how often a limit was met.
+
+use std::collections::BTreeMap;
+
+use frostwatch_detect::finding::Status;
+use frostwatch_detect::key::{LateReason, Verdict};
+use frostwatch_detect::keys::Keys;
+use frostwatch_detect::sent::{Change, ChangeKind};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident = $name:literal,)+) => {
+        /// What became of records and how often limits were met. `received` is the sum of `scored`, `duplicates`,
+        /// `late`, `over_cap` and `rejected`.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $field: u64,)+
+        }
+
+        impl Counters {
+            /// Every counter with its name in metrics.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($name, self.$field),)+].into_iter()
+            }
+
+            /// Adds another task's counters.
+            pub const fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)+
+            }
+
+            /// What has come since an earlier reading.
+            #[must_use]
+            pub const fn since(&self, earlier: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(earlier.$field),)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Records taken in.
+    received = "received",
+    /// Seen by the detectors.
+    scored = "scored",
+    /// Copies of records that were there already.
+    duplicates = "duplicate",
+    /// Among them copies whose content differs.
+    conflicts = "conflict",
+    /// Behind their key's horizon.
+    late = "late",
+    /// Behind the horizon because their key is over its cap.
+    over_cap = "over_cap",
+    /// Not readable, or ahead of their stamp.
+    rejected = "rejected",
+    /// Records without a stamp, over which the skew limit was not applied.
+    unstamped = "unstamped",
+    /// Exceptions of events that found no place: more than four rules excepted the same event.
+    exceptions_dropped = "exceptions_dropped",
+    /// Alerts opened.
+    opened = "opened",
+    /// Alerts brought up to date.
+    updated = "updated",
+    /// Alerts and suppressed findings taken back.
+    retracted = "retracted",
+    /// Suppressed findings, new or brought up to date.
+    suppressed = "suppressed",
+    /// Events that settled early because their key is over its cap.
+    settled_early = "settled_early",
+    /// Sign-ins of which one history took notice and the other, over its cap, did not.
+    taken_in_part = "taken_in_part",
+    /// What was sent and had to be forgotten, so that it can no longer be brought up to date.
+    sent_forgotten = "sent_forgotten",
+    /// Sessions, the least used, that a key had to forget.
+    cap_sessions = "cap_sessions",
+    /// Incidents, the quietest, that a key had to forget.
+    cap_incidents = "cap_incidents",
+    /// Networks that a key had to forget.
+    cap_networks = "cap_networks",
+    /// Countries that a key had to forget.
+    cap_countries = "cap_countries",
+    /// Windows whose older half was put together.
+    cap_window_slots = "cap_window_slots",
+    /// Objects that a window no longer tells from others.
+    cap_window_objects = "cap_window_objects",
+    /// Keys let go after their retention.
+    evicted = "keys_evicted",
+    /// Idle keys that could not be read again: a fault of ours.
+    unreadable_keys = "keys_unreadable",
+}
+
+/// The counters of all tasks together.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// What became of records.
+    pub counters: Counters,
+    /// What exceptions hid.
+    pub hidden: Hidden,
+}
+
+/// Findings that exceptions hid, by rule and exception: each counts once, however often it is brought up to date.
+pub type Hidden = BTreeMap<(Box<str>, Box<str>), u64>;
+
+impl Counters {
+    /// Nothing was lost: every record received is counted once.
+    pub const fn is_conserved(&self) -> bool {
+        self.received == self.scored + self.duplicates + self.late + self.over_cap + self.rejected
+    }
+
+    pub(super) const fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Scored => self.scored += 1,
+            Verdict::Duplicate => self.duplicates += 1,
+            Verdict::Conflict => {
+                self.duplicates += 1;
+                self.conflicts += 1;
+            }
+            Verdict::Late(LateReason::OverCap) => self.over_cap += 1,
+            Verdict::Late(_) => self.late += 1,
+        }
+    }
+
+    pub(super) const fn count_change(&mut self, change: &Change) {
+        match change.kind {
+            ChangeKind::Opened => self.opened += 1,
+            ChangeKind::Updated => self.updated += 1,
+            ChangeKind::Retracted => self.retracted += 1,
+            ChangeKind::Suppressed => self.suppressed += 1,
+        }
+    }
+
+    /// With what the keys counted themselves.
+    #[must_use]
+    pub(super) fn with_keys(mut self, keys: &Keys) -> Self {
+        let (scratch, of_keys) = (keys.scratch(), keys.counters());
+        let caps = scratch.caps();
+        self.settled_early = scratch.settled_early;
+        self.taken_in_part = scratch.taken_in_part;
+        self.sent_forgotten = scratch.sent_forgotten;
+        self.cap_sessions = caps.sessions;
+        self.cap_incidents = caps.incidents;
+        self.cap_networks = caps.networks;
+        self.cap_countries = caps.countries;
+        self.cap_window_slots = caps.window_slots;
+        self.cap_window_objects = caps.window_objects;
+        self.evicted = of_keys.evicted;
+        self.unreadable_keys = of_keys.unreadable;
+        self
+    }
+}
+
+/// The exception that hid a finding for the first time, if one did.
+pub(super) fn hidden_by(change: &Change) -> Option<&str> {
+    let first = change.kind == ChangeKind::Suppressed && change.revision == 1;
+    match &change.finding.as_ref().filter(|_| first)?.status {
+        Status::Suppressed(blocker) => blocker.exception.as_deref(),
+        Status::Open => None,
+    }
+}
