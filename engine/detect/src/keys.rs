@@ -24,7 +24,7 @@ const CLOCK_STAMPS: usize = 16;
 /// Slots looked at for eviction after each record.
 const EVICT_STEP: usize = 1;
 /// Keys looked at for packing after each record: a record wakes one at most.
-const PACK_STEP: usize = 2;
+const PACK_STEP: usize = 8;
 
 /// The keys of one task.
 #[derive(Debug, Default)]
