@@ -209,10 +209,12 @@ impl Context<'_> {
         }
     }
 
+    /// What is held back has the id that it would have as an alert: no event opens both one that is held and one that is
+    /// told.
     fn identity(&self, incident: &Incident) -> (u128, u128) {
         let rule = self.rule.rule.id.as_bytes();
         let (instance, user) = (self.subject.instance().as_bytes(), self.subject.user().as_bytes());
-        let cause = if incident.held { !incident.cause } else { incident.cause }.to_le_bytes();
+        let cause = incident.cause.to_le_bytes();
         let opener = format!("{} {}", incident.opener.time, incident.opener.id);
         let dedup = hash::public_id(&[rule, instance, user, &cause]);
         (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))

@@ -118,12 +118,12 @@ impl Machine {
     }
 
     /// What stands of the incident that took the place of another of the same cause with this opener.
-    pub fn heir(&self, rule: u64, dedup: u128, opener: &OwnedOrder) -> Option<&Arc<Finding>> {
+    pub fn heir(&self, rule: u64, held: bool, dedup: u128, opener: &OwnedOrder) -> Option<&Arc<Finding>> {
         let state = self.states.iter().find(|state| state.key == rule)?;
         let mut incidents = state.state.incidents().iter();
         let took = incidents.find(|incident| {
             let same = incident.said.as_ref().is_some_and(|said| said.dedup == dedup);
-            same && incident.opener < *opener && opener.time <= incident.last
+            same && incident.held == held && incident.opener < *opener && opener.time <= incident.last
         });
         took.and_then(|incident| incident.said.as_ref())
     }

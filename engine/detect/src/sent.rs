@@ -198,7 +198,7 @@ impl Sent {
             let Change { kind, superseded_by, id, dedup, rule, suppression, .. } = changes[index];
             let entry = self.list.iter().find(|entry| entry.id == id);
             let (ChangeKind::Retracted, None, Some(entry)) = (kind, superseded_by, entry) else { continue };
-            let Some(finding) = live.heir(rule, dedup, &entry.opener) else { continue };
+            let Some(finding) = live.heir(rule, suppression, dedup, &entry.opener) else { continue };
             let standing = if suppression { Standing::Suppressed } else { Standing::Open };
             let heir = self.list.iter_mut().find(|entry| entry.id == finding.id && entry.standing == standing);
             let Some(heir) = heir else { continue };
