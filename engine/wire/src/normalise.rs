@@ -244,7 +244,7 @@ impl Normaliser {
                 return out(Normalised::Reject { path: String::new(), reason, keep_raw: false });
             }
         };
-        let page = matches!(&cell, row::Cell::List(_)) || row::is_page(&cell);
+        let page = matches!(&cell, row::Cell::List(..)) || row::is_page(&cell);
         let mut index = 0;
         row::rows(cell, table, &mut |found| {
             let at = if page { format!("[{index}]") } else { String::new() };
@@ -254,6 +254,10 @@ impl Normaliser {
                 Found::Deleted => out(Normalised::Noise { why: "deleted row" }),
                 Found::Odd(reason) => {
                     out(Normalised::Reject { path: at, reason: reason.to_owned(), keep_raw: false });
+                }
+                Found::More(more) => {
+                    let reason = format!("{more} rows more than {} in one value", row::VALUE_ROWS_MAX);
+                    out(Normalised::Reject { path: String::new(), reason, keep_raw: false });
                 }
             }
         });

@@ -21,13 +21,17 @@ pub const VALUE_DEPTH_MAX: usize = 8;
 pub const VALUE_ROWS_MAX: usize = 10_000;
 /// Most columns of one row.
 pub const ROW_COLUMNS_MAX: usize = 512;
+/// Most cells of one value, at any depth: a cell takes up to a hundred times its bytes in memory,
+/// so the limit of bytes alone bounds nothing. A page of rows as large as it may be has fewer.
+pub const VALUE_CELLS_MAX: usize = 256 * 1024;
 
 /// One cell of a row, or a container on the way to it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell<'a> {
     Null,
     Text(Cow<'a, str>),
-    List(Vec<Cell<'a>>),
+    /// The first [`VALUE_ROWS_MAX`] cells, and how many more there were.
+    List(Vec<Cell<'a>>, usize),
     Map(Vec<(Cow<'a, str>, Cell<'a>)>),
 }
 
@@ -46,6 +50,8 @@ pub(super) enum Found<'a> {
     Deleted,
     /// Not a row at all.
     Odd(&'static str),
+    /// So many rows beyond [`VALUE_ROWS_MAX`], which nobody looked at.
+    More(usize),
 }
 
 /// Reads a value. The error says where, and never quotes the value: it may hold a secret.
@@ -54,7 +60,8 @@ pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
         return Err(format!("{} bytes, at most {VALUE_BYTES_MAX}", value.len()));
     }
     let mut from = serde_json::Deserializer::from_slice(value);
-    let cell = CellSeed { depth: 1 }.deserialize(&mut from).map_err(|fault| reason(&fault))?;
+    let left = std::cell::Cell::new(VALUE_CELLS_MAX);
+    let cell = CellSeed { depth: 1, left: &left }.deserialize(&mut from).map_err(|fault| reason(&fault))?;
     from.end().map_err(|fault| reason(&fault))?;
     Ok(cell)
 }
@@ -64,30 +71,34 @@ fn reason(fault: &serde_json::Error) -> String {
     let what = match fault.classify() {
         serde_json::error::Category::Eof => "ends too early",
         // Only our own seeds raise data errors, and only about limits.
-        serde_json::error::Category::Data => "too deep or too many columns",
+        serde_json::error::Category::Data => "too deep, or too many columns or cells",
         _ => "not JSON",
     };
     format!("{what} (line {line}, column {column})")
 }
 
-/// Takes the envelopes off and hands over each row, at most [`VALUE_ROWS_MAX`] of them.
+/// Takes the envelopes off and hands over each row, at most [`VALUE_ROWS_MAX`] of them; how many
+/// there were beyond comes last.
 pub(super) fn rows<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a>)) {
-    let mut count = 0;
-    unwrap(cell, table, &mut |found| {
-        count += 1;
-        match count.cmp(&(VALUE_ROWS_MAX + 1)) {
-            std::cmp::Ordering::Less => out(found),
-            std::cmp::Ordering::Equal => out(Found::Odd("too many rows in one value")),
-            std::cmp::Ordering::Greater => {}
+    let (mut count, mut more) = (0, 0);
+    unwrap(cell, table, &mut |found| match found {
+        Found::More(unread) => more += unread,
+        _ if count == VALUE_ROWS_MAX => more += 1,
+        found => {
+            count += 1;
+            out(found);
         }
     });
+    if more > 0 {
+        out(Found::More(more));
+    }
 }
 
 /// Whether the value carries its rows in a list.
 pub(super) fn is_page(cell: &Cell<'_>) -> bool {
     let Cell::Map(cells) = cell else { return false };
     envelope(cells).and_then(|at| cells.get(at)).is_some_and(|(_, cell)| match cell {
-        Cell::List(_) => true,
+        Cell::List(..) => true,
         inner => is_page(inner),
     })
 }
@@ -96,7 +107,12 @@ pub(super) fn is_page(cell: &Cell<'_>) -> bool {
 fn unwrap<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a>)) {
     let cells = match cell {
         Cell::Map(cells) => cells,
-        Cell::List(list) => return list.into_iter().for_each(|cell| unwrap(cell, table, out)),
+        Cell::List(list, more) => {
+            list.into_iter().for_each(|cell| unwrap(cell, table, out));
+            return if more > 0 {
+                out(Found::More(more))
+            };
+        }
         Cell::Null => return out(Found::Deleted),
         Cell::Text(_) => return out(Found::Odd("not an object")),
     };
@@ -115,7 +131,7 @@ fn unwrap<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a
 fn envelope(cells: &[(Cow<'_, str>, Cell<'_>)]) -> Option<usize> {
     let has = |name: &str| cells.iter().any(|(key, _)| key == name);
     cells.iter().position(|(key, cell)| match (key.as_ref(), cell) {
-        ("result" | "records", Cell::List(_) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
+        ("result" | "records", Cell::List(..) | Cell::Map(_)) | ("row", Cell::Map(_)) => true,
         ("payload", Cell::Map(_) | Cell::Null) => has("schema") || matches!(cell, Cell::Map(_)),
         ("after", Cell::Map(_) | Cell::Null) => has("before") || has("op"),
         _ => false,
@@ -156,24 +172,42 @@ pub(super) fn text_of<'c>(cell: &'c Cell<'_>) -> &'c str {
             let linked = || scalar("link").and_then(|link| link.rsplit('/').next());
             scalar("value").or_else(linked).unwrap_or("")
         }
-        Cell::Null | Cell::List(_) => "",
+        Cell::Null | Cell::List(..) => "",
     }
 }
 
-/// Reads one cell at `depth`.
-struct CellSeed {
+/// Reads one cell at `depth`, if any is `left` to read.
+struct CellSeed<'l> {
     depth: usize,
+    left: &'l std::cell::Cell<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for CellSeed {
+impl CellSeed<'_> {
+    /// The seed of a cell inside this one.
+    fn inner<E: de::Error>(&self) -> Result<Self, E> {
+        if self.depth > VALUE_DEPTH_MAX {
+            return Err(E::custom("too deep"));
+        }
+        Ok(Self { depth: self.depth + 1, left: self.left })
+    }
+
+    fn spend<E: de::Error>(&self) -> Result<(), E> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| E::custom("too many cells"))?;
+        self.left.set(left);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Cell<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Cell<'de>, D::Error> {
+        self.spend()?;
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for CellSeed {
+impl<'de> Visitor<'de> for CellSeed<'_> {
     type Value = Cell<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,17 +243,22 @@ impl<'de> Visitor<'de> for CellSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Cell<'de>, A::Error> {
-        let depth = deeper(self.depth)?;
         let mut list = Vec::new();
-        while let Some(cell) = from.next_element_seed(CellSeed { depth })? {
-            list.push(cell);
+        while list.len() < VALUE_ROWS_MAX {
+            match from.next_element_seed(self.inner()?)? {
+                Some(cell) => list.push(cell),
+                None => return Ok(Cell::List(list, 0)),
+            }
         }
-        Ok(Cell::List(list))
+        let mut more = 0;
+        while from.next_element::<IgnoredAny>()?.is_some() {
+            more += 1;
+        }
+        Ok(Cell::List(list, more))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Cell<'de>, A::Error> {
-        let depth = deeper(self.depth)?;
-        let mut cells = Vec::with_capacity(32);
+        let mut cells = Vec::new();
         while let Some(key) = from.next_key_seed(KeySeed)? {
             if cells.len() == ROW_COLUMNS_MAX {
                 return Err(de::Error::custom("too many columns"));
@@ -229,15 +268,11 @@ impl<'de> Visitor<'de> for CellSeed {
                 from.next_value::<IgnoredAny>()?;
                 cells.push((key, Cell::Null));
             } else {
-                cells.push((key, from.next_value_seed(CellSeed { depth })?));
+                cells.push((key, from.next_value_seed(self.inner()?)?));
             }
         }
         Ok(Cell::Map(cells))
     }
-}
-
-fn deeper<E: de::Error>(depth: usize) -> Result<usize, E> {
-    if depth > VALUE_DEPTH_MAX { Err(E::custom("too deep")) } else { Ok(depth + 1) }
 }
 
 struct KeySeed;

@@ -1,7 +1,7 @@
 //! Limits at their edges, and the configuration.
 
 use super::config::{LIST_MAX, NormaliseConfig, PATTERN_BYTES_MAX, fits};
-use super::row::{VALUE_BYTES_MAX, VALUE_ROWS_MAX};
+use super::row::{VALUE_BYTES_MAX, VALUE_CELLS_MAX, VALUE_ROWS_MAX};
 use super::*;
 
 fn normaliser() -> Normaliser {
@@ -20,14 +20,52 @@ fn faults(yaml_like: serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn a_page_has_a_limit_of_rows() {
-    for (count, expect) in [(VALUE_ROWS_MAX, 0), (VALUE_ROWS_MAX + 1, 1), (VALUE_ROWS_MAX + 9, 1)] {
-        let made = lines(&format!("[{}]", vec!["{}"; count].join(",")));
-        let over = made
-            .iter()
-            .filter(|made| matches!(made, Normalised::Reject { reason, .. } if reason.starts_with("too many rows")));
-        assert_eq!(over.count(), expect, "{count}");
-        assert_eq!(made.len(), VALUE_ROWS_MAX + expect, "{count}");
+fn a_page_has_a_limit_of_rows_and_says_how_many_were_over_it() {
+    let flat = |count| format!("[{}]", vec!["{}"; count].join(","));
+    let (half, rest) = (flat(VALUE_ROWS_MAX / 2), flat(VALUE_ROWS_MAX / 2 + 7));
+    for (value, over) in [
+        (flat(VALUE_ROWS_MAX), None),
+        (flat(VALUE_ROWS_MAX + 1), Some(1)),
+        (flat(VALUE_ROWS_MAX + 9), Some(9)),
+        (format!("[{half},{rest}]"), Some(7)),
+        (format!("[{half},{}]", flat(VALUE_ROWS_MAX + 7)), Some(VALUE_ROWS_MAX / 2 + 7)),
+    ] {
+        let made = lines(&value);
+        let expect = over.map(|over| format!("{over} rows more than {VALUE_ROWS_MAX} in one value"));
+        let said = made.iter().find_map(|made| match made {
+            Normalised::Reject { reason, .. } if reason.contains("rows more") => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(said, expect);
+        assert_eq!(made.len(), VALUE_ROWS_MAX + usize::from(over.is_some()));
+    }
+}
+
+#[test]
+fn a_value_has_a_limit_of_cells() {
+    // One list around the value, and in each of its maps one cell.
+    let maps = (VALUE_CELLS_MAX - 1) / 2;
+    let lists = |cells: usize| {
+        let list = format!("[{}]", vec!["0"; VALUE_ROWS_MAX - 1].join(","));
+        let (full, rest) = ((cells - 1) / VALUE_ROWS_MAX, (cells - 1) % VALUE_ROWS_MAX);
+        let rest = format!("[{}]", vec!["0"; rest - 1].join(","));
+        format!("[{},{rest}]", vec![list; full].join(","))
+    };
+    let pairs = |maps: usize| {
+        let columns: Vec<String> = (0..maps).map(|_| r#"{"":0}"#.to_owned()).collect();
+        let pages: Vec<String> = columns.chunks(VALUE_ROWS_MAX).map(|page| format!("[{}]", page.join(","))).collect();
+        format!("[{}]", pages.join(","))
+    };
+    let pages = maps.div_ceil(VALUE_ROWS_MAX);
+    for (value, fits) in [
+        (lists(VALUE_CELLS_MAX), true),
+        (lists(VALUE_CELLS_MAX + 1), false),
+        (pairs(maps - pages), true),
+        (pairs(maps + 1), false),
+        (format!("[{}]", vec!["[{}]"; VALUE_CELLS_MAX].join(",")), true),
+    ] {
+        assert!(value.len() <= VALUE_BYTES_MAX);
+        assert_eq!(row::read(value.as_bytes()).is_ok(), fits, "{} bytes", value.len());
     }
 }
 
