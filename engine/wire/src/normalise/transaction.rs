@@ -292,11 +292,10 @@ fn is_scheduled(view: &View<'_>) -> bool {
     view.text(&TYPE).eq_ignore_ascii_case("scheduler")
 }
 
-/// Type and method, never the URL: its parameters may hold anything.
+/// Type, method and page or service: parameters and ids of the URL may hold anything.
 fn raw_action(view: &View<'_>, url: &Url<'_>) -> Word {
     let kind = text::clip(view.text(&TYPE), 32);
-    let page = text::clip(url.path(), 128);
-    Cow::Owned(format!("{kind} {} /{page}", method(view)).trim_start().to_owned())
+    Cow::Owned(format!("{kind} {} /{}", method(view), url.service()).trim_start().to_owned())
 }
 
 /// Which rows were asked for is what an analyst wants to know of an export.
@@ -318,8 +317,7 @@ fn attachment(id: Option<String>) -> Object {
 }
 
 fn page(url: &Url<'_>) -> Object {
-    let name = text::clip(url.path(), 128).to_owned();
-    Object { name: Some(name), ..object("page", None, None) }
+    Object { name: Some(url.service()), ..object("page", None, None) }
 }
 
 fn object(kind: &'static str, table: Option<String>, id: Option<String>) -> Object {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::text;
+use super::{secret, text};
 
 /// Longest URL that is read, in bytes; the rest is cut off.
 pub(super) const URL_BYTES_MAX: usize = 8 * 1024;
@@ -29,6 +29,17 @@ const BACKGROUND_PATHS: &[&str] = &[
     "uxasset/",
     "xmlhttp.do",
 ];
+/// What ends a path, also where it was escaped: parameters in any dress.
+const PATH_ENDS: &[char] = &['?', ';', '#', '&', '='];
+/// The same, and `%` itself, escaped once more than it is decoded: what stands after `%`.
+const PATH_ENDS_ESCAPED: &[&str] = &["23", "25", "26", "3b", "3d", "3f"];
+/// Where the classic interface's shell carries the URL of the page inside it. That page is asked
+/// for by a request of its own.
+const SHELL_TARGET: &str = "/params/target/";
+/// Longest name of a table, in bytes.
+const TABLE_BYTES_MAX: usize = 80;
+/// Longest path in a record, in bytes.
+const PATH_BYTES_MAX: usize = 128;
 /// Formats that a list or form can be exported in, as the parameter that asks for them.
 const FORMATS: &[&str] = &["CSV", "EXCEL", "JSON", "JSONv2", "PDF", "UNL", "XLS", "XLSX", "XML"];
 
@@ -74,7 +85,9 @@ pub(super) enum Target {
 /// A URL without scheme and host, cut to its limit.
 #[derive(Debug, Clone)]
 pub(super) struct Url<'u> {
-    /// Decoded, lower case, without slashes at its ends.
+    /// Decoded, without slashes at its ends and whatever is no path.
+    shown: Cow<'u, str>,
+    /// [`Self::shown`] in lower case.
     path: String,
     query: &'u str,
 }
@@ -92,8 +105,11 @@ impl<'u> Url<'u> {
         let local = local.split('#').next().unwrap_or("");
         let (path, query) = local.split_once('?').unwrap_or((local, ""));
         let path = path.split(';').next().unwrap_or("");
-        let path = decode(path, false).to_ascii_lowercase();
-        Self { path: path.trim_matches('/').to_owned(), query }
+        let shown = match decode(path, false) {
+            Cow::Borrowed(path) => Cow::Borrowed(only_path(path)),
+            Cow::Owned(path) => Cow::Owned(only_path(&path).to_owned()),
+        };
+        Self { path: shown.to_ascii_lowercase(), shown, query }
     }
 
     /// The decoded path in lower case, without slashes at its ends.
@@ -101,9 +117,25 @@ impl<'u> Url<'u> {
         &self.path
     }
 
-    /// The path with its ids left out, so that it names a service and not a record.
+    /// The path in lower case with whatever may be an id or a secret left out, so that it names a
+    /// service or a page and neither a record nor a person.
     pub(super) fn service(&self) -> String {
-        without_ids(&self.path)
+        let mut all = String::with_capacity(self.shown.len().min(PATH_BYTES_MAX));
+        for part in self.shown.split('/').filter(|part| !part.is_empty()) {
+            let name = named(part);
+            if all.len() + name.len() >= PATH_BYTES_MAX {
+                break;
+            }
+            if !all.is_empty() {
+                all.push('/');
+            }
+            all.push_str(&name);
+            // A link to reset a password carries its token in what follows.
+            if secret::mentioned(part) {
+                break;
+            }
+        }
+        all
     }
 
     /// The decoded value of a parameter; `Some("")` for one without value.
@@ -138,6 +170,9 @@ impl<'u> Url<'u> {
         if ends(STATIC_ENDINGS) || BACKGROUND_PATHS.iter().any(|start| is_part(start)) {
             return Target::Background;
         }
+        if path.contains(SHELL_TARGET) {
+            return Target::Page { path: self.service() };
+        }
         if let Some(rest) = path.strip_prefix("api/") {
             return self.api(rest);
         }
@@ -170,7 +205,7 @@ impl<'u> Url<'u> {
 
     fn list_or_form(&self, page: &str) -> Target {
         let Some(name) = page.strip_suffix(".do") else {
-            return Target::Page { path: short(&self.path) };
+            return Target::Page { path: self.service() };
         };
         let (table, list) = match name.strip_suffix("_list") {
             Some(table) => (short(table), true),
@@ -222,25 +257,45 @@ impl<'u> Url<'u> {
     }
 }
 
-/// A name out of a path: cut, since tables have at most 80 characters.
+/// The name of a table out of a path.
 fn short(name: &str) -> String {
-    text::clip(name, 80).to_owned()
+    text::clip(&named(name), TABLE_BYTES_MAX).to_owned()
 }
 
-/// A path whose ids are replaced, so that it names a service and not a record.
-fn without_ids(path: &str) -> String {
-    let mut all = String::with_capacity(path.len().min(128));
-    for part in path.split('/') {
-        let part = if text::sys_id(part).is_some() { "{id}" } else { part };
-        if all.len() + part.len() >= 128 {
-            break;
-        }
-        if !all.is_empty() {
-            all.push('/');
-        }
-        all.push_str(part);
+/// The start of a decoded path before parameters that were escaped with it.
+fn only_path(path: &str) -> &str {
+    let path = path.split(PATH_ENDS).next().unwrap_or("");
+    let is_end = |at: &usize| {
+        let code = path.get(at + 1..at + 3).unwrap_or("");
+        PATH_ENDS_ESCAPED.iter().any(|end| end.eq_ignore_ascii_case(code))
+    };
+    let end = path.match_indices('%').map(|(at, _)| at).find(is_end);
+    end.and_then(|end| path.get(..end)).unwrap_or(path).trim_matches('/')
+}
+
+/// A part of a path in lower case, or what stands for it where it is an id.
+fn named(part: &str) -> Cow<'_, str> {
+    if is_opaque(part) {
+        Cow::Borrowed("{id}")
+    } else if part.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(part.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(part)
     }
-    all
+}
+
+/// Whether a part of a path is no word that a developer chose: an id, a token, a code.
+fn is_opaque(part: &str) -> bool {
+    let name = part.strip_suffix(".do").unwrap_or(part);
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'$');
+    let mixed = digits > 0 && !name.bytes().all(is_word);
+    let unbroken = digits > 0 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text::sys_id(name).is_some()
+        || name.len() > TABLE_BYTES_MAX
+        || (name.len() >= 8 && digits == name.len())
+        || (name.len() >= 12 && (mixed || digits * 3 > name.len()))
+        || (name.len() >= 16 && unbroken)
 }
 
 /// Percent-decodes once; what is no escape stays. Bytes that are no UTF-8 are replaced.
