@@ -120,12 +120,7 @@ fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
         Target::LoginPage => Deed::plain(bytes, "login", page(url)).keyed(keyed("login", session)),
         Target::SecondFactor => Deed::plain(bytes, "mfa_challenge", page(url)),
         Target::Logout => Deed::plain(bytes, "logout", page(url)).keyed(keyed("logout", session)),
-        Target::Attachment { id } => {
-            let key = id.as_deref().and_then(|id| keyed("download", id));
-            let mut deed = Deed::plain(bytes, "download", attachment(id)).keyed(key);
-            deed.quantity.objects = Some(1);
-            deed
-        }
+        Target::Attachment { id } => file(method(view), bytes, id),
         Target::Archive { record } => {
             let key = record.as_deref().and_then(|id| keyed("archive", id));
             Deed::plain(bytes, "download", object("archive", None, record)).keyed(key)
@@ -146,6 +141,21 @@ fn deed(view: &View<'_>, url: &Url<'_>, target: Target) -> Deed {
     }
 }
 
+/// An attachment as a file: read, or sent to the same address.
+fn file(method: &str, bytes: Option<u64>, id: Option<String>) -> Deed {
+    match method {
+        "GET" | "HEAD" => {
+            let key = id.as_deref().and_then(|id| keyed("download", id));
+            let mut deed = Deed::plain(bytes, "download", attachment(id)).keyed(key);
+            deed.quantity.objects = Some(1);
+            deed
+        }
+        // Neither the new file's id nor its size is in the row: the file's own row has them.
+        "POST" | "PUT" => Deed::plain(None, "upload", attachment(id)),
+        method => Deed::plain(bytes, api_action(method), attachment(id)),
+    }
+}
+
 /// What a call of a REST service did.
 fn service(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, target: Target) -> Deed {
     let method = method(view);
@@ -161,7 +171,7 @@ fn service(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, target: Target) -
             table_read(view, url, Deed::plain(bytes, "list", object))
         }
         Target::AttachmentApi { record } => Deed::plain(bytes, api_action(method), attachment(record)),
-        Target::AttachmentUpload if method == "POST" => Deed::plain(bytes, "upload", attachment(None)),
+        Target::AttachmentUpload if matches!(method, "POST" | "PUT") => file(method, bytes, None),
         _ => {
             let object = Object { name: Some(url.service()), ..object("api", None, None) };
             let action = match method {
