@@ -37,6 +37,9 @@ pub(super) const COLUMNS: &[Column] = &[
 /// Fewest bytes that one row takes in an answer of the Table API: `{"sys_id":"<32 digits>"},`.
 /// A limit in the URL is no proof of rows; an answer of 300 bytes cannot hold 10,000.
 const API_ROW_BYTES_MIN: u64 = 45;
+/// The same where the answer was compressed: the 32 random digits of an id hold 16 bytes, and
+/// nothing makes them less.
+const API_ROW_GZIPPED_BYTES_MIN: u64 = 16;
 /// Rows that the Table API returns when the URL sets no limit.
 const API_ROWS_DEFAULT: u64 = 10_000;
 /// Marks of the vendor's mobile apps and of browsers on phones.
@@ -220,17 +223,15 @@ fn export(url: &Url<'_>, bytes: Option<u64>, table: String, format: &'static str
     deed
 }
 
-/// Records over the Table API: as many as the limit says, but no more than fit in the answer.
+/// Records over the Table API: as many as the limit says, but no more than fit in the answer. A
+/// limit alone says nothing about rows: without the answer's length there are none to count.
 fn table_read(view: &View<'_>, url: &Url<'_>, mut deed: Deed) -> Deed {
+    let Some(bytes) = deed.quantity.bytes else { return deed };
     let said = url.param("sysparm_limit").or_else(|| url.param("limit"));
     let limit = said.and_then(|limit| text::count(&limit)).unwrap_or(API_ROWS_DEFAULT);
-    // A compressed answer holds more rows than its length shows.
     let gzipped = matches!(view.text(&GZIPPED), "true" | "1");
-    let fit = deed.quantity.bytes.filter(|_| !gzipped).map(|bytes| bytes / API_ROW_BYTES_MIN);
-    let (rows, basis) = match fit {
-        Some(fit) if fit < limit => (fit, "size"),
-        _ => (limit, "limit"),
-    };
+    let fit = bytes / if gzipped { API_ROW_GZIPPED_BYTES_MIN } else { API_ROW_BYTES_MIN };
+    let (rows, basis) = if fit < limit { (fit, "size") } else { (limit, "limit") };
     deed.quantity.rows = Some(rows);
     deed.rows_basis = Some(basis);
     if rows >= view.normaliser.config.bulk_rows_min {
