@@ -22,12 +22,13 @@
 //! | download | `attachment.read`, transaction of either URL | `download\|<attachment>` |
 //! | download of all files of a record | transaction, its polls | `archive\|<record>` |
 //! | upload, rename, deletion of a file | event, `sys_attachment` row, `sys_audit` row | `upload\|…`, `rename\|…`, `delete\|<attachment>` |
-//! | export | transactions of one list, format and query | `export\|<table>\|<format>\|<hash of the query>` |
+//! | pieces of a large export | polls of one session | `export\|poll\|<session>` |
 //! | save of a record | `sys_audit` rows of one checkpoint (else second) | `save\|<table>\|<record>\|<checkpoint>` |
 //!
 //! A failed login has none: each row is one try, and a burst inside one second must not become
 //! one. Its twin `SNC.Auth.*` failure is therefore the action `other`: method detail that no
-//! detector counts. Reads over the Table API have none either: each request is one read.
+//! detector counts. Exports and reads over the Table API have none either: no other row tells of
+//! them, and each request takes its rows away once more.
 //!
 //! # Secrets
 //! `sysevent` holds one-time codes and reset links. A row whose name is not on the list is

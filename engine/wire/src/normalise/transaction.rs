@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::people::Who;
-use super::record::{CREATED_BY, CREATED_ON, DOMAIN, Draft, SYS_ID, hash, keyed, note};
+use super::record::{CREATED_BY, CREATED_ON, DOMAIN, Draft, SYS_ID, keyed, note};
 use super::url::{Target, Url};
 use super::{Column, Out, Skip, View, secret, text};
 use crate::activity::record::{ActivityRecord, Auth, Object, Outcome, Quantity, Scalar, Word};
@@ -202,15 +202,10 @@ fn form(view: &View<'_>, url: &Url<'_>, bytes: Option<u64>, table: String, recor
     Deed::plain(bytes, action, object(kind, Some(table), record))
 }
 
-/// Rows of a list or one record as a file. Requests for the same rows are one action.
+/// Rows of a list or one record as a file. No row of another table tells of it, so it has no action
+/// key: the same rows asked for again are taken away again.
 fn export(url: &Url<'_>, bytes: Option<u64>, table: String, format: &'static str, record: Option<String>) -> Deed {
     let mut deed = Deed::plain(bytes, "export", Object::default());
-    let query = url.param("sysparm_query").unwrap_or_default();
-    let what = match record.as_deref() {
-        Some(record) => record.to_owned(),
-        None => hash(&query),
-    };
-    deed.action_key = Some(format!("export|{table}|{format}|{what}"));
     if record.is_some() {
         deed.quantity.rows = Some(1);
     } else {
