@@ -23,7 +23,7 @@
 //! | download of all files of a record | transaction, its polls | `archive\|<record>` |
 //! | upload, rename, deletion of a file | event, `sys_attachment` row, `sys_audit` row | `upload\|…`, `rename\|…`, `delete\|<attachment>` |
 //! | pieces of a large export | polls of one session | `export\|poll\|<session>` |
-//! | save of a record | `sys_audit` rows of one checkpoint (else second) | `save\|<table>\|<record>\|<checkpoint>` |
+//! | save of a record | `sys_audit` rows of one checkpoint (else second) | `save\|<table>\|<record>\|<checkpoint>`, and `\|<action>` unless it is an update |
 //!
 //! A failed login has none: each row is one try, and a burst inside one second must not become
 //! one. Its twin `SNC.Auth.*` failure is therefore the action `other`: method detail that no

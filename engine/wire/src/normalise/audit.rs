@@ -219,15 +219,14 @@ fn roles(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> R
 
 /// The record of this change; `part` tells several records of one row apart.
 fn record(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, action: &'static str, part: &str) -> ActivityRecord {
-    let draft = Draft {
-        who,
-        action,
-        outcome: Outcome::Success,
-        ip: None,
-        user_agent: "",
-        session: "",
-        action_key: Some(change.save.clone()),
+    // A save has many fields and is one update. What else it does must not hide behind that, nor
+    // behind one another; of a grant, one row says to whom and another which role.
+    let action_key = match action {
+        "update" => Some(change.save.clone()),
+        "role_grant" => None,
+        other => Some(format!("{}|{other}", change.save)),
     };
+    let draft = Draft { who, action, outcome: Outcome::Success, ip: None, user_agent: "", session: "", action_key };
     let mut record = view.record(view.id() + part, change.time, draft);
     record.action_raw = Some(Word::Borrowed(if change.field == DELETED { "delete" } else { "change" }));
     record.object = Some(Object {
