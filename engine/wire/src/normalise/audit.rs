@@ -26,7 +26,7 @@ pub(super) const COLUMNS: &[Column] =
 
 /// `fieldname` of the row that stands for the deletion of a whole record.
 const DELETED: &str = "DELETED";
-/// Most roles of one changed list that are named.
+/// Most roles of one changed list that are named; all of them are compared and counted.
 const ROLES_MAX: usize = 64;
 /// Tables that decide how the instance behaves and who may enter it.
 const CONFIG_TABLES: &[&str] = &[
@@ -192,29 +192,31 @@ fn rename_user(view: &View<'_>, admin: &Who<'_>, change: &Change<'_>, out: Out<'
 
 /// The audited list of a user's roles: what came is a grant, what went is a revocation.
 fn roles(view: &View<'_>, who: &Who<'_>, change: &Change<'_>, out: Out<'_>) -> Result<(), Skip> {
-    let list = |text: &'_ str| -> BTreeSet<String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.take(ROLES_MAX).map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned()).collect()
-    };
-    let (old, new) = (list(change.old), list(change.new));
+    let (old, new) = (names(change.old), names(change.new));
     let differences = [("role_grant", ":grant", &new, &old), ("role_revoke", ":revoke", &old, &new)];
     for (action, part, these, others) in differences {
-        let names: Vec<&str> = these.difference(others).map(String::as_str).collect();
-        if names.is_empty() {
+        let count = these.difference(others).count();
+        if count == 0 {
             continue;
         }
+        let named: Vec<&str> = these.difference(others).take(ROLES_MAX).copied().collect();
         let mut record = record(view, who, change, action, part);
         record.action_key = None;
         record.target = Some(Person { id: text::sys_id(change.record), ..Person::default() });
-        record.quantity = Some(Quantity { objects: Some(names.len() as u64), ..Quantity::default() });
+        record.quantity = Some(Quantity { objects: Some(count as u64), ..Quantity::default() });
         record.object = Some(Object {
             kind: Some(Cow::Borrowed("role")),
-            name: text::owned(&names.join(","), TEXT_BYTES_MAX),
+            name: text::owned(&named.join(","), TEXT_BYTES_MAX),
             ..Object::default()
         });
         view.emit(who, record, out)?;
     }
     Ok(())
+}
+
+/// The names of a list, whatever their order.
+fn names(list: &str) -> BTreeSet<&str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
 /// The record of this change; `part` tells several records of one row apart.
