@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use frostwatch_wire::activity::decode::decode;
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
 use frostwatch_wire::{activity, schema};
@@ -122,6 +123,7 @@ fn every_normalised_record_is_valid_activity() {
             let record: Value = serde_json::from_slice(&bytes).unwrap();
             let faults: Vec<String> = validator.iter_errors(&record).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{}: {faults:?}", vector.name);
+            assert!(decode(&bytes).is_ok(), "{}: {:?}", vector.name, decode(&bytes).err());
             assert!(bytes.len() <= activity::RECORD_BYTES_MAX, "{}", vector.name);
             let id = record["id"].as_str().unwrap();
             assert!(id.len() <= activity::ID_BYTES_MAX, "{}", vector.name);
@@ -129,6 +131,57 @@ fn every_normalised_record_is_valid_activity() {
             assert!(attributes.len() <= activity::ATTRIBUTES_BYTES_MAX, "{}", vector.name);
         }
     }
+}
+
+/// The vector with text of `unit` added to, or put in place of, what is in one column, or in all.
+fn overlong(vector: &Vector, unit: &str, count: usize) -> Vec<Vec<u8>> {
+    let Ok(Value::Object(row)) = serde_json::from_slice::<Value>(&vector.bytes) else {
+        return Vec::new();
+    };
+    let long = unit.repeat(count);
+    let texts: Vec<(&String, &str)> = row.iter().filter_map(|(name, cell)| Some((name, cell.as_str()?))).collect();
+    let mut all = Vec::new();
+    let (mut every, mut every_added) = (row.clone(), row.clone());
+    for (name, text) in texts {
+        for value in [long.clone(), format!("{text}{long}")] {
+            let mut changed = row.clone();
+            changed.insert(name.clone(), Value::String(value));
+            all.push(serde_json::to_vec(&changed).unwrap());
+        }
+        // What says which event it is, when, and whose row, stays: else there is no record.
+        if !matches!(name.as_str(), "name" | "sys_created_on" | "sys_id" | "tablename" | "fieldname") {
+            every.insert(name.clone(), Value::String(long.clone()));
+            every_added.insert(name.clone(), Value::String(format!("{text}{long}")));
+        }
+    }
+    all.extend([every, every_added].iter().map(|row| serde_json::to_vec(row).unwrap()));
+    all
+}
+
+#[test]
+fn overlong_cells_make_no_record_that_the_decoder_refuses() {
+    let mut records = 0;
+    for vector in vectors() {
+        // A byte a character, several, and one that JSON must escape: to the limits' edges and over them.
+        for (unit, count) in [("x", 300), ("x", 5_000), ("å€", 200), ("\u{1}", 600), ("a/", 300), ("a,", 3_000)] {
+            for bytes in overlong(&vector, unit, count) {
+                let vector = Vector {
+                    bytes,
+                    normaliser: vector.normaliser.clone(),
+                    name: vector.name.clone(),
+                    table: vector.table,
+                    expect: Vec::new(),
+                };
+                for made in run(&vector) {
+                    let Some(bytes) = made.to_bytes() else { continue };
+                    records += 1;
+                    let fault = decode(&bytes).err();
+                    assert!(fault.is_none(), "{}, {unit}: {fault:?} of {}", vector.name, described(&made));
+                }
+            }
+        }
+    }
+    assert!(records >= 10_000, "only {records} records");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::activity::record::{
     ActivityRecord, Client, IpSource, Outcome, Person, Scalar, SchemaName, Source, User, Word,
 };
 use crate::activity::time::UtcTime;
-use crate::activity::{ACTION_KEY_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::activity::{ACTION_KEY_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX};
 
 /// Name of the program that made a record, in `source.producer`.
 const PRODUCER: &str = "frostwatch-normalise";
@@ -70,7 +70,7 @@ impl View<'_> {
         ActivityRecord {
             schema: SchemaName::ActivityV1,
             id,
-            action_key: action_key.map(|key| bounded(key, ACTION_KEY_BYTES_MAX)),
+            action_key,
             time,
             time_precision_ms: Some(precision_ms),
             observed_time: None,
@@ -101,7 +101,8 @@ impl View<'_> {
 
     /// Hands over a record under the key of `who`. Nothing can be concluded from what nobody did
     /// from nowhere, unless it was done to somebody.
-    pub(super) fn emit(&self, who: &Who<'_>, record: ActivityRecord, out: Out<'_>) -> Result<(), Skip> {
+    pub(super) fn emit(&self, who: &Who<'_>, mut record: ActivityRecord, out: Out<'_>) -> Result<(), Skip> {
+        bound(&mut record);
         let ip = record.client.as_ref().and_then(|client| client.ip);
         if who.is_placeholder() && ip.is_none() && record.target.is_none() {
             return Err(Skip::Noise("neither user nor address"));
@@ -170,6 +171,44 @@ fn hex(digest: &[u8]) -> String {
 /// A text that keys must share or not share as a whole: too long, its hash stands for it.
 fn bounded(key: String, bytes_max: usize) -> String {
     if key.len() <= bytes_max { key } else { hash(&key) }
+}
+
+/// Cuts whatever the contract or [`TEXT_BYTES_MAX`] bounds. It is done where records leave, so that
+/// no source can forget it.
+fn bound(record: &mut ActivityRecord) {
+    let texts = [&mut record.domain, &mut record.session].into_iter();
+    let object = record.object.iter_mut().flat_map(|object| {
+        let parent = object.parent.iter_mut().flat_map(|parent| [&mut parent.table, &mut parent.id]);
+        let own = [
+            &mut object.table,
+            &mut object.id,
+            &mut object.name,
+            &mut object.previous_name,
+            &mut object.content_type,
+            &mut object.hash,
+        ];
+        own.into_iter().chain(parent)
+    });
+    let client = record.client.iter_mut().map(|client| &mut client.user_agent);
+    texts.chain(object).chain(client).flatten().for_each(|text| cut(text, TEXT_BYTES_MAX));
+    if let Some(session) = &mut record.session {
+        cut(session, SESSION_BYTES_MAX);
+    }
+    for person in record.actor.iter_mut().chain(&mut record.target) {
+        person.name.iter_mut().for_each(|name| cut(name, USER_NAME_BYTES_MAX));
+    }
+    cut(&mut record.user.name, USER_NAME_BYTES_MAX);
+    for word in record.action_raw.iter_mut().chain(&mut record.reason) {
+        if word.len() > TEXT_BYTES_MAX {
+            *word = Cow::Owned(text::clip(word, TEXT_BYTES_MAX).to_owned());
+        }
+    }
+    record.action_key = record.action_key.take().map(|key| bounded(key, ACTION_KEY_BYTES_MAX));
+    record.id = bounded(std::mem::take(&mut record.id), ID_BYTES_MAX);
+}
+
+fn cut(text: &mut String, bytes_max: usize) {
+    text.truncate(text::clip(text, bytes_max).len());
 }
 
 fn client(ip: Option<IpAddr>, user_agent: &str) -> Option<Client> {
