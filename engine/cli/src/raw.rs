@@ -25,7 +25,7 @@ pub(crate) fn outcome(normalised: &Normalised) -> RawOutcome {
         },
         Normalised::Noise { why } | Normalised::Secret { why } => RawOutcome::Dropped { why },
         // Bytes that may hold a secret are counted and go nowhere.
-        Normalised::Reject { keep_raw: false, .. } => RawOutcome::Dropped { why: "unreadable_withheld" },
-        Normalised::Reject { path, reason, .. } => RawOutcome::Rejected { reason: format!("{path}: {reason}") },
+        Normalised::Reject(rejected) if !rejected.keep_raw => RawOutcome::Dropped { why: "unreadable_withheld" },
+        Normalised::Reject(rejected) => RawOutcome::Rejected { reason: rejected.to_string() },
     }
 }

@@ -328,8 +328,8 @@ impl<R> Drop for Normaliser<'_, R> {
     }
 }
 
-/// What is published of an outcome. A record goes to the rejected topic whole, with the headers Kafka Connect gives its
-/// dead letters, once for each of its rows that could not be read.
+/// What is published of an outcome. A record goes to the rejected topic whole and once, with the headers Kafka Connect
+/// gives its dead letters, however many of its rows could not be read.
 fn publishable(
     outcome: RawOutcome,
     record: &RecordView<'_>,

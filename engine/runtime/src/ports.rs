@@ -96,7 +96,7 @@ pub enum RawOutcome {
         /// Which rule dropped it; a bounded set of words.
         why: &'static str,
     },
-    /// Not readable: the original bytes go to the rejected topic.
+    /// Not readable, wholly or in part: the original bytes go to the rejected topic. At most one for a record.
     Rejected {
         /// Where and what.
         reason: String,

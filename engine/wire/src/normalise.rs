@@ -48,6 +48,8 @@ mod text;
 mod transaction;
 mod url;
 
+use std::fmt;
+
 use crate::activity::record::ActivityRecord;
 
 use config::{ConfigFault, NormaliseConfig};
@@ -87,16 +89,35 @@ pub enum Normalised {
         /// Why, from a short fixed list.
         why: &'static str,
     },
-    /// Not readable as a row of its table.
-    Reject {
-        /// The column (`sys_created_on`), with its row where the value holds several (`[3].url`).
-        path: String,
-        /// What is wrong. Never quotes the row.
-        reason: String,
-        /// Whether the row's bytes may be kept for the operator. False where they may hold a secret.
-        keep_raw: bool,
-    },
+    /// Rows that could not be read: one for a value, after all else that came of it.
+    Reject(Rejected),
 }
+
+/// The rows of one value that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The first of them, at most [`REJECTED_ROWS_MAX`].
+    pub rows: Vec<RejectedRow>,
+    /// How many there were.
+    pub count: usize,
+    /// How many rows beyond [`row::VALUE_ROWS_MAX`] nobody looked at.
+    pub unread: usize,
+    /// Whether the whole value may be kept for the operator. False where any part of it, read or
+    /// not, may hold a secret: what is kept is the value, with the neighbours of its bad rows.
+    pub keep_raw: bool,
+}
+
+/// One row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// The column (`sys_created_on`), with its row where the value holds several (`[3].url`).
+    pub path: String,
+    /// What is wrong. Never quotes the row.
+    pub reason: String,
+}
+
+/// Most rows of one value whose faults are told one by one.
+pub const REJECTED_ROWS_MAX: usize = 8;
 
 /// Reads rows of one instance.
 #[derive(Debug, Clone)]
@@ -131,6 +152,43 @@ impl Normalised {
             Self::Activity { record, .. } => serde_json::to_vec(record).ok(),
             _ => None,
         }
+    }
+}
+
+impl Rejected {
+    /// A value of which no row could be read.
+    fn whole(reason: String) -> Self {
+        Self { rows: vec![RejectedRow { path: String::new(), reason }], count: 1, unread: 0, keep_raw: false }
+    }
+
+    fn add(&mut self, index: Option<usize>, column: &str, reason: String) {
+        self.count += 1;
+        if self.rows.len() == REJECTED_ROWS_MAX {
+            return;
+        }
+        let path = match index {
+            Some(index) if column.is_empty() => format!("[{index}]"),
+            Some(index) => format!("[{index}].{column}"),
+            None => column.to_owned(),
+        };
+        self.rows.push(RejectedRow { path, reason });
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for RejectedRow { path, reason } in &self.rows {
+            write!(f, "{between}{path}: {reason}")?;
+            between = "; ";
+        }
+        if self.count > self.rows.len() {
+            write!(f, "; and {} rows more", self.count - self.rows.len())?;
+        }
+        if self.unread > 0 {
+            write!(f, "{between}{} rows over the limit of {} were not read", self.unread, row::VALUE_ROWS_MAX)?;
+        }
+        Ok(())
     }
 }
 
@@ -241,34 +299,38 @@ impl Normaliser {
         let cell = match row::read(value) {
             Ok(cell) => cell,
             // What cannot be read cannot be known to hold no secret.
-            Err(reason) => {
-                return out(Normalised::Reject { path: String::new(), reason, keep_raw: false });
-            }
+            Err(reason) => return out(Normalised::Reject(Rejected::whole(reason))),
         };
         let page = matches!(&cell, row::Cell::List(..)) || row::is_page(&cell);
-        let mut index = 0;
+        let mut bad = Rejected { rows: Vec::new(), count: 0, unread: 0, keep_raw: true };
+        let mut count = 0;
         row::rows(cell, table, &mut |found| {
-            let at = if page { format!("[{index}]") } else { String::new() };
-            index += 1;
+            let index = page.then_some(count);
+            count += 1;
             match found {
-                Found::Row(row) => self.one(&row, &at, out),
+                Found::Row(row) => self.one(&row, index, &mut bad, out),
                 Found::Deleted => out(Normalised::Noise { why: "deleted row" }),
                 Found::Odd(reason) => {
-                    out(Normalised::Reject { path: at, reason: reason.to_owned(), keep_raw: false });
+                    bad.add(index, "", reason.to_owned());
+                    bad.keep_raw = false;
                 }
-                Found::More(more) => {
-                    let reason = format!("{more} rows more than {} in one value", row::VALUE_ROWS_MAX);
-                    out(Normalised::Reject { path: String::new(), reason, keep_raw: false });
-                }
+                Found::More(more) => (bad.unread, bad.keep_raw) = (more, false),
             }
         });
+        if bad.count + bad.unread > 0 {
+            bad.keep_raw = bad.keep_raw && row::may_be_kept(value);
+            out(Normalised::Reject(bad));
+        }
     }
 
-    fn one(&self, row: &Row<'_>, at: &str, out: Out<'_>) {
+    fn one(&self, row: &Row<'_>, index: Option<usize>, bad: &mut Rejected, out: Out<'_>) {
         let Some(table) = row.table.or_else(|| Table::detect(row)) else {
-            let reason = "not a row of a table that is read".to_owned();
-            return out(Normalised::Reject { path: at.to_owned(), reason, keep_raw: false });
+            bad.add(index, "", "not a row of a table that is read".to_owned());
+            bad.keep_raw = false;
+            return;
         };
+        // The values of a changed field may be anything, and its name need not tell.
+        bad.keep_raw &= table != Table::SysAudit;
         let view = View { normaliser: self, row, table };
         let made = match table {
             Table::Sysevent => sysevent::normalise(&view, out),
@@ -279,13 +341,11 @@ impl Normaliser {
         match made {
             Ok(()) => {}
             Err(Skip::Noise(why)) => out(Normalised::Noise { why }),
-            Err(Skip::Secret(why)) => out(Normalised::Secret { why }),
-            Err(Skip::Reject(column, reason)) => {
-                let path = if at.is_empty() { column.to_owned() } else { format!("{at}.{column}") };
-                // The values of a changed field may be anything, and its name need not tell.
-                let keep_raw = table != Table::SysAudit && !row.mentions_secret();
-                out(Normalised::Reject { path, reason, keep_raw });
+            Err(Skip::Secret(why)) => {
+                bad.keep_raw = false;
+                out(Normalised::Secret { why });
             }
+            Err(Skip::Reject(column, reason)) => bad.add(index, column, reason),
         }
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::people::Who;
 use super::row::{Row, text_of};
-use super::{Column, Normalised, Out, Skip, View, secret, text};
+use super::{Column, Normalised, Out, Skip, View, text};
 use crate::activity::record::{
     ActivityRecord, Client, IpSource, Outcome, Person, Scalar, SchemaName, Source, User, Word,
 };
@@ -146,12 +146,6 @@ impl Row<'_> {
             hasher.update(part);
         }
         hex(&hasher.finalize())
-    }
-
-    /// Whether any name or value speaks of a secret.
-    pub(super) fn mentions_secret(&self) -> bool {
-        let suspect = |text: &str| secret::mentioned(text);
-        self.cells.iter().any(|(name, cell)| suspect(name) || suspect(text_of(cell)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Table;
+use super::{Table, secret};
 
 /// Largest value, in bytes: a page of rows is one value in an exported file.
 pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -91,6 +91,31 @@ pub(super) fn rows<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut
     });
     if more > 0 {
         out(Found::More(more));
+    }
+}
+
+/// Whether no part of a value may hold a secret: neither its rows, as far as names tell, nor what
+/// lies beside them and is never read.
+pub(super) fn may_be_kept(value: &[u8]) -> bool {
+    // The bytes show what reading leaves out, the cells what is escaped in the bytes.
+    !secret::mentioned(&String::from_utf8_lossy(value)) && read(value).is_ok_and(|cell| is_open(&cell))
+}
+
+/// Recursion ends because [`read`] bounds the depth.
+fn is_open(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Null => true,
+        Cell::Text(text) => !secret::mentioned(text),
+        Cell::List(list, more) => *more == 0 && list.iter().all(is_open),
+        Cell::Map(cells) => {
+            let inner = envelope(cells);
+            cells.iter().enumerate().all(|(at, (name, cell))| {
+                // Beside the rows of an envelope may lie others, such as those before a change.
+                let is_beside = inner.is_some_and(|inner| inner != at) && name != "source";
+                let is_read = !is_beside || matches!(cell, Cell::Null | Cell::Text(_));
+                is_read && !secret::mentioned(name) && is_open(cell)
+            })
+        }
     }
 }
 

@@ -24,20 +24,33 @@ fn a_page_has_a_limit_of_rows_and_says_how_many_were_over_it() {
     let flat = |count| format!("[{}]", vec!["{}"; count].join(","));
     let (half, rest) = (flat(VALUE_ROWS_MAX / 2), flat(VALUE_ROWS_MAX / 2 + 7));
     for (value, over) in [
-        (flat(VALUE_ROWS_MAX), None),
-        (flat(VALUE_ROWS_MAX + 1), Some(1)),
-        (flat(VALUE_ROWS_MAX + 9), Some(9)),
-        (format!("[{half},{rest}]"), Some(7)),
-        (format!("[{half},{}]", flat(VALUE_ROWS_MAX + 7)), Some(VALUE_ROWS_MAX / 2 + 7)),
+        (flat(VALUE_ROWS_MAX), 0),
+        (flat(VALUE_ROWS_MAX + 1), 1),
+        (flat(VALUE_ROWS_MAX + 9), 9),
+        (format!("[{half},{rest}]"), 7),
+        (format!("[{half},{}]", flat(VALUE_ROWS_MAX + 7)), VALUE_ROWS_MAX / 2 + 7),
     ] {
         let made = lines(&value);
-        let expect = over.map(|over| format!("{over} rows more than {VALUE_ROWS_MAX} in one value"));
-        let said = made.iter().find_map(|made| match made {
-            Normalised::Reject { reason, .. } if reason.contains("rows more") => Some(reason.clone()),
-            _ => None,
-        });
-        assert_eq!(said, expect);
-        assert_eq!(made.len(), VALUE_ROWS_MAX + usize::from(over.is_some()));
+        let [Normalised::Reject(rejected)] = made.as_slice() else { panic!("{} outcomes", made.len()) };
+        assert_eq!((rejected.count, rejected.unread), (VALUE_ROWS_MAX, over));
+        assert_eq!(rejected.rows.len(), REJECTED_ROWS_MAX);
+        let says = format!("{over} rows over the limit of {VALUE_ROWS_MAX} were not read");
+        assert_eq!(rejected.to_string().contains(&says), over > 0, "{rejected}");
+    }
+}
+
+#[test]
+fn a_reject_tells_its_first_rows_and_counts_the_rest() {
+    for (bad, expect) in [
+        (1, "[0]: not an object"),
+        (2, "[0]: not an object; [1]: not an object"),
+        (REJECTED_ROWS_MAX, "[7]: not an object"),
+        (REJECTED_ROWS_MAX + 1, "[7]: not an object; and 1 rows more"),
+    ] {
+        let made = lines(&format!("[{}]", vec!["7"; bad].join(",")));
+        let [Normalised::Reject(rejected)] = made.as_slice() else { panic!("{made:?}") };
+        assert_eq!(rejected.count, bad);
+        assert!(rejected.to_string().ends_with(expect), "{rejected}");
     }
 }
 
