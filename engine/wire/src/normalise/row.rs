@@ -3,7 +3,8 @@
 //! A value is a bare row, a page `{"result":[…]}` or `{"records":[…]}`, a Kafka Connect envelope
 //! `{"schema":…,"payload":…}`, a change record `{"before":…,"after":…}` or a wrapper
 //! `{"table":…,"row":…}`. A cell is a scalar, `{"value":…,"display_value":…}` or
-//! `{"link":…,"value":…}`.
+//! `{"link":…,"value":…}`. A value may be framed as serializers for a schema registry do it, if what
+//! they frame is JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -59,10 +60,22 @@ pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
     if value.len() > VALUE_BYTES_MAX {
         return Err(format!("{} bytes, at most {VALUE_BYTES_MAX}", value.len()));
     }
-    let mut from = serde_json::Deserializer::from_slice(value);
+    // No JSON begins with a zero byte: it is the frame of a schema registry, with the schema's id.
+    let (json, framed) = match value {
+        [0, _, _, _, _, json @ ..] => (json, true),
+        json => (json, false),
+    };
+    read_json(json).map_err(|fault| match framed {
+        true => format!("framed for a schema registry, and behind the frame {}", reason(&fault)),
+        false => reason(&fault),
+    })
+}
+
+fn read_json(json: &[u8]) -> Result<Cell<'_>, serde_json::Error> {
+    let mut from = serde_json::Deserializer::from_slice(json);
     let left = std::cell::Cell::new(VALUE_CELLS_MAX);
-    let cell = CellSeed { depth: 1, left: &left }.deserialize(&mut from).map_err(|fault| reason(&fault))?;
-    from.end().map_err(|fault| reason(&fault))?;
+    let cell = CellSeed { depth: 1, left: &left }.deserialize(&mut from)?;
+    from.end()?;
     Ok(cell)
 }
 
