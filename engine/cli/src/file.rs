@@ -1,4 +1,6 @@
-//! Lines of files: plain, gzip or zstd, of records as recorded, of activity, or of raw rows.
+//! Lines of files: plain, gzip or zstd, of records as recorded, of activity, or of raw rows; and exported pages of them.
+
+mod page;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -12,12 +14,16 @@ use frostwatch_wire::activity::RECORD_BYTES_MAX;
 use frostwatch_wire::normalise::{Normaliser, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::raw;
+use page::{Opening, Page, Piece};
 
-/// Longest line, bytes: a record at its limit with what is written beside it, and escaped.
+/// Longest line, and longest element of a page, bytes: a record at its limit with what is written beside it, and escaped.
 const LINE_BYTES_MAX: u64 = 4 * RECORD_BYTES_MAX as u64;
+/// How far a page's opening may be spread over lines, bytes.
+const OPENING_BYTES_MAX: usize = 4_096;
 const BUFFER_BYTES: usize = 1 << 16;
 /// How far into a line the name of the contract is looked for.
 const CONTRACT_WITHIN_BYTES: usize = 4_096;
@@ -48,6 +54,7 @@ pub(crate) struct Lines {
     normaliser: Option<Normaliser>,
     number: u64,
     buffer: Vec<u8>,
+    page: Option<Page>,
 }
 
 /// A line as `record` writes it.
@@ -76,67 +83,119 @@ impl Lines {
             Box::new(file)
         };
         let input = unpacked(Box::new(bar.wrap_read(raw)))?;
-        Ok(Self { input, normaliser, number: 0, buffer: Vec::new() })
+        Ok(Self { input, normaliser, number: 0, buffer: Vec::new(), page: None })
     }
 
-    /// Reads the next line and hands on what it gave. False at the end.
+    /// Reads the next line, or the next element of a page, and hands on what it gave. False at the end.
     pub(crate) fn next(&mut self, take: &mut dyn FnMut(Read1)) -> anyhow::Result<bool> {
+        if let Some(page) = self.page.take() {
+            self.piece(page, take)?;
+            return Ok(true);
+        }
         self.buffer.clear();
         let read = (&mut self.input).take(LINE_BYTES_MAX).read_until(b'\n', &mut self.buffer)?;
         if read == 0 {
             return Ok(false);
         }
         self.number += 1;
-        if read as u64 == LINE_BYTES_MAX && !self.buffer.ends_with(b"\n") {
+        let is_cut = read as u64 == LINE_BYTES_MAX && !self.buffer.ends_with(b"\n");
+        self.page = self.opened(is_cut)?;
+        if self.page.is_some() {
+            return Ok(true);
+        }
+        if is_cut {
             take(Read1::Unreadable(self.number, format!("longer than {LINE_BYTES_MAX} bytes")));
             self.skip_line()?;
             return Ok(true);
         }
         let line = self.buffer.trim_ascii();
         if !line.is_empty() {
-            self.line(line, take);
+            self.line(self.number, line, take);
         }
         Ok(true)
     }
 
-    fn line(&self, line: &[u8], take: &mut dyn FnMut(Read1)) {
-        if is_activity(line) && !line.starts_with(b"{\"stamp_ms\"") {
-            take(Read1::Record(FileRecord { line: self.number, stamp: None, key: None, value: line.to_vec() }));
+    /// The page that the line in the buffer begins, if it begins one and is not a whole value by itself.
+    fn opened(&mut self, is_cut: bool) -> anyhow::Result<Option<Page>> {
+        let (first, mut count) = (self.number, 0);
+        while Opening::of(&self.buffer) == Opening::More && self.buffer.len() < OPENING_BYTES_MAX {
+            let limit = (OPENING_BYTES_MAX - self.buffer.len()) as u64;
+            if (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer)? == 0 {
+                break;
+            }
+            count += 1;
+        }
+        let opening = Opening::of(&self.buffer);
+        let is_page = matches!(opening, Opening::List { .. } | Opening::Object);
+        if is_page && (is_cut || count > 0 || serde_json::from_slice::<IgnoredAny>(&self.buffer).is_err()) {
+            return Ok(Page::open(&self.buffer, first, LINE_BYTES_MAX as usize));
+        }
+        self.number += count;
+        Ok(None)
+    }
+
+    fn piece(&mut self, mut page: Page, take: &mut dyn FnMut(Read1)) -> anyhow::Result<()> {
+        match page.next(&mut *self.input)? {
+            Piece::Element(line, bytes) => self.line(line, &bytes, take),
+            Piece::TooLong(line) => {
+                take(Read1::Unreadable(line, format!("a row of a page longer than {LINE_BYTES_MAX} bytes")));
+            }
+            Piece::Broken(line, why) => {
+                take(Read1::Unreadable(line, format!("not JSON: {why}")));
+                (self.number, _) = page.leave(&mut *self.input)?;
+                return Ok(());
+            }
+            Piece::End => {
+                let (line, is_clean) = page.leave(&mut *self.input)?;
+                self.number = line;
+                if !is_clean {
+                    take(Read1::Unreadable(line, "text behind the end of a page".to_owned()));
+                }
+                return Ok(());
+            }
+        }
+        self.page = Some(page);
+        Ok(())
+    }
+
+    fn line(&self, number: u64, line: &[u8], take: &mut dyn FnMut(Read1)) {
+        if is_activity(line) && !is_recorded(line) {
+            take(Read1::Record(FileRecord { line: number, stamp: None, key: None, value: line.to_vec() }));
             return;
         }
         let Ok(recorded) = serde_json::from_slice::<Recorded<'_>>(line) else {
-            return self.raw(None, None, line, take);
+            return self.raw(number, None, None, line, take);
         };
         let value = match (recorded.value, &recorded.value_text) {
             (Some(value), _) => value.get().as_bytes(),
             (None, Some(text)) => text.as_bytes(),
-            (None, None) => return take(Read1::Unreadable(self.number, "a recorded line without value".to_owned())),
+            (None, None) => return take(Read1::Unreadable(number, "a recorded line without value".to_owned())),
         };
         let named = recorded.table.as_deref().and_then(Table::from_name);
         let table = named.or_else(|| Table::from_topic_suffix(recorded.topic.as_deref()?));
         if table.is_some() && !is_activity(value) {
-            return self.raw(table, Some(recorded.stamp_ms), value, take);
+            return self.raw(number, table, Some(recorded.stamp_ms), value, take);
         }
         take(Read1::Record(FileRecord {
-            line: self.number,
+            line: number,
             stamp: Some(recorded.stamp_ms),
             key: recorded.key.map(|key| key.into_owned().into_bytes()),
             value: value.to_vec(),
         }));
     }
 
-    fn raw(&self, table: Option<Table>, stamp: Option<Millis>, value: &[u8], take: &mut dyn FnMut(Read1)) {
+    fn raw(&self, number: u64, table: Option<Table>, stamp: Option<Millis>, value: &[u8], take: &mut dyn FnMut(Read1)) {
         let Some(normaliser) = &self.normaliser else {
             let why = "neither activity.v1 nor a recorded line; raw rows need `--instance NAME` or a configuration";
-            return take(Read1::Unreadable(self.number, why.to_owned()));
+            return take(Read1::Unreadable(number, why.to_owned()));
         };
         let mut hand_on = |normalised: frostwatch_wire::normalise::Normalised| {
             take(match raw::outcome(&normalised) {
                 RawOutcome::Activity { key, value } => {
-                    Read1::Record(FileRecord { line: self.number, stamp, key: Some(key), value })
+                    Read1::Record(FileRecord { line: number, stamp, key: Some(key), value })
                 }
                 RawOutcome::Dropped { why } => Read1::Dropped(why),
-                RawOutcome::Rejected { reason } => Read1::Unreadable(self.number, reason),
+                RawOutcome::Rejected { reason } => Read1::Unreadable(number, reason),
             });
         };
         match table {
@@ -161,6 +220,11 @@ pub(crate) fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Whether this is a line as `record` writes it, however it is printed.
+fn is_recorded(line: &[u8]) -> bool {
+    line.strip_prefix(b"{").is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\"stamp_ms\""))
 }
 
 fn is_activity(line: &[u8]) -> bool {

@@ -24,7 +24,8 @@ const SHOWN_MAX: u64 = 5;
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Args {
-    /// A file of recorded lines, activity or raw rows, one JSON object a line (plain, gzip or zstd); `-`: standard input.
+    /// A file of recorded lines, activity or raw rows, one JSON object a line or exported pages of them (plain, gzip or
+    /// zstd); `-`: standard input.
     file: PathBuf,
     /// Configuration for rules, GeoIP, raw rows and lateness.
     #[arg(long, short, env = "FROSTWATCH_CONFIG")]
