@@ -65,9 +65,9 @@ pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
         [0, _, _, _, _, json @ ..] => (json, true),
         json => (json, false),
     };
-    read_json(json).map_err(|fault| match framed {
-        true => format!("framed for a schema registry, and behind the frame {}", reason(&fault)),
-        false => reason(&fault),
+    read_json(json).map_err(|fault| {
+        let reason = reason(&fault);
+        if framed { format!("framed for a schema registry, and behind the frame {reason}") } else { reason }
     })
 }
 
@@ -147,9 +147,10 @@ fn unwrap<'a>(cell: Cell<'a>, table: Option<Table>, out: &mut dyn FnMut(Found<'a
         Cell::Map(cells) => cells,
         Cell::List(list, more) => {
             list.into_iter().for_each(|cell| unwrap(cell, table, out));
-            return if more > 0 {
-                out(Found::More(more))
-            };
+            if more > 0 {
+                out(Found::More(more));
+            }
+            return;
         }
         Cell::Null => return out(Found::Deleted),
         Cell::Text(_) => return out(Found::Odd("not an object")),
