@@ -89,7 +89,7 @@ impl Page {
             Opening::More | Opening::Other => return None,
         };
         let (opened, rest) = text.split_at_checked(at)?;
-        let line = line + opened.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let line = line + opened.split(|&byte| byte == b'\n').skip(1).count() as u64;
         Some(Self {
             ahead: Cursor::new(rest.to_vec()),
             kind,
@@ -146,9 +146,9 @@ impl Page {
         let mut byte = first;
         loop {
             if bytes.len() < self.element_bytes_max {
-                bytes.push(byte)
+                bytes.push(byte);
             } else {
-                is_over = true
+                is_over = true;
             }
             nesting.take(byte);
             if nesting.is_closed() {
