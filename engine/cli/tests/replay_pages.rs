@@ -1,5 +1,7 @@
 //! Exports replayed: the same rows as a page, pretty or on one line, plain or packed, are the same activity.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests stop at what is broken")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +31,7 @@ fn rows() -> Vec<Value> {
 }
 
 fn lines(rows: &[Value]) -> Vec<u8> {
-    rows.iter().map(|row| format!("{row}\n")).collect::<String>().into_bytes()
+    rows.iter().flat_map(|row| [row.to_string(), "\n".to_owned()]).collect::<String>().into_bytes()
 }
 
 fn replay(folder: &Path, bytes: &[u8]) -> Output {
