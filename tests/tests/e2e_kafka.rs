@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, check, create, wanted};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
@@ -47,12 +48,7 @@ async fn topics_are_made_once_and_differences_are_explained() {
 
     let made = create(&stream.settings, &topics).await.unwrap();
     assert!(made.iter().all(|(_, made)| *made == Made::Created), "{made:?}");
-    wait_for("the topics", || {
-        let reader: rdkafka::consumer::BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
-        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&reader, None, WAIT).unwrap();
-        topics.iter().all(|topic| metadata.topics().iter().any(|found| found.name() == topic.name))
-    });
+    wait_for_topics(broker, &topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
     assert_eq!(check(&stream.settings, &topics).await.unwrap(), []);
     let made = create(&stream.settings, &topics).await.unwrap();
     assert!(made.iter().all(|(_, made)| *made == Made::Existed), "{made:?}");
@@ -64,6 +60,46 @@ async fn topics_are_made_once_and_differences_are_explained() {
     assert!(told[0].contains("3 partitions where 5 are wanted; it works as it is"), "{}", told[0]);
     assert!(told[1].contains("retention.ms is 600000, wanted 700000; what is deleted"), "{}", told[1]);
     assert_eq!(findings.iter().map(Finding::is_fault).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn raw_topics_are_not_made_with_different_partition_counts() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = stream_on(broker);
+    let topics = wanted(&stream.settings, &SIZES);
+    let mut first = topics.iter().find(|topic| topic.is_raw).unwrap().clone();
+    first.partitions = 2;
+    let name = first.name.clone();
+    create(&stream.settings, &[first]).await.unwrap();
+    wait_for_topics(broker, std::slice::from_ref(&name));
+    let fault = create(&stream.settings, &topics).await.unwrap_err();
+    assert!(matches!(fault, KafkaFault::RawPartitions { .. }), "{fault}");
+    let missing = |finding: &&Finding| finding.what == Difference::Missing;
+    let findings = check(&stream.settings, &topics).await.unwrap();
+    assert_eq!(findings.iter().filter(missing).count(), topics.len() - 1, "nothing was made");
+
+    // Made by hand, one of the others differs: the check says so.
+    let others: Vec<_> = topics.iter().filter(|topic| topic.name != name).cloned().collect();
+    create(&stream.settings, &others).await.unwrap();
+    wait_for_topics(broker, &others.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let findings = check(&stream.settings, &topics).await.unwrap();
+    let unequal: Vec<_> =
+        findings.iter().filter(|finding| matches!(finding.what, Difference::RawPartitions { .. })).collect();
+    assert_eq!(unequal.len(), 3, "{findings:#?}");
+    assert!(unequal[0].is_fault());
+    assert!(unequal[0].to_string().contains(&format!("1 partitions where {name} has 2")), "{}", unequal[0]);
+}
+
+/// A topic is made before its broker tells of it.
+fn wait_for_topics(broker: &Broker, names: &[String]) {
+    wait_for("the topics", || {
+        let reader: rdkafka::consumer::BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&reader, None, WAIT).unwrap();
+        names
+            .iter()
+            .all(|name| metadata.topics().iter().any(|found| found.name() == name && !found.partitions().is_empty()))
+    });
 }
 
 #[tokio::test]

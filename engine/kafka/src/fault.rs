@@ -70,6 +70,22 @@ pub enum KafkaFault {
         /// Partitions it has.
         now: i32,
     },
+    /// Raw topics have different numbers of partitions.
+    #[error(
+        "raw topics must have the same number of partitions: '{topic}' has {count}, '{other}' has {other_count}. Rows of \
+         one user would be read by several members, and the activity of whoever is behind would be late. Make the \
+         smaller topic anew with as many partitions, or name another topic for its table under `topics.raw`"
+    )]
+    RawPartitions {
+        /// A raw topic.
+        topic: String,
+        /// Its partitions.
+        count: i32,
+        /// The first that differs.
+        other: String,
+        /// Its partitions.
+        other_count: i32,
+    },
     /// Outputs could not be delivered; their inputs are not committed and will be read again.
     #[error(
         "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed"

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -92,6 +92,44 @@ pub(crate) fn partition_counts(consumer: &EngineConsumer, topics: &[&str]) -> Re
     topics.iter().map(count).collect()
 }
 
+/// Asks how many partitions the raw topics have: all must have the same, or the rows of one user would lie with several
+/// members, of whom the one that is behind makes late activity.
+pub(crate) fn raw_partition_count(consumer: &EngineConsumer, topics: &[&str]) -> Result<i32, KafkaFault> {
+    let counts = partition_counts(consumer, topics)?;
+    let counted: Vec<(&str, i32)> = topics.iter().copied().zip(counts).collect();
+    equal_counts(&counted)
+}
+
+/// The count that all topics share; 0 of none.
+pub(crate) fn equal_counts(topics: &[(&str, i32)]) -> Result<i32, KafkaFault> {
+    let Some((first, count)) = topics.first() else { return Ok(0) };
+    match topics.iter().find(|(_, other)| other != count) {
+        None => Ok(*count),
+        Some((other, other_count)) => Err(KafkaFault::RawPartitions {
+            topic: (*first).to_owned(),
+            count: *count,
+            other: (*other).to_owned(),
+            other_count: *other_count,
+        }),
+    }
+}
+
+/// Takes partitions as the group's protocol wants it: added to those held, or in place of them.
+pub(crate) fn assign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Eager => consumer.assign(list),
+        _ => consumer.incremental_assign(list),
+    }
+}
+
+/// Lets partitions go as the group's protocol wants it: an eager one takes all of them back at once.
+pub(crate) fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Eager => consumer.unassign(),
+        _ => consumer.incremental_unassign(list),
+    }
+}
+
 /// A list of partitions without offsets.
 pub(crate) fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
@@ -144,5 +182,18 @@ impl Commits {
             return Ok(());
         }
         Err(KafkaFault::Commit { attempts: self.failed_in_a_row, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_that_share_a_count_have_it_and_the_first_that_differs_is_named() {
+        assert_eq!(equal_counts(&[]).unwrap(), 0);
+        assert_eq!(equal_counts(&[("a", 6), ("b", 6)]).unwrap(), 6);
+        let said = equal_counts(&[("a", 6), ("b", 6), ("c", 3)]).unwrap_err().to_string();
+        assert!(said.contains("'a' has 6, 'c' has 3"), "{said}");
     }
 }

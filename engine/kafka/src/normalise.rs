@@ -2,6 +2,8 @@
 //!
 //! Rows of one user come from several raw topics. While catching up, they are published in the order of their time
 //! stamps over all assigned partitions: else an hour of one table would be sent before an hour of another, and be late.
+//! So that one member holds all rows of a user, the group gives the same partition numbers of all raw topics to the same
+//! member (`range`); for that they must have the same number of partitions, and producers the same key for a user.
 //! At least once, in a group of its own: the same rows give the same activity ids, and repeats are dropped behind.
 
 mod merge;
@@ -119,8 +121,8 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         let activity_topic = settings.topics.activity();
         let rejected_topic = settings.topics.channel(Channel::Rejected);
         let raw: Vec<&str> = tables.keys().map(String::as_str).collect();
-        let all: Vec<&str> = raw.iter().copied().chain([activity_topic.as_str(), &rejected_topic]).collect();
-        group::partition_counts(&consumer, &all)?;
+        group::partition_counts(&consumer, &[activity_topic.as_str(), &rejected_topic])?;
+        group::raw_partition_count(&consumer, &raw)?;
         consumer.subscribe(&raw).map_err(KafkaFault::Consumer)?;
         Ok(Self {
             merge: Merge::default(),
@@ -186,6 +188,11 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
         let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        if !partitions.is_empty() {
+            // Partitions added to a running topic are such an assignment.
+            let raw: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+            group::raw_partition_count(&self.consumer, &raw)?;
+        }
         for Committed { topic, partition, offset, .. } in group::committed(&self.consumer, partitions)? {
             let (low, high) = group::ends(&self.consumer, &topic, partition)?;
             plan(offset, low, high).map_err(|committed| KafkaFault::OutOfRange {
@@ -202,7 +209,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
             let source = Source::new(&self.consumer, &topic, &table, partition, offset.unwrap_or(low), high);
             self.merge.sources.push(source.ok_or(KafkaFault::Consumer(KafkaError::Canceled))?);
         }
-        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
@@ -211,7 +218,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         }
         let sources = &mut self.merge.sources;
         sources.retain(|source| !partitions.iter().any(|(topic, partition)| source.is_of(topic, *partition)));
-        match self.consumer.incremental_unassign(&list_of(partitions)) {
+        match group::unassign(&self.consumer, &list_of(partitions)) {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),

@@ -137,9 +137,11 @@ impl KafkaSettings {
         config
     }
 
-    /// Configuration of a consumer of raw topics: each partition has a queue of its own.
+    /// Configuration of a consumer of raw topics: each partition has a queue of its own, and the same partition numbers
+    /// of all topics go to one member.
     pub(crate) fn raw_consumer_config(&self, member: usize) -> ClientConfig {
         let mut config = self.consumer_config(&self.normalise_group(), member);
+        config.set("partition.assignment.strategy", "range");
         let name = "queued.max.messages.kbytes";
         if !self.properties.has(name) && !self.consumer.has(name) {
             config.set(name, "2048");

@@ -2,6 +2,7 @@
 //!
 //! An existing topic is never altered. Needs administrative requests, which the mock cluster does not know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use frostwatch_detect::time::{DAY, Millis};
@@ -11,6 +12,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::fault::KafkaFault;
+use crate::group::equal_counts;
 use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
@@ -50,6 +52,8 @@ pub struct WantedTopic {
     pub name: String,
     /// Partitions.
     pub partitions: i32,
+    /// Carries raw rows: all such topics must have the same number of partitions.
+    pub is_raw: bool,
     /// Copies; −1 is the broker's default.
     pub replication: i32,
     /// Configuration, in the broker's names.
@@ -61,7 +65,7 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
     let topic = |name, partitions, kept: Millis, more: Option<(&'static str, &str)>| {
         let mut config = vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", kept.to_string())];
         config.extend(more.map(|(key, value)| (key, value.to_owned())));
-        WantedTopic { name, partitions, replication: sizes.replication, config }
+        WantedTopic { name, partitions, is_raw: false, replication: sizes.replication, config }
     };
     let names = &settings.topics;
     let appended = Some(("message.timestamp.type", "LogAppendTime"));
@@ -70,7 +74,8 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
         let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }
-    all.extend(names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None)));
+    let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));
+    all.extend(raw.map(|topic| WantedTopic { is_raw: true, ..topic }));
     all
 }
 
@@ -95,6 +100,15 @@ pub enum Difference {
         /// It should have.
         wanted: i32,
     },
+    /// It carries raw rows and has another number of partitions than the first raw topic.
+    RawPartitions {
+        /// It has.
+        found: i32,
+        /// The first raw topic.
+        other: String,
+        /// The partitions of that.
+        other_count: i32,
+    },
     /// A setting has another value.
     Config {
         /// The broker's name of the setting.
@@ -111,7 +125,7 @@ impl Finding {
     /// only told.
     pub fn is_fault(&self) -> bool {
         match &self.what {
-            Difference::Missing => true,
+            Difference::Missing | Difference::RawPartitions { .. } => true,
             Difference::Partitions { .. } => false,
             Difference::Config { name, found, wanted } => *name != "retention.ms" || kept(found) < kept(wanted),
         }
@@ -127,6 +141,11 @@ impl fmt::Display for Finding {
                 f,
                 "{topic}: {found} partitions where {wanted} are wanted; it works as it is. Partitions are never added \
                  under a running engine: keys would move away from their state"
+            ),
+            Difference::RawPartitions { found, other, other_count } => write!(
+                f,
+                "{topic}: {found} partitions where {other} has {other_count}; `frostwatch run` refuses, since rows of \
+                 one user must be read by one member. Make the smaller topic anew with as many"
             ),
             Difference::Config { name, found, wanted } => write!(
                 f,
@@ -147,9 +166,16 @@ pub enum Made {
     Existed,
 }
 
-/// Makes the topics that are missing.
+/// Makes the topics that are missing. Nothing is made when the raw topics would have different numbers of partitions.
 pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<(String, Made)>, KafkaFault> {
     let admin = admin(settings)?;
+    let existing = partitions_by_name(&admin)?;
+    let raw: Vec<(&str, i32)> = wanted
+        .iter()
+        .filter(|topic| topic.is_raw)
+        .map(|topic| (topic.name.as_str(), existing.get(&topic.name).copied().unwrap_or(topic.partitions)))
+        .collect();
+    equal_counts(&raw)?;
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
         .map(|topic| {
@@ -172,21 +198,23 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
 /// Compares topics with what is wanted. The exit status of a check is that of [`Finding::is_fault`] over all.
 pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<Finding>, KafkaFault> {
     let admin = admin(settings)?;
-    // All topics: to ask for one by name may create it. This blocks its thread for one round trip.
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, ANSWER_WAIT)
-        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let existing = partitions_by_name(&admin)?;
+    let mut first_raw: Option<(&str, i32)> = None;
     let mut findings = Vec::new();
     for topic in wanted {
         let mut found = |what| findings.push(Finding { topic: topic.name.clone(), what });
-        let Some(existing) = metadata.topics().iter().find(|existing| existing.name() == topic.name) else {
+        let Some(partitions) = existing.get(&topic.name).copied() else {
             found(Difference::Missing);
             continue;
         };
-        let partitions = existing.partitions().len() as i32;
         if partitions != topic.partitions {
             found(Difference::Partitions { found: partitions, wanted: topic.partitions });
+        }
+        if topic.is_raw {
+            let (other, other_count) = *first_raw.get_or_insert((&topic.name, partitions));
+            if partitions != other_count {
+                found(Difference::RawPartitions { found: partitions, other: other.to_owned(), other_count });
+            }
         }
         let config = config_of(&admin, &topic.name).await?;
         for (name, wanted) in &topic.config {
@@ -197,6 +225,17 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
         }
     }
     Ok(findings)
+}
+
+/// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
+fn partitions_by_name(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, KafkaFault> {
+    // All topics: to ask for one by name may create it.
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, ANSWER_WAIT)
+        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let counted = metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
+    Ok(counted.filter(|(_, partitions)| *partitions > 0).collect())
 }
 
 async fn config_of(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<ConfigResource, KafkaFault> {

@@ -19,8 +19,6 @@ use super::rows::Rows;
 
 /// Partitions of the activity topic.
 pub(crate) const PARTITIONS: u64 = 6;
-/// Rows published at once where rows are paced: a few hours of the company.
-const PACE_ROWS: usize = 1_600;
 /// Deadline of every wait: a state that is not reached by then is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -177,15 +175,6 @@ pub(crate) struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// Publishes up to a row, going on when what was published is normalised: a company's rows come over days, so that
-    /// one table's wait for no other's. Without it processes that share the tables mix days, and half of it is late.
-    pub(crate) fn publish_paced(&mut self, group: &Group, until: usize) {
-        while self.published < until {
-            self.publish(until.min(self.published + PACE_ROWS));
-            wait_for("what was published is normalised", || group.is_normalised());
-        }
-    }
-
     /// Publishes up to a row and returns when all are acknowledged. Stamps rise by one a
     /// row: the rows' own are so old that a broker would delete them, and within one its tables have no order.
     pub(crate) fn publish(&mut self, until: usize) {

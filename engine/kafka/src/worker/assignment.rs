@@ -106,7 +106,7 @@ impl<T: Tasks> Worker<'_, T> {
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
             self.open(partition, Owned::new(plan, low, high, offset));
         }
-        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
     }
 
     fn open(&mut self, partition: i32, owned: Owned) {
@@ -143,7 +143,7 @@ impl<T: Tasks> Worker<'_, T> {
                 self.shared.board.remove(*partition);
             }
         }
-        match self.consumer.incremental_unassign(&list_of(partitions)) {
+        match group::unassign(&self.consumer, &list_of(partitions)) {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),
