@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::Context as _;
 use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
 use frostwatch_kafka::settings::KafkaSettings;
-use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, run_workers};
+use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, Versions, run_workers};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::{self, TaskSet};
 use frostwatch_wire::normalise::Normaliser;
@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config;
 use crate::console::say;
-use crate::engine::shared;
+use crate::engine::{shared, versions};
 use crate::metrics::{self, Observed};
 use crate::raw::Rows;
 
@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Leave raw topics to other processes.
     #[arg(long)]
     no_normalise: bool,
+    /// Go on although rules, GeoIP files, lateness or the program have changed since the last commit: the past is run
+    /// again under the new ones, in silence, and what is sent from then on carries an epoch raised by one.
+    #[arg(long)]
+    accept_change: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -51,7 +55,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
-    run_threads(&config.kafka, config.workers, normaliser, &observed, &stop)?;
+    let versions = versions(&observed.shared.plan, args.accept_change);
+    run_threads(&config.kafka, config.workers, normaliser, &versions, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -61,6 +66,7 @@ pub(crate) fn run_threads(
     settings: &KafkaSettings,
     workers: usize,
     normaliser: Option<Normaliser>,
+    versions: &Versions,
     observed: &Observed,
     stop: &AtomicBool,
 ) -> Result<(), KafkaFault> {
@@ -82,8 +88,12 @@ pub(crate) fn run_threads(
         });
         let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared));
         let (board, counters) = (&observed.board, &observed.counters);
-        let ended =
-            run_workers(workers, settings, tasks, kafka::Shared { stop, board, counters, on_refused: &refused });
+        let ended = run_workers(
+            workers,
+            settings,
+            tasks,
+            kafka::Shared { stop, board, counters, versions, on_refused: &refused },
+        );
         stop.store(true, Ordering::Release);
         let normalised = rows.map_or(Ok(()), |rows| {
             rows.join().unwrap_or_else(|_| Err(KafkaFault::Panicked { worker: 0, message: "normaliser".to_owned() }))

@@ -70,6 +70,25 @@ pub enum KafkaFault {
         /// Partitions it has.
         now: i32,
     },
+    /// The offset was committed under other rules, tables or another program.
+    #[error(
+        "{topic}[{partition}]: group '{group}' committed its offset under other versions: {changes}. The past would be run \
+         again under the new ones, and what was said under the old ones would not be taken back. Choose: `frostwatch run \
+         --accept-change` does that in silence and raises the epoch of what follows above {epoch}; another `group` reads \
+         what the topic holds from the beginning and sends its alerts anew; or start with what was there before"
+    )]
+    Changed {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// What differs, in words.
+        changes: String,
+        /// Epoch of the commit.
+        epoch: u32,
+    },
     /// Raw topics have different numbers of partitions.
     #[error(
         "raw topics must have the same number of partitions: '{topic}' has {count}, '{other}' has {other_count}. Rows of \

@@ -11,6 +11,7 @@ mod publish;
 
 pub(crate) use plan::plan;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,6 +49,17 @@ pub struct Refused<'a> {
     pub record: &'a OutputRecord,
 }
 
+/// What the outputs of a log depend on beside it: rules, tables and program. They are written beside every committed
+/// offset, since the past is re-run under those of the process that takes a partition over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// Name and value of each.
+    pub named: BTreeMap<String, String>,
+    /// Take over partitions that were committed under others: their past is re-run under these, in silence, and what is
+    /// sent from then on carries an epoch raised by one. Otherwise they are refused.
+    pub accept_change: bool,
+}
+
 /// What the workers of a process share.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
@@ -57,6 +69,8 @@ pub struct Shared<'a> {
     pub board: &'a Board,
     /// Added to once a batch.
     pub counters: &'a Counters,
+    /// What outputs depend on beside the log.
+    pub versions: &'a Versions,
     /// Told of every refused output.
     pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
 }

@@ -64,8 +64,9 @@ pub struct OutputRecord {
 /// What [`Tasks::record`] pushes is a function of the records of that partition since [`Tasks::open`], in order, and of
 /// nothing else. That is what lets a recovering worker feed records again and throw the outputs away.
 pub trait Tasks {
-    /// Begins a partition with no state.
-    fn open(&mut self, partition: i32);
+    /// Begins a partition with no state. `epoch` is part of what names a revision: it is raised when the past is run again
+    /// under other versions than those its outputs were sent under.
+    fn open(&mut self, partition: i32, epoch: u32);
 
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::plan::{Plan, noted, plan};
+use super::plan::{Note, Plan, plan};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::group::{self, Committed, list_of};
@@ -22,6 +22,8 @@ pub(super) struct Owned {
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
+    /// Stands in its outputs and beside its offsets.
+    pub(super) epoch: u32,
 }
 
 impl Owned {
@@ -36,7 +38,7 @@ impl Owned {
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false }
+        Self { status, touched: true, dirty: false, epoch: 0 }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
@@ -96,7 +98,8 @@ impl<T: Tasks> Worker<'_, T> {
             self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
         }
         for Committed { partition, offset, note, .. } in group::committed(&self.consumer, partitions)? {
-            if let Some(built_on) = noted(&note) {
+            let note = Note::read(&note);
+            if let Some(built_on) = note.as_ref().and_then(|note| note.partitions) {
                 self.check_count(built_on, self.partition_count)?;
             }
             let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
@@ -104,9 +107,35 @@ impl<T: Tasks> Worker<'_, T> {
                 plan(offset, low, high).map_err(|committed| self.out_of_range(partition, committed, low, high))?;
             let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
-            self.open(partition, Owned::new(plan, low, high, offset));
+            let owned = self.in_epoch(Owned::new(plan, low, high, offset), partition, note)?;
+            self.open(partition, owned);
         }
         group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
+    }
+
+    /// Goes on in the epoch of the last commit, or begins the next where the past is now run under other versions.
+    fn in_epoch(&self, mut owned: Owned, partition: i32, note: Option<Note>) -> Result<Owned, KafkaFault> {
+        let versions = self.shared.versions;
+        let Some(note) = note else { return Ok(owned) };
+        let changes = note.changes(&versions.named);
+        owned.epoch = note.epoch;
+        if changes.is_empty() {
+            return Ok(owned);
+        }
+        if !versions.accept_change {
+            return Err(KafkaFault::Changed {
+                topic: self.topic.clone(),
+                partition,
+                group: self.group.clone(),
+                changes,
+                epoch: note.epoch,
+            });
+        }
+        owned.epoch = note.epoch.saturating_add(1);
+        tracing::warn!(partition, changes, epoch = owned.epoch, "the past is run again under other versions");
+        // Committed even if no record comes: else the next start would be asked again.
+        owned.dirty = true;
+        Ok(owned)
     }
 
     fn open(&mut self, partition: i32, owned: Owned) {
@@ -123,7 +152,7 @@ impl<T: Tasks> Worker<'_, T> {
             end = owned.status.end,
             "partition taken"
         );
-        self.tasks.open(partition);
+        self.tasks.open(partition, owned.epoch);
         self.queue.attach(&self.topic, partition);
         self.shared.board.set(partition, owned.status);
     }

@@ -5,7 +5,7 @@ use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::plan::note;
+use super::plan::Note;
 use super::{Refused, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
@@ -114,7 +114,7 @@ impl<T: Tasks> Worker<'_, T> {
             if owned.dirty && is_live(owned.status.phase) {
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
                 elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
-                elem.set_metadata(note(self.partition_count));
+                elem.set_metadata(Note::written(self.partition_count, owned.epoch, &self.shared.versions.named));
             }
         }
         Ok(offsets)

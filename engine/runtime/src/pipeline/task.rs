@@ -29,7 +29,7 @@ pub struct Shared {
     pub rules: CompiledRules,
     /// Where addresses are.
     pub locate: Arc<dyn Locate>,
-    /// Stands in every output.
+    /// Epoch of tasks that were given none of their own; it stands in every output.
     pub epoch: u32,
     /// Version of the engine, for the delivery part of alerts.
     pub build: &'static str,
@@ -41,6 +41,7 @@ pub struct Shared {
 pub struct Task {
     shared: Arc<Shared>,
     partition: i32,
+    epoch: u32,
     keys: Keys,
     counters: Counters,
     hidden: Hidden,
@@ -53,6 +54,7 @@ impl Task {
     /// A task with no state.
     pub fn new(shared: Arc<Shared>, partition: i32) -> Self {
         Self {
+            epoch: shared.epoch,
             shared,
             partition,
             keys: Keys::default(),
@@ -62,6 +64,13 @@ impl Task {
             newest_event: -1,
             newest_stamp: Millis::MIN,
         }
+    }
+
+    /// The task in an epoch of its own.
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: u32) -> Self {
+        self.epoch = epoch;
+        self
     }
 
     /// Takes the next record and pushes what follows from it.
@@ -140,7 +149,7 @@ impl Task {
         }
         self.newest_event = self.newest_event.max(event.time);
         let (plan, partition) = (&shared.plan, self.partition);
-        let found = render::Found { plan, key, partition, record, epoch: shared.epoch, build: shared.build };
+        let found = render::Found { plan, key, partition, record, epoch: self.epoch, build: shared.build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
@@ -208,8 +217,8 @@ impl TaskSet {
 }
 
 impl Tasks for TaskSet {
-    fn open(&mut self, partition: i32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition));
+    fn open(&mut self, partition: i32, epoch: u32) {
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).in_epoch(epoch));
     }
 
     fn close(&mut self, partition: i32) {
