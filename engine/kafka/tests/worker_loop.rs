@@ -12,6 +12,7 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::{Counters, KafkaFault, Shared, Versions, run_workers};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::ports::Channel;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use support::{Counting, Member, Seen, Stream, by_key, versions, wait_for, wanted};
 
 #[test]
@@ -216,6 +217,27 @@ fn an_output_too_large_for_the_broker_is_refused_and_stops_nothing() {
     member.stop().unwrap();
     assert_eq!((counts.refused, counts.produced_on(Channel::Alerts), counts.produced_on(Channel::Rejected)), (1, 2, 0));
     assert_eq!(stream.outputs(Channel::Alerts).len(), 2);
+}
+
+#[test]
+fn a_request_the_broker_refuses_for_its_size_costs_none_of_its_records() {
+    let stream = Stream::new("refused", 2);
+    stream.send(0, 500);
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
+    stream.mock.as_ref().unwrap().cluster().request_errors(RDKafkaApiKey::Produce, &errors);
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 500);
+    let counts = member.counters.read();
+    member.stop().unwrap();
+    assert_eq!((counts.refused, counts.produced_on(Channel::Alerts)), (0, 500));
+    assert!(counts.resent > 0, "{counts:?}");
+    // The round is repeated whole: of each key the last run of outputs is complete and in order.
+    for (key, wanted) in wanted(500) {
+        let of_key = by_key(stream.outputs(Channel::Alerts)).remove(&key).unwrap();
+        let distinct: BTreeSet<_> = of_key.iter().collect();
+        assert_eq!(distinct.len(), wanted.len());
+        assert_eq!(of_key.last(), wanted.last());
+    }
 }
 
 #[test]
