@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use frostwatch_kafka::KafkaFault;
-use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, check, create, wanted};
+use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, WantedTopic, check, create, wanted};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
 use rdkafka::ClientConfig;
@@ -60,6 +61,37 @@ async fn topics_are_made_once_and_differences_are_explained() {
     assert!(told[0].contains("3 partitions where 5 are wanted; it works as it is"), "{}", told[0]);
     assert!(told[1].contains("retention.ms is 600000, wanted 700000; what is deleted"), "{}", told[1]);
     assert_eq!(findings.iter().map(Finding::is_fault).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_record_too_large_for_the_broker_is_left_out_and_takes_none_with_it() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = stream_on(broker);
+    let mut topics = wanted(&stream.settings, &SIZES);
+    let limited = |topic: &&mut WantedTopic| topic.name == stream.settings.topics.channel(Channel::Rejected);
+    topics.iter_mut().find(limited).unwrap().config.push(("max.message.bytes", "2000".to_owned()));
+    create(&stream.settings, &topics).await.unwrap();
+    wait_for_topics(broker, &topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let findings = check(&stream.settings, &wanted(&stream.settings, &SIZES)).await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].is_fault() && findings[0].to_string().contains("max.message.bytes is 2000, wanted 1000000"));
+
+    let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
+    for number in 0..100 {
+        // What does not compress, and is no number: its output goes to the limited topic.
+        let large =
+            (0..3_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 26) as u8));
+        let value = if number == 50 { large.collect() } else { format!("word {number}") };
+        producer.send(b"acme|ana", value.as_bytes(), None).unwrap();
+    }
+    producer.flush().unwrap();
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 100);
+    let counts = member.counters.read();
+    member.stop().unwrap();
+    assert_eq!((counts.refused, counts.produced_on(Channel::Rejected)), (1, 99));
+    let distinct: BTreeSet<_> = stream.outputs(Channel::Rejected).into_iter().collect();
+    assert_eq!(distinct.len(), 99);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
@@ -17,6 +18,15 @@ use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
 
+/// How long activity is to be kept at least: state is made of it at every start, and a shorter past would blind the
+/// detectors to what they had learned.
+pub const ACTIVITY_KEPT: Millis = Plan::RETENTION;
+
+/// Largest record a broker takes unless it is told otherwise, bytes: Kafka's `max.message.bytes`.
+const BROKER_RECORD_BYTES: u64 = 1_048_588;
+/// Largest record librdkafka sends unless it is told otherwise, bytes: its `message.max.bytes`.
+const CLIENT_RECORD_BYTES: u64 = 1_000_000;
+
 /// How large topics are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicSizes {
@@ -28,8 +38,8 @@ pub struct TopicSizes {
     pub raw_partitions: i32,
     /// Copies of each record; −1 is the broker's default.
     pub replication: i32,
-    /// How long activity is kept: longer than the longest outage, and than the longest history a detector needs after a
-    /// restart.
+    /// How long activity is kept: as long as state is, since state is made of it at every start, and longer than the
+    /// longest outage.
     pub activity_kept: Millis,
 }
 
@@ -40,7 +50,7 @@ impl Default for TopicSizes {
             output_partitions: 3,
             raw_partitions: 6,
             replication: -1,
-            activity_kept: 7 * DAY,
+            activity_kept: ACTIVITY_KEPT,
         }
     }
 }
@@ -56,26 +66,32 @@ pub struct WantedTopic {
     pub is_raw: bool,
     /// Copies; −1 is the broker's default.
     pub replication: i32,
+    /// Largest record that must be taken, bytes; `None` where the engine does not write.
+    pub record_bytes: Option<u64>,
     /// Configuration, in the broker's names.
     pub config: Vec<(&'static str, String)>,
 }
 
 /// All topics of the settings.
 pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> {
+    let sent = settings.producer_config().get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
+    let record_bytes = Some(sent.unwrap_or(CLIENT_RECORD_BYTES));
     let topic = |name, partitions, kept: Millis, more: Option<(&'static str, &str)>| {
         let mut config = vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", kept.to_string())];
         config.extend(more.map(|(key, value)| (key, value.to_owned())));
-        WantedTopic { name, partitions, is_raw: false, replication: sizes.replication, config }
+        WantedTopic { name, partitions, is_raw: false, replication: sizes.replication, record_bytes, config }
     };
     let names = &settings.topics;
     let appended = Some(("message.timestamp.type", "LogAppendTime"));
     let mut all = vec![topic(names.activity(), sizes.activity_partitions, sizes.activity_kept, appended)];
+    // A limit in bytes would cut the past as a shorter time does.
+    all.iter_mut().for_each(|activity| activity.config.push(("retention.bytes", "-1".to_owned())));
     for channel in Channel::ALL {
         let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }
     let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));
-    all.extend(raw.map(|topic| WantedTopic { is_raw: true, ..topic }));
+    all.extend(raw.map(|topic| WantedTopic { is_raw: true, record_bytes: None, ..topic }));
     all
 }
 
@@ -176,11 +192,21 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
         .map(|topic| (topic.name.as_str(), existing.get(&topic.name).copied().unwrap_or(topic.partitions)))
         .collect();
     equal_counts(&raw)?;
+    // Where the broker's own limit is enough it stays, since it may be larger.
+    let large: Vec<Option<String>> = wanted
+        .iter()
+        .map(|topic| topic.record_bytes.filter(|bytes| *bytes > BROKER_RECORD_BYTES).map(|bytes| bytes.to_string()))
+        .collect();
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
-        .map(|topic| {
+        .enumerate()
+        .map(|(index, topic)| {
             let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
-            topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+            let new = topic.config.iter().fold(new, |new, (key, value)| new.set(key, value));
+            match &large[index] {
+                Some(bytes) => new.set("max.message.bytes", bytes),
+                None => new,
+            }
         })
         .collect();
     let no_answer = |source| KafkaFault::NoAnswer { question: "making topics", source };
@@ -223,8 +249,22 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
                 found(Difference::Config { name, found: value, wanted: wanted.clone() });
             }
         }
+        let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        if let Some(bytes) = topic.record_bytes
+            && kept(&value("max.message.bytes")) < bytes
+        {
+            let (name, found_bytes) = ("max.message.bytes", value("max.message.bytes"));
+            found(Difference::Config { name, found: found_bytes, wanted: bytes.to_string() });
+        }
     }
     Ok(findings)
+}
+
+/// How long the brokers keep activity; `None` is for ever.
+pub async fn activity_kept(settings: &KafkaSettings) -> Result<Option<Millis>, KafkaFault> {
+    let config = config_of(&admin(settings)?, &settings.topics.activity()).await?;
+    let kept = config.get("retention.ms").and_then(|entry| entry.value.as_deref()?.parse::<Millis>().ok());
+    Ok(kept.filter(|kept| *kept >= 0))
 }
 
 /// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
@@ -254,7 +294,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER_WAIT)).operation_timeout(Some(ANSWER_WAIT))
 }
 
-/// −1 keeps for ever.
+/// −1 is without limit.
 fn kept(value: &str) -> u64 {
     value.parse::<i64>().map_or(0, |kept| u64::try_from(kept).unwrap_or(u64::MAX))
 }
@@ -265,6 +305,8 @@ fn why(name: &str, is_fault: bool) -> &'static str {
             "the time a record arrived decides what is late: a producer's clock must not stand in for it"
         }
         "cleanup.policy" => "compaction removes the history that state is built of",
+        "max.message.bytes" => "a larger record is refused by the broker: it is counted and left out",
+        "retention.bytes" => "what is deleted before it is read, or before a restart, is lost to the state",
         "retention.ms" if is_fault => "what is deleted before it is read, or before a restart, is lost to the state",
         _ => "it works as it is",
     }
@@ -285,7 +327,20 @@ mod tests {
         assert!(!finding("retention.ms", "3", "2").is_fault());
         assert!(!finding("retention.ms", "-1", "2").is_fault());
         assert!(finding("retention.ms", "", "2").is_fault());
+        assert!(finding("retention.bytes", "1000000", "-1").is_fault());
+        assert!(finding("max.message.bytes", "1000", "1000000").is_fault());
         assert!(finding("cleanup.policy", "compact", "delete").is_fault());
+    }
+
+    #[test]
+    fn activity_is_kept_as_long_as_state_and_records_are_as_large_as_the_producer_sends() {
+        let mut settings = KafkaSettings::new("b:1");
+        let all = wanted(&settings, &TopicSizes::default());
+        assert!(all[0].config.contains(&("retention.ms", (90 * DAY).to_string())));
+        assert!(all[0].config.contains(&("retention.bytes", "-1".to_owned())));
+        assert_eq!((all[0].record_bytes, all[8].record_bytes), (Some(1_000_000), None));
+        settings.producer = settings.producer.with("message.max.bytes", "3000000");
+        assert_eq!(wanted(&settings, &TopicSizes::default())[1].record_bytes, Some(3_000_000));
     }
 
     #[test]
