@@ -27,6 +27,7 @@ use crate::config::Faults;
 use crate::console::say;
 use crate::engine::{Located, shared};
 use crate::metrics::Observed;
+use crate::raw::Rows;
 use crate::run::run_threads;
 use crate::simulate::{normalise_config, rule_texts};
 
@@ -133,7 +134,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
     let watched = watch::Watched::default();
     let rows = thread::scope(|scope| -> anyhow::Result<u64> {
         let engine =
-            scope.spawn(|| run_threads(&settings, 1, Some(normaliser), &Versions::default(), &observed, &stop));
+            scope.spawn(|| run_threads(&settings, 1, Some(Rows(normaliser)), &Versions::default(), &observed, &stop));
         let watchers = watch::spawn(scope, &settings, &watched, &stop_watching);
         let sent = send(company, &settings, &observed, &stop).and_then(|sent| {
             settle(sent, &observed, &stop)?;

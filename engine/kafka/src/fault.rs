@@ -1,5 +1,7 @@
 //! What can go wrong between the engine and the brokers: whose fault it is, whether trying again helps, and what to do.
 
+use std::any::Any;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::settings::SettingFault;
@@ -142,11 +144,11 @@ pub enum KafkaFault {
     /// A producer that is held back by its reader was told to wait no longer.
     #[error("the reader fell behind and the producer was told not to wait for it")]
     GaveUp,
-    /// A worker's thread died of a bug of ours.
-    #[error("worker {worker} panicked: {message}")]
+    /// A thread died of a bug of ours.
+    #[error("{thread} panicked: {message}")]
     Panicked {
-        /// Index of the worker.
-        worker: usize,
+        /// Which thread.
+        thread: String,
         /// The panic's message.
         message: String,
     },
@@ -166,6 +168,18 @@ pub enum KafkaFault {
 }
 
 impl KafkaFault {
+    /// The fault of a thread that ended with a panic, from what its join gave.
+    pub fn panicked(thread: impl Into<String>, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Self::Panicked { thread: thread.into(), message }
+    }
+
+    /// Does it tell of the stop itself, and not of what caused it?
+    pub const fn is_of_the_stop(&self) -> bool {
+        matches!(self, Self::StoppedUnacknowledged(_) | Self::LeftHanging(_))
+    }
+
     /// May the same start succeed a little later, with nothing changed by people?
     pub const fn is_retriable(&self) -> bool {
         match self {
