@@ -122,6 +122,11 @@ impl KafkaSettings {
         if faults.is_empty() { Ok(()) } else { Err(KafkaFault::Settings(faults)) }
     }
 
+    /// Do the properties ask for TLS or SASL? A plain build has neither.
+    pub fn wants_security(&self) -> bool {
+        self.maps().iter().any(|(_, properties)| properties.wants_security())
+    }
+
     /// Group of the stage that makes activity of raw rows.
     pub fn normalise_group(&self) -> String {
         format!("{}-normalise", self.group)
