@@ -128,10 +128,12 @@ pub enum KafkaFault {
     #[error("the consumer failed: {0}")]
     Consumer(KafkaError),
     /// Offsets could not be committed time after time.
-    #[error("offsets could not be committed {attempts} times in a row: {source}")]
+    #[error("offsets could not be committed for {secs} s, {attempts} times in a row: {source}")]
     Commit {
         /// Attempts in a row.
         attempts: u32,
+        /// Since the first of them, seconds.
+        secs: u64,
         /// The last reason.
         source: KafkaError,
     },

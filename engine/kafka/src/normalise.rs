@@ -22,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, RecordView};
-use crate::group::{self, Commits, Committed, list_of};
+use crate::group::{self, Commits, Committed, Due, list_of};
 use crate::outbox::{Outbox, Outgoing};
 use crate::settings::{BatchSettings, KafkaSettings};
 use crate::worker::{LEAVE_WAIT, plan, take_error};
@@ -46,6 +46,8 @@ pub struct NormaliseCounts {
     pub refused: u64,
     /// Commits of offsets.
     pub commits: u64,
+    /// Commits that failed and were tried again later.
+    pub commits_failed: u64,
     /// Assignments and revocations by the group.
     pub rebalances: u64,
     /// Runs of records published though older ones could still be under way: the wait for them was over.
@@ -138,7 +140,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
             made: Vec::new(),
             made_bytes: 0,
             outcomes: Vec::new(),
-            commits: Commits::default(),
+            commits: Commits::new(settings.rebalance_max()),
             counts: NormaliseCounts::default(),
         })
     }
@@ -214,7 +216,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
         if !lost {
-            self.commit()?;
+            self.commit(Due::Now)?;
         }
         let sources = &mut self.merge.sources;
         sources.retain(|source| !partitions.iter().any(|(topic, partition)| source.is_of(topic, *partition)));
@@ -293,21 +295,25 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         }
         self.made.clear();
         self.made_bytes = 0;
-        self.commit()?;
+        self.commit(Due::Later)?;
         self.share_counts();
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), KafkaFault> {
+    fn commit(&mut self, due: Due) -> Result<(), KafkaFault> {
         let mut offsets = TopicPartitionList::new();
         for source in self.merge.sources.iter().filter(|source| source.position > source.committed) {
             let position = Offset::Offset(source.position);
             offsets.add_partition_offset(&source.topic, source.partition, position).map_err(KafkaFault::Consumer)?;
         }
-        if self.commits.commit(&self.consumer, &offsets)? == Some(true) {
-            self.counts.commits += 1;
-            for source in &mut self.merge.sources {
-                source.committed = source.position;
+        match self.commits.commit(&self.consumer, &offsets, due)? {
+            None => {}
+            Some(false) => self.counts.commits_failed += 1,
+            Some(true) => {
+                self.counts.commits += 1;
+                for source in &mut self.merge.sources {
+                    source.committed = source.position;
+                }
             }
         }
         Ok(())
@@ -344,6 +350,7 @@ fn publishable(
     counts: &mut NormaliseCounts,
 ) -> Option<Made> {
     match outcome {
+        all.commits_failed += own.commits_failed;
         RawOutcome::Activity { key, value } => {
             Some(Made { rejected: false, key: Some(key), value, headers: Vec::new(), stamp: record.stamp })
         }

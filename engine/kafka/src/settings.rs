@@ -3,6 +3,8 @@
 mod names;
 mod properties;
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::BaseConsumer;
@@ -152,6 +154,13 @@ impl KafkaSettings {
             config.set(name, "2048");
         }
         config
+    }
+
+    /// How long a rebalance may keep a member from committing: until the slowest is put out of the group.
+    pub(crate) fn rebalance_max(&self) -> Duration {
+        let config = self.config(Side::Consumer);
+        let millis = |name, default| config.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
+        Duration::from_millis(millis("session.timeout.ms", 45_000) + millis("max.poll.interval.ms", 300_000))
     }
 
     /// Configuration of a producer.

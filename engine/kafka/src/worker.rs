@@ -142,7 +142,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             out_bytes: 0,
             thrown_away: Vec::new(),
             counts: Counts::default(),
-            commits: Commits::default(),
+            commits: Commits::new(settings.rebalance_max()),
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();

@@ -12,7 +12,7 @@ use super::Worker;
 use super::plan::{Note, Plan, plan};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
-use crate::group::{self, Committed, list_of};
+use crate::group::{self, Committed, Due, list_of};
 
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +161,7 @@ impl<T: Tasks> Worker<'_, T> {
         if lost {
             self.counts.lost += partitions.len() as u64;
         } else {
-            self.commit()?;
+            self.commit(Due::Now)?;
         }
         for (_, partition) in partitions {
             if let Some(slot) = self.owned.get_mut(*partition as usize)

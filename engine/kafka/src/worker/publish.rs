@@ -9,13 +9,14 @@ use super::plan::Note;
 use super::{Refused, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
+use crate::group::Due;
 use crate::outbox::Outgoing;
 
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
         self.deliver()?;
-        self.commit()?;
+        self.commit(Due::Later)?;
         self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
@@ -64,9 +65,9 @@ impl<T: Tasks> Worker<'_, T> {
     }
 
     /// Commits what live partitions have taken, if the group still counts them ours.
-    pub(super) fn commit(&mut self) -> Result<(), KafkaFault> {
+    pub(super) fn commit(&mut self, due: Due) -> Result<(), KafkaFault> {
         let offsets = self.offsets_to_commit()?;
-        match self.commits.commit(&self.consumer, &offsets)? {
+        match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
             Some(false) => self.counts.commits_failed += 1,
             Some(true) => {
