@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use frostwatch_kafka::KafkaFault;
@@ -10,9 +12,11 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, WantedTopic, check, create, wanted};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use stream::{Member, Stream, by_key, wait_for, wanted as wanted_outputs};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use stream::{Member, Seen, Stream, by_key, wait_for, wanted as wanted_outputs};
 
 #[path = "../../engine/kafka/tests/support/stream.rs"]
 mod stream;
@@ -92,6 +96,65 @@ async fn a_record_too_large_for_the_broker_is_left_out_and_takes_none_with_it() 
     assert_eq!((counts.refused, counts.produced_on(Channel::Rejected)), (1, 99));
     let distinct: BTreeSet<_> = stream.outputs(Channel::Rejected).into_iter().collect();
     assert_eq!(distinct.len(), 99);
+}
+
+/// Deletes a partition's records below an offset, as retention does.
+async fn delete_below(stream: &Stream, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &stream.settings.bootstrap_servers).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&stream.settings.topics.activity(), 0, Offset::Offset(offset)).unwrap();
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    assert!(deleted.elements().iter().all(|elem| elem.error().is_ok()), "{deleted:?}");
+}
+
+async fn with_one_partition(broker: &Broker) -> Stream {
+    let mut stream = stream_on(broker);
+    stream.partitions = 1;
+    let sizes = TopicSizes { activity_partitions: 1, ..SIZES };
+    create(&stream.settings, &wanted(&stream.settings, &sizes)).await.unwrap();
+    // Small requests and batches, so that little is fetched ahead of what is handed over.
+    let consumer = stream.settings.consumer.with("fetch.message.max.bytes", "100").with("queued.min.messages", "1");
+    stream.settings.consumer = consumer.with("queued.max.messages.kbytes", "1");
+    stream.settings.producer = stream.settings.producer.with("batch.num.messages", "10");
+    stream
+}
+
+#[tokio::test]
+async fn records_deleted_before_they_were_read_are_refused_with_the_choice() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    stream.send(0, 100);
+    stream.commit(0, 20, "");
+    delete_below(&stream, 50).await;
+    let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    let said = fault.to_string();
+    assert!(matches!(fault, KafkaFault::OutOfRange { committed: 20, low: 50, high: 100, .. }), "{said}");
+    assert!(said.contains("records were deleted before they were read") && said.contains("--to-earliest"), "{said}");
+}
+
+#[tokio::test]
+async fn a_past_that_is_deleted_while_it_is_run_again_is_begun_anew_from_what_is_left() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    stream.send(0, 3_000);
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed()[&0] == 3_000);
+    member.stop().unwrap();
+
+    let seen: Arc<Seen> = Arc::default();
+    *seen.hold_at.lock().unwrap() = Some(5);
+    let member = Member::start_with(&stream.settings, Arc::clone(&seen));
+    wait_for("the past is being run again", || seen.records.load(Ordering::Relaxed) >= 6);
+    delete_below(&stream, 2_500).await;
+    *seen.hold_at.lock().unwrap() = None;
+    wait_for("a live board", || member.board.lines().len() == 1 && member.board.is_ready());
+    let counts = member.counters.read();
+    assert_eq!(counts.restored_anew, 1, "{counts:?}");
+    stream.send(3_000, 3_100);
+    wait_for("all committed", || stream.committed()[&0] == 3_100);
+    assert_eq!(member.counters.read().produced_on(Channel::Alerts), 100);
+    member.stop().unwrap();
 }
 
 #[tokio::test]

@@ -243,9 +243,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
         }
     }
 
-    fn take_error(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+    fn take_error(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
         match code {
-            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(self.position_lost(code)),
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => self.position_lost(code),
             code => take_error(code, &self.topic),
         }
     }

@@ -1,7 +1,5 @@
 //! Taking and giving back partitions.
 
-use std::sync::Arc;
-
 use frostwatch_runtime::board::{PartitionStatus, Phase};
 use frostwatch_runtime::ports::Tasks;
 use rdkafka::consumer::Consumer;
@@ -9,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::plan::{Note, Plan, plan};
+use super::plan::{Lost, Note, Plan, plan, when_lost};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::group::{self, Committed, Due, list_of};
@@ -22,6 +20,10 @@ pub(super) struct Owned {
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
+    /// Begun anew, and nothing was read of it since: an error of its position is of before.
+    pub(super) anew: bool,
+    /// The task knows that its past is behind it.
+    pub(super) told_live: bool,
     /// Stands in its outputs and beside its offsets.
     pub(super) epoch: u32,
 }
@@ -38,13 +40,14 @@ impl Owned {
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false, epoch: 0 }
+        Self { status, touched: true, dirty: false, anew: false, told_live: false, epoch: 0 }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
     pub(super) fn advance(&mut self, offset: i64) -> bool {
         let live = offset >= self.status.restore_until;
         self.status.position = offset + 1;
+        self.anew = false;
         self.touched = true;
         self.dirty |= live;
         self.settle();
@@ -80,15 +83,41 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// The fault of a position that the broker no longer holds.
-    pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> KafkaFault {
-        let consumer = Arc::clone(&self.consumer);
-        let lost = self.owned.iter().enumerate().find_map(|(partition, owned)| {
-            let (partition, position) = (partition as i32, owned.as_ref()?.status.position);
-            let (low, high) = group::ends(&consumer, &self.topic, partition).ok()?;
-            (position < low || position > high).then(|| self.out_of_range(partition, position, low, high))
-        });
-        lost.unwrap_or(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+    /// Serves a position that the broker no longer holds. Where only the past that is run again has lost its oldest part,
+    /// it is begun anew from what is left; all else is a fault.
+    pub(super) fn position_lost(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+        let mut mended = self.owned.iter().flatten().any(|owned| owned.anew);
+        for index in 0..self.owned.len() {
+            let Some(owned) = self.owned.get(index).copied().flatten() else { continue };
+            let partition = index as i32;
+            let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
+            match when_lost(owned.status.position, owned.status.restore_until, low, high) {
+                Lost::Nothing => {}
+                Lost::PartOfThePast => {
+                    self.restore_anew(partition, &owned, low, high)?;
+                    mended = true;
+                }
+                Lost::Unread => return Err(self.out_of_range(partition, owned.status.position, low, high)),
+            }
+        }
+        if mended { Ok(()) } else { Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))) }
+    }
+
+    fn restore_anew(&mut self, partition: i32, lost: &Owned, low: i64, high: i64) -> Result<(), KafkaFault> {
+        let committed = lost.status.restore_until;
+        tracing::warn!(partition, low, committed, "the oldest part of the past was deleted while it was run again");
+        self.counts.restored_anew += 1;
+        let place = list_of(&[(self.topic.clone(), partition)]);
+        self.consumer.incremental_unassign(&place).map_err(KafkaFault::Consumer)?;
+        self.tasks.close(partition);
+        let plan = plan(Some(committed), low, high).map_err(|at| self.out_of_range(partition, at, low, high))?;
+        self.open(
+            partition,
+            Owned { anew: true, dirty: lost.dirty, epoch: lost.epoch, ..Owned::new(plan, low, high, Some(committed)) },
+        );
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;
+        self.consumer.incremental_assign(&start).map_err(KafkaFault::Consumer)
     }
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {

@@ -27,6 +27,28 @@ pub(crate) const fn plan(committed: Option<i64>, low: i64, high: i64) -> Result<
     }
 }
 
+/// What is lost of a partition that the broker no longer holds as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The position is held.
+    Nothing,
+    /// Records that were scored before and are run again in silence.
+    PartOfThePast,
+    /// Records that were not scored yet, or the end of the log.
+    Unread,
+}
+
+/// What is lost of a partition that holds `low..high`.
+pub(super) const fn when_lost(position: i64, restore_until: i64, low: i64, high: i64) -> Lost {
+    if position >= low && position <= high {
+        Lost::Nothing
+    } else if position < low && position < restore_until && restore_until >= low && restore_until <= high {
+        Lost::PartOfThePast
+    } else {
+        Lost::Unread
+    }
+}
+
 /// What is written beside every committed offset: what the state and the outputs before it were made under. Brokers take
 /// 4 KiB (`offset.metadata.max.bytes`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +118,18 @@ mod tests {
     fn an_offset_outside_is_refused() {
         check(Some(6), 7, 90, Err(6));
         check(Some(91), 7, 90, Err(91));
+    }
+
+    #[test]
+    fn only_a_past_that_is_run_again_may_lose_its_oldest_part() {
+        assert_eq!(when_lost(7, 50, 7, 90), Lost::Nothing);
+        assert_eq!(when_lost(90, 50, 7, 90), Lost::Nothing);
+        assert_eq!(when_lost(6, 50, 7, 90), Lost::PartOfThePast);
+        assert_eq!(when_lost(6, 7, 7, 90), Lost::PartOfThePast);
+        assert_eq!(when_lost(5, 6, 7, 90), Lost::Unread);
+        assert_eq!(when_lost(60, 50, 70, 90), Lost::Unread);
+        assert_eq!(when_lost(91, 50, 7, 90), Lost::Unread);
+        assert_eq!(when_lost(6, 91, 7, 90), Lost::Unread);
     }
 
     fn versions(named: &[(&str, &str)]) -> BTreeMap<String, String> {

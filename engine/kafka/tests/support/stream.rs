@@ -155,6 +155,8 @@ pub(crate) struct Seen {
     pub(crate) epochs: Mutex<BTreeMap<i32, u32>>,
     /// Records handed over.
     pub(crate) records: AtomicUsize,
+    /// Wait at this record number until it is taken back.
+    pub(crate) hold_at: Mutex<Option<u32>>,
     /// Panic when this record number is handed over: a crash between reading and committing.
     pub(crate) die_at: Mutex<Option<u32>>,
 }
@@ -187,6 +189,10 @@ impl Tasks for Counting {
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.seen.records.fetch_add(1, Ordering::Relaxed);
         let value = String::from_utf8_lossy(record.value).into_owned();
+        let is_held = || self.seen.hold_at.lock().unwrap().is_some_and(|at| at.to_string() == value);
+        if is_held() {
+            wait_for("the record is let go", || !is_held());
+        }
         // Not held while dying: a lock that a dead thread held kills the others too.
         let die_at = *self.seen.die_at.lock().unwrap();
         if let Some(die_at) = die_at {
