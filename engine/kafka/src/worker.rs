@@ -223,6 +223,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
             return;
         }
         let live = owned.advance(record.offset);
+        if live && !std::mem::replace(&mut owned.told_live, true) {
+            self.tasks.restored(record.partition);
+        }
         self.counts.consumed += 1;
         self.counts.silent += u64::from(!live);
         match record.key {

@@ -71,6 +71,10 @@ pub trait Tasks {
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);
 
+    /// Told once after [`Tasks::open`], when the past that is run again in silence is behind: what is counted from here on
+    /// has not been counted before.
+    fn restored(&mut self, _partition: i32) {}
+
     /// Takes the next record of an open partition and pushes what follows from it.
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>);
 

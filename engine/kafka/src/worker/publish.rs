@@ -24,6 +24,9 @@ impl<T: Tasks> Worker<'_, T> {
                 continue;
             }
             let partition = index as i32;
+            if is_live(owned.status.phase) && !std::mem::replace(&mut owned.told_live, true) {
+                self.tasks.restored(partition);
+            }
             if let Some((_, end)) = known_ends(&self.consumer, &self.topic, partition) {
                 owned.status.end = owned.status.end.max(end);
             }
@@ -50,16 +53,13 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// Counts new outputs' bytes and tells where the originals of late and rejected records lie, as Kafka Connect does.
+    /// Counts new outputs' bytes and tells the topic of the originals of late and rejected records, as Kafka Connect does;
+    /// partition and offset the task has told.
     pub(super) fn note_outputs(&mut self, first: usize, source: &RecordView<'_>) {
         for output in self.out.iter_mut().skip(first) {
             self.out_bytes += output.key.len() + output.value.len();
             if matches!(output.channel, Channel::Late | Channel::Rejected) {
-                output.headers.extend([
-                    ("__connect.errors.topic", source.topic.as_bytes().to_vec()),
-                    ("__connect.errors.partition", source.partition.to_string().into_bytes()),
-                    ("__connect.errors.offset", source.offset.to_string().into_bytes()),
-                ]);
+                output.headers.push(("__connect.errors.topic", source.topic.as_bytes().to_vec()));
             }
         }
     }

@@ -184,6 +184,8 @@ impl Task {
 pub struct TaskSet {
     shared: Arc<Shared>,
     tasks: BTreeMap<i32, Task>,
+    /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
+    restored: BTreeMap<i32, Counters>,
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
@@ -197,16 +199,18 @@ impl TaskSet {
         Self {
             shared,
             tasks: BTreeMap::new(),
+            restored: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
             hidden: Hidden::new(),
         }
     }
 
-    /// What became of all records, of closed partitions too.
+    /// What became of all records, of closed partitions too, but for those run again in silence.
     pub fn counters(&self) -> Counters {
         let mut sum = self.closed;
-        self.tasks.values().for_each(|task| sum.add(&task.counters()));
+        let live = self.tasks.iter().filter_map(|(partition, task)| Some((task, self.restored.get(partition)?)));
+        live.for_each(|(task, before)| sum.add(&task.counters().since(before)));
         sum
     }
 
@@ -222,9 +226,16 @@ impl Tasks for TaskSet {
     }
 
     fn close(&mut self, partition: i32) {
-        if let Some(task) = self.tasks.remove(&partition) {
-            self.closed.add(&task.counters());
+        if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
+            self.closed.add(&task.counters().since(&before));
             merge(&mut self.hidden, task.hidden);
+        }
+    }
+
+    fn restored(&mut self, partition: i32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.hidden.clear();
+            self.restored.insert(partition, task.counters());
         }
     }
 
@@ -236,7 +247,8 @@ impl Tasks for TaskSet {
 
     fn batch_done(&mut self, _partition: i32) {
         let now = self.counters();
-        for task in self.tasks.values_mut() {
+        let live = self.tasks.iter_mut().filter(|(partition, _)| self.restored.contains_key(partition));
+        for (_, task) in live {
             merge(&mut self.hidden, std::mem::take(&mut task.hidden));
         }
         if let Ok(mut totals) = self.shared.totals.lock() {
