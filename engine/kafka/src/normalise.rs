@@ -84,6 +84,24 @@ struct Made {
     value: Vec<u8>,
     headers: Vec<(&'static str, Vec<u8>)>,
     stamp: Option<Millis>,
+    /// Where the raw record lies, for the log.
+    origin: Origin,
+}
+
+/// Where a raw record lies.
+#[derive(Clone, Debug)]
+struct Origin {
+    topic: Arc<str>,
+    partition: i32,
+    offset: i64,
+}
+
+impl Made {
+    /// What it holds in memory, but for its own fields.
+    fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(_, value)| value.len()).sum();
+        self.value.len() + self.key.as_ref().map_or(0, Vec::len) + headers
+    }
 }
 
 struct Normaliser<'a, R> {
@@ -240,25 +258,28 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
                 Next::Waiting => self.serve_events(EVENTS_WAIT)?,
                 Next::Run { source, until, in_order } => {
                     self.counts.out_of_order += u64::from(!in_order);
-                    taken += self.take_run(source, until);
+                    taken += self.take_run(source, until, self.batch.records - taken);
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes records of one source up to a stamp, no more than were fetched together. Returns how many.
-    fn take_run(&mut self, index: usize, until: Millis) -> usize {
-        let Self { merge, rows, outcomes, made, made_bytes, counts, group, .. } = self;
+    /// Takes records of one source up to a stamp, no more than were fetched together nor than the batch has room for; one
+    /// record may exceed its bytes. Returns how many.
+    fn take_run(&mut self, index: usize, until: Millis, records_max: usize) -> usize {
+        let Self { merge, rows, outcomes, made, made_bytes, counts, group, batch, .. } = self;
         let Some(source) = merge.sources.get_mut(index) else { return 0 };
         let mut taken = 0;
-        while let Some(record) = source.head()
+        while taken < records_max
+            && *made_bytes < batch.output_bytes
+            && let Some(record) = source.head()
             && (taken == 0 || record.stamp.unwrap_or(Millis::MIN) <= until)
         {
             rows.rows(&source.table, record.value, outcomes);
             for outcome in outcomes.drain(..) {
-                if let Some(output) = publishable(outcome, &record, group, counts) {
-                    *made_bytes += output.value.len();
+                if let Some(output) = publishable(outcome, &record, &source.topic, group, counts) {
+                    *made_bytes += output.bytes();
                     made.push(output);
                 }
             }
@@ -286,7 +307,9 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         for (index, output) in made.iter().enumerate() {
             if delivered.refused.binary_search(&index).is_ok() {
                 self.counts.refused += 1;
-                tracing::error!(bytes = output.value.len(), "output refused for its size");
+                let Origin { topic, partition, offset } = &output.origin;
+                let bytes = output.value.len();
+                tracing::error!(%topic, partition, offset, bytes, output.rejected, "made of this record: refused for its size");
             } else if output.rejected {
                 self.counts.rejected += 1;
             } else {
@@ -327,6 +350,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         all.rejected += own.rejected;
         all.refused += own.refused;
         all.commits += own.commits;
+        all.commits_failed += own.commits_failed;
         all.rebalances += own.rebalances;
         all.out_of_order += own.out_of_order;
         for (why, count) in own.dropped {
@@ -346,14 +370,20 @@ impl<R> Drop for Normaliser<'_, R> {
 fn publishable(
     outcome: RawOutcome,
     record: &RecordView<'_>,
+    topic: &Arc<str>,
     group: &str,
     counts: &mut NormaliseCounts,
 ) -> Option<Made> {
+    let origin = || Origin { topic: Arc::clone(topic), partition: record.partition, offset: record.offset };
     match outcome {
-        all.commits_failed += own.commits_failed;
-        RawOutcome::Activity { key, value } => {
-            Some(Made { rejected: false, key: Some(key), value, headers: Vec::new(), stamp: record.stamp })
-        }
+        RawOutcome::Activity { key, value } => Some(Made {
+            rejected: false,
+            key: Some(key),
+            value,
+            headers: Vec::new(),
+            stamp: record.stamp,
+            origin: origin(),
+        }),
         RawOutcome::Dropped { why } => {
             *counts.dropped.entry(why).or_default() += 1;
             None
@@ -371,6 +401,7 @@ fn publishable(
                 ("__connect.errors.exception.message", reason.into_bytes()),
             ],
             stamp: record.stamp,
+            origin: origin(),
         }),
     }
 }

@@ -182,6 +182,31 @@ fn what_is_not_activity_is_counted_or_rejected_whole_with_its_origin() {
     assert_eq!(header("__connect.errors.exception.message").unwrap(), "two: bad");
 }
 
+/// Rows that are as large as their text says.
+struct Large;
+
+impl RawRows for Large {
+    fn rows(&mut self, _table: &str, value: &[u8], out: &mut Vec<RawOutcome>) {
+        let reason = String::from_utf8_lossy(value).into_owned();
+        out.push(RawOutcome::Rejected { reason });
+    }
+}
+
+#[test]
+fn what_is_made_of_a_batch_is_bounded_in_bytes_and_records() {
+    for (records, output_bytes, commits_min) in [(1_000, 10_000, 20), (7, 16 << 20, 20)] {
+        let mut stream = raw_stream("bounded");
+        (stream.settings.batch.records, stream.settings.batch.output_bytes) = (records, output_bytes);
+        // Each record is held with its value and the same text as its reason: 2,000 bytes, and six at most in a batch.
+        send(&stream, 0, (0..200).map(|n| (n + 1, format!("{n:01000}"))));
+        let member = Member::start(&stream, Large);
+        wait_for("all rejected", || member.counts().rejected == 200);
+        let commits = member.counts().commits;
+        assert!(commits >= commits_min, "{commits} commits");
+        member.stop().unwrap();
+    }
+}
+
 #[test]
 fn a_recording_holds_what_the_topic_held_with_stamps() {
     let stream = Stream::new("recording", 3);
