@@ -21,16 +21,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (rules, warnings) = match &args.config {
-        Some(path) => {
-            let checked = config::load_with(path, args.rules.as_deref())?;
-            (checked.rulebook, checked.warnings)
-        }
-        None => {
-            let rules = config::rules(args.rules.as_deref()).map_err(config::Faults)?;
-            let warnings = rules.warnings.iter().map(ToString::to_string).collect();
-            (rules, warnings)
-        }
+    let (rules, warnings) = if let Some(path) = &args.config {
+        let checked = config::load_with(path, args.rules.as_deref())?;
+        (checked.rulebook, checked.warnings)
+    } else {
+        let rules = config::rules(args.rules.as_deref()).map_err(config::Faults)?;
+        let warnings = rules.warnings.iter().map(ToString::to_string).collect();
+        (rules, warnings)
     };
     for warning in &warnings {
         say(&format!("warning: {warning}"));

@@ -127,7 +127,7 @@ impl Metrics {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 10] {
+    fn all(&self) -> [&dyn Collector; 11] {
         [
             &self.records,
             &self.outputs,

@@ -67,7 +67,10 @@ impl Outbox {
     ) -> Result<Delivered, KafkaFault> {
         let mut delivered = Delivered::default();
         let (mut refused, mut alone) = (BTreeSet::new(), BTreeSet::new());
-        while count > 0 {
+        if count == 0 {
+            return Ok(delivered);
+        }
+        loop {
             delivered.rounds += 1;
             let mut failed = self.send(count, &record, &mut refused, &alone, &stopping)?;
             self.await_reports(&stopping)?;

@@ -54,8 +54,11 @@ fn every_byte_of_what_was_recorded_is_replayed() {
     }
 }
 
+/// Stamp, key and value.
+type Wanted<'a> = (Option<Millis>, Option<&'a [u8]>, &'a [u8]);
+
 #[track_caller]
-fn check(line: &str, wanted: Result<(Option<Millis>, Option<&[u8]>, &[u8]), &str>) {
+fn check(line: &str, wanted: Result<Wanted<'_>, &str>) {
     let read = read(line.as_bytes());
     match (&read[..], wanted) {
         ([Read1::Record(found)], Ok(wanted)) => {

@@ -14,6 +14,7 @@ use crate::group::{self, Committed, Due, list_of};
 
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is still to be done for a partition, each for itself")]
 pub(super) struct Owned {
     pub(super) status: PartitionStatus,
     /// Records were taken since the last batch.
