@@ -3,14 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, check, create, wanted};
+use frostwatch_kafka::KafkaFault;
+use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, WantedTopic, check, create, wanted};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use stream::{Member, Stream, by_key, wait_for, wanted as wanted_outputs};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use stream::{Member, Seen, Stream, by_key, wait_for, wanted as wanted_outputs};
 
 #[path = "../../engine/kafka/tests/support/stream.rs"]
 mod stream;
@@ -47,12 +53,7 @@ async fn topics_are_made_once_and_differences_are_explained() {
 
     let made = create(&stream.settings, &topics).await.unwrap();
     assert!(made.iter().all(|(_, made)| *made == Made::Created), "{made:?}");
-    wait_for("the topics", || {
-        let reader: rdkafka::consumer::BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
-        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&reader, None, WAIT).unwrap();
-        topics.iter().all(|topic| metadata.topics().iter().any(|found| found.name() == topic.name))
-    });
+    wait_for_topics(broker, &topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
     assert_eq!(check(&stream.settings, &topics).await.unwrap(), []);
     let made = create(&stream.settings, &topics).await.unwrap();
     assert!(made.iter().all(|(_, made)| *made == Made::Existed), "{made:?}");
@@ -64,6 +65,136 @@ async fn topics_are_made_once_and_differences_are_explained() {
     assert!(told[0].contains("3 partitions where 5 are wanted; it works as it is"), "{}", told[0]);
     assert!(told[1].contains("retention.ms is 600000, wanted 700000; what is deleted"), "{}", told[1]);
     assert_eq!(findings.iter().map(Finding::is_fault).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_record_too_large_for_the_broker_is_left_out_and_takes_none_with_it() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = stream_on(broker);
+    let mut topics = wanted(&stream.settings, &SIZES);
+    let limited = |topic: &&mut WantedTopic| topic.name == stream.settings.topics.channel(Channel::Rejected);
+    topics.iter_mut().find(limited).unwrap().config.push(("max.message.bytes", "2000".to_owned()));
+    create(&stream.settings, &topics).await.unwrap();
+    wait_for_topics(broker, &topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let findings = check(&stream.settings, &wanted(&stream.settings, &SIZES)).await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].is_fault() && findings[0].to_string().contains("max.message.bytes is 2000, wanted 1000000"));
+
+    let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();
+    for number in 0..100 {
+        // What does not compress, and is no number: its output goes to the limited topic.
+        let large =
+            (0..3_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 26) as u8));
+        let value = if number == 50 { large.collect() } else { format!("word {number}") };
+        producer.send(b"acme|ana", value.as_bytes(), None).unwrap();
+    }
+    producer.flush().unwrap();
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 100);
+    let counts = member.counters.read();
+    member.stop().unwrap();
+    assert_eq!((counts.refused, counts.produced_on(Channel::Rejected)), (1, 99));
+    let distinct: BTreeSet<_> = stream.outputs(Channel::Rejected).into_iter().collect();
+    assert_eq!(distinct.len(), 99);
+}
+
+/// Deletes a partition's records below an offset, as retention does.
+async fn delete_below(stream: &Stream, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &stream.settings.bootstrap_servers).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&stream.settings.topics.activity(), 0, Offset::Offset(offset)).unwrap();
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    assert!(deleted.elements().iter().all(|elem| elem.error().is_ok()), "{deleted:?}");
+}
+
+async fn with_one_partition(broker: &Broker) -> Stream {
+    let mut stream = stream_on(broker);
+    stream.partitions = 1;
+    let sizes = TopicSizes { activity_partitions: 1, ..SIZES };
+    create(&stream.settings, &wanted(&stream.settings, &sizes)).await.unwrap();
+    // Small requests and batches, so that little is fetched ahead of what is handed over.
+    let consumer = stream.settings.consumer.with("fetch.message.max.bytes", "100").with("queued.min.messages", "1");
+    stream.settings.consumer = consumer.with("queued.max.messages.kbytes", "1");
+    stream.settings.producer = stream.settings.producer.with("batch.num.messages", "10");
+    stream
+}
+
+#[tokio::test]
+async fn records_deleted_before_they_were_read_are_refused_with_the_choice() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    stream.send(0, 100);
+    stream.commit(0, 20, "");
+    delete_below(&stream, 50).await;
+    let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    let said = fault.to_string();
+    assert!(matches!(fault, KafkaFault::OutOfRange { committed: 20, low: 50, high: 100, .. }), "{said}");
+    assert!(said.contains("records were deleted before they were read") && said.contains("--to-earliest"), "{said}");
+}
+
+#[tokio::test]
+async fn a_past_that_is_deleted_while_it_is_run_again_is_begun_anew_from_what_is_left() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    stream.send(0, 3_000);
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed()[&0] == 3_000);
+    member.stop().unwrap();
+
+    let seen: Arc<Seen> = Arc::default();
+    *seen.hold_at.lock().unwrap() = Some(5);
+    let member = Member::start_with(&stream.settings, Arc::clone(&seen));
+    wait_for("the past is being run again", || seen.records.load(Ordering::Relaxed) >= 6);
+    delete_below(&stream, 2_500).await;
+    *seen.hold_at.lock().unwrap() = None;
+    wait_for("a live board", || member.board.lines().len() == 1 && member.board.is_ready());
+    let counts = member.counters.read();
+    assert_eq!(counts.restored_anew, 1, "{counts:?}");
+    stream.send(3_000, 3_100);
+    wait_for("all committed", || stream.committed()[&0] == 3_100);
+    assert_eq!(member.counters.read().produced_on(Channel::Alerts), 100);
+    member.stop().unwrap();
+}
+
+#[tokio::test]
+async fn raw_topics_are_not_made_with_different_partition_counts() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = stream_on(broker);
+    let topics = wanted(&stream.settings, &SIZES);
+    let mut first = topics.iter().find(|topic| topic.is_raw).unwrap().clone();
+    first.partitions = 2;
+    let name = first.name.clone();
+    create(&stream.settings, &[first]).await.unwrap();
+    wait_for_topics(broker, std::slice::from_ref(&name));
+    let fault = create(&stream.settings, &topics).await.unwrap_err();
+    assert!(matches!(fault, KafkaFault::RawPartitions { .. }), "{fault}");
+    let missing = |finding: &&Finding| finding.what == Difference::Missing;
+    let findings = check(&stream.settings, &topics).await.unwrap();
+    assert_eq!(findings.iter().filter(missing).count(), topics.len() - 1, "nothing was made");
+
+    // Made by hand, one of the others differs: the check says so.
+    let others: Vec<_> = topics.iter().filter(|topic| topic.name != name).cloned().collect();
+    create(&stream.settings, &others).await.unwrap();
+    wait_for_topics(broker, &others.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let findings = check(&stream.settings, &topics).await.unwrap();
+    let unequal: Vec<_> =
+        findings.iter().filter(|finding| matches!(finding.what, Difference::RawPartitions { .. })).collect();
+    assert_eq!(unequal.len(), 3, "{findings:#?}");
+    assert!(unequal[0].is_fault());
+    assert!(unequal[0].to_string().contains(&format!("1 partitions where {name} has 2")), "{}", unequal[0]);
+}
+
+/// A topic is made before its broker tells of it.
+fn wait_for_topics(broker: &Broker, names: &[String]) {
+    wait_for("the topics", || {
+        let reader: rdkafka::consumer::BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&reader, None, WAIT).unwrap();
+        names
+            .iter()
+            .all(|name| metadata.topics().iter().any(|found| found.name() == name && !found.partitions().is_empty()))
+    });
 }
 
 #[tokio::test]

@@ -21,20 +21,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (rules, mut warnings) = match &args.config {
-        Some(path) => {
-            let checked = config::load(path)?;
-            (checked.rulebook, checked.warnings)
-        }
-        None => (config::rules(args.rules.as_deref()).map_err(config::Faults)?, Vec::new()),
+    let (rules, warnings) = if let Some(path) = &args.config {
+        let checked = config::load_with(path, args.rules.as_deref())?;
+        (checked.rulebook, checked.warnings)
+    } else {
+        let rules = config::rules(args.rules.as_deref()).map_err(config::Faults)?;
+        let warnings = rules.warnings.iter().map(ToString::to_string).collect();
+        (rules, warnings)
     };
-    let rules = match (&args.config, &args.rules) {
-        (Some(_), Some(folder)) => config::rules(Some(folder)).map_err(config::Faults)?,
-        _ => rules,
-    };
-    if args.config.is_none() {
-        warnings.extend(rules.warnings.iter().map(ToString::to_string));
-    }
     for warning in &warnings {
         say(&format!("warning: {warning}"));
     }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use frostwatch_detect::time::{Lateness, SECOND};
 use frostwatch_geoip::{GeoFiles, GeoLimits, GeoTable, NoGeo};
-use frostwatch_kafka::settings::KafkaSettings;
+use frostwatch_kafka::settings::{KafkaSettings, is_secret};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_wire::normalise::Normaliser;
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::engine::Located;
 
@@ -70,6 +72,15 @@ pub(crate) struct GeoConfig {
 pub(crate) struct AdminConfig {
     /// Address and port; keep it on loopback unless the network around it is trusted.
     pub(crate) listen: std::net::SocketAddr,
+}
+
+impl GeoConfig {
+    /// Paths are relative to the configuration.
+    fn resolve(&mut self, beside: &Path) {
+        for file in self.city.iter_mut().chain(&mut self.asn) {
+            *file = beside.join(&*file);
+        }
+    }
 }
 
 fn lateness_secs() -> u32 {
@@ -133,36 +144,121 @@ impl Config {
 
 /// Reads and checks a configuration whole.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Checked> {
-    let text = read_bounded(path)?;
-    let mut config: Config = match serde_saphyr::from_str(&text) {
-        Ok(config) => config,
-        Err(error) => return Err(Faults(vec![format!("{}: {error}", path.display())]).into()),
-    };
-    let mut faults = config.own_faults();
-    let mut warnings = Vec::new();
+    load_with(path, None)
+}
+
+/// The same, with the rules of a folder in place of its own.
+pub(crate) fn load_with(path: &Path, rules_folder: Option<&Path>) -> anyhow::Result<Checked> {
+    let text = read_bounded(path).map_err(|error| Faults(vec![format!("{error:#}")]))?;
     let beside = path.parent().unwrap_or(Path::new("."));
-    let rulebook = collect(&mut faults, rules(config.rules.as_deref().map(|rules| beside.join(rules)).as_deref()));
-    for file in config.geoip.city.iter_mut().chain(&mut config.geoip.asn) {
-        *file = beside.join(&*file);
+    match parse(&text) {
+        Ok(config) => Ok(checked(config, beside, rules_folder)?),
+        Err(fault) => {
+            let mut faults = vec![format!("{}: {fault}", path.display())];
+            faults.extend(faults_of_parts(&text, &fault, beside, rules_folder));
+            Err(Faults(faults).into())
+        }
     }
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    // A snippet shows the lines around a fault, and there may be a password on one of them.
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let mut message = error.to_string();
+        mask_secrets(text, &mut message);
+        message
+    })
+}
+
+fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Result<Checked, Faults> {
+    let mut faults = config.own_faults();
+    let rulebook = collect(&mut faults, rules_beside(beside, config.rules.as_deref(), rules_folder));
+    config.geoip.resolve(beside);
     let located = collect(&mut faults, located(&config.geoip).map_err(|fault| vec![fault]));
-    let normaliser = config.normalise.clone().and_then(|normalise| {
-        let made = Normaliser::new(normalise);
-        collect(&mut faults, made.map_err(|faults| faults.iter().map(|fault| format!("normalise.{fault}")).collect()))
-    });
+    let normaliser = config.normalise.clone().and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
     let (Some(rulebook), Some(located), []) = (rulebook, located, faults.as_slice()) else {
-        return Err(Faults(faults).into());
+        return Err(Faults(faults));
     };
-    warnings.extend(rulebook.warnings.iter().map(ToString::to_string));
+    let mut warnings: Vec<String> = rulebook.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(located.warnings());
     if config.normalise.is_none() {
         warnings.push("normalise: absent, so raw topics are not read; activity must be published by a producer".into());
     }
-    if !cfg!(feature = "tls") {
+    if !cfg!(feature = "tls") && config.kafka.wants_security() {
         warnings
             .push("kafka: this is a plain build, without TLS and SASL; build with `--features tls` for both".into());
     }
     Ok(Checked { config, rulebook, located, normaliser, warnings })
+}
+
+/// What can still be said of the parts of a configuration that is faulty as a whole. `told` is said already.
+fn faults_of_parts(text: &str, told: &str, beside: &Path, rules_folder: Option<&Path>) -> Vec<String> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let Ok(Value::Object(mut parts)) = serde_saphyr::from_str_with_options::<Value>(text, options) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    let own: Option<PathBuf> = part(&mut parts, "rules", told, &mut faults);
+    collect(&mut faults, rules_beside(beside, own.as_deref(), rules_folder));
+    if let Some(kafka) = part::<KafkaSettings>(&mut parts, "kafka", told, &mut faults) {
+        faults.extend(kafka.check().iter().map(ToString::to_string));
+    }
+    if let Some(mut geoip) = part::<GeoConfig>(&mut parts, "geoip", told, &mut faults) {
+        geoip.resolve(beside);
+        collect(&mut faults, located(&geoip).map_err(|fault| vec![fault]));
+    }
+    if let Some(normalise) = part(&mut parts, "normalise", told, &mut faults) {
+        collect(&mut faults, normaliser_of(normalise));
+    }
+    faults.iter_mut().for_each(|fault| mask_secrets(text, fault));
+    faults
+}
+
+/// A part of the configuration, if it is there and can be read.
+fn part<T: DeserializeOwned>(
+    parts: &mut Map<String, Value>,
+    name: &str,
+    told: &str,
+    faults: &mut Vec<String>,
+) -> Option<T> {
+    match serde_json::from_value(parts.remove(name)?) {
+        Ok(part) => Some(part),
+        Err(error) => {
+            let message = error.to_string();
+            // The fault of the whole is that of its first faulty part, told with its line.
+            let first = message.split(", expected").next().unwrap_or(&message);
+            if !told.contains(first) {
+                faults.push(format!("{name}: {message}"));
+            }
+            None
+        }
+    }
+}
+
+/// Takes the values that stand under names of secrets out of a message.
+fn mask_secrets(text: &str, message: &mut String) {
+    let quotes = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '-' | '}' | '{' | '[' | ']');
+    for entry in text.split(['\n', ',', '{']) {
+        if let Some((name, value)) = entry.split_once(':')
+            && is_secret(name.trim_matches(quotes))
+            && let value = value.trim_matches(quotes)
+            && !value.is_empty()
+        {
+            *message = message.replace(value, "********");
+        }
+    }
+}
+
+fn normaliser_of(normalise: NormaliseConfig) -> Result<Normaliser, Vec<String>> {
+    let texts = |faults: Vec<_>| faults.iter().map(|fault| format!("normalise.{fault}")).collect();
+    Normaliser::new(normalise).map_err(texts)
+}
+
+/// The rules of the folder given, else of the one the configuration names, else the shipped ones.
+fn rules_beside(beside: &Path, own: Option<&Path>, given: Option<&Path>) -> Result<Rulebook, Vec<String>> {
+    let own = own.map(|own| beside.join(own));
+    rules(given.or(own.as_deref()))
 }
 
 /// The rules of a folder, or the shipped ones.

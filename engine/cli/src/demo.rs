@@ -16,7 +16,7 @@ use frostwatch_geoip::GeoTable;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaSettings};
+use frostwatch_kafka::{Counters, KafkaSettings, Versions};
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::ports::Channel;
@@ -27,6 +27,7 @@ use crate::config::Faults;
 use crate::console::say;
 use crate::engine::{Located, shared};
 use crate::metrics::Observed;
+use crate::raw::Rows;
 use crate::run::run_threads;
 use crate::simulate::{normalise_config, rule_texts};
 
@@ -132,7 +133,8 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
     let (stop, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));
     let watched = watch::Watched::default();
     let rows = thread::scope(|scope| -> anyhow::Result<u64> {
-        let engine = scope.spawn(|| run_threads(&settings, 1, Some(normaliser), &observed, &stop));
+        let engine =
+            scope.spawn(|| run_threads(&settings, 1, Some(Rows(normaliser)), &Versions::default(), &observed, &stop));
         let watchers = watch::spawn(scope, &settings, &watched, &stop_watching);
         let sent = send(company, &settings, &observed, &stop).and_then(|sent| {
             settle(sent, &observed, &stop)?;

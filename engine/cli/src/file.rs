@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use frostwatch_detect::time::Millis;
 use frostwatch_runtime::ports::RawOutcome;
 use frostwatch_wire::activity::RECORD_BYTES_MAX;
@@ -27,6 +29,9 @@ const OPENING_BYTES_MAX: usize = 4_096;
 const BUFFER_BYTES: usize = 1 << 16;
 /// How far into a line the name of the contract is looked for.
 const CONTRACT_WITHIN_BYTES: usize = 4_096;
+
+/// The first field of a line of `record`, with and without a stamp and a key.
+const RECORDED_BEGINS: [&[u8]; 4] = [b"\"stamp_ms\"", b"\"key\"", b"\"key_base64\"", b"\"partition\""];
 
 /// One record of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +65,12 @@ pub(crate) struct Lines {
 /// A line as `record` writes it.
 #[derive(Deserialize)]
 struct Recorded<'a> {
-    stamp_ms: Millis,
+    stamp_ms: Option<Millis>,
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
+    key_base64: Option<String>,
+    partition: Option<i32>,
+    offset: Option<i64>,
     #[serde(borrow)]
     table: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -70,6 +78,37 @@ struct Recorded<'a> {
     #[serde(borrow)]
     value: Option<&'a RawValue>,
     value_text: Option<String>,
+    value_base64: Option<String>,
+}
+
+impl Recorded<'_> {
+    /// Is it a line of ours, and not a row or activity of which no field has these names?
+    const fn is_recorded(&self) -> bool {
+        self.stamp_ms.is_some() || self.has_place()
+    }
+
+    const fn has_place(&self) -> bool {
+        self.partition.is_some() && self.offset.is_some()
+    }
+
+    /// The bytes of the record; those of a tombstone are none.
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        match (self.value, &self.value_text, &self.value_base64) {
+            (Some(value), ..) => Ok(value.get().as_bytes().to_vec()),
+            (None, Some(text), _) => Ok(text.as_bytes().to_vec()),
+            (None, None, Some(base64)) => STANDARD.decode(base64).map_err(|error| format!("value_base64: {error}")),
+            (None, None, None) if self.has_place() => Ok(Vec::new()),
+            (None, None, None) => Err("a recorded line without value".to_owned()),
+        }
+    }
+
+    fn key_bytes(&self) -> Result<Option<Vec<u8>>, String> {
+        match (&self.key, &self.key_base64) {
+            (Some(key), _) => Ok(Some(key.as_bytes().to_vec())),
+            (None, Some(base64)) => STANDARD.decode(base64).map(Some).map_err(|error| format!("key_base64: {error}")),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 impl Lines {
@@ -163,25 +202,18 @@ impl Lines {
             take(Read1::Record(FileRecord { line: number, stamp: None, key: None, value: line.to_vec() }));
             return;
         }
-        let Ok(recorded) = serde_json::from_slice::<Recorded<'_>>(line) else {
-            return self.raw(number, None, None, line, take);
-        };
-        let value = match (recorded.value, &recorded.value_text) {
-            (Some(value), _) => value.get().as_bytes(),
-            (None, Some(text)) => text.as_bytes(),
-            (None, None) => return take(Read1::Unreadable(number, "a recorded line without value".to_owned())),
+        let recorded = serde_json::from_slice::<Recorded<'_>>(line).ok().filter(Recorded::is_recorded);
+        let Some(recorded) = recorded else { return self.raw(number, None, None, line, take) };
+        let (value, key) = match (recorded.bytes(), recorded.key_bytes()) {
+            (Ok(value), Ok(key)) => (value, key),
+            (Err(why), _) | (_, Err(why)) => return take(Read1::Unreadable(number, why)),
         };
         let named = recorded.table.as_deref().and_then(Table::from_name);
         let table = named.or_else(|| Table::from_topic_suffix(recorded.topic.as_deref()?));
-        if table.is_some() && !is_activity(value) {
-            return self.raw(number, table, Some(recorded.stamp_ms), value, take);
+        if table.is_some() && !is_activity(&value) {
+            return self.raw(number, table, recorded.stamp_ms, &value, take);
         }
-        take(Read1::Record(FileRecord {
-            line: number,
-            stamp: Some(recorded.stamp_ms),
-            key: recorded.key.map(|key| key.into_owned().into_bytes()),
-            value: value.to_vec(),
-        }));
+        take(Read1::Record(FileRecord { line: number, stamp: recorded.stamp_ms, key, value }));
     }
 
     fn raw(&self, number: u64, table: Option<Table>, stamp: Option<Millis>, value: &[u8], take: &mut dyn FnMut(Read1)) {
@@ -224,7 +256,10 @@ pub(crate) fn progress_bar() -> ProgressBar {
 
 /// Whether this is a line as `record` writes it, however it is printed.
 fn is_recorded(line: &[u8]) -> bool {
-    line.strip_prefix(b"{").is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\"stamp_ms\""))
+    line.strip_prefix(b"{").is_some_and(|inside| {
+        let inside = inside.trim_ascii_start();
+        RECORDED_BEGINS.iter().any(|begin| inside.starts_with(begin))
+    })
 }
 
 fn is_activity(line: &[u8]) -> bool {
@@ -246,3 +281,6 @@ fn unpacked(mut raw: Box<dyn Read>) -> anyhow::Result<Box<dyn BufRead>> {
         _ => Box::new(BufReader::with_capacity(BUFFER_BYTES, whole)),
     })
 }
+
+#[cfg(test)]
+mod tests;

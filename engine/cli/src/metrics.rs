@@ -9,8 +9,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use frostwatch_detect::time::SECOND;
-use frostwatch_kafka::Counters;
 use frostwatch_kafka::normalise::NormaliseCounts;
+use frostwatch_kafka::{Counters, Counts};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::Shared;
 use frostwatch_runtime::ports::Channel;
@@ -39,7 +39,7 @@ pub(crate) fn serve(listen: SocketAddr, observed: Arc<Observed>) -> anyhow::Resu
     let pages = Router::new()
         .route("/metrics", get(move || async move { text_of(&registry) }))
         .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(move || async move { readiness(&observed.board) }))
+        .route("/readyz", get(move || async move { readiness(&observed.board, &observed.counters.read()) }))
         .route("/version", get(|| async { format!("frostwatch {BUILD}\n") }));
     runtime.spawn(async move {
         if let Err(error) = axum::serve(listener, pages).await {
@@ -56,7 +56,7 @@ fn text_of(registry: &Registry) -> (StatusCode, String) {
     }
 }
 
-fn readiness(board: &Board) -> (StatusCode, String) {
+fn readiness(board: &Board, counts: &Counts) -> (StatusCode, String) {
     let lines = board.lines();
     let mut text = String::new();
     for (partition, status) in &lines {
@@ -65,6 +65,14 @@ fn readiness(board: &Board) -> (StatusCode, String) {
         // Writing to a string cannot fail.
         let _ =
             writeln!(text, "partition {partition}: {phase}, position {position}, restore until {until}, {users} users");
+    }
+    if counts.misrouted > 0 {
+        let _ = writeln!(
+            text,
+            "warning: {} records lie in another partition than murmur2 gives their key: their producer partitions \
+             otherwise, and what concerns one user is split",
+            counts.misrouted
+        );
     }
     let ready = board.is_ready();
     text += if ready { "ready\n" } else { "restoring\n" };
@@ -79,6 +87,7 @@ struct Metrics {
     kafka: IntCounterVec,
     hidden: IntCounterVec,
     raw: IntCounterVec,
+    normaliser: IntCounterVec,
     partitions: IntGaugeVec,
     last_event: IntGaugeVec,
     users: IntGaugeVec,
@@ -94,7 +103,8 @@ impl Metrics {
             observed,
             records: counter(
                 "frostwatch_records_total",
-                "Records by what became of them; received is the sum of scored, duplicate, late, over_cap and rejected.",
+                "Records by what became of them, but for those re-run in silence; received is the sum of scored, duplicate, late, \
+                 over_cap and rejected.",
                 "outcome",
             )?,
             outputs: counter("frostwatch_outputs_total", "Records written and acknowledged.", "channel")?,
@@ -104,6 +114,11 @@ impl Metrics {
                 &["rule", "exception"],
             )?,
             raw: counter("frostwatch_raw_rows_total", "Raw rows by what became of them.", "outcome")?,
+            normaliser: counter(
+                "frostwatch_normaliser_events_total",
+                "What the loop over raw topics did; out_of_order are runs published without waiting for older rows.",
+                "event",
+            )?,
             partitions: gauge("frostwatch_partitions", "Partitions held, by phase.", "phase")?,
             last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
             users: gauge("frostwatch_state_entries", "Users with state.", "partition")?,
@@ -112,13 +127,14 @@ impl Metrics {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 10] {
+    fn all(&self) -> [&dyn Collector; 11] {
         [
             &self.records,
             &self.outputs,
             &self.kafka,
             &self.hidden,
             &self.raw,
+            &self.normaliser,
             &self.partitions,
             &self.last_event,
             &self.users,
@@ -145,6 +161,8 @@ impl Metrics {
             ("commit", counts.commits),
             ("commit_failed", counts.commits_failed),
             ("rebalance", counts.rebalances),
+            ("restored_anew", counts.restored_anew),
+            ("output_resent", counts.resent),
             ("partition_lost", counts.lost),
         ] {
             raise(&self.kafka, event, value);
@@ -152,6 +170,16 @@ impl Metrics {
         if let Ok(normalised) = self.observed.normalised.lock() {
             raise(&self.raw, "activity", normalised.activity);
             raise(&self.raw, "rejected", normalised.rejected);
+            for (event, value) in [
+                ("consumed", normalised.consumed),
+                ("output_refused", normalised.refused),
+                ("commit", normalised.commits),
+                ("commit_failed", normalised.commits_failed),
+                ("rebalance", normalised.rebalances),
+                ("out_of_order", normalised.out_of_order),
+            ] {
+                raise(&self.normaliser, event, value);
+            }
             normalised.dropped.iter().for_each(|(why, value)| raise(&self.raw, why, *value));
         }
         self.fold_board();
@@ -192,4 +220,30 @@ impl Collector for Metrics {
 fn raise(counter: &IntCounterVec, label: &str, value: u64) {
     let counter = counter.with_label_values(&[label]);
     counter.inc_by(value.saturating_sub(counter.get()));
+}
+
+#[cfg(test)]
+mod tests {
+    use frostwatch_runtime::board::{PartitionStatus, Phase};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(phase: Phase, misrouted: u64, code: StatusCode, wanted: &[&str]) {
+        let board = Board::default();
+        board.set(3, PartitionStatus { phase, keys: 7, ..PartitionStatus::default() });
+        let (found, text) = readiness(&board, &Counts { misrouted, ..Counts::default() });
+        assert_eq!(found, code, "{text}");
+        assert_eq!(text.lines().count(), wanted.len(), "{text}");
+        for (line, wanted) in text.lines().zip(wanted) {
+            assert!(line.starts_with(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_ready_when_all_its_partitions_are_live_and_warns_of_misrouted_records() {
+        check(Phase::Restoring, 0, StatusCode::SERVICE_UNAVAILABLE, &["partition 3: restoring", "restoring"]);
+        check(Phase::Live, 0, StatusCode::OK, &["partition 3: live", "ready"]);
+        check(Phase::Live, 2, StatusCode::OK, &["partition 3: live", "warning: 2 records lie in another", "ready"]);
+    }
 }

@@ -103,14 +103,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
     let folder_rules = |folder| config::rules(folder).map_err(Faults);
     if let Some(path) = &args.config {
-        let checked = config::load(path)?;
+        let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-        let rulebook = match &args.rules {
-            Some(folder) => folder_rules(Some(folder.as_path()))?,
-            None => checked.rulebook,
-        };
         let lateness = checked.config.lateness();
-        return Ok((Task::new(shared(rulebook, checked.located, lateness), 0), checked.normaliser));
+        return Ok((Task::new(shared(checked.rulebook, checked.located, lateness), 0), checked.normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -191,8 +187,11 @@ impl Replay<'_> {
             self.out.write_all(b"\n")?;
         }
         self.out.flush()?;
-        self.summary(&self.task.counters());
-        Ok(ExitCode::SUCCESS)
+        let counts = self.task.counters();
+        self.summary(&counts);
+        // A file of which nothing could be read was not replayed.
+        let is_unread = self.unreadable > 0 && counts.received == counts.rejected && self.dropped.is_empty();
+        Ok(if is_unread { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     fn summary(&self, counts: &Counters) {

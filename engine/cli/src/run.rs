@@ -7,17 +7,19 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::Context as _;
+use frostwatch_detect::time::DAY;
 use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
 use frostwatch_kafka::settings::KafkaSettings;
-use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, run_workers};
+use frostwatch_kafka::topics::{ACTIVITY_KEPT, activity_kept};
+use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, StopOnExit, Versions, run_workers};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::{self, TaskSet};
-use frostwatch_wire::normalise::Normaliser;
+use frostwatch_runtime::ports::RawRows;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config;
 use crate::console::say;
-use crate::engine::shared;
+use crate::engine::{shared, versions};
 use crate::metrics::{self, Observed};
 use crate::raw::Rows;
 
@@ -30,6 +32,10 @@ pub(crate) struct Args {
     /// Leave raw topics to other processes.
     #[arg(long)]
     no_normalise: bool,
+    /// Go on although rules, GeoIP files, lateness or the program have changed since the last commit: the past is run
+    /// again under the new ones, in silence, and what is sent from then on carries an epoch raised by one.
+    #[arg(long)]
+    accept_change: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -37,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let config = checked.config;
     let lateness = config.lateness();
-    let normaliser = checked.normaliser.filter(|_| !args.no_normalise);
+    let rows = checked.normaliser.filter(|_| !args.no_normalise).map(Rows);
     let observed = Arc::new(Observed {
         board: Board::default(),
         counters: Counters::default(),
@@ -50,17 +56,38 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(admin) => Some(metrics::serve(admin.listen, Arc::clone(&observed))?),
         None => None,
     };
+    warn_of_short_past(&config.kafka)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
-    run_threads(&config.kafka, config.workers, normaliser, &observed, &stop)?;
+    let versions = versions(&observed.shared.plan, args.accept_change);
+    run_threads(&config.kafka, config.workers, rows, &versions, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs workers, and the normaliser if there is one, until `stop` or the first fault.
-pub(crate) fn run_threads(
+/// State is made of the retained activity at every start: says so when that is shorter than state is kept.
+fn warn_of_short_past(settings: &KafkaSettings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(activity_kept(settings)) {
+        Ok(Some(kept)) if kept < ACTIVITY_KEPT => say(&format!(
+            "warning: {} keeps activity for {:.1} days, state is kept for {}: after a restart detectors know only what is \
+             retained. `frostwatch topics check` tells how to change it",
+            settings.topics.activity(),
+            kept as f64 / DAY as f64,
+            ACTIVITY_KEPT / DAY,
+        )),
+        Ok(_) => {}
+        // Not everybody may ask; the missing topic is told by the worker.
+        Err(fault) => tracing::info!(%fault, "it is not known how long activity is kept"),
+    }
+    Ok(())
+}
+
+/// Runs workers, and a normaliser if there are rows for it, until `stop` or the first fault.
+pub(crate) fn run_threads<R: RawRows + Send>(
     settings: &KafkaSettings,
     workers: usize,
-    normaliser: Option<Normaliser>,
+    rows: Option<R>,
+    versions: &Versions,
     observed: &Observed,
     stop: &AtomicBool,
 ) -> Result<(), KafkaFault> {
@@ -72,24 +99,41 @@ pub(crate) fn run_threads(
         );
     };
     thread::scope(|scope| {
-        let rows = normaliser.map(|normaliser| {
+        // However a thread ends, by a panic too, the others end: a process that does half of its work looks healthy.
+        let _stops_all = StopOnExit(stop);
+        let normaliser = rows.map(|rows| {
             scope.spawn(move || {
-                let shared = NormaliseShared { stop, counts: &observed.normalised };
-                let ended = run_normaliser(settings, 0, Rows(normaliser), shared);
-                stop.store(true, Ordering::Release);
-                ended
+                let _stops_the_workers = StopOnExit(stop);
+                run_normaliser(settings, 0, rows, NormaliseShared { stop, counts: &observed.normalised })
             })
         });
         let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared));
         let (board, counters) = (&observed.board, &observed.counters);
-        let ended =
-            run_workers(workers, settings, tasks, kafka::Shared { stop, board, counters, on_refused: &refused });
+        let ended = run_workers(
+            workers,
+            settings,
+            tasks,
+            kafka::Shared { stop, board, counters, versions, on_refused: &refused },
+        );
         stop.store(true, Ordering::Release);
-        let normalised = rows.map_or(Ok(()), |rows| {
-            rows.join().unwrap_or_else(|_| Err(KafkaFault::Panicked { worker: 0, message: "normaliser".to_owned() }))
+        let normalised = normaliser.map_or(Ok(()), |normaliser| {
+            normaliser.join().unwrap_or_else(|panic| Err(KafkaFault::panicked("normaliser", panic.as_ref())))
         });
-        ended.and(normalised)
+        cause(ended, normalised)
     })
+}
+
+/// The fault that made the process end; another one is only logged.
+fn cause(workers: Result<(), KafkaFault>, normaliser: Result<(), KafkaFault>) -> Result<(), KafkaFault> {
+    for (thread, ended) in [("workers", &workers), ("normaliser", &normaliser)] {
+        if let Err(fault) = ended {
+            tracing::error!(thread, %fault, "ended");
+        }
+    }
+    match (workers, normaliser) {
+        (Err(of_the_stop), Err(fault)) if of_the_stop.is_of_the_stop() => Err(fault),
+        (workers, normaliser) => workers.and(normaliser),
+    }
 }
 
 /// A runtime that sets `stop` on SIGTERM or SIGINT, for as long as it is kept.
@@ -109,3 +153,6 @@ pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> anyhow::Result<tokio::ru
     });
     Ok(runtime)
 }
+
+#[cfg(test)]
+mod tests;

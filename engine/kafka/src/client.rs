@@ -12,6 +12,8 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Statistics, TopicPartitionList};
 
+use crate::group;
+
 /// A partition of a topic.
 pub(crate) type TopicPartition = (String, i32);
 
@@ -64,7 +66,7 @@ impl ConsumerContext for ConsumerSide {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         if self.closing.load(Ordering::Acquire) {
             // The loop is gone: a consumer that is being dropped waits until its partitions are given back.
-            if let Err(error) = consumer.incremental_unassign(list) {
+            if let Err(error) = group::unassign(consumer, list) {
                 tracing::debug!(%error, "unassign while closing");
             }
             return;

@@ -1,5 +1,7 @@
 //! What can go wrong between the engine and the brokers: whose fault it is, whether trying again helps, and what to do.
 
+use std::any::Any;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::settings::SettingFault;
@@ -70,6 +72,41 @@ pub enum KafkaFault {
         /// Partitions it has.
         now: i32,
     },
+    /// The offset was committed under other rules, tables or another program.
+    #[error(
+        "{topic}[{partition}]: group '{group}' committed its offset under other versions: {changes}. The past would be run \
+         again under the new ones, and what was said under the old ones would not be taken back. Choose: `frostwatch run \
+         --accept-change` does that in silence and raises the epoch of what follows above {epoch}; another `group` reads \
+         what the topic holds from the beginning and sends its alerts anew; or start with what was there before"
+    )]
+    Changed {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// What differs, in words.
+        changes: String,
+        /// Epoch of the commit.
+        epoch: u32,
+    },
+    /// Raw topics have different numbers of partitions.
+    #[error(
+        "raw topics must have the same number of partitions: '{topic}' has {count}, '{other}' has {other_count}. Rows of \
+         one user would be read by several members, and the activity of whoever is behind would be late. Make the \
+         smaller topic anew with as many partitions, or name another topic for its table under `topics.raw`"
+    )]
+    RawPartitions {
+        /// A raw topic.
+        topic: String,
+        /// Its partitions.
+        count: i32,
+        /// The first that differs.
+        other: String,
+        /// Its partitions.
+        other_count: i32,
+    },
     /// Outputs could not be delivered; their inputs are not committed and will be read again.
     #[error(
         "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed"
@@ -91,10 +128,12 @@ pub enum KafkaFault {
     #[error("the consumer failed: {0}")]
     Consumer(KafkaError),
     /// Offsets could not be committed time after time.
-    #[error("offsets could not be committed {attempts} times in a row: {source}")]
+    #[error("offsets could not be committed for {secs} s, {attempts} times in a row: {source}")]
     Commit {
         /// Attempts in a row.
         attempts: u32,
+        /// Since the first of them, seconds.
+        secs: u64,
         /// The last reason.
         source: KafkaError,
     },
@@ -107,11 +146,11 @@ pub enum KafkaFault {
     /// A producer that is held back by its reader was told to wait no longer.
     #[error("the reader fell behind and the producer was told not to wait for it")]
     GaveUp,
-    /// A worker's thread died of a bug of ours.
-    #[error("worker {worker} panicked: {message}")]
+    /// A thread died of a bug of ours.
+    #[error("{thread} panicked: {message}")]
     Panicked {
-        /// Index of the worker.
-        worker: usize,
+        /// Which thread.
+        thread: String,
         /// The panic's message.
         message: String,
     },
@@ -131,6 +170,18 @@ pub enum KafkaFault {
 }
 
 impl KafkaFault {
+    /// The fault of a thread that ended with a panic, from what its join gave.
+    pub fn panicked(thread: impl Into<String>, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Self::Panicked { thread: thread.into(), message }
+    }
+
+    /// Does it tell of the stop itself, and not of what caused it?
+    pub const fn is_of_the_stop(&self) -> bool {
+        matches!(self, Self::StoppedUnacknowledged(_) | Self::LeftHanging(_))
+    }
+
     /// May the same start succeed a little later, with nothing changed by people?
     pub const fn is_retriable(&self) -> bool {
         match self {

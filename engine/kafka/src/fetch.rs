@@ -153,6 +153,24 @@ impl Drop for Chunk {
     }
 }
 
+/// Does the group know the consumer? Offsets of one that it does not (no member id, generation −1) would be taken as those
+/// of a tool, whoever owns the partitions by now.
+pub(crate) fn is_member(consumer: &EngineConsumer) -> bool {
+    // SAFETY: the client is alive; what the first call gives is ours until it is destroyed by the last, and the id is read
+    // before that.
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if metadata.is_null() {
+            return false;
+        }
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        let id = sys::rd_kafka_consumer_group_metadata_member_id(metadata);
+        let has_id = !id.is_null() && !CStr::from_ptr(id).is_empty();
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        has_id && generation >= 0
+    }
+}
+
 /// The ends of a partition as the last fetch told them; asks no broker.
 pub(crate) fn known_ends(consumer: &EngineConsumer, topic: &str, partition: i32) -> Option<(i64, i64)> {
     let topic = CString::new(topic).ok()?;

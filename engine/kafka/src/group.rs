@@ -1,20 +1,22 @@
 //! What every member of a group asks and tells the brokers.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::TopicPartition;
 use crate::fault::{KafkaFault, is_transient};
-use crate::fetch::EngineConsumer;
+use crate::fetch::{EngineConsumer, is_member};
 use crate::outbox::code_of;
 use crate::worker::ANSWER_WAIT;
 
-/// Failed commits in a row after which a loop stops.
-const COMMITS_FAILED_MAX: u32 = 20;
+/// Wait after a commit that failed; it doubles with each, up to a longest.
+const COMMIT_WAIT: Duration = Duration::from_millis(50);
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(2);
+const COMMIT_DOUBLINGS_MAX: u32 = 10;
 
 /// How often a partition's leader is asked whether it leads, and the time between.
 const LEADER_ASKS_MAX: u32 = 100;
@@ -92,6 +94,44 @@ pub(crate) fn partition_counts(consumer: &EngineConsumer, topics: &[&str]) -> Re
     topics.iter().map(count).collect()
 }
 
+/// Asks how many partitions the raw topics have: all must have the same, or the rows of one user would lie with several
+/// members, of whom the one that is behind makes late activity.
+pub(crate) fn raw_partition_count(consumer: &EngineConsumer, topics: &[&str]) -> Result<i32, KafkaFault> {
+    let counts = partition_counts(consumer, topics)?;
+    let counted: Vec<(&str, i32)> = topics.iter().copied().zip(counts).collect();
+    equal_counts(&counted)
+}
+
+/// The count that all topics share; 0 of none.
+pub(crate) fn equal_counts(topics: &[(&str, i32)]) -> Result<i32, KafkaFault> {
+    let Some((first, count)) = topics.first() else { return Ok(0) };
+    match topics.iter().find(|(_, other)| other != count) {
+        None => Ok(*count),
+        Some((other, other_count)) => Err(KafkaFault::RawPartitions {
+            topic: (*first).to_owned(),
+            count: *count,
+            other: (*other).to_owned(),
+            other_count: *other_count,
+        }),
+    }
+}
+
+/// Takes partitions as the group's protocol wants it: added to those held, or in place of them.
+pub(crate) fn assign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Eager => consumer.assign(list),
+        _ => consumer.incremental_assign(list),
+    }
+}
+
+/// Lets partitions go as the group's protocol wants it: an eager one takes all of them back at once.
+pub(crate) fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Eager => consumer.unassign(),
+        _ => consumer.incremental_unassign(list),
+    }
+}
+
 /// A list of partitions without offsets.
 pub(crate) fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
@@ -101,37 +141,66 @@ pub(crate) fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
     list
 }
 
-/// The commits of a member.
-#[derive(Debug, Default)]
+/// The commits of a member: failures that pass are tried again after a while, for a bounded time.
+#[derive(Debug)]
 pub(crate) struct Commits {
-    failed_in_a_row: u32,
+    fail_max: Duration,
+    failing: Option<Failing>,
+}
+
+/// Commits have failed since the last that did not.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Instant,
+    attempts: u32,
+    try_at: Instant,
+}
+
+/// When a commit is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Not before the wait after a failure is over.
+    Later,
+    /// Now, since the partitions go.
+    Now,
 }
 
 impl Commits {
-    /// Commits, unless there is nothing to or the assignment is lost. `Ok(None)`: nothing was due; `Ok(Some(false))`:
-    /// it failed for a reason that passes, and is to be tried again with the next batch.
+    /// Commits that may fail for `fail_max`: a rebalance takes as long as its slowest member.
+    pub(crate) const fn new(fail_max: Duration) -> Self {
+        Self { fail_max, failing: None }
+    }
+
+    /// Commits, unless there is nothing to, it is not due, or the member is none of the group. `Ok(None)`: nothing was
+    /// sent; `Ok(Some(false))`: it failed for a reason that passes, and is to be tried again with a later batch.
     pub(crate) fn commit(
         &mut self,
         consumer: &EngineConsumer,
         offsets: &TopicPartitionList,
+        due: Due,
     ) -> Result<Option<bool>, KafkaFault> {
-        if offsets.count() == 0 || consumer.assignment_lost() {
+        let is_waiting = due == Due::Later && self.failing.is_some_and(|failing| Instant::now() < failing.try_at);
+        if offsets.count() == 0 || is_waiting || consumer.assignment_lost() || !is_member(consumer) {
             return Ok(None);
         }
         match consumer.commit(offsets, CommitMode::Sync) {
             Ok(()) => {
-                self.failed_in_a_row = 0;
+                self.failing = None;
                 Ok(Some(true))
             }
-            Err(source) => self.failed(source).map(|()| Some(false)),
+            Err(source) => self.failed(source, Instant::now()).map(|()| Some(false)),
         }
     }
 
     /// A member the group no longer knows is told so by a revocation that follows.
-    fn failed(&mut self, source: KafkaError) -> Result<(), KafkaFault> {
+    fn failed(&mut self, source: KafkaError, now: Instant) -> Result<(), KafkaFault> {
         let code = code_of(&source);
-        self.failed_in_a_row += 1;
-        tracing::warn!(%code, in_a_row = self.failed_in_a_row, "offsets not committed");
+        let failing = self.failing.get_or_insert(Failing { since: now, attempts: 0, try_at: now });
+        failing.attempts += 1;
+        let doubled = COMMIT_WAIT.saturating_mul(1 << (failing.attempts - 1).min(COMMIT_DOUBLINGS_MAX));
+        failing.try_at = now + doubled.min(COMMIT_WAIT_MAX);
+        let failed_for = now.saturating_duration_since(failing.since);
+        tracing::warn!(%code, attempts = failing.attempts, ?failed_for, "offsets not committed");
         let passes = is_transient(code)
             || matches!(
                 code,
@@ -140,9 +209,49 @@ impl Commits {
                     | RDKafkaErrorCode::AssignmentLost
                     | RDKafkaErrorCode::NoOffset
             );
-        if passes && self.failed_in_a_row < COMMITS_FAILED_MAX {
+        if passes && failed_for < self.fail_max {
             return Ok(());
         }
-        Err(KafkaFault::Commit { attempts: self.failed_in_a_row, source })
+        Err(KafkaFault::Commit { attempts: failing.attempts, secs: failed_for.as_secs(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_that_share_a_count_have_it_and_the_first_that_differs_is_named() {
+        assert_eq!(equal_counts(&[]).unwrap(), 0);
+        assert_eq!(equal_counts(&[("a", 6), ("b", 6)]).unwrap(), 6);
+        let said = equal_counts(&[("a", 6), ("b", 6), ("c", 3)]).unwrap_err().to_string();
+        assert!(said.contains("'a' has 6, 'c' has 3"), "{said}");
+    }
+
+    fn commit_failed(code: RDKafkaErrorCode) -> KafkaError {
+        KafkaError::ConsumerCommit(code)
+    }
+
+    #[test]
+    fn commits_may_fail_for_as_long_as_a_rebalance_takes_with_growing_waits() {
+        let begin = Instant::now();
+        let mut commits = Commits::new(Duration::from_mins(1));
+        let mut waits = Vec::new();
+        for at_ms in (0..60_000).step_by(1_000) {
+            let now = begin + Duration::from_millis(at_ms);
+            commits.failed(commit_failed(RDKafkaErrorCode::RebalanceInProgress), now).unwrap();
+            waits.push(commits.failing.unwrap().try_at.duration_since(now).as_millis());
+        }
+        assert_eq!(waits[..7], [50, 100, 200, 400, 800, 1_600, 2_000]);
+        assert!(waits[7..].iter().all(|wait| *wait == 2_000));
+        let over = commits.failed(commit_failed(RDKafkaErrorCode::RebalanceInProgress), begin + Duration::from_mins(1));
+        assert!(matches!(over, Err(KafkaFault::Commit { attempts: 61, secs: 60, .. })), "{over:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_not_waited_out() {
+        let mut commits = Commits::new(Duration::from_mins(1));
+        let refused = commits.failed(commit_failed(RDKafkaErrorCode::GroupAuthorizationFailed), Instant::now());
+        assert!(matches!(refused, Err(KafkaFault::Commit { attempts: 1, .. })), "{refused:?}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Rows of one user come from several raw topics. While catching up, they are published in the order of their time
 //! stamps over all assigned partitions: else an hour of one table would be sent before an hour of another, and be late.
+//! So that one member holds all rows of a user, the group gives the same partition numbers of all raw topics to the same
+//! member (`range`); for that they must have the same number of partitions, and producers the same key for a user.
 //! At least once, in a group of its own: the same rows give the same activity ids, and repeats are dropped behind.
 
 mod merge;
@@ -20,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, RecordView};
-use crate::group::{self, Commits, Committed, list_of};
+use crate::group::{self, Commits, Committed, Due, list_of};
 use crate::outbox::{Outbox, Outgoing};
 use crate::settings::{BatchSettings, KafkaSettings};
 use crate::worker::{LEAVE_WAIT, plan, take_error};
@@ -44,6 +46,8 @@ pub struct NormaliseCounts {
     pub refused: u64,
     /// Commits of offsets.
     pub commits: u64,
+    /// Commits that failed and were tried again later.
+    pub commits_failed: u64,
     /// Assignments and revocations by the group.
     pub rebalances: u64,
     /// Runs of records published though older ones could still be under way: the wait for them was over.
@@ -80,6 +84,24 @@ struct Made {
     value: Vec<u8>,
     headers: Vec<(&'static str, Vec<u8>)>,
     stamp: Option<Millis>,
+    /// Where the raw record lies, for the log.
+    origin: Origin,
+}
+
+/// Where a raw record lies.
+#[derive(Clone, Debug)]
+struct Origin {
+    topic: Arc<str>,
+    partition: i32,
+    offset: i64,
+}
+
+impl Made {
+    /// What it holds in memory, but for its own fields.
+    fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(_, value)| value.len()).sum();
+        self.value.len() + self.key.as_ref().map_or(0, Vec::len) + headers
+    }
 }
 
 struct Normaliser<'a, R> {
@@ -119,8 +141,8 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         let activity_topic = settings.topics.activity();
         let rejected_topic = settings.topics.channel(Channel::Rejected);
         let raw: Vec<&str> = tables.keys().map(String::as_str).collect();
-        let all: Vec<&str> = raw.iter().copied().chain([activity_topic.as_str(), &rejected_topic]).collect();
-        group::partition_counts(&consumer, &all)?;
+        group::partition_counts(&consumer, &[activity_topic.as_str(), &rejected_topic])?;
+        group::raw_partition_count(&consumer, &raw)?;
         consumer.subscribe(&raw).map_err(KafkaFault::Consumer)?;
         Ok(Self {
             merge: Merge::default(),
@@ -136,7 +158,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
             made: Vec::new(),
             made_bytes: 0,
             outcomes: Vec::new(),
-            commits: Commits::default(),
+            commits: Commits::new(settings.rebalance_max()),
             counts: NormaliseCounts::default(),
         })
     }
@@ -186,6 +208,11 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
         let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        if !partitions.is_empty() {
+            // Partitions added to a running topic are such an assignment.
+            let raw: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+            group::raw_partition_count(&self.consumer, &raw)?;
+        }
         for Committed { topic, partition, offset, .. } in group::committed(&self.consumer, partitions)? {
             let (low, high) = group::ends(&self.consumer, &topic, partition)?;
             plan(offset, low, high).map_err(|committed| KafkaFault::OutOfRange {
@@ -202,16 +229,16 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
             let source = Source::new(&self.consumer, &topic, &table, partition, offset.unwrap_or(low), high);
             self.merge.sources.push(source.ok_or(KafkaFault::Consumer(KafkaError::Canceled))?);
         }
-        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
         if !lost {
-            self.commit()?;
+            self.commit(Due::Now)?;
         }
         let sources = &mut self.merge.sources;
         sources.retain(|source| !partitions.iter().any(|(topic, partition)| source.is_of(topic, *partition)));
-        match self.consumer.incremental_unassign(&list_of(partitions)) {
+        match group::unassign(&self.consumer, &list_of(partitions)) {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),
@@ -231,25 +258,28 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
                 Next::Waiting => self.serve_events(EVENTS_WAIT)?,
                 Next::Run { source, until, in_order } => {
                     self.counts.out_of_order += u64::from(!in_order);
-                    taken += self.take_run(source, until);
+                    taken += self.take_run(source, until, self.batch.records - taken);
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes records of one source up to a stamp, no more than were fetched together. Returns how many.
-    fn take_run(&mut self, index: usize, until: Millis) -> usize {
-        let Self { merge, rows, outcomes, made, made_bytes, counts, group, .. } = self;
+    /// Takes records of one source up to a stamp, no more than were fetched together nor than the batch has room for; one
+    /// record may exceed its bytes. Returns how many.
+    fn take_run(&mut self, index: usize, until: Millis, records_max: usize) -> usize {
+        let Self { merge, rows, outcomes, made, made_bytes, counts, group, batch, .. } = self;
         let Some(source) = merge.sources.get_mut(index) else { return 0 };
         let mut taken = 0;
-        while let Some(record) = source.head()
+        while taken < records_max
+            && *made_bytes < batch.output_bytes
+            && let Some(record) = source.head()
             && (taken == 0 || record.stamp.unwrap_or(Millis::MIN) <= until)
         {
             rows.rows(&source.table, record.value, outcomes);
             for outcome in outcomes.drain(..) {
-                if let Some(output) = publishable(outcome, &record, group, counts) {
-                    *made_bytes += output.value.len();
+                if let Some(output) = publishable(outcome, &record, &source.topic, group, counts) {
+                    *made_bytes += output.bytes();
                     made.push(output);
                 }
             }
@@ -277,7 +307,9 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         for (index, output) in made.iter().enumerate() {
             if delivered.refused.binary_search(&index).is_ok() {
                 self.counts.refused += 1;
-                tracing::error!(bytes = output.value.len(), "output refused for its size");
+                let Origin { topic, partition, offset } = &output.origin;
+                let bytes = output.value.len();
+                tracing::error!(%topic, partition, offset, bytes, output.rejected, "made of this record: refused for its size");
             } else if output.rejected {
                 self.counts.rejected += 1;
             } else {
@@ -286,21 +318,25 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         }
         self.made.clear();
         self.made_bytes = 0;
-        self.commit()?;
+        self.commit(Due::Later)?;
         self.share_counts();
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), KafkaFault> {
+    fn commit(&mut self, due: Due) -> Result<(), KafkaFault> {
         let mut offsets = TopicPartitionList::new();
         for source in self.merge.sources.iter().filter(|source| source.position > source.committed) {
             let position = Offset::Offset(source.position);
             offsets.add_partition_offset(&source.topic, source.partition, position).map_err(KafkaFault::Consumer)?;
         }
-        if self.commits.commit(&self.consumer, &offsets)? == Some(true) {
-            self.counts.commits += 1;
-            for source in &mut self.merge.sources {
-                source.committed = source.position;
+        match self.commits.commit(&self.consumer, &offsets, due)? {
+            None => {}
+            Some(false) => self.counts.commits_failed += 1,
+            Some(true) => {
+                self.counts.commits += 1;
+                for source in &mut self.merge.sources {
+                    source.committed = source.position;
+                }
             }
         }
         Ok(())
@@ -314,6 +350,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         all.rejected += own.rejected;
         all.refused += own.refused;
         all.commits += own.commits;
+        all.commits_failed += own.commits_failed;
         all.rebalances += own.rebalances;
         all.out_of_order += own.out_of_order;
         for (why, count) in own.dropped {
@@ -333,13 +370,20 @@ impl<R> Drop for Normaliser<'_, R> {
 fn publishable(
     outcome: RawOutcome,
     record: &RecordView<'_>,
+    topic: &Arc<str>,
     group: &str,
     counts: &mut NormaliseCounts,
 ) -> Option<Made> {
+    let origin = || Origin { topic: Arc::clone(topic), partition: record.partition, offset: record.offset };
     match outcome {
-        RawOutcome::Activity { key, value } => {
-            Some(Made { rejected: false, key: Some(key), value, headers: Vec::new(), stamp: record.stamp })
-        }
+        RawOutcome::Activity { key, value } => Some(Made {
+            rejected: false,
+            key: Some(key),
+            value,
+            headers: Vec::new(),
+            stamp: record.stamp,
+            origin: origin(),
+        }),
         RawOutcome::Dropped { why } => {
             *counts.dropped.entry(why).or_default() += 1;
             None
@@ -357,6 +401,7 @@ fn publishable(
                 ("__connect.errors.exception.message", reason.into_bytes()),
             ],
             stamp: record.stamp,
+            origin: origin(),
         }),
     }
 }

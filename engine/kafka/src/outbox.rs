@@ -1,5 +1,6 @@
 //! Delivery of a batch: everything is sent, every report is awaited, nothing is skipped.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use frostwatch_detect::time::Millis;
@@ -55,6 +56,9 @@ impl Outbox {
 
     /// Delivers `count` records. A failed round is repeated as a whole, so that the records of a key stay in order.
     /// `stopping` is asked while waiting: once it says yes, the wait is bounded by [`STOP_WAIT`].
+    ///
+    /// A broker refuses the size of a whole request, not of a record: records refused together with others are sent one
+    /// by one in the next round, and only one that is refused alone is given up.
     pub(crate) fn deliver<'a>(
         &mut self,
         count: usize,
@@ -62,40 +66,50 @@ impl Outbox {
         stopping: impl Fn() -> bool,
     ) -> Result<Delivered, KafkaFault> {
         let mut delivered = Delivered::default();
+        let (mut refused, mut alone) = (BTreeSet::new(), BTreeSet::new());
         if count == 0 {
             return Ok(delivered);
         }
         loop {
             delivered.rounds += 1;
-            let mut failed = self.send(count, &record, &delivered.refused, &stopping)?;
+            let mut failed = self.send(count, &record, &mut refused, &alone, &stopping)?;
             self.await_reports(&stopping)?;
             failed.extend(self.producer.context().take_failed());
             if let Some((code, reason)) = self.producer.client().fatal_error() {
                 return Err(KafkaFault::Producer(format!("{code}: {reason}")));
             }
+            let suspects = alone.len();
             failed.retain(|failure| {
                 let too_large = is_too_large(failure.code);
-                if too_large {
-                    delivered.refused.push(failure.index);
+                if too_large && !alone.insert(failure.index) {
+                    refused.insert(failure.index);
                 }
                 !too_large
             });
-            let Some(first) = failed.first() else { break };
-            tracing::warn!(topic = first.topic, code = %first.code, failed = failed.len(), "outputs not delivered");
-            if delivered.rounds >= ROUNDS_MAX || !is_transient(first.code) {
-                return Err(undelivered(first, failed.len(), delivered.rounds));
+            if let Some(first) = failed.first() {
+                tracing::warn!(topic = first.topic, code = %first.code, failed = failed.len(), "outputs not delivered");
+                if delivered.rounds >= ROUNDS_MAX || !is_transient(first.code) {
+                    return Err(undelivered(first, failed.len(), delivered.rounds));
+                }
+            } else if alone.len() == suspects {
+                break;
+            }
+            // The last round must tell of each record what becomes of it.
+            if delivered.rounds + 1 == ROUNDS_MAX && alone.len() > suspects {
+                alone.extend(0..count);
             }
         }
-        delivered.refused.sort_unstable();
-        delivered.refused.dedup();
+        delivered.refused = refused.into_iter().collect();
         Ok(delivered)
     }
 
+    /// Sends what is not refused, in order; what is in `alone` shares its request with no other.
     fn send<'a>(
         &mut self,
         count: usize,
         record: &impl Fn(usize) -> Outgoing<'a>,
-        refused: &[usize],
+        refused: &mut BTreeSet<usize>,
+        alone: &BTreeSet<usize>,
         stopping: &impl Fn() -> bool,
     ) -> Result<Vec<FailedDelivery>, KafkaFault> {
         let mut failed = Vec::new();
@@ -104,22 +118,40 @@ impl Outbox {
                 continue;
             }
             let outgoing = record(index);
-            let mut stop_at = None;
-            loop {
-                match self.enqueue(index, &outgoing) {
-                    Ok(()) => break,
-                    Err(RDKafkaErrorCode::QueueFull) => {
-                        self.producer.poll(POLL_STEP);
-                        self.check_stop(stopping, &mut stop_at)?;
-                    }
-                    Err(code) => {
-                        failed.push(FailedDelivery { index, topic: outgoing.topic.to_owned(), code });
-                        break;
-                    }
-                }
+            let is_alone = alone.contains(&index);
+            if is_alone {
+                self.await_reports(stopping)?;
+            }
+            match self.send_one(index, &outgoing, stopping)? {
+                Ok(()) => {}
+                // The client's own refusal is of this record alone.
+                Err(code) if is_too_large(code) => drop(refused.insert(index)),
+                Err(code) => failed.push(FailedDelivery { index, topic: outgoing.topic.to_owned(), code }),
+            }
+            if is_alone {
+                self.await_reports(stopping)?;
             }
         }
         Ok(failed)
+    }
+
+    /// Hands a record to the client once it has room.
+    fn send_one(
+        &mut self,
+        index: usize,
+        outgoing: &Outgoing<'_>,
+        stopping: &impl Fn() -> bool,
+    ) -> Result<Result<(), RDKafkaErrorCode>, KafkaFault> {
+        let mut stop_at = None;
+        loop {
+            match self.enqueue(index, outgoing) {
+                Err(RDKafkaErrorCode::QueueFull) => {
+                    self.producer.poll(POLL_STEP);
+                    self.check_stop(stopping, &mut stop_at)?;
+                }
+                answer => return Ok(answer),
+            }
+        }
     }
 
     fn enqueue(&mut self, index: usize, outgoing: &Outgoing<'_>) -> Result<(), RDKafkaErrorCode> {

@@ -110,7 +110,8 @@ fn is_before_end(left: &BTreeMap<i32, i64>, record: &RecordView<'_>) -> bool {
     left.get(&record.partition).is_some_and(|end| record.offset < *end)
 }
 
-/// One line. What is not UTF-8 goes as base64 under a name that says so.
+/// One line, of which every byte of the record can be had back: a value that is JSON on one line stands as it is, other
+/// text as a string, what is not UTF-8 as base64. No value at all is `null`; a tombstone and an empty value are alike.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,12 +134,13 @@ struct Line<'a> {
 fn write_line(sink: &mut dyn Write, record: &RecordView<'_>) -> io::Result<()> {
     let key = record.key.map(std::str::from_utf8);
     let text = std::str::from_utf8(record.value).ok();
-    // Between JSON's tokens a line break is white space, and inside its strings there is none.
-    let one_line = text.map(|text| text.replace(['\n', '\r'], " "));
-    let json = match (&one_line, record.value) {
-        (_, []) => serde_json::from_str("null").ok(),
-        (Some(text), _) => serde_json::from_str::<&RawValue>(text).ok(),
-        (None, _) => None,
+    let json = match text {
+        Some("") => serde_json::from_str("null").ok(),
+        // What reading would not give back as it is: `null` itself, white space around the value, line breaks in it.
+        Some(text) if text != "null" && !text.contains(['\n', '\r']) => {
+            serde_json::from_str::<&RawValue>(text).ok().filter(|json| json.get().len() == text.len())
+        }
+        _ => None,
     };
     let line = Line {
         stamp_ms: record.stamp,
@@ -171,7 +173,9 @@ mod tests {
     fn a_line_carries_key_stamp_and_place_and_the_value_as_it_is() {
         let head = r#"{"stamp_ms":1767225600123,"key":"acme|ana","partition":3,"offset":41,"topic":"t""#;
         check(Some(b"acme|ana"), br#"{"b": 1.10,"a":2}"#, &format!(r#"{head},"value":{{"b": 1.10,"a":2}}}}"#));
-        check(Some(b"acme|ana"), b"{\n  \"a\": 1\r\n}", &format!(r#"{head},"value":{{   "a": 1  }}}}"#));
+        check(Some(b"acme|ana"), b"{\n\"a\": 1\r\n}", &format!(r#"{head},"value_text":"{{\n\"a\": 1\r\n}}"}}"#));
+        check(Some(b"acme|ana"), b" 1", &format!(r#"{head},"value_text":" 1"}}"#));
+        check(Some(b"acme|ana"), b"null", &format!(r#"{head},"value_text":"null"}}"#));
         check(Some(b"acme|ana"), b"", &format!(r#"{head},"value":null}}"#));
         check(Some(b"acme|ana"), b"{\"a\"", &format!(r#"{head},"value_text":"{{\"a\""}}"#));
         check(Some(b"acme|ana"), &[0xff, 0xfe], &format!(r#"{head},"value_base64":"//4="}}"#));

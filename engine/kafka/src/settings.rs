@@ -3,6 +3,8 @@
 mod names;
 mod properties;
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::BaseConsumer;
@@ -122,6 +124,11 @@ impl KafkaSettings {
         if faults.is_empty() { Ok(()) } else { Err(KafkaFault::Settings(faults)) }
     }
 
+    /// Do the properties ask for TLS or SASL? A plain build has neither.
+    pub fn wants_security(&self) -> bool {
+        self.maps().iter().any(|(_, properties)| properties.wants_security())
+    }
+
     /// Group of the stage that makes activity of raw rows.
     pub fn normalise_group(&self) -> String {
         format!("{}-normalise", self.group)
@@ -137,14 +144,23 @@ impl KafkaSettings {
         config
     }
 
-    /// Configuration of a consumer of raw topics: each partition has a queue of its own.
+    /// Configuration of a consumer of raw topics: each partition has a queue of its own, and the same partition numbers
+    /// of all topics go to one member.
     pub(crate) fn raw_consumer_config(&self, member: usize) -> ClientConfig {
         let mut config = self.consumer_config(&self.normalise_group(), member);
+        config.set("partition.assignment.strategy", "range");
         let name = "queued.max.messages.kbytes";
         if !self.properties.has(name) && !self.consumer.has(name) {
             config.set(name, "2048");
         }
         config
+    }
+
+    /// How long a rebalance may keep a member from committing: until the slowest is put out of the group.
+    pub(crate) fn rebalance_max(&self) -> Duration {
+        let config = self.config(Side::Consumer);
+        let millis = |name, default| config.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
+        Duration::from_millis(millis("session.timeout.ms", 45_000) + millis("max.poll.interval.ms", 300_000))
     }
 
     /// Configuration of a producer.

@@ -2,8 +2,10 @@
 //!
 //! An existing topic is never altered. Needs administrative requests, which the mock cluster does not know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
@@ -11,9 +13,19 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::fault::KafkaFault;
+use crate::group::equal_counts;
 use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
+
+/// How long activity is to be kept at least: state is made of it at every start, and a shorter past would blind the
+/// detectors to what they had learned.
+pub const ACTIVITY_KEPT: Millis = Plan::RETENTION;
+
+/// Largest record a broker takes unless it is told otherwise, bytes: Kafka's `max.message.bytes`.
+const BROKER_RECORD_BYTES: u64 = 1_048_588;
+/// Largest record librdkafka sends unless it is told otherwise, bytes: its `message.max.bytes`.
+const CLIENT_RECORD_BYTES: u64 = 1_000_000;
 
 /// How large topics are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +38,8 @@ pub struct TopicSizes {
     pub raw_partitions: i32,
     /// Copies of each record; −1 is the broker's default.
     pub replication: i32,
-    /// How long activity is kept: longer than the longest outage, and than the longest history a detector needs after a
-    /// restart.
+    /// How long activity is kept: as long as state is, since state is made of it at every start, and longer than the
+    /// longest outage.
     pub activity_kept: Millis,
 }
 
@@ -38,7 +50,7 @@ impl Default for TopicSizes {
             output_partitions: 3,
             raw_partitions: 6,
             replication: -1,
-            activity_kept: 7 * DAY,
+            activity_kept: ACTIVITY_KEPT,
         }
     }
 }
@@ -50,27 +62,36 @@ pub struct WantedTopic {
     pub name: String,
     /// Partitions.
     pub partitions: i32,
+    /// Carries raw rows: all such topics must have the same number of partitions.
+    pub is_raw: bool,
     /// Copies; −1 is the broker's default.
     pub replication: i32,
+    /// Largest record that must be taken, bytes; `None` where the engine does not write.
+    pub record_bytes: Option<u64>,
     /// Configuration, in the broker's names.
     pub config: Vec<(&'static str, String)>,
 }
 
 /// All topics of the settings.
 pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> {
+    let sent = settings.producer_config().get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
+    let record_bytes = Some(sent.unwrap_or(CLIENT_RECORD_BYTES));
     let topic = |name, partitions, kept: Millis, more: Option<(&'static str, &str)>| {
         let mut config = vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", kept.to_string())];
         config.extend(more.map(|(key, value)| (key, value.to_owned())));
-        WantedTopic { name, partitions, replication: sizes.replication, config }
+        WantedTopic { name, partitions, is_raw: false, replication: sizes.replication, record_bytes, config }
     };
     let names = &settings.topics;
     let appended = Some(("message.timestamp.type", "LogAppendTime"));
     let mut all = vec![topic(names.activity(), sizes.activity_partitions, sizes.activity_kept, appended)];
+    // A limit in bytes would cut the past as a shorter time does.
+    all.iter_mut().for_each(|activity| activity.config.push(("retention.bytes", "-1".to_owned())));
     for channel in Channel::ALL {
         let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }
-    all.extend(names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None)));
+    let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));
+    all.extend(raw.map(|topic| WantedTopic { is_raw: true, record_bytes: None, ..topic }));
     all
 }
 
@@ -95,6 +116,15 @@ pub enum Difference {
         /// It should have.
         wanted: i32,
     },
+    /// It carries raw rows and has another number of partitions than the first raw topic.
+    RawPartitions {
+        /// It has.
+        found: i32,
+        /// The first raw topic.
+        other: String,
+        /// The partitions of that.
+        other_count: i32,
+    },
     /// A setting has another value.
     Config {
         /// The broker's name of the setting.
@@ -111,7 +141,7 @@ impl Finding {
     /// only told.
     pub fn is_fault(&self) -> bool {
         match &self.what {
-            Difference::Missing => true,
+            Difference::Missing | Difference::RawPartitions { .. } => true,
             Difference::Partitions { .. } => false,
             Difference::Config { name, found, wanted } => *name != "retention.ms" || kept(found) < kept(wanted),
         }
@@ -127,6 +157,11 @@ impl fmt::Display for Finding {
                 f,
                 "{topic}: {found} partitions where {wanted} are wanted; it works as it is. Partitions are never added \
                  under a running engine: keys would move away from their state"
+            ),
+            Difference::RawPartitions { found, other, other_count } => write!(
+                f,
+                "{topic}: {found} partitions where {other} has {other_count}; `frostwatch run` refuses, since rows of \
+                 one user must be read by one member. Make the smaller topic anew with as many"
             ),
             Difference::Config { name, found, wanted } => write!(
                 f,
@@ -147,14 +182,31 @@ pub enum Made {
     Existed,
 }
 
-/// Makes the topics that are missing.
+/// Makes the topics that are missing. Nothing is made when the raw topics would have different numbers of partitions.
 pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<(String, Made)>, KafkaFault> {
     let admin = admin(settings)?;
+    let existing = partitions_by_name(&admin)?;
+    let raw: Vec<(&str, i32)> = wanted
+        .iter()
+        .filter(|topic| topic.is_raw)
+        .map(|topic| (topic.name.as_str(), existing.get(&topic.name).copied().unwrap_or(topic.partitions)))
+        .collect();
+    equal_counts(&raw)?;
+    // Where the broker's own limit is enough it stays, since it may be larger.
+    let large: Vec<Option<String>> = wanted
+        .iter()
+        .map(|topic| topic.record_bytes.filter(|bytes| *bytes > BROKER_RECORD_BYTES).map(|bytes| bytes.to_string()))
+        .collect();
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
-        .map(|topic| {
+        .enumerate()
+        .map(|(index, topic)| {
             let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
-            topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+            let new = topic.config.iter().fold(new, |new, (key, value)| new.set(key, value));
+            match &large[index] {
+                Some(bytes) => new.set("max.message.bytes", bytes),
+                None => new,
+            }
         })
         .collect();
     let no_answer = |source| KafkaFault::NoAnswer { question: "making topics", source };
@@ -172,21 +224,23 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
 /// Compares topics with what is wanted. The exit status of a check is that of [`Finding::is_fault`] over all.
 pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<Finding>, KafkaFault> {
     let admin = admin(settings)?;
-    // All topics: to ask for one by name may create it. This blocks its thread for one round trip.
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, ANSWER_WAIT)
-        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let existing = partitions_by_name(&admin)?;
+    let mut first_raw: Option<(&str, i32)> = None;
     let mut findings = Vec::new();
     for topic in wanted {
         let mut found = |what| findings.push(Finding { topic: topic.name.clone(), what });
-        let Some(existing) = metadata.topics().iter().find(|existing| existing.name() == topic.name) else {
+        let Some(partitions) = existing.get(&topic.name).copied() else {
             found(Difference::Missing);
             continue;
         };
-        let partitions = existing.partitions().len() as i32;
         if partitions != topic.partitions {
             found(Difference::Partitions { found: partitions, wanted: topic.partitions });
+        }
+        if topic.is_raw {
+            let (other, other_count) = *first_raw.get_or_insert((&topic.name, partitions));
+            if partitions != other_count {
+                found(Difference::RawPartitions { found: partitions, other: other.to_owned(), other_count });
+            }
         }
         let config = config_of(&admin, &topic.name).await?;
         for (name, wanted) in &topic.config {
@@ -195,8 +249,33 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
                 found(Difference::Config { name, found: value, wanted: wanted.clone() });
             }
         }
+        let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        if let Some(bytes) = topic.record_bytes
+            && kept(&value("max.message.bytes")) < bytes
+        {
+            let (name, found_bytes) = ("max.message.bytes", value("max.message.bytes"));
+            found(Difference::Config { name, found: found_bytes, wanted: bytes.to_string() });
+        }
     }
     Ok(findings)
+}
+
+/// How long the brokers keep activity; `None` is for ever.
+pub async fn activity_kept(settings: &KafkaSettings) -> Result<Option<Millis>, KafkaFault> {
+    let config = config_of(&admin(settings)?, &settings.topics.activity()).await?;
+    let kept = config.get("retention.ms").and_then(|entry| entry.value.as_deref()?.parse::<Millis>().ok());
+    Ok(kept.filter(|kept| *kept >= 0))
+}
+
+/// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
+fn partitions_by_name(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, KafkaFault> {
+    // All topics: to ask for one by name may create it.
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, ANSWER_WAIT)
+        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let counted = metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
+    Ok(counted.filter(|(_, partitions)| *partitions > 0).collect())
 }
 
 async fn config_of(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<ConfigResource, KafkaFault> {
@@ -215,7 +294,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER_WAIT)).operation_timeout(Some(ANSWER_WAIT))
 }
 
-/// −1 keeps for ever.
+/// −1 is without limit.
 fn kept(value: &str) -> u64 {
     value.parse::<i64>().map_or(0, |kept| u64::try_from(kept).unwrap_or(u64::MAX))
 }
@@ -226,6 +305,8 @@ fn why(name: &str, is_fault: bool) -> &'static str {
             "the time a record arrived decides what is late: a producer's clock must not stand in for it"
         }
         "cleanup.policy" => "compaction removes the history that state is built of",
+        "max.message.bytes" => "a larger record is refused by the broker: it is counted and left out",
+        "retention.bytes" => "what is deleted before it is read, or before a restart, is lost to the state",
         "retention.ms" if is_fault => "what is deleted before it is read, or before a restart, is lost to the state",
         _ => "it works as it is",
     }
@@ -246,7 +327,20 @@ mod tests {
         assert!(!finding("retention.ms", "3", "2").is_fault());
         assert!(!finding("retention.ms", "-1", "2").is_fault());
         assert!(finding("retention.ms", "", "2").is_fault());
+        assert!(finding("retention.bytes", "1000000", "-1").is_fault());
+        assert!(finding("max.message.bytes", "1000", "1000000").is_fault());
         assert!(finding("cleanup.policy", "compact", "delete").is_fault());
+    }
+
+    #[test]
+    fn activity_is_kept_as_long_as_state_and_records_are_as_large_as_the_producer_sends() {
+        let mut settings = KafkaSettings::new("b:1");
+        let all = wanted(&settings, &TopicSizes::default());
+        assert!(all[0].config.contains(&("retention.ms", (90 * DAY).to_string())));
+        assert!(all[0].config.contains(&("retention.bytes", "-1".to_owned())));
+        assert_eq!((all[0].record_bytes, all[8].record_bytes), (Some(1_000_000), None));
+        settings.producer = settings.producer.with("message.max.bytes", "3000000");
+        assert_eq!(wanted(&settings, &TopicSizes::default())[1].record_bytes, Some(3_000_000));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod publish;
 
 pub(crate) use plan::plan;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,6 +49,17 @@ pub struct Refused<'a> {
     pub record: &'a OutputRecord,
 }
 
+/// What the outputs of a log depend on beside it: rules, tables and program. They are written beside every committed
+/// offset, since the past is re-run under those of the process that takes a partition over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// Name and value of each.
+    pub named: BTreeMap<String, String>,
+    /// Take over partitions that were committed under others: their past is re-run under these, in silence, and what is
+    /// sent from then on carries an epoch raised by one. Otherwise they are refused.
+    pub accept_change: bool,
+}
+
 /// What the workers of a process share.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
@@ -57,6 +69,8 @@ pub struct Shared<'a> {
     pub board: &'a Board,
     /// Added to once a batch.
     pub counters: &'a Counters,
+    /// What outputs depend on beside the log.
+    pub versions: &'a Versions,
     /// Told of every refused output.
     pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
 }
@@ -128,7 +142,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             out_bytes: 0,
             thrown_away: Vec::new(),
             counts: Counts::default(),
-            commits: Commits::default(),
+            commits: Commits::new(settings.rebalance_max()),
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
@@ -209,6 +223,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
             return;
         }
         let live = owned.advance(record.offset);
+        if live && !std::mem::replace(&mut owned.told_live, true) {
+            self.tasks.restored(record.partition);
+        }
         self.counts.consumed += 1;
         self.counts.silent += u64::from(!live);
         match record.key {
@@ -229,9 +246,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
         }
     }
 
-    fn take_error(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+    fn take_error(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
         match code {
-            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(self.position_lost(code)),
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => self.position_lost(code),
             code => take_error(code, &self.topic),
         }
     }

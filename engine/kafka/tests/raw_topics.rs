@@ -52,17 +52,40 @@ fn send(stream: &Stream, table: usize, rows: impl Iterator<Item = (i64, String)>
     producer.flush().unwrap();
 }
 
+/// A normaliser on a thread of its own.
+struct Member {
+    stop: Arc<AtomicBool>,
+    counts: Arc<Mutex<NormaliseCounts>>,
+    thread: std::thread::JoinHandle<Result<(), KafkaFault>>,
+}
+
+impl Member {
+    fn start(stream: &Stream, rows: impl RawRows + Send + 'static) -> Self {
+        let (stop, counts) = (Arc::<AtomicBool>::default(), Arc::<Mutex<NormaliseCounts>>::default());
+        let shared = (stream.settings.clone(), Arc::clone(&stop), Arc::clone(&counts));
+        let thread = std::thread::spawn(move || {
+            let (settings, stop, counts) = shared;
+            run_normaliser(&settings, 0, rows, NormaliseShared { stop: &stop, counts: &counts })
+        });
+        Self { stop, counts, thread }
+    }
+
+    fn counts(&self) -> NormaliseCounts {
+        self.counts.lock().unwrap().clone()
+    }
+
+    fn stop(self) -> Result<(), KafkaFault> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.join().unwrap()
+    }
+}
+
 /// Runs a normaliser until its counts are as wanted, then stops it.
 fn normalise(stream: &Stream, reached: impl Fn(&NormaliseCounts) -> bool) -> NormaliseCounts {
-    let (stop, counts) = (Arc::<AtomicBool>::default(), Arc::<Mutex<NormaliseCounts>>::default());
-    let shared = (stream.settings.clone(), Arc::clone(&stop), Arc::clone(&counts));
-    let thread = std::thread::spawn(move || {
-        let (settings, stop, counts) = shared;
-        run_normaliser(&settings, 0, Words, NormaliseShared { stop: &stop, counts: &counts })
-    });
-    wait_for("the counts", || thread.is_finished() || reached(&counts.lock().unwrap()));
-    stop.store(true, Ordering::Release);
-    thread.join().unwrap().unwrap();
+    let member = Member::start(stream, Words);
+    wait_for("the counts", || member.thread.is_finished() || reached(&member.counts()));
+    let counts = Arc::clone(&member.counts);
+    member.stop().unwrap();
     let counts = counts.lock().unwrap().clone();
     assert!(reached(&counts));
     counts
@@ -89,6 +112,59 @@ fn rows_of_several_topics_are_published_in_the_order_of_their_stamps() {
     assert_eq!(activity.len(), 4_001, "what was committed is not published again");
 }
 
+/// Rows that are activity of the user they name.
+struct OfUsers;
+
+impl RawRows for OfUsers {
+    fn rows(&mut self, _table: &str, value: &[u8], out: &mut Vec<RawOutcome>) {
+        out.push(RawOutcome::Activity { key: value.to_vec(), value: value.to_vec() });
+    }
+}
+
+#[test]
+fn two_members_that_catch_up_keep_the_order_of_each_user() {
+    const ROWS: i64 = 24_000;
+    let mut stream = raw_stream("two-members");
+    stream.settings.batch.records = 100;
+    // The tables of a user alternate, and their rows are far more than a batch.
+    for table in 0..2 {
+        let (topic, _) = &stream.settings.topics.raw()[table as usize];
+        let mut producer = TopicProducer::connect(&stream.settings, topic).unwrap();
+        for stamp in (1..=ROWS).filter(|stamp| stamp % 2 == table) {
+            let user = format!("acme|user-{}", (stamp / 2) % 10);
+            producer.send(user.as_bytes(), user.as_bytes(), Some(stamp)).unwrap();
+        }
+        producer.flush().unwrap();
+    }
+    let members = [Member::start(&stream, OfUsers), Member::start(&stream, OfUsers)];
+    let made = || members.each_ref().map(|member| member.counts().activity);
+    wait_for("all rows are published", || made().iter().sum::<u64>() >= ROWS as u64);
+    assert!(made().iter().all(|made| *made > 0), "both took part: {:?}", made());
+    for member in members {
+        assert_eq!(member.counts().out_of_order, 0);
+        member.stop().unwrap();
+    }
+    let mut newest = std::collections::BTreeMap::new();
+    for message in read_all(&stream.settings, &stream.settings.topics.activity()) {
+        let stamp = message.timestamp().to_millis().unwrap();
+        let earlier = newest.insert(message.key().unwrap().to_vec(), stamp).unwrap_or_default();
+        assert!(earlier < stamp, "{earlier} was published before {stamp}");
+    }
+    assert_eq!(newest.len(), 10);
+}
+
+#[test]
+fn raw_topics_of_different_partition_counts_are_refused() {
+    let mut stream = raw_stream("unequal");
+    stream.settings.topics.raw.push(RawTopic { table: "three".to_owned(), topic: None });
+    stream.create_mock_topic("frostwatch.raw.three", 3);
+    let fault = Member::start(&stream, Words).thread.join().unwrap().unwrap_err();
+    assert!(matches!(fault, KafkaFault::RawPartitions { .. }), "{fault}");
+    assert!(!fault.is_retriable());
+    let said = fault.to_string();
+    assert!(said.contains("'frostwatch.raw.one' has 2, 'frostwatch.raw.three' has 3"), "{said}");
+}
+
 #[test]
 fn what_is_not_activity_is_counted_or_rejected_whole_with_its_origin() {
     let stream = raw_stream("rejects");
@@ -104,6 +180,31 @@ fn what_is_not_activity_is_counted_or_rejected_whole_with_its_origin() {
     assert_eq!(header("__connect.errors.topic").unwrap(), "frostwatch.raw.two");
     assert_eq!(header("__connect.errors.offset").unwrap(), "0");
     assert_eq!(header("__connect.errors.exception.message").unwrap(), "two: bad");
+}
+
+/// Rows that are as large as their text says.
+struct Large;
+
+impl RawRows for Large {
+    fn rows(&mut self, _table: &str, value: &[u8], out: &mut Vec<RawOutcome>) {
+        let reason = String::from_utf8_lossy(value).into_owned();
+        out.push(RawOutcome::Rejected { reason });
+    }
+}
+
+#[test]
+fn what_is_made_of_a_batch_is_bounded_in_bytes_and_records() {
+    for (records, output_bytes, commits_min) in [(1_000, 10_000, 20), (7, 16 << 20, 20)] {
+        let mut stream = raw_stream("bounded");
+        (stream.settings.batch.records, stream.settings.batch.output_bytes) = (records, output_bytes);
+        // Each record is held with its value and the same text as its reason: 2,000 bytes, and six at most in a batch.
+        send(&stream, 0, (0..200).map(|n| (n + 1, format!("{n:01000}"))));
+        let member = Member::start(&stream, Large);
+        wait_for("all rejected", || member.counts().rejected == 200);
+        let commits = member.counts().commits;
+        assert!(commits >= commits_min, "{commits} commits");
+        member.stop().unwrap();
+    }
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, Shared, run_workers};
+use frostwatch_kafka::{Counters, KafkaFault, Shared, Versions, run_workers};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::ports::Channel;
-use support::{Counting, Member, Seen, Stream, by_key, wait_for, wanted};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use support::{Counting, Member, Seen, Stream, by_key, versions, wait_for, wanted};
 
 #[test]
 fn every_record_becomes_an_output_and_a_stop_commits_all() {
@@ -148,7 +149,46 @@ fn an_offset_beyond_the_end_is_refused_with_the_choice() {
 
 #[test]
 fn another_partition_count_is_refused_with_the_choice() {
-    check_refused("recount", 5, "frostwatch partitions=2", "has 1 partitions, group 'recount' was built on 2");
+    check_refused(
+        "recount",
+        5,
+        r#"frostwatch {"partitions":2,"versions":{"rules":"1"}}"#,
+        "has 1 partitions, group 'recount' was built on 2",
+    );
+}
+
+#[test]
+fn a_change_of_versions_is_refused_until_it_is_accepted_and_then_has_an_epoch_of_its_own() {
+    let stream = Stream::new("versions", 2);
+    stream.send(0, 100);
+    let start = |rules: &str, accept| Member::start_under(&stream.settings, Arc::default(), versions(rules, accept));
+    let epochs = |member: &Member| member.seen.epochs.lock().unwrap().values().copied().collect::<Vec<_>>();
+    let member = start("1", false);
+    wait_for("100 alerts", || member.counters.read().produced_on(Channel::Alerts) == 100);
+    assert_eq!(epochs(&member), [0, 0]);
+    member.stop().unwrap();
+
+    let fault = start("2", false).ended().unwrap().unwrap_err();
+    let said = fault.to_string();
+    assert!(matches!(fault, KafkaFault::Changed { epoch: 0, .. }), "{said}");
+    assert!(!fault.is_retriable());
+    assert!(
+        said.contains("group 'versions'") && said.contains("rules 1 → 2") && said.contains("--accept-change"),
+        "{said}"
+    );
+
+    let member = start("2", true);
+    wait_for("the change is committed without a record", || member.counters.read().commits > 0);
+    assert_eq!(epochs(&member), [1, 1]);
+    member.stop().unwrap();
+    // From now on it is no change, whether accepted or not.
+    for accept in [false, true] {
+        let member = start("2", accept);
+        wait_for("a live board", || member.board.lines().len() == 2 && member.board.is_ready());
+        assert_eq!(epochs(&member), [1, 1]);
+        member.stop().unwrap();
+    }
+    assert_eq!(stream.outputs(Channel::Alerts).len(), 100, "nothing was sent again");
 }
 
 #[test]
@@ -180,13 +220,35 @@ fn an_output_too_large_for_the_broker_is_refused_and_stops_nothing() {
 }
 
 #[test]
+fn a_request_the_broker_refuses_for_its_size_costs_none_of_its_records() {
+    let stream = Stream::new("refused", 2);
+    stream.send(0, 500);
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
+    stream.mock.as_ref().unwrap().cluster().request_errors(RDKafkaApiKey::Produce, &errors);
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed().values().sum::<i64>() == 500);
+    let counts = member.counters.read();
+    member.stop().unwrap();
+    assert_eq!((counts.refused, counts.produced_on(Channel::Alerts)), (0, 500));
+    assert!(counts.resent > 0, "{counts:?}");
+    // The round is repeated whole: of each key the last run of outputs is complete and in order.
+    for (key, wanted) in wanted(500) {
+        let of_key = by_key(stream.outputs(Channel::Alerts)).remove(&key).unwrap();
+        let distinct: BTreeSet<_> = of_key.iter().collect();
+        assert_eq!(distinct.len(), wanted.len());
+        assert_eq!(of_key.last(), wanted.last());
+    }
+}
+
+#[test]
 fn the_first_fault_stops_all_workers_of_a_process() {
     let stream = Stream::new("fleet", 4);
     stream.send(0, 100);
     let seen: Arc<Seen> = Arc::default();
     *seen.die_at.lock().unwrap() = Some(60);
     let (stop, board, counters) = (AtomicBool::new(false), Board::default(), Counters::default());
-    let shared = Shared { stop: &stop, board: &board, counters: &counters, on_refused: &|_| {} };
+    let versions = Versions::default();
+    let shared = Shared { stop: &stop, board: &board, counters: &counters, versions: &versions, on_refused: &|_| {} };
     let fault = run_workers(2, &stream.settings, |_| Counting::watched_by(&seen), shared).unwrap_err();
     assert!(matches!(&fault, KafkaFault::Panicked { message, .. } if message.contains("told to die")), "{fault}");
     assert!(board.lines().is_empty());

@@ -64,11 +64,16 @@ pub struct OutputRecord {
 /// What [`Tasks::record`] pushes is a function of the records of that partition since [`Tasks::open`], in order, and of
 /// nothing else. That is what lets a recovering worker feed records again and throw the outputs away.
 pub trait Tasks {
-    /// Begins a partition with no state.
-    fn open(&mut self, partition: i32);
+    /// Begins a partition with no state. `epoch` is part of what names a revision: it is raised when the past is run again
+    /// under other versions than those its outputs were sent under.
+    fn open(&mut self, partition: i32, epoch: u32);
 
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);
+
+    /// Told once after [`Tasks::open`], when the past that is run again in silence is behind: what is counted from here on
+    /// has not been counted before.
+    fn restored(&mut self, _partition: i32) {}
 
     /// Takes the next record of an open partition and pushes what follows from it.
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>);

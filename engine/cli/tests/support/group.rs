@@ -12,6 +12,7 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_runtime::ports::Channel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
@@ -19,8 +20,6 @@ use super::rows::Rows;
 
 /// Partitions of the activity topic.
 pub(crate) const PARTITIONS: u64 = 6;
-/// Rows published at once where rows are paced: a few hours of the company.
-const PACE_ROWS: usize = 1_600;
 /// Deadline of every wait: a state that is not reached by then is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -125,6 +124,28 @@ impl Group {
         ended.stdout
     }
 
+    /// Runs a command to its end: its exit code and what it wrote.
+    pub(crate) fn ended(&self, args: &[&str]) -> (Option<i32>, String) {
+        let command =
+            Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).arg("--config").arg(self.config()).output();
+        let ended = command.unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+    }
+
+    /// Headers and value of the first alert.
+    pub(crate) fn first_alert(&self) -> (BTreeMap<String, String>, Value) {
+        let topic = self.settings.topics.channel(Channel::Alerts);
+        let reader = self.reader(&format!("{}-reader", self.settings.group));
+        let count = reader.fetch_metadata(Some(&topic), DEADLINE).unwrap().topics()[0].partitions().len() as i32;
+        let mut all = TopicPartitionList::new();
+        (0..count).for_each(|partition| all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap());
+        reader.assign(&all).unwrap();
+        let message = reader.poll(DEADLINE).unwrap().unwrap();
+        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+        let headers = message.headers().unwrap().iter().map(|header| (header.key.to_owned(), text(header.value)));
+        (headers.collect(), serde_json::from_slice(message.payload().unwrap()).unwrap())
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.join("frostwatch.yaml")
     }
@@ -177,15 +198,6 @@ pub(crate) struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// Publishes up to a row, going on when what was published is normalised: a company's rows come over days, so that
-    /// one table's wait for no other's. Without it processes that share the tables mix days, and half of it is late.
-    pub(crate) fn publish_paced(&mut self, group: &Group, until: usize) {
-        while self.published < until {
-            self.publish(until.min(self.published + PACE_ROWS));
-            wait_for("what was published is normalised", || group.is_normalised());
-        }
-    }
-
     /// Publishes up to a row and returns when all are acknowledged. Stamps rise by one a
     /// row: the rows' own are so old that a broker would delete them, and within one its tables have no order.
     pub(crate) fn publish(&mut self, until: usize) {
@@ -244,8 +256,13 @@ impl Engine {
     }
 
     fn metrics(&self) -> std::io::Result<String> {
+        self.page("/metrics")
+    }
+
+    /// A page of the admin port, with its status line and headers.
+    pub(crate) fn page(&self, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         Ok(text)

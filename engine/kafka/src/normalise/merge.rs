@@ -22,7 +22,7 @@ pub(super) struct Source {
     chunk: Option<Chunk>,
     at: usize,
     queue: FetchQueue,
-    pub(super) topic: String,
+    pub(super) topic: Arc<str>,
     pub(super) table: String,
     pub(super) partition: i32,
     /// Next offset to be published.
@@ -49,7 +49,7 @@ impl Source {
             chunk: None,
             at: 0,
             queue,
-            topic: topic.to_owned(),
+            topic: topic.into(),
             table: table.to_owned(),
             partition,
             position,
@@ -60,7 +60,7 @@ impl Source {
     }
 
     pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
-        self.partition == partition && self.topic == topic
+        self.partition == partition && *self.topic == *topic
     }
 
     /// The next record, if one is here.
@@ -90,7 +90,7 @@ impl Source {
             match self.chunk.as_ref().and_then(|chunk| chunk.get(self.at)) {
                 Some(Fetched::Record(_)) => return Ok(()),
                 Some(Fetched::Error { partition, code, reason }) => {
-                    tracing::warn!(topic = self.topic, partition, %code, reason, "consumer");
+                    tracing::warn!(topic = &*self.topic, partition, %code, reason, "consumer");
                     take_error(code, &self.topic)?;
                     self.at += 1;
                 }

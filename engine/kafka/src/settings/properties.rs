@@ -70,11 +70,11 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.partition.eof", "with batches it makes librdkafka skip a record at a rebalance"),
     ("group.id", "set `group`"),
     ("group.instance.id", "set `instance`"),
-    ("group.protocol", "partitions move by the cooperative classic protocol"),
+    ("group.protocol", "partitions move by the classic protocol"),
     ("isolation.level", "records of aborted transactions are not input"),
     ("log.queue", "logs are served by the engine"),
     ("metadata.broker.list", "set `bootstrap_servers`"),
-    ("partition.assignment.strategy", "state moves with its partition, one at a time"),
+    ("partition.assignment.strategy", "state moves with its partition, and a user's raw rows move together"),
     ("partitioner", "keys lie where Java clients put them"),
     ("request.required.acks", "a record is delivered when all replicas have it"),
     ("transactional.id", "the engine names its own"),
@@ -95,6 +95,14 @@ impl Properties {
     /// Names and values, secrets masked.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), if is_secret(name) { "********" } else { value }))
+    }
+
+    /// Is TLS or SASL asked for?
+    pub(super) fn wants_security(&self) -> bool {
+        let is_of_security = |name: &str| name.starts_with("ssl.") || name.starts_with("sasl.");
+        let protocol = self.0.get("security.protocol");
+        protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case("plaintext"))
+            || self.0.keys().any(|name| is_of_security(name))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -173,11 +181,11 @@ impl Visitor<'_> for ValueVisitor {
 
 /// Must the value never be shown?
 pub fn is_secret(name: &str) -> bool {
-    name.ends_with(".password")
-        || name.ends_with(".secret")
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "passphrase"].iter().any(|word| name.contains(word))
+        || name.ends_with("key.pem")
         || name.ends_with("sasl.oauthbearer.config")
         || name.starts_with("sasl.jaas")
-        || name == "ssl.key.pem"
 }
 
 /// Specific over common over built-in, under one name each.

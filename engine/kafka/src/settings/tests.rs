@@ -123,3 +123,35 @@ fn a_topic_name_may_have_249_bytes() {
     check(&name(names::TOPIC_NAME_BYTES_MAX), &[]);
     check(&name(names::TOPIC_NAME_BYTES_MAX + 1), &["longer than 249 bytes"]);
 }
+
+#[test]
+fn what_must_not_be_shown_is_known_by_its_name() {
+    for name in [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "SSL.Keystore.Password",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.config",
+        "sasl.jaas.config",
+    ] {
+        assert!(is_secret(name), "{name}");
+    }
+    for name in ["sasl.username", "ssl.certificate.pem", "ssl.key.location", "client.id"] {
+        assert!(!is_secret(name), "{name}");
+    }
+}
+
+#[test]
+fn only_settings_that_ask_for_security_need_a_build_with_it() {
+    let wants = |properties: &str| {
+        parse(&format!(r#"{{"bootstrap_servers":"b:1","properties":{{{properties}}}}}"#)).wants_security()
+    };
+    assert!(!wants(""));
+    assert!(!wants(r#""security.protocol":"PLAINTEXT""#));
+    assert!(wants(r#""security.protocol":"sasl_ssl""#));
+    assert!(wants(r#""ssl.ca.location":"ca.pem""#));
+}

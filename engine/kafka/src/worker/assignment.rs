@@ -1,7 +1,5 @@
 //! Taking and giving back partitions.
 
-use std::sync::Arc;
-
 use frostwatch_runtime::board::{PartitionStatus, Phase};
 use frostwatch_runtime::ports::Tasks;
 use rdkafka::consumer::Consumer;
@@ -9,19 +7,26 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::plan::{Plan, noted, plan};
+use super::plan::{Lost, Note, Plan, plan, when_lost};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
-use crate::group::{self, Committed, list_of};
+use crate::group::{self, Committed, Due, list_of};
 
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is still to be done for a partition, each for itself")]
 pub(super) struct Owned {
     pub(super) status: PartitionStatus,
     /// Records were taken since the last batch.
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
+    /// Begun anew, and nothing was read of it since: an error of its position is of before.
+    pub(super) anew: bool,
+    /// The task knows that its past is behind it.
+    pub(super) told_live: bool,
+    /// Stands in its outputs and beside its offsets.
+    pub(super) epoch: u32,
 }
 
 impl Owned {
@@ -36,13 +41,14 @@ impl Owned {
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false }
+        Self { status, touched: true, dirty: false, anew: false, told_live: false, epoch: 0 }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
     pub(super) fn advance(&mut self, offset: i64) -> bool {
         let live = offset >= self.status.restore_until;
         self.status.position = offset + 1;
+        self.anew = false;
         self.touched = true;
         self.dirty |= live;
         self.settle();
@@ -78,15 +84,41 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// The fault of a position that the broker no longer holds.
-    pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> KafkaFault {
-        let consumer = Arc::clone(&self.consumer);
-        let lost = self.owned.iter().enumerate().find_map(|(partition, owned)| {
-            let (partition, position) = (partition as i32, owned.as_ref()?.status.position);
-            let (low, high) = group::ends(&consumer, &self.topic, partition).ok()?;
-            (position < low || position > high).then(|| self.out_of_range(partition, position, low, high))
-        });
-        lost.unwrap_or(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
+    /// Serves a position that the broker no longer holds. Where only the past that is run again has lost its oldest part,
+    /// it is begun anew from what is left; all else is a fault.
+    pub(super) fn position_lost(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+        let mut mended = self.owned.iter().flatten().any(|owned| owned.anew);
+        for index in 0..self.owned.len() {
+            let Some(owned) = self.owned.get(index).copied().flatten() else { continue };
+            let partition = index as i32;
+            let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
+            match when_lost(owned.status.position, owned.status.restore_until, low, high) {
+                Lost::Nothing => {}
+                Lost::PartOfThePast => {
+                    self.restore_anew(partition, &owned, low, high)?;
+                    mended = true;
+                }
+                Lost::Unread => return Err(self.out_of_range(partition, owned.status.position, low, high)),
+            }
+        }
+        if mended { Ok(()) } else { Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))) }
+    }
+
+    fn restore_anew(&mut self, partition: i32, lost: &Owned, low: i64, high: i64) -> Result<(), KafkaFault> {
+        let committed = lost.status.restore_until;
+        tracing::warn!(partition, low, committed, "the oldest part of the past was deleted while it was run again");
+        self.counts.restored_anew += 1;
+        let place = list_of(&[(self.topic.clone(), partition)]);
+        self.consumer.incremental_unassign(&place).map_err(KafkaFault::Consumer)?;
+        self.tasks.close(partition);
+        let plan = plan(Some(committed), low, high).map_err(|at| self.out_of_range(partition, at, low, high))?;
+        self.open(
+            partition,
+            Owned { anew: true, dirty: lost.dirty, epoch: lost.epoch, ..Owned::new(plan, low, high, Some(committed)) },
+        );
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;
+        self.consumer.incremental_assign(&start).map_err(KafkaFault::Consumer)
     }
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
@@ -96,7 +128,8 @@ impl<T: Tasks> Worker<'_, T> {
             self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
         }
         for Committed { partition, offset, note, .. } in group::committed(&self.consumer, partitions)? {
-            if let Some(built_on) = noted(&note) {
+            let note = Note::read(&note);
+            if let Some(built_on) = note.as_ref().and_then(|note| note.partitions) {
                 self.check_count(built_on, self.partition_count)?;
             }
             let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
@@ -104,9 +137,35 @@ impl<T: Tasks> Worker<'_, T> {
                 plan(offset, low, high).map_err(|committed| self.out_of_range(partition, committed, low, high))?;
             let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
-            self.open(partition, Owned::new(plan, low, high, offset));
+            let owned = self.in_epoch(Owned::new(plan, low, high, offset), partition, note)?;
+            self.open(partition, owned);
         }
-        self.consumer.incremental_assign(&starts).map_err(KafkaFault::Consumer)
+        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
+    }
+
+    /// Goes on in the epoch of the last commit, or begins the next where the past is now run under other versions.
+    fn in_epoch(&self, mut owned: Owned, partition: i32, note: Option<Note>) -> Result<Owned, KafkaFault> {
+        let versions = self.shared.versions;
+        let Some(note) = note else { return Ok(owned) };
+        let changes = note.changes(&versions.named);
+        owned.epoch = note.epoch;
+        if changes.is_empty() {
+            return Ok(owned);
+        }
+        if !versions.accept_change {
+            return Err(KafkaFault::Changed {
+                topic: self.topic.clone(),
+                partition,
+                group: self.group.clone(),
+                changes,
+                epoch: note.epoch,
+            });
+        }
+        owned.epoch = note.epoch.saturating_add(1);
+        tracing::warn!(partition, changes, epoch = owned.epoch, "the past is run again under other versions");
+        // Committed even if no record comes: else the next start would be asked again.
+        owned.dirty = true;
+        Ok(owned)
     }
 
     fn open(&mut self, partition: i32, owned: Owned) {
@@ -123,7 +182,7 @@ impl<T: Tasks> Worker<'_, T> {
             end = owned.status.end,
             "partition taken"
         );
-        self.tasks.open(partition);
+        self.tasks.open(partition, owned.epoch);
         self.queue.attach(&self.topic, partition);
         self.shared.board.set(partition, owned.status);
     }
@@ -132,7 +191,7 @@ impl<T: Tasks> Worker<'_, T> {
         if lost {
             self.counts.lost += partitions.len() as u64;
         } else {
-            self.commit()?;
+            self.commit(Due::Now)?;
         }
         for (_, partition) in partitions {
             if let Some(slot) = self.owned.get_mut(*partition as usize)
@@ -143,7 +202,7 @@ impl<T: Tasks> Worker<'_, T> {
                 self.shared.board.remove(*partition);
             }
         }
-        match self.consumer.incremental_unassign(&list_of(partitions)) {
+        match group::unassign(&self.consumer, &list_of(partitions)) {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),

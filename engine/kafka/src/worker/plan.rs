@@ -1,7 +1,11 @@
 //! Where a newly assigned partition begins, from what the group committed and what the topic holds.
 
-/// Written beside every committed offset: the number of partitions the state was built on.
-const NOTE: &str = "frostwatch partitions=";
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How a note of ours begins; JSON follows.
+const NOTE: &str = "frostwatch ";
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +27,68 @@ pub(crate) const fn plan(committed: Option<i64>, low: i64, high: i64) -> Result<
     }
 }
 
-/// The note for a commit.
-pub(super) fn note(partition_count: i32) -> String {
-    format!("{NOTE}{partition_count}")
+/// What is lost of a partition that the broker no longer holds as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The position is held.
+    Nothing,
+    /// Records that were scored before and are run again in silence.
+    PartOfThePast,
+    /// Records that were not scored yet, or the end of the log.
+    Unread,
 }
 
-/// The number of partitions a note tells of; offsets set by other tools have none.
-pub(super) fn noted(note: &str) -> Option<i32> {
-    note.strip_prefix(NOTE)?.parse().ok()
+/// What is lost of a partition that holds `low..high`.
+pub(super) const fn when_lost(position: i64, restore_until: i64, low: i64, high: i64) -> Lost {
+    if position >= low && position <= high {
+        Lost::Nothing
+    } else if position < low && position < restore_until && restore_until >= low && restore_until <= high {
+        Lost::PartOfThePast
+    } else {
+        Lost::Unread
+    }
+}
+
+/// What is written beside every committed offset: what the state and the outputs before it were made under. Brokers take
+/// 4 KiB (`offset.metadata.max.bytes`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// Partitions of the topic.
+    pub(super) partitions: Option<i32>,
+    /// Epoch of the outputs.
+    #[serde(default)]
+    pub(super) epoch: u32,
+    /// Versions by name.
+    #[serde(default)]
+    versions: BTreeMap<String, String>,
+}
+
+impl Note {
+    /// The note for a commit.
+    pub(super) fn written(partitions: i32, epoch: u32, versions: &BTreeMap<String, String>) -> String {
+        let note = Self { partitions: Some(partitions), epoch, versions: versions.clone() };
+        // Numbers and texts always have a JSON.
+        format!("{NOTE}{}", serde_json::to_string(&note).unwrap_or_default())
+    }
+
+    /// Reads a note; offsets set by other tools have none. One that begins like ours and cannot be read tells of nothing,
+    /// which is a change.
+    pub(super) fn read(note: &str) -> Option<Self> {
+        Some(serde_json::from_str(note.strip_prefix(NOTE)?).unwrap_or_default())
+    }
+
+    /// What differs now, in words; empty when nothing does.
+    pub(super) fn changes(&self, now: &BTreeMap<String, String>) -> String {
+        let mut names: Vec<&String> = self.versions.keys().chain(now.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let of =
+            |versions: &BTreeMap<String, String>, name| versions.get(name).cloned().unwrap_or("unknown".to_owned());
+        let changed = names.into_iter().filter(|name| self.versions.get(*name) != now.get(*name));
+        let told: Vec<String> =
+            changed.map(|name| format!("{name} {} → {}", of(&self.versions, name), of(now, name))).collect();
+        told.join(", ")
+    }
 }
 
 #[cfg(test)]
@@ -63,9 +121,39 @@ mod tests {
     }
 
     #[test]
+    fn only_a_past_that_is_run_again_may_lose_its_oldest_part() {
+        assert_eq!(when_lost(7, 50, 7, 90), Lost::Nothing);
+        assert_eq!(when_lost(90, 50, 7, 90), Lost::Nothing);
+        assert_eq!(when_lost(6, 50, 7, 90), Lost::PartOfThePast);
+        assert_eq!(when_lost(6, 7, 7, 90), Lost::PartOfThePast);
+        assert_eq!(when_lost(5, 6, 7, 90), Lost::Unread);
+        assert_eq!(when_lost(60, 50, 70, 90), Lost::Unread);
+        assert_eq!(when_lost(91, 50, 7, 90), Lost::Unread);
+        assert_eq!(when_lost(6, 91, 7, 90), Lost::Unread);
+    }
+
+    fn versions(named: &[(&str, &str)]) -> BTreeMap<String, String> {
+        named.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
     fn a_note_is_read_back_and_foreign_ones_are_ignored() {
-        assert_eq!(noted(&note(48)), Some(48));
-        assert_eq!(noted(""), None);
-        assert_eq!(noted("flink"), None);
+        let now = versions(&[("rules", "aa"), ("geoip", "DB \"Lite\" 1")]);
+        let note = Note::read(&Note::written(48, 3, &now)).unwrap();
+        assert_eq!((note.partitions, note.epoch, note.changes(&now)), (Some(48), 3, String::new()));
+        assert_eq!(Note::read(""), None);
+        assert_eq!(Note::read("flink"), None);
+    }
+
+    #[test]
+    fn what_changed_is_told_by_name_and_an_unreadable_note_is_a_change() {
+        let note = Note::read(&Note::written(1, 0, &versions(&[("a", "1"), ("b", "1"), ("c", "1")]))).unwrap();
+        let now = versions(&[("a", "1"), ("b", "2"), ("d", "1")]);
+        assert_eq!(note.changes(&now), "b 1 → 2, c 1 → unknown, d unknown → 1");
+        let unreadable = Note::read("frostwatch from the future").unwrap();
+        assert_eq!(
+            (unreadable.partitions, unreadable.changes(&versions(&[("a", "1")]))),
+            (None, "a unknown → 1".to_owned())
+        );
     }
 }

@@ -5,17 +5,18 @@ use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::plan::note;
+use super::plan::Note;
 use super::{Refused, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
+use crate::group::Due;
 use crate::outbox::Outgoing;
 
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
         self.deliver()?;
-        self.commit()?;
+        self.commit(Due::Later)?;
         self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
@@ -23,6 +24,9 @@ impl<T: Tasks> Worker<'_, T> {
                 continue;
             }
             let partition = index as i32;
+            if is_live(owned.status.phase) && !std::mem::replace(&mut owned.told_live, true) {
+                self.tasks.restored(partition);
+            }
             if let Some((_, end)) = known_ends(&self.consumer, &self.topic, partition) {
                 owned.status.end = owned.status.end.max(end);
             }
@@ -49,24 +53,21 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// Counts new outputs' bytes and tells where the originals of late and rejected records lie, as Kafka Connect does.
+    /// Counts new outputs' bytes and tells the topic of the originals of late and rejected records, as Kafka Connect does;
+    /// partition and offset the task has told.
     pub(super) fn note_outputs(&mut self, first: usize, source: &RecordView<'_>) {
         for output in self.out.iter_mut().skip(first) {
             self.out_bytes += output.key.len() + output.value.len();
             if matches!(output.channel, Channel::Late | Channel::Rejected) {
-                output.headers.extend([
-                    ("__connect.errors.topic", source.topic.as_bytes().to_vec()),
-                    ("__connect.errors.partition", source.partition.to_string().into_bytes()),
-                    ("__connect.errors.offset", source.offset.to_string().into_bytes()),
-                ]);
+                output.headers.push(("__connect.errors.topic", source.topic.as_bytes().to_vec()));
             }
         }
     }
 
     /// Commits what live partitions have taken, if the group still counts them ours.
-    pub(super) fn commit(&mut self) -> Result<(), KafkaFault> {
+    pub(super) fn commit(&mut self, due: Due) -> Result<(), KafkaFault> {
         let offsets = self.offsets_to_commit()?;
-        match self.commits.commit(&self.consumer, &offsets)? {
+        match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
             Some(false) => self.counts.commits_failed += 1,
             Some(true) => {
@@ -114,7 +115,7 @@ impl<T: Tasks> Worker<'_, T> {
             if owned.dirty && is_live(owned.status.phase) {
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
                 elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
-                elem.set_metadata(note(self.partition_count));
+                elem.set_metadata(Note::written(self.partition_count, owned.epoch, &self.shared.versions.named));
             }
         }
         Ok(offsets)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, run_worker};
+use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, Versions, run_worker};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -151,8 +151,12 @@ fn text(bytes: Option<&[u8]>) -> String {
 pub(crate) struct Seen {
     /// Partition and whether it was opened (or closed).
     pub(crate) moves: Mutex<Vec<(i32, bool)>>,
+    /// Epoch each partition was last opened in.
+    pub(crate) epochs: Mutex<BTreeMap<i32, u32>>,
     /// Records handed over.
     pub(crate) records: AtomicUsize,
+    /// Wait at this record number until it is taken back.
+    pub(crate) hold_at: Mutex<Option<u32>>,
     /// Panic when this record number is handed over: a crash between reading and committing.
     pub(crate) die_at: Mutex<Option<u32>>,
 }
@@ -171,7 +175,8 @@ impl Counting {
 }
 
 impl Tasks for Counting {
-    fn open(&mut self, partition: i32) {
+    fn open(&mut self, partition: i32, epoch: u32) {
+        self.seen.epochs.lock().unwrap().insert(partition, epoch);
         assert!(self.counts.insert(partition, BTreeMap::new()).is_none(), "opened twice");
         self.seen.moves.lock().unwrap().push((partition, true));
     }
@@ -184,7 +189,13 @@ impl Tasks for Counting {
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.seen.records.fetch_add(1, Ordering::Relaxed);
         let value = String::from_utf8_lossy(record.value).into_owned();
-        if let Some(die_at) = *self.seen.die_at.lock().unwrap() {
+        let is_held = || self.seen.hold_at.lock().unwrap().is_some_and(|at| at.to_string() == value);
+        if is_held() {
+            wait_for("the record is let go", || !is_held());
+        }
+        // Not held while dying: a lock that a dead thread held kills the others too.
+        let die_at = *self.seen.die_at.lock().unwrap();
+        if let Some(die_at) = die_at {
             assert_ne!(value, die_at.to_string(), "told to die");
         }
         let key = record.key.unwrap_or_default().to_vec();
@@ -203,6 +214,11 @@ impl Tasks for Counting {
     }
 }
 
+/// Versions with one name.
+pub(crate) fn versions(rules: &str, accept_change: bool) -> Versions {
+    Versions { named: [("rules".to_owned(), rules.to_owned())].into(), accept_change }
+}
+
 /// A member of the group on a thread of its own.
 pub(crate) struct Member {
     pub(crate) board: Arc<Board>,
@@ -218,13 +234,18 @@ impl Member {
     }
 
     pub(crate) fn start_with(settings: &KafkaSettings, seen: Arc<Seen>) -> Self {
+        Self::start_under(settings, seen, versions("1", false))
+    }
+
+    pub(crate) fn start_under(settings: &KafkaSettings, seen: Arc<Seen>, versions: Versions) -> Self {
         let (board, counters) = (Arc::<Board>::default(), Arc::<Counters>::default());
         let stop = Arc::<AtomicBool>::default();
         let shared =
             (settings.clone(), Arc::clone(&board), Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let (settings, board, counters, stop, seen) = shared;
-            let shared = Shared { stop: &stop, board: &board, counters: &counters, on_refused: &|_| {} };
+            let shared =
+                Shared { stop: &stop, board: &board, counters: &counters, versions: &versions, on_refused: &|_| {} };
             run_worker(&settings, 0, Counting::watched_by(&seen), shared)
         });
         Self { board, counters, seen, stop, thread: Some(thread) }

@@ -29,7 +29,7 @@ pub struct Shared {
     pub rules: CompiledRules,
     /// Where addresses are.
     pub locate: Arc<dyn Locate>,
-    /// Stands in every output.
+    /// Epoch of tasks that were given none of their own; it stands in every output.
     pub epoch: u32,
     /// Version of the engine, for the delivery part of alerts.
     pub build: &'static str,
@@ -41,6 +41,7 @@ pub struct Shared {
 pub struct Task {
     shared: Arc<Shared>,
     partition: i32,
+    epoch: u32,
     keys: Keys,
     counters: Counters,
     hidden: Hidden,
@@ -53,6 +54,7 @@ impl Task {
     /// A task with no state.
     pub fn new(shared: Arc<Shared>, partition: i32) -> Self {
         Self {
+            epoch: shared.epoch,
             shared,
             partition,
             keys: Keys::default(),
@@ -62,6 +64,13 @@ impl Task {
             newest_event: -1,
             newest_stamp: Millis::MIN,
         }
+    }
+
+    /// The task in an epoch of its own.
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: u32) -> Self {
+        self.epoch = epoch;
+        self
     }
 
     /// Takes the next record and pushes what follows from it.
@@ -140,7 +149,7 @@ impl Task {
         }
         self.newest_event = self.newest_event.max(event.time);
         let (plan, partition) = (&shared.plan, self.partition);
-        let found = render::Found { plan, key, partition, record, epoch: shared.epoch, build: shared.build };
+        let found = render::Found { plan, key, partition, record, epoch: self.epoch, build: shared.build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
@@ -175,6 +184,8 @@ impl Task {
 pub struct TaskSet {
     shared: Arc<Shared>,
     tasks: BTreeMap<i32, Task>,
+    /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
+    restored: BTreeMap<i32, Counters>,
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
@@ -188,16 +199,18 @@ impl TaskSet {
         Self {
             shared,
             tasks: BTreeMap::new(),
+            restored: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
             hidden: Hidden::new(),
         }
     }
 
-    /// What became of all records, of closed partitions too.
+    /// What became of all records, of closed partitions too, but for those run again in silence.
     pub fn counters(&self) -> Counters {
         let mut sum = self.closed;
-        self.tasks.values().for_each(|task| sum.add(&task.counters()));
+        let live = self.tasks.iter().filter_map(|(partition, task)| Some((task, self.restored.get(partition)?)));
+        live.for_each(|(task, before)| sum.add(&task.counters().since(before)));
         sum
     }
 
@@ -208,14 +221,21 @@ impl TaskSet {
 }
 
 impl Tasks for TaskSet {
-    fn open(&mut self, partition: i32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition));
+    fn open(&mut self, partition: i32, epoch: u32) {
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).in_epoch(epoch));
     }
 
     fn close(&mut self, partition: i32) {
-        if let Some(task) = self.tasks.remove(&partition) {
-            self.closed.add(&task.counters());
+        if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
+            self.closed.add(&task.counters().since(&before));
             merge(&mut self.hidden, task.hidden);
+        }
+    }
+
+    fn restored(&mut self, partition: i32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.hidden.clear();
+            self.restored.insert(partition, task.counters());
         }
     }
 
@@ -227,7 +247,8 @@ impl Tasks for TaskSet {
 
     fn batch_done(&mut self, _partition: i32) {
         let now = self.counters();
-        for task in self.tasks.values_mut() {
+        let live = self.tasks.iter_mut().filter(|(partition, _)| self.restored.contains_key(partition));
+        for (_, task) in live {
             merge(&mut self.hidden, std::mem::take(&mut task.hidden));
         }
         if let Ok(mut totals) = self.shared.totals.lock() {

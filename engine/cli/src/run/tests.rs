@@ -1,0 +1,55 @@
+use frostwatch_detect::time::Lateness;
+use frostwatch_geoip::NoGeo;
+use frostwatch_kafka::mock::MockKafka;
+use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_runtime::ports::{Channel, RawOutcome};
+
+use super::*;
+use crate::config;
+use crate::engine::Located;
+
+/// Rows that our own bug meets.
+struct Broken;
+
+impl RawRows for Broken {
+    fn rows(&mut self, _table: &str, _value: &[u8], _out: &mut Vec<RawOutcome>) {
+        panic!("told to die");
+    }
+}
+
+#[test]
+fn a_normaliser_that_panics_ends_the_process_and_is_named() {
+    let cluster = MockKafka::start().unwrap();
+    let settings = KafkaSettings::new(cluster.bootstrap_servers());
+    let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
+    let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
+    for topic in raw.chain(channels).chain([settings.topics.activity()]) {
+        cluster.create_topic(&topic, 1).unwrap();
+    }
+    let mut producer = TopicProducer::connect(&settings, &settings.topics.raw()[0].0).unwrap();
+    producer.send(b"acme|ana", b"{}", Some(1)).unwrap();
+    producer.flush().unwrap();
+    let observed = Observed {
+        board: Board::default(),
+        counters: Counters::default(),
+        normalised: Mutex::default(),
+        shared: shared(config::rules(None).unwrap(), Located::Nothing(NoGeo::new()), Lateness::DEFAULT),
+    };
+    let stop = AtomicBool::new(false);
+    let fault = run_threads(&settings, 1, Some(Broken), &Versions::default(), &observed, &stop).unwrap_err();
+    assert_eq!(fault.to_string(), "normaliser panicked: told to die");
+}
+
+#[test]
+fn the_fault_that_made_the_process_end_is_told() {
+    let missing = || Err(KafkaFault::MissingTopic { topic: "raw".to_owned() });
+    let hanging = || Err(KafkaFault::LeftHanging(1));
+    let check = |workers, normaliser, wanted: &str| {
+        assert!(cause(workers, normaliser).unwrap_err().to_string().contains(wanted));
+    };
+    check(Ok(()), missing(), "raw");
+    check(hanging(), missing(), "raw");
+    check(missing(), hanging(), "raw");
+    check(hanging(), Ok(()), "did not let go");
+    assert!(cause(Ok(()), Ok(())).is_ok());
+}
