@@ -6,6 +6,7 @@
 pub mod decode;
 mod fields;
 pub mod record;
+pub mod reject;
 mod scan;
 pub mod time;
 

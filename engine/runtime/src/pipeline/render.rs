@@ -4,12 +4,15 @@ use frostwatch_detect::context::Subject;
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::rfc3339;
+use frostwatch_wire::activity::reject::one_line;
 use frostwatch_wire::alert::{self, Delivery};
 
 use crate::ports::{Channel, InputRecord, OutputRecord};
 
 /// Bytes of an original record that are passed on to the late and rejected topics; what is longer is cut and marked.
 pub(super) const ORIGINAL_BYTES_MAX: usize = 512 * 1024;
+/// Characters of the message beside an original record: a path, a reason and what joins them.
+pub(super) const MESSAGE_CHARS_MAX: usize = 512;
 
 /// What stands beside a change: where it was found.
 pub(super) struct Found<'a> {
@@ -62,7 +65,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
 pub(super) fn original(
     channel: Channel,
     code: &'static str,
-    message: String,
+    message: &str,
     partition: i32,
     record: &InputRecord<'_>,
 ) -> OutputRecord {
@@ -73,7 +76,7 @@ pub(super) fn original(
         ("__connect.errors.offset", record.offset.to_string().into_bytes()),
         ("__connect.errors.stage", b"VALUE_CONVERTER".to_vec()),
         ("__connect.errors.exception.class.name", code.as_bytes().to_vec()),
-        ("__connect.errors.exception.message", message.into_bytes()),
+        ("__connect.errors.exception.message", one_line(message, MESSAGE_CHARS_MAX).into_bytes()),
     ];
     if let Some(stamp) = record.stamp {
         headers.push(("frostwatch.stamp_ms", stamp.to_string().into_bytes()));
@@ -82,4 +85,44 @@ pub(super) fn original(
         headers.push(("frostwatch.truncated_from_bytes", record.value.len().to_string().into_bytes()));
     }
     OutputRecord { channel, key: record.key.unwrap_or_default().to_vec(), value, headers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_beside_an_original_record_is_one_line_within_its_limit() {
+        let record = InputRecord { offset: 7, stamp: None, key: None, value: b"{}" };
+        for (message, shown) in [
+            ("user.name: empty".to_owned(), "user.name: empty".to_owned()),
+            ("a\r\nx-header: b".to_owned(), "a\u{fffd}\u{fffd}x-header: b".to_owned()),
+            ("é".repeat(MESSAGE_CHARS_MAX), "é".repeat(MESSAGE_CHARS_MAX)),
+            ("é".repeat(250_000), format!("{}…", "é".repeat(MESSAGE_CHARS_MAX - 1))),
+        ] {
+            let output = original(Channel::Rejected, "unreadable", &message, 3, &record);
+            let found = output.headers.iter().find(|(name, _)| *name == "__connect.errors.exception.message");
+            assert_eq!(found.map(|(_, value)| value.as_slice()), Some(shown.as_bytes()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_beside_an_original_record_is_one_line_within_its_limit() {
+        let record = InputRecord { offset: 7, stamp: None, key: None, value: b"{}" };
+        for (message, shown) in [
+            ("user.name: empty".to_owned(), "user.name: empty".to_owned()),
+            ("a\r\nx-header: b".to_owned(), "a\u{fffd}\u{fffd}x-header: b".to_owned()),
+            ("é".repeat(MESSAGE_CHARS_MAX), "é".repeat(MESSAGE_CHARS_MAX)),
+            ("é".repeat(250_000), format!("{}…", "é".repeat(MESSAGE_CHARS_MAX - 1))),
+        ] {
+            let output = original(Channel::Rejected, "unreadable", &message, 3, &record);
+            let found = output.headers.iter().find(|(name, _)| *name == "__connect.errors.exception.message");
+            assert_eq!(found.map(|(_, value)| value.as_slice()), Some(shown.as_bytes()));
+        }
+    }
 }

@@ -135,7 +135,7 @@ impl Task {
         self.counters.count(verdict);
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
-            out.push(render::original(Channel::Late, reason.as_str(), message, self.partition, record));
+            out.push(render::original(Channel::Late, reason.as_str(), &message, self.partition, record));
             return;
         }
         self.newest_event = self.newest_event.max(event.time);
@@ -167,7 +167,7 @@ impl Task {
 
     fn reject(&mut self, code: &'static str, message: String, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.counters.rejected += 1;
-        out.push(render::original(Channel::Rejected, code, message, self.partition, record));
+        out.push(render::original(Channel::Rejected, code, &message, self.partition, record));
     }
 }
 
