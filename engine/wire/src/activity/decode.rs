@@ -23,6 +23,7 @@ use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
     INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
+use crate::subject;
 
 /// Longest precision of a time, milliseconds: a day.
 const PRECISION_MS_MAX: u64 = 86_400_000;
@@ -109,13 +110,13 @@ fn by_serde(text: &str) -> Result<Record<'_>, serde_json::Error> {
 }
 
 /// The key of an activity that comes without one: `instance|name` in lower case, or `instance|@address` where the name
-/// stands for nobody.
+/// stands for nobody, by its kind or by itself.
 pub fn key_of(activity: &Activity<'_>) -> String {
-    let nobody = activity.kind == AccountKind::Placeholder || activity.user.is_empty();
-    match (nobody, activity.ip) {
-        (false, _) => format!("{}|{}", activity.instance, activity.user.to_lowercase()),
-        (true, Some(ip)) => format!("{}|@{ip}", activity.instance),
-        (true, None) => format!("{}|@none", activity.instance),
+    let placeholders = subject::PLACEHOLDERS.iter().copied();
+    if activity.kind == AccountKind::Placeholder || subject::is_nobody(&activity.user, placeholders) {
+        subject::key_by_address(&activity.instance, activity.ip)
+    } else {
+        subject::key_by_name(&activity.instance, &activity.user)
     }
 }
 
