@@ -9,6 +9,7 @@ pub mod record;
 pub mod reject;
 mod scan;
 pub mod time;
+mod whole;
 
 /// Longest `id`, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;

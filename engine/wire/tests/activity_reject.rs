@@ -30,10 +30,28 @@ fn a_wrong_type_is_told_by_its_kind_and_never_by_its_value() {
         ("user", json!({"name": 47.11}), "user.name", "invalid type: floating point, expected a text"),
         ("user", json!({"name": true}), "user.name", "invalid type: boolean, expected a text"),
         ("user", json!({"name": null}), "user.name", "invalid type: null, expected a text"),
-        ("user", json!({"name": "x", "privileged": secret}), "user.privileged", "invalid type: string, expected a boolean"),
+        (
+            "user",
+            json!({"name": "x", "privileged": secret}),
+            "user.privileged",
+            "invalid type: string, expected a boolean",
+        ),
         ("user", json!({"name": "x", "groups": secret}), "user.groups", "invalid type: string, expected a list"),
-        ("recipients", json!([{"address": [secret]}]), "recipients[0].address", "invalid type: sequence, expected a text"),
-        ("attributes", json!({"k": [secret]}), "attributes.k", "invalid type: sequence, expected a text, a number or a switch"),
+        (
+            "recipients",
+            json!([{"address": [secret]}]),
+            "recipients[0].address",
+            "invalid type: sequence, expected a text",
+        ),
+        ("quantity", json!({"rows": secret}), "quantity.rows", "invalid type: string, expected a whole number"),
+        ("quantity", json!({"rows": 50.5}), "quantity.rows", "invalid type: floating point, expected a whole number"),
+        ("quantity", json!({"rows": -1.0}), "quantity.rows", "-1 is outside 0 to 9007199254740991"),
+        (
+            "attributes",
+            json!({"k": [secret]}),
+            "attributes.k",
+            "invalid type: sequence, expected a text, a number or a switch",
+        ),
     ] {
         let reject = decode(&record(field, &value)).unwrap_err();
         assert_eq!((reject.path.as_str(), reject.reason.as_str()), (path, reason));
@@ -74,14 +92,9 @@ fn a_reject_is_one_line() {
 
 #[test]
 fn a_line_is_cut_between_characters_and_says_so() {
-    for (text, chars_max, line) in [
-        ("", 0, ""),
-        ("x", 0, ""),
-        ("åäö", 3, "åäö"),
-        ("åäöü", 3, "åä…"),
-        ("a\tb", 3, "a\u{fffd}b"),
-        ("😀😀", 1, "…"),
-    ] {
+    for (text, chars_max, line) in
+        [("", 0, ""), ("x", 0, ""), ("åäö", 3, "åäö"), ("åäöü", 3, "åä…"), ("a\tb", 3, "a\u{fffd}b"), ("😀😀", 1, "…")]
+    {
         assert_eq!(one_line(text, chars_max), line, "{text} in {chars_max}");
     }
     assert_eq!(one_line(&"x".repeat(LONG), REASON_CHARS_MAX).chars().count(), REASON_CHARS_MAX);
