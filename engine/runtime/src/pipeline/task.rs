@@ -31,10 +31,21 @@ pub struct Shared {
     pub locate: Arc<dyn Locate>,
     /// Stands in every output.
     pub epoch: u32,
-    /// Version of the engine, for the delivery part of alerts.
+    /// Where records come from, for the delivery part of alerts.
+    pub origin: Origin,
+    /// Version of the engine, for the same.
     pub build: &'static str,
     /// What became of the records of all tasks, brought up to date once a batch.
     pub totals: Mutex<Totals>,
+}
+
+/// Where records come from. Nothing but the delivery part of alerts depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The activity topic; `None` for a file.
+    pub topic: Option<String>,
+    /// The time at which an alert is found; `None` for a replay, whose records are the same whenever it runs.
+    pub clock: Option<fn() -> Millis>,
 }
 
 /// One input partition.
@@ -140,7 +151,9 @@ impl Task {
         }
         self.newest_event = self.newest_event.max(event.time);
         let (plan, partition) = (&shared.plan, self.partition);
-        let found = render::Found { plan, key, partition, record, epoch: shared.epoch, build: shared.build };
+        let Shared { epoch, ref origin, build, .. } = *shared;
+        let event_time = activity.time;
+        let found = render::Found { plan, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
