@@ -80,22 +80,21 @@ impl Task {
         self.counters.received += 1;
         let activity = match decode(record.value) {
             Ok(activity) => activity,
-            Err(reject) => return self.reject("unreadable", reject.to_string(), record, out),
+            Err(reject) => return self.reject("unreadable", &reject.to_string(), record, out),
         };
         if let Some(stamp) = record.stamp.filter(|stamp| !STAMPS.contains(stamp)) {
             let message = format!("stamp: {stamp} ms is not a time between 1970 and 9999");
-            return self.reject("stamp", message, record, out);
+            return self.reject("stamp", &message, record, out);
         }
         if let Some(message) = self.ahead(&activity, record) {
-            return self.reject("ahead_of_stamp", message, record, out);
+            return self.reject("ahead_of_stamp", &message, record, out);
         }
         self.newest_stamp = self.newest_stamp.max(record.stamp.unwrap_or(Millis::MIN));
         let derived;
         let key = match record.key.map(std::str::from_utf8) {
             Some(Ok(key)) if key.contains('|') => key,
             Some(_) => {
-                let message = "key: not `instance|user` in UTF-8".to_owned();
-                return self.reject("key", message, record, out);
+                return self.reject("key", "key: not `instance|user` in UTF-8", record, out);
             }
             None => {
                 derived = key_of(&activity);
@@ -178,9 +177,9 @@ impl Task {
         })
     }
 
-    fn reject(&mut self, code: &'static str, message: String, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+    fn reject(&mut self, code: &'static str, message: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.counters.rejected += 1;
-        out.push(render::original(Channel::Rejected, code, &message, self.partition, record));
+        out.push(render::original(Channel::Rejected, code, message, self.partition, record));
     }
 }
 

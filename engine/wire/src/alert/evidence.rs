@@ -73,7 +73,8 @@ mod tests {
                 truncated: false,
             };
             let list = within(list);
-            let indexes: Vec<usize> = list.events.iter().map(|event| event.id[..2].parse().unwrap()).collect();
+            let index = |event: &EvidenceEvent| event.id.get(..2).unwrap().parse().unwrap();
+            let indexes: Vec<usize> = list.events.iter().map(index).collect();
             assert_eq!(indexes, kept, "{events} of {id_bytes}");
             assert_eq!((list.total, list.truncated), (99, kept.len() < events));
             assert!(serde_json::to_vec(&list).unwrap().len() <= EVIDENCE_BYTES_MAX);
