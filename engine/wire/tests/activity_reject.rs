@@ -1,5 +1,7 @@
 //! A reject says where and why in one short line, whatever the sender wrote.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop at what is broken")]
+
 use frostwatch_wire::activity::decode::decode;
 use frostwatch_wire::activity::reject::{PATH_CHARS_MAX, REASON_CHARS_MAX, one_line};
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! One user has one key, whoever makes it: the producer, the normaliser, or the engine from the record alone.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop at what is broken")]
+
 use frostwatch_wire::activity::decode::{decode, key_of};
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
