@@ -7,7 +7,7 @@ use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Shared, Task};
+use frostwatch_runtime::pipeline::{Origin, Shared, Task};
 
 /// The demo's `GeoIP` table.
 pub fn geo() -> GeoTable {
@@ -20,6 +20,6 @@ pub fn task() -> Task {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let rules = CompiledRules::new(&book);
     let plan = Plan::new(0, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    let (totals, build) = (Mutex::default(), env!("CARGO_PKG_VERSION"));
-    Task::new(Arc::new(Shared { plan, rules, locate, epoch: 0, build, totals }), 0)
+    let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
+    Task::new(Arc::new(Shared { plan, rules, locate, epoch: 0, origin, build, totals }), 0)
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop at what is broken")]
 
+#[path = "detectors/golden.rs"]
+mod golden;
 #[path = "detectors/run.rs"]
 mod run;
 #[path = "detectors/scenario.rs"]
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 use frostwatch_detect::time::{Lateness, Millis, rfc3339};
 use frostwatch_runtime::pipeline::Shared;
-use frostwatch_wire::alert::{AlertRecord, Entity};
+use frostwatch_wire::alert::{AlertChange, AlertRecord, Entity};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use run::{Outcome, run, shared};
@@ -123,8 +125,12 @@ fn faults_of(scenario: &Scenario, rule: &str, outcome: &Outcome) -> Vec<String> 
     for (what, expected, is_suppressed) in
         [("alerts", &expect.alerts, false), ("suppressed findings", &expect.suppressed, true)]
     {
-        let mut seen: Vec<&AlertRecord> =
-            outcome.last.iter().filter(ours).filter(|alert| (alert.change == "suppressed") == is_suppressed).collect();
+        let mut seen: Vec<&AlertRecord> = outcome
+            .last
+            .iter()
+            .filter(ours)
+            .filter(|alert| (alert.change == AlertChange::Suppressed) == is_suppressed)
+            .collect();
         seen.sort_by_key(|alert| (alert.body.as_ref().map(|body| &body.first_event_time), &alert.policy, &alert.id));
         if seen.len() != expected.len() {
             faults.push(format!("{} {what} instead of {}", seen.len(), expected.len()));
@@ -155,7 +161,7 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
     differs("by", format!("{by:?}"), format!("{:?}", expected.by));
     let user = alert.entities.iter().find_map(|entity| match entity {
         Entity::User { name, .. } => Some(name.clone()),
-        Entity::Address { .. } | Entity::Session { .. } => None,
+        _ => None,
     });
     differs("user", user.unwrap(), expected.user.clone().unwrap_or_else(|| "ana.lind".to_owned()));
     if let Some(severity) = expected.severity {
@@ -189,7 +195,7 @@ fn change(alert: &AlertRecord) -> String {
     let count = alert.body.as_ref().map(|body| format!(" {}", body.count)).unwrap_or_default();
     let heir = if alert.supersedes.is_empty() { "" } else { " supersedes" };
     let gone = if alert.superseded_by.is_none() { "" } else { " superseded" };
-    format!("{}{count}{heir}{gone}", alert.change)
+    format!("{}{count}{heir}{gone}", alert.change.as_str())
 }
 
 fn told(alert: &AlertRecord) -> String {

@@ -19,6 +19,7 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::{Counters, KafkaSettings, Versions};
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::board::Board;
+use frostwatch_runtime::pipeline::Origin;
 use frostwatch_runtime::ports::Channel;
 use frostwatch_simulator::{Company, CompanyConfig};
 use frostwatch_wire::normalise::Normaliser;
@@ -123,11 +124,13 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
     let rulebook =
         Rulebook::parse(&files, None).map_err(|faults| Faults(faults.iter().map(ToString::to_string).collect()))?;
     let located = Located::Table(frostwatch_geoip::demo()?);
+    let origin = Origin { topic: Some(settings.topics.activity()), clock: None };
     let observed = Observed {
         board: Board::default(),
         counters: Counters::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
-        shared: shared(rulebook, located, Lateness::DEFAULT),
+        // Without a clock: the company lives in a time of its own.
+        shared: shared(rulebook, located, Lateness::DEFAULT, origin),
     };
     let normaliser = normaliser_of(company)?;
     let (stop, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));

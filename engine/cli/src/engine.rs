@@ -9,7 +9,7 @@ use frostwatch_detect::time::{Lateness, SECOND};
 use frostwatch_geoip::{GeoTable, NoGeo};
 use frostwatch_kafka::Versions;
 use frostwatch_rulebook::{CompiledRules, Rulebook};
-use frostwatch_runtime::pipeline::Shared;
+use frostwatch_runtime::pipeline::{Origin, Shared};
 
 /// Version of the engine.
 pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -60,10 +60,10 @@ pub(crate) fn versions(plan: &Plan, accept_change: bool) -> Versions {
     Versions { named: named.map(|(name, value)| (name.to_owned(), value)).into(), accept_change }
 }
 
-/// What the tasks share.
-pub(crate) fn shared(rulebook: Rulebook, located: Located, lateness: Lateness) -> Arc<Shared> {
+/// What the tasks share; `origin` says where their records come from.
+pub(crate) fn shared(rulebook: Rulebook, located: Located, lateness: Lateness, origin: Origin) -> Arc<Shared> {
     let rules = CompiledRules::new(&rulebook);
     let locate = located.into_locate();
     let plan = Plan::new(0, rulebook.rules, rulebook.hash, lateness, locate.build().clone());
-    Arc::new(Shared { plan, rules, locate, epoch: 0, build: BUILD, totals: Mutex::default() })
+    Arc::new(Shared { plan, rules, locate, epoch: 0, origin, build: BUILD, totals: Mutex::default() })
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use frostwatch_detect::time::Lateness;
-use frostwatch_runtime::pipeline::{Counters, Task};
+use frostwatch_runtime::pipeline::{Counters, Origin, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
 use frostwatch_wire::activity::decode::decode;
 use frostwatch_wire::alert::AlertRecord;
@@ -106,7 +106,10 @@ fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let lateness = checked.config.lateness();
-        return Ok((Task::new(shared(checked.rulebook, checked.located, lateness), 0), checked.normaliser));
+        return Ok((
+            Task::new(shared(checked.rulebook, checked.located, lateness, Origin::default()), 0),
+            checked.normaliser,
+        ));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -120,7 +123,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    Ok((Task::new(shared(rulebook, located, Lateness::DEFAULT), 0), normaliser))
+    Ok((Task::new(shared(rulebook, located, Lateness::DEFAULT, Origin::default()), 0), normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.

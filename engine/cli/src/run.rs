@@ -5,15 +5,16 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use frostwatch_detect::time::DAY;
+use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_kafka::topics::{ACTIVITY_KEPT, activity_kept};
 use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, StopOnExit, Versions, run_workers};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::{self, TaskSet};
+use frostwatch_runtime::pipeline::{self, Origin, TaskSet};
 use frostwatch_runtime::ports::RawRows;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,12 +44,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let config = checked.config;
     let lateness = config.lateness();
+    let origin = Origin { topic: Some(config.kafka.topics.activity()), clock: Some(now_ms) };
     let rows = checked.normaliser.filter(|_| !args.no_normalise).map(Rows);
     let observed = Arc::new(Observed {
         board: Board::default(),
         counters: Counters::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
-        shared: shared(checked.rulebook, checked.located, lateness),
+        shared: shared(checked.rulebook, checked.located, lateness, origin),
     });
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
@@ -134,6 +136,12 @@ fn cause(workers: Result<(), KafkaFault>, normaliser: Result<(), KafkaFault>) ->
         (Err(of_the_stop), Err(fault)) if of_the_stop.is_of_the_stop() => Err(fault),
         (workers, normaliser) => workers.and(normaliser),
     }
+}
+
+/// The engine's clock, milliseconds since the epoch: alerts say by it when they were found, and nothing else reads it.
+fn now_ms() -> Millis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(Millis::MAX)
 }
 
 /// A runtime that sets `stop` on SIGTERM or SIGINT, for as long as it is kept.

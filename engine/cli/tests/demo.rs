@@ -17,6 +17,10 @@ fn the_demo_finds_every_attack_without_a_false_alert_where_naive_detectors_drown
         let [injected, found, missed, wrong, _, _] = row(&output, policy)[..] else { panic!("{output}") };
         assert!(injected > 0 && found == injected && missed == 0 && wrong == 0, "{output}");
     }
+    for policy in ["failed_logins", "infrequent_country", "mass_download"] {
+        let [_, _, _, _, _, naive_wrong] = row(&output, policy)[..] else { panic!("{output}") };
+        assert!(naive_wrong >= 3, "the company is too easy: {output}");
+    }
     let travel = row(&output, "impossible_travel");
     assert!(travel[5] >= 10 * travel[3].max(1), "the company is too easy: {output}");
 }

@@ -160,7 +160,7 @@ fn made_up() -> Vec<u8> {
         description: "made up".to_owned(),
         ip_version: 6,
         record_bits: 28,
-        build_epoch: 0,
+        build_epoch: 1_780_000_000,
         aliases: true,
     };
     let mut writer = Writer::new(meta);

@@ -146,6 +146,33 @@ pub enum GeoError {
         /// Its own description of its type.
         kind: String,
     },
+    /// Most of the file's records do not say what it was given for.
+    #[error(
+        "GeoIP file {file} (type \"{kind}\") was named as {given} file, but only {telling} of its {records} different \
+         records say so much as that; another file is needed"
+    )]
+    MostlySilent {
+        /// The file.
+        file: String,
+        /// What it was given for.
+        given: Role,
+        /// Its own description of its type.
+        kind: String,
+        /// Different records that say it.
+        telling: usize,
+        /// Different records.
+        records: usize,
+    },
+    /// A time of build that cannot be.
+    #[error(
+        "GeoIP file {file} says it was built {build_epoch} s after 1970, which is not between 2000 and 2100; fetch it again"
+    )]
+    BuildTime {
+        /// The file.
+        file: String,
+        /// What it says, seconds since the epoch.
+        build_epoch: u64,
+    },
     /// The file knows no network.
     #[error("GeoIP file {file} (type \"{kind}\") holds no network; fetch it again")]
     NoNetworks {
@@ -185,11 +212,13 @@ impl GeoError {
             | Self::NotMmdb { .. }
             | Self::UnknownShape { .. }
             | Self::WrongRole { .. }
+            | Self::MostlySilent { .. }
             | Self::TwoAnswers { .. } => Fault::Setup,
             Self::Empty { .. }
             | Self::NoMetadata { .. }
             | Self::Damaged { .. }
             | Self::BadValue { .. }
+            | Self::BuildTime { .. }
             | Self::NoNetworks { .. } => Fault::File,
             Self::TooLarge { .. } | Self::TooMany { .. } => Fault::Limit,
         }

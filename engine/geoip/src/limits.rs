@@ -19,3 +19,8 @@ impl Default for GeoLimits {
         Self { file_bytes_max: 512 << 20, networks_max: 32_000_000, records_max: 8_000_000, names_max: 1_000_000 }
     }
 }
+
+/// Earliest build of a file, seconds since the epoch: 2000-01-01, years before the format was there.
+pub(crate) const BUILT_SECS_MIN: i64 = 946_684_800;
+/// Latest build of a file, seconds since the epoch: 2100-01-01.
+pub(crate) const BUILT_SECS_MAX: i64 = 4_102_444_800;

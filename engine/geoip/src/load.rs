@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Family, GeoError, GeoWarning, Role};
 use crate::facts::{Facts, Pairs};
-use crate::limits::GeoLimits;
+use crate::limits::{BUILT_SECS_MAX, BUILT_SECS_MIN, GeoLimits};
 use crate::ranges::{NOTHING, Ranges, V4Index, V6Index};
 use crate::record::{RawRecord, Record, quote};
 use crate::special;
@@ -20,6 +20,8 @@ use crate::table::GeoTable;
 /// subtrees a few times as many. A tree bent back on itself has up to 2^128.
 const LEAVES_PER_NODE_MAX: usize = 4;
 const V6_FIRST: u128 = 0x2000 << 112;
+/// At least one in this many different records of a file says what the file was given for.
+const TELLING_ONE_IN: usize = 2;
 
 /// Collects files into a table.
 pub(crate) struct Loader {
@@ -73,6 +75,7 @@ impl Loader {
         }
         let reader = open(file, bytes)?;
         let kind = quote(&reader.metadata().database_type);
+        let built_at_secs = built_at_secs(file, reader.metadata().build_epoch)?;
         let (v4, v6, seen) = Walk::new(file, &reader, &mut self.facts, self.limits).run()?;
         judge(role, file, &kind, &seen)?;
         if v4.is_empty() && v6.is_empty() {
@@ -86,7 +89,6 @@ impl Loader {
         }
         self.digest.update(bytes);
         self.kinds.push(kind);
-        let built_at_secs = i64::try_from(reader.metadata().build_epoch).unwrap_or(i64::MAX);
         self.built_at_secs = Some(self.built_at_secs.map_or(built_at_secs, |oldest| oldest.min(built_at_secs)));
         Ok(())
     }
@@ -189,17 +191,28 @@ fn open<'a>(file: &str, bytes: &'a [u8]) -> Result<Reader<&'a [u8]>, GeoError> {
     })
 }
 
+/// When a file was built. A time that cannot be would say of every alert that it was found with a file of 1970.
+fn built_at_secs(file: &str, build_epoch: u64) -> Result<i64, GeoError> {
+    let secs = i64::try_from(build_epoch).ok().filter(|secs| (BUILT_SECS_MIN..=BUILT_SECS_MAX).contains(secs));
+    secs.ok_or_else(|| GeoError::BuildTime { file: file.to_owned(), build_epoch })
+}
+
 /// Is this the file that the role asks for?
 fn judge(role: Role, file: &str, kind: &str, seen: &Seen) -> Result<(), GeoError> {
     let (file, kind) = (file.to_owned(), kind.to_owned());
     if seen.records == 0 {
         return Err(GeoError::NoNetworks { file, kind });
     }
-    let (right, other, other_role) = match role {
-        Role::Place => (seen.places > 0, seen.carriers > 0, Role::Carrier),
-        Role::Carrier => (seen.carriers > 0, seen.places > 0, Role::Place),
+    let (telling, other, other_role) = match role {
+        Role::Place => (seen.places, seen.carriers > 0, Role::Carrier),
+        Role::Carrier => (seen.carriers, seen.places > 0, Role::Place),
     };
-    match (right, other) {
+    match (telling > 0, other) {
+        // A sound file leaves few networks without; one that leaves most is about something else, and every detector
+        // of places would go blind without a word.
+        (true, _) if telling < seen.records.div_ceil(TELLING_ONE_IN) => {
+            Err(GeoError::MostlySilent { file, given: role, kind, telling, records: seen.records })
+        }
         (true, _) => Ok(()),
         (false, true) => Err(GeoError::WrongRole { file, given: role, found: other_role, kind }),
         (false, false) => {

@@ -73,11 +73,12 @@ impl<'a> Check<'a> {
             self.text(&format!("recommended_actions[{index}]"), action, ACTION_CHARS_MAX);
         }
         let mut warnings = Vec::new();
+        let window_secs = window_secs(&params);
         let rule = Rule {
             attack: self.attack(raw.attack),
             scope: self.scope(&raw.scope),
             exceptions: self.exceptions(raw.exceptions, as_of, &mut warnings),
-            quiet_secs: self.quiet(&raw.suppression.quiet),
+            quiet_secs: self.quiet(&raw.suppression.quiet, window_secs),
             id: raw.id,
             version: raw.version,
             hash: String::new(),
@@ -197,14 +198,26 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn quiet(&self, text: &str) -> u32 {
+    /// The quiet time; `window_secs` is the detector's window, 0 without one.
+    fn quiet(&self, text: &str, window_secs: u32) -> u32 {
         const PATH: &str = "suppression.quiet";
+        const DAYS_MAX: u32 = QUIET_SECS_MAX / 86_400;
         match parse::length_secs(text) {
-            Ok(secs) if (QUIET_SECS_MIN..=QUIET_SECS_MAX).contains(&secs) => secs,
-            Ok(_) => {
-                self.note(PATH, format!("`{text}` is outside 1s–{}d", QUIET_SECS_MAX / 86_400));
+            Ok(secs) if !(QUIET_SECS_MIN..=QUIET_SECS_MAX).contains(&secs) => {
+                self.note(PATH, format!("`{text}` is outside 1s–{DAYS_MAX}d"));
                 QUIET_SECS_MIN
             }
+            // After an alert the window is still full: with less quiet than that each further event would open an
+            // alert made of the same events.
+            Ok(secs) if secs < window_secs => {
+                let message = format!(
+                    "`{text}` is shorter than the detector's window (`window_secs: {window_secs}`); \
+                     allowed: {window_secs}s–{DAYS_MAX}d"
+                );
+                self.note(PATH, message);
+                secs
+            }
+            Ok(secs) => secs,
             Err(message) => {
                 self.note(PATH, message);
                 QUIET_SECS_MIN
@@ -261,6 +274,15 @@ fn is_technique(id: &str) -> bool {
 
 fn is_digits(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Length of the window that a detector counts in, seconds; 0 for one that does not count.
+const fn window_secs(params: &Params) -> u32 {
+    match params {
+        Params::FailedLogins(params) => params.window_secs,
+        Params::MassDownload(params) => params.window_secs,
+        Params::ImpossibleTravel(_) | Params::InfrequentCountry(_) => 0,
+    }
 }
 
 const fn severity(raw: RawSeverity) -> Severity {

@@ -193,6 +193,7 @@ pub(crate) struct RawException {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSuppression {
     /// One alert per cause until the cause has been quiet for this long: a number and s, m, h or d, e.g. `5m`.
+    /// Not shorter than the detector's `window_secs`, if it has one.
     #[schemars(regex(pattern = "^[1-9][0-9]{0,8}[smhd]$"))]
     pub(crate) quiet: String,
 }

@@ -96,9 +96,9 @@ fn only_another_detector_or_id_takes_what_a_rule_has_learned() {
         (SHIPPED.to_owned(), vec![], ""),
         (edited(&[("# Guessing", "# Words")]), vec![], ""),
         (
-            edited(&[("window_secs: 300", "window_secs: 600"), ("severity: medium", "severity: high")]),
+            edited(&[("window_secs: 300", "window_secs: 200"), ("severity: medium", "severity: high")]),
             vec![Effect::StateKept],
-            "failed_logins: window_secs 300 → 600, severity medium → high; what it has learned is kept.",
+            "failed_logins: window_secs 300 → 200, severity medium → high; what it has learned is kept.",
         ),
         (edited(&[("*@snc", "*@vendor")]), vec![Effect::StateKept], "failed_logins: scope edited; what"),
         (other_detector, vec![Effect::StateReset], "failed_logins: detector failed_logins → mass_download"),
@@ -125,7 +125,9 @@ fn the_schema_takes_what_the_rulebook_takes() {
     assert_eq!(*name, "rule.v1.json");
     let validator = jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap();
     for (file, text) in default_rules() {
-        let rule: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        let mut rule: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        // That the quiet time is no shorter than the window is more than a schema can say.
+        rule["suppression"]["quiet"] = "90d".into();
         assert!(validator.is_valid(&rule), "{file}: {}", validator.iter_errors(&rule).next().unwrap());
         for edge in parameters(&rule) {
             let in_schema = validator.is_valid(&edge);

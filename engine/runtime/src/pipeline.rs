@@ -6,4 +6,4 @@ mod render;
 mod task;
 
 pub use counters::{Counters, Hidden, Totals};
-pub use task::{Shared, Task, TaskSet};
+pub use task::{Origin, Shared, Task, TaskSet};

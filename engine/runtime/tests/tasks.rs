@@ -9,7 +9,7 @@ use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Shared, TaskSet};
+use frostwatch_runtime::pipeline::{Origin, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
 const STAMP: i64 = 1_767_225_600_000;
@@ -32,7 +32,15 @@ fn tasks() -> TaskSet {
     let rules = CompiledRules::new(&book);
     let locate = Arc::new(Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() }));
     let plan = Plan::new(0, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    TaskSet::new(Arc::new(Shared { plan, rules, locate, epoch: 0, build: "test", totals: Mutex::default() }))
+    TaskSet::new(Arc::new(Shared {
+        plan,
+        rules,
+        locate,
+        epoch: 0,
+        origin: Origin::default(),
+        build: "test",
+        totals: Mutex::default(),
+    }))
 }
 
 /// Hands a failed sign-in to partition 3.

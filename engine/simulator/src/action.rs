@@ -177,6 +177,12 @@ impl Action {
         self.id ^ mix_wide(self.id as u64, nth)
     }
 
+    /// Whether somebody else did it, in vain, without being an attack: a stranger who tried a leaked password.
+    pub(crate) fn is_strangers(&self) -> bool {
+        let failed = matches!(self.deed, Deed::LoginFailed { .. });
+        self.label.is_none() && failed && self.client.device == Device::Unmanaged
+    }
+
     /// A number of this action's own for incidental values such as response times, below `bound`.
     pub(crate) fn incidental(&self, salt: u64, bound: u64) -> u64 {
         mix(self.id as u64, salt) % bound.max(1)

@@ -52,7 +52,8 @@ pub struct AttackPlan {
     pub impossible_travel: u32,
     /// New countries at night.
     pub infrequent_country: u32,
-    /// Bursts of failures: by turns without success, with success after them, and long.
+    /// Bursts of failures: by turns without success over the full hour, with success after
+    /// them, and long.
     pub failed_logins: u32,
     /// Bulk downloads: by turns attachments, exports, one archive, and REST pages.
     pub mass_download: u32,
@@ -218,6 +219,7 @@ impl<'a> Scouting<'a> {
         for day in i64::from(day) - 1..=i64::from(day) + 1 {
             plan_day(company.day_context(), account, person, day, &mut days);
         }
+        days.retain(|action| !action.is_strangers());
         days.sort_unstable_by_key(|action| (action.time_ms, action.id));
         let zone_ms = i64::from(company.world.city(person.home).utc_offset_minutes) * 60_000;
         let midnight_ms = company.config.start_ms + i64::from(day) * DAY_MS - zone_ms;

@@ -2,6 +2,7 @@
 
 mod human;
 mod machine;
+mod near_miss;
 
 use std::net::IpAddr;
 
@@ -54,6 +55,11 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
             for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
                 planner.stay_day(stay);
             }
+            planner.chance = stream(context.seed, Purpose::NearMiss, account, (day + 1) as u32);
+            for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
+                planner.early_morning(stay);
+            }
+            planner.strangers_at_the_door();
         }
     }
 }

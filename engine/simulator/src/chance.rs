@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Attack = 4,
     /// The committed table of networks.
     Networks = 5,
+    /// What one person's day has that looks like an attack.
+    NearMiss = 6,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -24,8 +24,12 @@ pub const MAX_DUPLICATE_DELAY_MS: i64 = 55 * MINUTE_MS;
 const DELAYED_ONE_IN: u64 = 100;
 /// One row in this many arrives twice.
 const DUPLICATE_ONE_IN: u64 = 200;
+/// One polled page in this many is published twice: the first time its acknowledgement was lost.
+const RETRIED_ONE_IN: u64 = 20;
 /// Length of a slot.
 const SLOT_MS: i64 = 10 * MINUTE_MS;
+/// The rows of a page are published within this time.
+const PAGE_MS: i64 = 4 * SECOND_MS;
 /// A local day begins at most this long before the same day in UTC.
 const DAY_LEAD_MS: i64 = 15 * HOUR_MS;
 
@@ -153,8 +157,13 @@ impl<'a> Deliveries<'a> {
                 duplicate: false,
                 label: action.label,
             };
-            if mix(chance, 2).is_multiple_of(DUPLICATE_ONE_IN) {
-                let again_ms = second_stamp(row.table, row.created_ms, stamp_ms, chance);
+            let seen_twice = mix(chance, 2).is_multiple_of(DUPLICATE_ONE_IN);
+            if seen_twice || is_retried(row.table, stamp_ms, self.company.config.seed) {
+                let again_ms = if seen_twice {
+                    second_stamp(row.table, row.created_ms, stamp_ms, chance)
+                } else {
+                    stamp_ms + PAGE_MS + page_ms(chance, 9)
+                };
                 let copy = Delivery { stamp_ms: again_ms, duplicate: true, ..delivery.clone() };
                 self.push(copy);
             }
@@ -242,7 +251,14 @@ fn second_stamp(table: &str, event_ms: i64, first_ms: i64, chance: u64) -> i64 {
 
 /// Rows of one poll are published within some seconds, in no order.
 fn page_ms(chance: u64, salt: u64) -> i64 {
-    (mix(chance, salt) % 4_000) as i64
+    (mix(chance, salt) % PAGE_MS as u64) as i64
+}
+
+/// Whether the page that was published at this time is published once more.
+fn is_retried(table: &str, stamp_ms: i64, seed: u64) -> bool {
+    let Polling { interval_ms, phase_ms } = polling(table);
+    let page = (stamp_ms - phase_ms).div_euclid(interval_ms) as u64;
+    mix(mix(page, interval_ms as u64), seed).is_multiple_of(RETRIED_ONE_IN)
 }
 
 fn next_poll(table: &str, time_ms: i64) -> i64 {

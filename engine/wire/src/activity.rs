@@ -6,8 +6,10 @@
 pub mod decode;
 mod fields;
 pub mod record;
+pub mod reject;
 mod scan;
 pub mod time;
+mod whole;
 
 /// Longest `id`, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;

@@ -7,3 +7,4 @@ pub mod activity;
 pub mod alert;
 pub mod normalise;
 pub mod schema;
+pub mod subject;

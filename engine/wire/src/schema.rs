@@ -1,11 +1,11 @@
 //! The JSON Schemas of the contracts, generated from the types.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
 
 use crate::activity::record::ActivityRecord;
-use crate::alert::AlertRecord;
+use crate::alert::{AlertBody, AlertRecord};
 
 /// Every schema as (file name in `schemas/`, content with a newline at its end).
 pub fn all() -> Vec<(String, String)> {
@@ -14,17 +14,29 @@ pub fn all() -> Vec<(String, String)> {
 
 /// The JSON Schema (draft 2020-12) of activity.v1, indented, equal for equal types.
 pub fn activity_v1() -> String {
-    text_of::<ActivityRecord>("activity.v1")
+    text("activity.v1", schema_of::<ActivityRecord>())
 }
 
 /// The JSON Schema (draft 2020-12) of alert.v1, likewise.
 pub fn alert_v1() -> String {
-    text_of::<AlertRecord>("alert.v1")
+    let mut schema = schema_of::<AlertRecord>();
+    // The generator knows that a retraction has no body, but not that everything else has one.
+    let body = schema_of::<AlertBody>().remove("required");
+    let rest = json!({
+        "if": { "properties": { "change": { "const": "suppressed" } } },
+        "then": { "required": ["suppressed_by"] },
+        "required": body,
+    });
+    schema.insert("if".to_owned(), json!({ "properties": { "change": { "const": "retracted" } } }));
+    schema.insert("else".to_owned(), rest);
+    text("alert.v1", schema)
 }
 
-fn text_of<T: JsonSchema>(name: &str) -> String {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<T>();
+fn schema_of<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
+}
+
+fn text(name: &str, mut schema: Schema) -> String {
     schema.insert("$id".to_owned(), format!("urn:frostwatch:schema:{name}").into());
     schema.insert("title".to_owned(), name.into());
     format!("{:#}\n", sorted(schema.as_value()))

@@ -130,7 +130,12 @@ fn records_as_producers_write_them_are_read_the_short_way() {
     let unusual = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         // Escapes, signs, fractions, and nesting that the contract does not name.
-        text.contains('\\') || text.contains(":-") || text.contains("\"extra\":{") || text.contains(".5")
+        text.contains('\\')
+            || text.contains(":-")
+            || text.contains("\"extra\":{")
+            || text.contains(".5")
+            || text.contains(".0,")
+            || text.contains(".0}")
     };
     for bytes in good.iter().filter(|bytes| !unusual(bytes)) {
         assert!(is_plain(bytes), "{}", String::from_utf8_lossy(bytes));

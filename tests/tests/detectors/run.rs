@@ -8,9 +8,9 @@ use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Counters, Shared, Task};
+use frostwatch_runtime::pipeline::{Counters, Origin, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
-use frostwatch_wire::alert::{AlertRecord, canonical};
+use frostwatch_wire::alert::{AlertChange, AlertRecord, canonical};
 use serde_json::Value;
 
 use crate::scenario::{Arrival, Scenario};
@@ -21,6 +21,8 @@ static GEO: LazyLock<Arc<GeoTable>> = LazyLock::new(|| Arc::new(frostwatch_geoip
 pub(crate) struct Outcome {
     /// Alerts and suppressed findings in the order in which they were written.
     pub(crate) written: Vec<AlertRecord>,
+    /// The same as the bytes that were written.
+    pub(crate) bytes: Vec<String>,
     /// The last record of each id, retracted ones left out.
     pub(crate) last: Vec<AlertRecord>,
     /// Their canonical bodies by id.
@@ -46,7 +48,15 @@ pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
     let rules = CompiledRules::new(&book);
     let locate: Arc<dyn Locate> = Arc::clone(&*GEO) as Arc<dyn Locate>;
     let plan = Plan::new(1, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    Arc::new(Shared { plan, rules, locate, epoch: 0, build: "vectors", totals: Mutex::default() })
+    Arc::new(Shared {
+        plan,
+        rules,
+        locate,
+        epoch: 0,
+        origin: Origin::default(),
+        build: "vectors",
+        totals: Mutex::default(),
+    })
 }
 
 /// Runs the records in the order given.
@@ -60,22 +70,24 @@ pub(crate) fn run(shared: &Arc<Shared>, arrivals: &[Arrival]) -> Outcome {
     assert!(task.counters().is_conserved(), "{:?}", task.counters());
     let late_topic = out.iter().filter(|record| record.channel == Channel::Late).count() as u64;
     let mut bodies: BTreeMap<(String, u32, u32), Value> = BTreeMap::new();
-    let mut written = Vec::new();
+    let (mut written, mut bytes) = (Vec::new(), Vec::new());
     for record in out.iter().filter(|record| matches!(record.channel, Channel::Alerts | Channel::Suppressions)) {
         let value: Value = serde_json::from_slice(&record.value).unwrap();
         let alert: AlertRecord = serde_json::from_value(value.clone()).unwrap();
         let known = bodies.insert((alert.id.clone(), alert.epoch, alert.revision), value);
         assert!(known.is_none(), "{}: revision {} was written twice", alert.id, alert.revision);
         written.push(alert);
+        bytes.push(String::from_utf8(record.value.clone()).unwrap());
     }
     // In the order of id, epoch and revision: the last of an id stays.
     let newest: BTreeMap<String, Value> = bodies.into_iter().map(|((id, ..), value)| (id, value)).collect();
     let mut last: Vec<AlertRecord> =
         newest.values().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
-    last.retain(|alert: &AlertRecord| alert.change != "retracted");
+    last.retain(|alert: &AlertRecord| alert.change != AlertChange::Retracted);
     let canonical = newest.into_iter().filter_map(|(id, value)| Some((id, canonical(value)?))).collect();
     Outcome {
         written,
+        bytes,
         last,
         canonical,
         counters: task.counters(),

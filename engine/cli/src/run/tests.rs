@@ -2,6 +2,7 @@ use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::NoGeo;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_runtime::pipeline::Origin;
 use frostwatch_runtime::ports::{Channel, RawOutcome};
 
 use super::*;
@@ -33,7 +34,12 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
         board: Board::default(),
         counters: Counters::default(),
         normalised: Mutex::default(),
-        shared: shared(config::rules(None).unwrap(), Located::Nothing(NoGeo::new()), Lateness::DEFAULT),
+        shared: shared(
+            config::rules(None).unwrap(),
+            Located::Nothing(NoGeo::new()),
+            Lateness::DEFAULT,
+            Origin::default(),
+        ),
     };
     let stop = AtomicBool::new(false);
     let fault = run_threads(&settings, 1, Some(Broken), &Versions::default(), &observed, &stop).unwrap_err();

@@ -1,7 +1,8 @@
 //! Wrong and broken files are refused with what, which and what to do.
 
+use frostwatch_detect::place::Locate as _;
 use frostwatch_geoip::{Fault, GeoError, GeoLimits, Role};
-use frostwatch_testkit::mmdb::Value;
+use frostwatch_testkit::mmdb::{Meta, Value};
 
 use crate::fixtures::*;
 
@@ -89,6 +90,56 @@ fn values_that_cannot_be_are_refused_with_their_network() {
     }
     let edge = file(meta("edge", 6, 24), &[("11.2.0.0/16", radius(Value::U32(20_038)))]);
     assert!(load(&[(Role::Place, "edge", &edge)]).is_ok());
+}
+
+#[test]
+fn a_file_is_built_between_2000_and_2100() {
+    let built =
+        |build_epoch: u64| file(Meta { build_epoch, ..meta("city", 6, 24) }, &[("11.0.0.0/8", nested(&V4_ROWS[0]))]);
+    for wrong in [1 << 63, u64::MAX] {
+        check_city(&built(wrong), Fault::File, &[&wrong.to_string(), "is damaged"]);
+    }
+    for wrong in [0, 1, 946_684_799, 4_102_444_801, 1_780_000_000_000, (1 << 63) - 1] {
+        check_city(&built(wrong), Fault::File, &[&wrong.to_string(), "not between 2000 and 2100"]);
+    }
+    for right in [946_684_800, BUILT_AT_SECS, 4_102_444_800] {
+        let table = load(&[(Role::Place, "city", &built(right))]).unwrap();
+        assert_eq!(table.build().built_at_secs, right as i64);
+    }
+}
+
+#[test]
+fn at_least_half_of_the_records_say_what_the_file_is_for() {
+    let silent = |number: usize| Value::map([("is_anonymous", Value::U32(number as u32))]);
+    let of = |telling: usize, silent_records: usize, role: Role| {
+        let networks: Vec<String> = (0..telling + silent_records).map(|n| format!("11.{n}.0.0/16")).collect();
+        let record = |number: usize| match role {
+            _ if number >= telling => silent(number),
+            Role::Place => Value::map([("country_code", Value::text("SE")), ("city", Value::text(number.to_string()))]),
+            Role::Carrier => carrier(64_496 + number as u32, "Norrsken"),
+        };
+        let records: Vec<(&str, Value)> =
+            networks.iter().enumerate().map(|(number, network)| (network.as_str(), record(number))).collect();
+        file(meta("mixed", 6, 24), &records)
+    };
+    let city = nested_city();
+    let load_as = |role: Role, bytes: &[u8]| match role {
+        Role::Place => load(&[(Role::Place, "x", bytes)]),
+        Role::Carrier => load(&[(Role::Place, "city", &city), (Role::Carrier, "x", bytes)]),
+    };
+    for role in [Role::Place, Role::Carrier] {
+        for (telling, silent_records, good) in
+            [(1, 0, true), (1, 1, true), (1, 2, false), (1, 99, false), (10, 10, true), (10, 11, false)]
+        {
+            let result = load_as(role, &of(telling, silent_records, role));
+            assert_eq!(result.is_ok(), good, "{role}: {telling} and {silent_records}");
+            if let Err(error) = result {
+                let words = format!("only {telling} of its {} different records", telling + silent_records);
+                assert!(error.to_string().contains(&words), "{error}");
+                assert_eq!(error.fault(), Fault::Setup);
+            }
+        }
+    }
 }
 
 #[test]

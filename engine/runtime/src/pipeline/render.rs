@@ -3,13 +3,17 @@
 use frostwatch_detect::context::Subject;
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::sent::Change;
-use frostwatch_detect::time::rfc3339;
+use frostwatch_detect::time::{Millis, rfc3339};
+use frostwatch_wire::activity::reject::one_line;
 use frostwatch_wire::alert::{self, Delivery};
 
+use super::task::Origin;
 use crate::ports::{Channel, InputRecord, OutputRecord};
 
 /// Bytes of an original record that are passed on to the late and rejected topics; what is longer is cut and marked.
 pub(super) const ORIGINAL_BYTES_MAX: usize = 512 * 1024;
+/// Characters of the message beside an original record: a path, a reason and what joins them.
+pub(super) const MESSAGE_CHARS_MAX: usize = 512;
 
 /// What stands beside a change: where it was found.
 pub(super) struct Found<'a> {
@@ -17,17 +21,24 @@ pub(super) struct Found<'a> {
     pub(super) key: &'a str,
     pub(super) partition: i32,
     pub(super) record: &'a InputRecord<'a>,
+    /// Time of the record's event.
+    pub(super) event_time: Millis,
     pub(super) epoch: u32,
+    pub(super) origin: &'a Origin,
     pub(super) build: &'static str,
 }
 
 /// The record of a change, with headers for routing without parsing and the attributes of `CloudEvents`.
 pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord> {
     let subject = Subject { key: found.key };
+    let detected = found.origin.clock.map(|clock| clock());
     let delivery = Delivery {
+        topic: found.origin.topic.clone(),
         partition: found.partition,
         offset: found.record.offset,
         stamp: found.record.stamp.map(rfc3339),
+        detected_at: detected.map(rfc3339),
+        lag_ms: detected.map(|detected| detected - found.event_time),
         engine: found.build.to_owned(),
     };
     let record = alert::record(change, found.plan, subject, found.epoch, delivery)?;
@@ -38,7 +49,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
         ("id", record.id.clone().into_bytes()),
         ("policy", record.policy.clone().into_bytes()),
         ("severity", record.severity.to_string().into_bytes()),
-        ("change", record.change.clone().into_bytes()),
+        ("change", record.change.as_str().as_bytes().to_vec()),
         ("significant", record.significant.to_string().into_bytes()),
         ("instance", subject.instance().as_bytes().to_vec()),
         ("test", test.to_string().into_bytes()),
@@ -46,7 +57,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
         ("ce_specversion", b"1.0".to_vec()),
         ("ce_id", format!("{}-{}-{}", record.id, record.epoch, record.revision).into_bytes()),
         ("ce_source", format!("frostwatch/{}", subject.instance()).into_bytes()),
-        ("ce_type", format!("frostwatch.alert.v1.{}", record.change).into_bytes()),
+        ("ce_type", format!("frostwatch.alert.v1.{}", record.change.as_str()).into_bytes()),
         ("ce_subject", found.key.as_bytes().to_vec()),
     ];
     headers.extend(time.map(|time| ("ce_time", time.into_bytes())));
@@ -62,7 +73,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
 pub(super) fn original(
     channel: Channel,
     code: &'static str,
-    message: String,
+    message: &str,
     partition: i32,
     record: &InputRecord<'_>,
 ) -> OutputRecord {
@@ -73,7 +84,7 @@ pub(super) fn original(
         ("__connect.errors.offset", record.offset.to_string().into_bytes()),
         ("__connect.errors.stage", b"VALUE_CONVERTER".to_vec()),
         ("__connect.errors.exception.class.name", code.as_bytes().to_vec()),
-        ("__connect.errors.exception.message", message.into_bytes()),
+        ("__connect.errors.exception.message", one_line(message, MESSAGE_CHARS_MAX).into_bytes()),
     ];
     if let Some(stamp) = record.stamp {
         headers.push(("frostwatch.stamp_ms", stamp.to_string().into_bytes()));
@@ -82,4 +93,24 @@ pub(super) fn original(
         headers.push(("frostwatch.truncated_from_bytes", record.value.len().to_string().into_bytes()));
     }
     OutputRecord { channel, key: record.key.unwrap_or_default().to_vec(), value, headers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_beside_an_original_record_is_one_line_within_its_limit() {
+        let record = InputRecord { offset: 7, stamp: None, key: None, value: b"{}" };
+        for (message, shown) in [
+            ("user.name: empty".to_owned(), "user.name: empty".to_owned()),
+            ("a\r\nx-header: b".to_owned(), "a\u{fffd}\u{fffd}x-header: b".to_owned()),
+            ("é".repeat(MESSAGE_CHARS_MAX), "é".repeat(MESSAGE_CHARS_MAX)),
+            ("é".repeat(250_000), format!("{}…", "é".repeat(MESSAGE_CHARS_MAX - 1))),
+        ] {
+            let output = original(Channel::Rejected, "unreadable", &message, 3, &record);
+            let found = output.headers.iter().find(|(name, _)| *name == "__connect.errors.exception.message");
+            assert_eq!(found.map(|(_, value)| value.as_slice()), Some(shown.as_bytes()));
+        }
+    }
 }

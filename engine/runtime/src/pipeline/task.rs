@@ -31,10 +31,21 @@ pub struct Shared {
     pub locate: Arc<dyn Locate>,
     /// Epoch of tasks that were given none of their own; it stands in every output.
     pub epoch: u32,
-    /// Version of the engine, for the delivery part of alerts.
+    /// Where records come from, for the delivery part of alerts.
+    pub origin: Origin,
+    /// Version of the engine, for the same.
     pub build: &'static str,
     /// What became of the records of all tasks, brought up to date once a batch.
     pub totals: Mutex<Totals>,
+}
+
+/// Where records come from. Nothing but the delivery part of alerts depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The activity topic; `None` for a file.
+    pub topic: Option<String>,
+    /// The time at which an alert is found; `None` for a replay, whose records are the same whenever it runs.
+    pub clock: Option<fn() -> Millis>,
 }
 
 /// One input partition.
@@ -78,22 +89,21 @@ impl Task {
         self.counters.received += 1;
         let activity = match decode(record.value) {
             Ok(activity) => activity,
-            Err(reject) => return self.reject("unreadable", reject.to_string(), record, out),
+            Err(reject) => return self.reject("unreadable", &reject.to_string(), record, out),
         };
         if let Some(stamp) = record.stamp.filter(|stamp| !STAMPS.contains(stamp)) {
             let message = format!("stamp: {stamp} ms is not a time between 1970 and 9999");
-            return self.reject("stamp", message, record, out);
+            return self.reject("stamp", &message, record, out);
         }
         if let Some(message) = self.ahead(&activity, record) {
-            return self.reject("ahead_of_stamp", message, record, out);
+            return self.reject("ahead_of_stamp", &message, record, out);
         }
         self.newest_stamp = self.newest_stamp.max(record.stamp.unwrap_or(Millis::MIN));
         let derived;
         let key = match record.key.map(std::str::from_utf8) {
             Some(Ok(key)) if key.contains('|') => key,
             Some(_) => {
-                let message = "key: not `instance|user` in UTF-8".to_owned();
-                return self.reject("key", message, record, out);
+                return self.reject("key", "key: not `instance|user` in UTF-8", record, out);
             }
             None => {
                 derived = key_of(&activity);
@@ -144,12 +154,14 @@ impl Task {
         self.counters.count(verdict);
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
-            out.push(render::original(Channel::Late, reason.as_str(), message, self.partition, record));
+            out.push(render::original(Channel::Late, reason.as_str(), &message, self.partition, record));
             return;
         }
         self.newest_event = self.newest_event.max(event.time);
         let (plan, partition) = (&shared.plan, self.partition);
-        let found = render::Found { plan, key, partition, record, epoch: self.epoch, build: shared.build };
+        let Shared { ref origin, build, .. } = *shared;
+        let (event_time, epoch) = (activity.time, self.epoch);
+        let found = render::Found { plan, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
@@ -174,7 +186,7 @@ impl Task {
         })
     }
 
-    fn reject(&mut self, code: &'static str, message: String, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+    fn reject(&mut self, code: &'static str, message: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.counters.rejected += 1;
         out.push(render::original(Channel::Rejected, code, message, self.partition, record));
     }

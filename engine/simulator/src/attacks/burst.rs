@@ -4,13 +4,15 @@ use rand::RngExt;
 
 use crate::action::{Action, Client, Deed, Device, ExportFormat, FILE_COUNT, RECORD_COUNT, Refusal};
 use crate::chance::{Chance, pick};
-use crate::clock::{MINUTE_MS, SECOND_MS};
+use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
 
 use super::far::{guessing_city, rummage};
 use super::{AttackKind, Draft, Scouting};
 
 /// Failures of a burst, least and most.
 const FAILURES: (u32, u32) = (12, 200);
+/// Failures of a burst that goes over the full hour, least and most: few enough to be spread over two quiet halves.
+const HOURLY_FAILURES: (u32, u32) = (12, 18);
 /// A burst lasts at most this long.
 const BURST_MS: i64 = 4 * MINUTE_MS;
 /// Attachments of a bulk download, least and most.
@@ -24,13 +26,18 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
     let moment = &scouting.days[*pick(chance, &scouting.desk)?];
     let start_ms = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
     let succeeds = number % 2 == 1;
+    let hourly = number.is_multiple_of(6);
     let failures = match number % 3 {
+        0 if hourly => chance.random_range(HOURLY_FAILURES.0..=HOURLY_FAILURES.1),
         0 => chance.random_range(FAILURES.0..40),
         1 => chance.random_range(40..100),
         _ => chance.random_range(100..=FAILURES.1),
     };
     let client = scouting.attacker(city, 0, chance)?;
     let step_ms = (BURST_MS / i64::from(failures)).min(12 * SECOND_MS);
+    let half_ms = i64::from(failures) * step_ms / 2;
+    // A job of every full hour, on a clock that is a little fast.
+    let start_ms = if hourly { (start_ms.div_euclid(HOUR_MS) + 1) * HOUR_MS - half_ms } else { start_ms };
     let mut actions: Vec<Action> = Vec::new();
     for n in 0..i64::from(failures) {
         let at = start_ms + n * step_ms + chance.random_range(0..step_ms / 2);

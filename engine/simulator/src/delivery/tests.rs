@@ -55,7 +55,7 @@ fn stamps_never_go_back_and_delays_keep_their_bounds() {
         let share = |count: u32| f64::from(count) / f64::from(rows);
         assert!(rows > 50_000);
         assert!((0.005..0.015).contains(&share(late)), "{} late", share(late));
-        assert!((0.003..0.007).contains(&share(again)), "{} twice", share(again));
+        assert!((0.03..0.09).contains(&share(again)), "{} twice", share(again));
         assert!(share(behind) > 0.1, "{} out of order", share(behind));
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn write(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
         .text("client_transaction", if rest { "false" } else { "true" })
         .text("origin_scope", "global")
         .plain("system_id", format_args!("app{:02}.{}:node", 1 + action.client.session % 4, scene.instance))
-        .text("gzipped", "true")
+        .text("gzipped", if action.incidental(17, 8) == 0 { "false" } else { "true" })
         .plain("sys_created_on", TableTime(created_ms));
     rows.push(RawRow { table: "syslog_transaction", created_ms, sys_id, json: writer.finish() });
 }

@@ -5,7 +5,6 @@
 //! to say where it is wrong, so that the good ones do not pay for the path.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 
 use frostwatch_detect::hash::{hash64, hash64_some};
@@ -18,11 +17,13 @@ use super::fields::{
     AnyText, Attributes, Checked, Count, FromText, Instant, Ip, Named, SomeText, SysId, Text, Texts, Whole, by_text,
     object, refused,
 };
+use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
     INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
+use crate::subject;
 
 /// Longest precision of a time, milliseconds: a day.
 const PRECISION_MS_MAX: u64 = 86_400_000;
@@ -78,30 +79,14 @@ pub struct Activity<'a> {
     pub content: u64,
 }
 
-/// Why bytes are no activity: where, and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// Path of the field, empty for the whole record.
-    pub path: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl fmt::Display for Reject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
-    }
-}
-
 /// Reads a record.
 pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
     if bytes.len() > RECORD_BYTES_MAX {
         let reason = format!("{} bytes, at most {RECORD_BYTES_MAX} are allowed", bytes.len());
-        return Err(Reject { path: String::new(), reason });
+        return Err(Reject::whole(&reason));
     }
     // One look at all bytes is cheaper than one at every text.
-    let not_text = |_| Reject { path: String::new(), reason: "not UTF-8".to_owned() };
-    let text = std::str::from_utf8(bytes).map_err(not_text)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Reject::whole("not UTF-8"))?;
     let record = match Scanner::whole_text(text) {
         Some(record) => record,
         None => by_serde(text).map_err(|_| explain(bytes))?,
@@ -125,13 +110,13 @@ fn by_serde(text: &str) -> Result<Record<'_>, serde_json::Error> {
 }
 
 /// The key of an activity that comes without one: `instance|name` in lower case, or `instance|@address` where the name
-/// stands for nobody.
+/// stands for nobody, by its kind or by itself.
 pub fn key_of(activity: &Activity<'_>) -> String {
-    let nobody = activity.kind == AccountKind::Placeholder || activity.user.is_empty();
-    match (nobody, activity.ip) {
-        (false, _) => format!("{}|{}", activity.instance, activity.user.to_lowercase()),
-        (true, Some(ip)) => format!("{}|@{ip}", activity.instance),
-        (true, None) => format!("{}|@none", activity.instance),
+    let placeholders = subject::PLACEHOLDERS.iter().copied();
+    if activity.kind == AccountKind::Placeholder || subject::is_nobody(&activity.user, placeholders) {
+        subject::key_by_address(&activity.instance, activity.ip)
+    } else {
+        subject::key_by_name(&activity.instance, &activity.user)
     }
 }
 
@@ -430,13 +415,14 @@ fn object_hash(object: Object<'_>) -> u64 {
 fn explain(bytes: &[u8]) -> Reject {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, Record<'_>>(&mut json) else {
-        let reason =
-            json.end().map_or_else(|error| without_position(&error.to_string()), |()| "not readable".to_owned());
-        return Reject { path: String::new(), reason };
+        return match json.end() {
+            Err(error) => Reject::whole(&reason_of(&error)),
+            Ok(()) => Reject::whole("not readable"),
+        };
     };
     let path = error.path().to_string();
     let mut path = if path == "." { String::new() } else { path };
-    let reason = without_position(&error.inner().to_string());
+    let reason = reason_of(error.inner());
     if reason.starts_with("deeper than") {
         // The way down is as long as whoever wrote it likes; the fault is the record's.
         path.clear();
@@ -449,10 +435,5 @@ fn explain(bytes: &[u8]) -> Reject {
             }
         }
     }
-    Reject { path, reason }
-}
-
-/// Line and column say nothing about a record of one line.
-fn without_position(text: &str) -> String {
-    text.split(" at line ").next().unwrap_or(text).to_owned()
+    Reject::new(&path, &reason)
 }

@@ -286,7 +286,7 @@ pub(super) type Count = Whole<0, COUNT_MAX>;
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
+        let number = super::whole::whole(deserializer)?;
         if (MIN..=MAX).contains(&number) {
             return Ok(Self(number));
         }

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::time::UtcTime;
+use super::whole;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS, CLASSES_MAX,
     COUNT_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN, LABELS_MAX,
@@ -39,7 +40,7 @@ pub struct ActivityRecord {
     /// When it happened, by the instance's clock.
     pub time: UtcTime,
     /// Resolution of `time` in milliseconds; 1000 for rows of ServiceNow. Absent: 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400_000))]
     pub time_precision_ms: Option<u32>,
     /// When the producer saw it. No detector reads it.
@@ -274,7 +275,7 @@ pub struct Object {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
     /// Its size in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub size_bytes: Option<u64>,
     /// Media type.
@@ -308,15 +309,15 @@ pub struct Parent {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantity {
     /// Files or records. Absent: one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub objects: Option<u64>,
     /// Rows of a list, an export or a bulk read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub rows: Option<u64>,
     /// Bytes that went over the wire, or of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub bytes: Option<u64>,
 }
@@ -353,15 +354,15 @@ pub struct InspectionClass {
     /// Name of the class, such as `payment_card`.
     pub kind: String,
     /// How many matches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub count: Option<u64>,
     /// How many different matches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = COUNT_MAX))]
     pub distinct: Option<u64>,
     /// How sure the inspector is, in percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = PERCENT_MAX))]
     pub confidence: Option<u8>,
     /// One match with all but a few characters masked.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Table, secret};
 use crate::activity::{INSTANCE_BYTES_MAX, USER_KINDS};
+pub use crate::subject::PLACEHOLDERS;
 
 /// Most names or patterns in one list.
 pub const LIST_MAX: usize = 1_024;
@@ -33,10 +34,6 @@ pub const EVENTS: &[&str] = &[
 ];
 /// Names of support staff of the vendor.
 pub const VENDORS: &[&str] = &["*@snc", "*@snc.*"];
-/// Names that many people share, or nobody has. The empty name is always one.
-pub const PLACEHOLDERS: &[&str] =
-    &["anonymous", "empty", "guest", "none", "null", "soap.guest", "system", "undefined", "unknown"];
-
 /// How the rows of one instance are read. Only `instance` has no default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

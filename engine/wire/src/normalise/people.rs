@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::config::{NormaliseConfig, fits};
 use super::text;
 use crate::activity::{USER_KINDS, USER_NAME_BYTES_MAX};
+use crate::subject;
 
 /// What the configuration says about user names, in lower case.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ impl People {
     pub(super) fn who<'n>(&self, name: &'n str) -> Who<'n> {
         let name = text::clip(name.trim(), USER_NAME_BYTES_MAX);
         let lower = text::lower(name);
-        let kind = if lower.is_empty() || self.placeholders.iter().any(|known| *known == lower) {
+        let kind = if subject::is_nobody(&lower, self.placeholders.iter().map(String::as_str)) {
             Some("placeholder")
         } else {
             let fitting = self.kinds.iter().find(|(pattern, _)| fits(pattern, &lower));
@@ -71,10 +72,10 @@ impl Who<'_> {
 
     /// The key of a record of this user in `instance` from `ip`.
     pub(super) fn key(&self, instance: &str, ip: Option<IpAddr>) -> String {
-        match ip {
-            _ if !self.is_placeholder() => format!("{instance}|{}", self.lower),
-            Some(ip) => format!("{instance}|@{ip}"),
-            None => format!("{instance}|@none"),
+        if self.is_placeholder() {
+            subject::key_by_address(instance, ip)
+        } else {
+            subject::key_by_name(instance, &self.lower)
         }
     }
 }
