@@ -86,7 +86,15 @@ impl Stream {
         for partition in 0..self.partitions {
             list.add_partition(&self.settings.topics.activity(), partition);
         }
-        let asked = self.reader().committed_offsets(list, DEADLINE).unwrap();
+        // A broker that has just begun does not know yet that it coordinates the group.
+        let mut asked = self.reader().committed_offsets(list.clone(), DEADLINE);
+        wait_for("the group's coordinator", || {
+            if asked.is_err() {
+                asked = self.reader().committed_offsets(list.clone(), DEADLINE);
+            }
+            asked.is_ok()
+        });
+        let asked = asked.unwrap();
         let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { 0 };
         asked.elements().iter().map(|elem| (elem.partition(), offset(elem.offset()))).collect()
     }
