@@ -148,9 +148,12 @@ async fn a_past_that_is_deleted_while_it_is_run_again_is_begun_anew_from_what_is
     wait_for("the past is being run again", || seen.records.load(Ordering::Relaxed) >= 6);
     delete_below(&stream, 2_500).await;
     *seen.hold_at.lock().unwrap() = None;
-    wait_for("a live board", || member.board.lines().len() == 1 && member.board.is_ready());
+    wait_for("a live board", || {
+        assert!(!member.has_ended(), "the member stopped: {:?}", member.counters.read());
+        member.board.lines().len() == 1 && member.board.is_ready()
+    });
     let counts = member.counters.read();
-    assert_eq!(counts.restored_anew, 1, "{counts:?}");
+    assert!(counts.restored_anew >= 1, "{counts:?}");
     stream.send(3_000, 3_100);
     wait_for("all committed", || stream.committed()[&0] == 3_100);
     assert_eq!(member.counters.read().produced_on(Channel::Alerts), 100);

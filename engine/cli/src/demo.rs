@@ -168,7 +168,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
 }
 
 fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
-    let settings = KafkaSettings::new(cluster.bootstrap_servers());
+    let settings = cluster.settings();
     for (topic, _) in settings.topics.raw() {
         cluster.create_topic(&topic, PARTITIONS)?;
     }

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn parent() -> Result<(), Box<dyn Error>> {
     let mock = MockKafka::start()?;
-    let settings = KafkaSettings::new(mock.bootstrap_servers());
+    let settings = mock.settings();
     mock.create_topic(&settings.topics.activity(), PARTITIONS)?;
     for channel in Channel::ALL {
         mock.create_topic(&settings.topics.channel(channel), 1)?;

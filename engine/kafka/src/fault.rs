@@ -122,8 +122,26 @@ pub enum KafkaFault {
         code: RDKafkaErrorCode,
     },
     /// The producer cannot go on; a new one can.
-    #[error("the producer failed for good: {0}; start again")]
-    Producer(String),
+    #[error("the producer failed for good: {reason}; start again")]
+    Producer {
+        /// Its code.
+        code: RDKafkaErrorCode,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// Transactions do not commit.
+    #[error(
+        "outputs and offsets were not committed for {secs} s, in {attempts} transactions: {code}; their input will be \
+         read again"
+    )]
+    Transaction {
+        /// How many were tried.
+        attempts: u32,
+        /// For how long.
+        secs: u64,
+        /// Why the last one failed.
+        code: RDKafkaErrorCode,
+    },
     /// The consumer cannot go on.
     #[error("the consumer failed: {0}")]
     Consumer(KafkaError),
@@ -186,7 +204,8 @@ impl KafkaFault {
     pub const fn is_retriable(&self) -> bool {
         match self {
             Self::NoAnswer { .. }
-            | Self::Producer(_)
+            | Self::Producer { .. }
+            | Self::Transaction { .. }
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)
             | Self::LeftHanging(_) => true,

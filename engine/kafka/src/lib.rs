@@ -16,6 +16,7 @@ pub mod produce;
 pub mod record;
 pub mod settings;
 pub mod topics;
+mod transaction;
 mod worker;
 
 pub use counters::{Counters, Counts};

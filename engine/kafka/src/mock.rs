@@ -7,6 +7,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use crate::fault::KafkaFault;
+use crate::settings::{Delivery, KafkaSettings};
 
 /// Bytes of a partition the mock keeps, as stored: compressed.
 pub const MOCK_PARTITION_BYTES_MAX: u64 = 5 << 20;
@@ -26,6 +27,11 @@ impl MockKafka {
     /// What clients connect to.
     pub fn bootstrap_servers(&self) -> String {
         self.cluster.bootstrap_servers()
+    }
+
+    /// Settings for this cluster: its transactions do nothing, so offsets follow outputs.
+    pub fn settings(&self) -> KafkaSettings {
+        KafkaSettings { delivery: Delivery::AtLeastOnce, ..KafkaSettings::new(self.bootstrap_servers()) }
     }
 
     /// Makes a topic.

@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::client::{FailedDelivery, ProducerSide};
 use crate::fault::{KafkaFault, is_transient};
+use crate::transaction;
 
 /// Times a batch is sent before its worker stops.
 pub(crate) const ROUNDS_MAX: u32 = 5;
@@ -44,6 +45,8 @@ pub(crate) struct Delivered {
 pub(crate) struct Outbox {
     producer: BaseProducer<ProducerSide>,
     sent: usize,
+    /// Each round is a transaction of its own; the last one is left open.
+    is_transactional: bool,
 }
 
 impl Outbox {
@@ -51,7 +54,16 @@ impl Outbox {
         let producer = config
             .create_with_context(ProducerSide::default())
             .map_err(|source| KafkaFault::Client { client: "producer", source })?;
-        Ok(Self { producer, sent: 0 })
+        Ok(Self { producer, sent: 0, is_transactional: false })
+    }
+
+    /// A producer whose batches are transactions; [`crate::transaction`] begins and ends them.
+    pub(crate) fn transactional(config: &ClientConfig) -> Result<Self, KafkaFault> {
+        Ok(Self { is_transactional: true, ..Self::new(config)? })
+    }
+
+    pub(crate) const fn producer(&self) -> &BaseProducer<ProducerSide> {
+        &self.producer
     }
 
     /// Delivers `count` records. A failed round is repeated as a whole, so that the records of a key stay in order.
@@ -72,14 +84,25 @@ impl Outbox {
         }
         loop {
             delivered.rounds += 1;
+            if self.is_transactional {
+                self.begin_round(delivered.rounds > 1)?;
+            }
             let mut failed = self.send(count, &record, &mut refused, &alone, &stopping)?;
             self.await_reports(&stopping)?;
             failed.extend(self.producer.context().take_failed());
             if let Some((code, reason)) = self.producer.client().fatal_error() {
-                return Err(KafkaFault::Producer(format!("{code}: {reason}")));
+                return Err(KafkaFault::Producer { code, reason });
             }
             let suspects = alone.len();
+            // A transaction in which a record failed cannot commit: what is left is sent in another one.
+            let spoilt = self.is_transactional && !failed.is_empty();
+            let given_up = refused.len();
+            let spoiler = failed.first().filter(|_| spoilt).map(|first| (first.topic.clone(), first.code));
             failed.retain(|failure| {
+                // What went down with it has no fault of its own.
+                if self.is_transactional && is_purged(failure.code) {
+                    return false;
+                }
                 let too_large = is_too_large(failure.code);
                 if too_large && !alone.insert(failure.index) {
                     refused.insert(failure.index);
@@ -91,8 +114,13 @@ impl Outbox {
                 if delivered.rounds >= ROUNDS_MAX || !is_transient(first.code) {
                     return Err(undelivered(first, failed.len(), delivered.rounds));
                 }
-            } else if alone.len() == suspects {
+            } else if alone.len() == suspects && !spoilt {
                 break;
+            } else if let Some((topic, code)) = spoiler
+                && delivered.rounds >= ROUNDS_MAX
+                && (suspects, given_up) == (alone.len(), refused.len())
+            {
+                return Err(KafkaFault::Delivery { topic, count: 1, rounds: delivered.rounds, code });
             }
             // The last round must tell of each record what becomes of it.
             if delivered.rounds + 1 == ROUNDS_MAX && alone.len() > suspects {
@@ -101,6 +129,15 @@ impl Outbox {
         }
         delivered.refused = refused.into_iter().collect();
         Ok(delivered)
+    }
+
+    fn begin_round(&self, again: bool) -> Result<(), KafkaFault> {
+        if again {
+            transaction::abort(&self.producer).map_err(transaction::Undone::into_fault)?;
+        }
+        // What an abort dropped is reported as failed.
+        drop(self.producer.context().take_failed());
+        transaction::begin(&self.producer)
     }
 
     /// Sends what is not refused, in order; what is in `alone` shares its request with no other.
@@ -124,6 +161,8 @@ impl Outbox {
             }
             match self.send_one(index, &outgoing, stopping)? {
                 Ok(()) => {}
+                // A record of this transaction has failed: nothing more goes into it.
+                Err(RDKafkaErrorCode::State) if self.is_transactional => return Ok(failed),
                 // The client's own refusal is of this record alone.
                 Err(code) if is_too_large(code) => drop(refused.insert(index)),
                 Err(code) => failed.push(FailedDelivery { index, topic: outgoing.topic.to_owned(), code }),
@@ -213,6 +252,10 @@ const fn is_too_large(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::InvalidMessageSize
             | RDKafkaErrorCode::MessageBatchTooLarge
     )
+}
+
+const fn is_purged(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
 }
 
 /// The client's reason when the error carries none of Kafka's codes.

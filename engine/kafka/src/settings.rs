@@ -20,6 +20,9 @@ use properties::{ADMIN_DEFAULTS, CONSUMER_DEFAULTS, PRODUCER_DEFAULTS, Side};
 
 /// Longest time a batch may collect, milliseconds.
 pub const BATCH_MS_MAX: u64 = 60_000;
+/// A transaction that is open for longer than this is aborted by its broker, milliseconds. Readers of committed records and
+/// whoever takes the partition over wait for it that long.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
 /// Most records a batch may hold.
 pub const BATCH_RECORDS_MAX: usize = 1_000_000;
 
@@ -53,6 +56,9 @@ pub struct KafkaSettings {
     /// Names of topics.
     #[serde(default)]
     pub topics: TopicNames,
+    /// What readers of the outputs are promised.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// How much is collected before outputs are sent and offsets committed.
     #[serde(default)]
     pub batch: BatchSettings,
@@ -68,6 +74,18 @@ pub struct KafkaSettings {
     /// librdkafka properties for administrative requests.
     #[serde(default)]
     pub admin: Properties,
+}
+
+/// What readers of the outputs are promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Outputs and offsets are one transaction: a reader of committed records sees every output once.
+    #[default]
+    ExactlyOnce,
+    /// Offsets follow outputs: after a crash some outputs come again, as they were, with the same id, epoch and revision.
+    /// A little faster to be seen, and the choice for brokers without transactions.
+    AtLeastOnce,
 }
 
 /// Bounds of a batch: the first that is reached ends it.
@@ -96,6 +114,7 @@ impl KafkaSettings {
             group: default_group(),
             instance: None,
             topics: TopicNames::default(),
+            delivery: Delivery::default(),
             batch: BatchSettings::default(),
             properties: Properties::default(),
             consumer: Properties::default(),
@@ -168,6 +187,25 @@ impl KafkaSettings {
         self.config(Side::Producer)
     }
 
+    /// Configuration of a worker's producer of transactions. Its name is that of the process where one is set, so that a
+    /// successor ends at once what a crash left open; else it is of this process alone, and what a crash left open ends
+    /// with the transaction timeout.
+    pub(crate) fn transactions_config(&self, member: usize) -> ClientConfig {
+        let mut config = self.config(Side::Producer);
+        let (group, own) = (&self.group, process_name());
+        let process = self.instance.as_ref().unwrap_or(&own);
+        config.set("transactional.id", format!("{group}-{process}-{member}"));
+        let is_set = |name| self.properties.has(name) || self.producer.has(name);
+        if !is_set("transaction.timeout.ms") {
+            config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        }
+        if !is_set("message.timeout.ms") && !is_set("delivery.timeout.ms") {
+            let timeout = config.get("transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS).to_owned();
+            config.set("message.timeout.ms", timeout);
+        }
+        config
+    }
+
     /// Configuration of an administrative client.
     pub(crate) fn admin_config(&self) -> ClientConfig {
         self.config(Side::Admin)
@@ -223,7 +261,11 @@ impl KafkaSettings {
     /// What fits alone may not fit together; librdkafka tells when a client is made, which needs no broker.
     fn check_clients(&self, faults: &mut Vec<SettingFault>) {
         let consumer = self.consumer_config(&self.group, 0).create_with_context(ConsumerSide::default());
-        let producer = self.producer_config().create_with_context(ProducerSide::default());
+        let producer = match self.delivery {
+            Delivery::ExactlyOnce => self.transactions_config(0),
+            Delivery::AtLeastOnce => self.producer_config(),
+        };
+        let producer = producer.create_with_context(ProducerSide::default());
         let consumer = consumer.map(|made: BaseConsumer<ConsumerSide>| drop(made));
         let producer = producer.map(|made: BaseProducer<ProducerSide>| drop(made));
         for (path, made) in [("consumer", consumer), ("producer", producer)] {
@@ -236,6 +278,12 @@ impl KafkaSettings {
             }
         }
     }
+}
+
+/// What tells this process from others of the group: host and number.
+fn process_name() -> String {
+    let system = rustix::system::uname();
+    format!("{}-{}", system.nodename().to_string_lossy(), std::process::id())
 }
 
 fn default_group() -> String {

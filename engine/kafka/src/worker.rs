@@ -1,8 +1,8 @@
 //! The loop of one thread: consume, hand to the tasks, deliver what follows, commit.
 //!
 //! A worker is one consumer, one producer and the tasks of the partitions the group gave it. Outputs of a batch are
-//! collected in memory and sent when the batch ends; only when each is acknowledged are the batch's offsets committed.
-//! So a crash repeats outputs, identical ones, and loses none. Rebalances are recorded by the callback and served
+//! collected in memory and sent when the batch ends, in one transaction with the offsets of their input; or, as the
+//! settings choose, before them, and then a crash repeats outputs, identical ones, and loses none. Rebalances are recorded by the callback and served
 //! between batches, when nothing is pending.
 
 mod assignment;
@@ -28,7 +28,8 @@ use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
-use crate::settings::{BatchSettings, KafkaSettings};
+use crate::settings::{BatchSettings, Delivery, KafkaSettings};
+use crate::transaction::Transactions;
 use assignment::Owned;
 
 /// Records taken from librdkafka at a time.
@@ -99,7 +100,7 @@ struct Worker<'a, T> {
     // Fields are dropped in this order: what borrows from the consumer goes before it.
     queue: FetchQueue,
     consumer: Arc<EngineConsumer>,
-    outbox: Outbox,
+    sender: Sender,
     tasks: T,
     shared: Shared<'a>,
     batch: BatchSettings,
@@ -114,6 +115,16 @@ struct Worker<'a, T> {
     thrown_away: Vec<OutputRecord>,
     counts: Counts,
     commits: Commits,
+    /// How long outputs may stay uncommitted: a rebalance takes as long as its slowest member.
+    uncommitted_max: Duration,
+}
+
+/// How outputs go out.
+enum Sender {
+    /// Before the offsets of their input.
+    Plain(Outbox),
+    /// With them.
+    Transactions(Transactions),
 }
 
 impl<'a, T: Tasks> Worker<'a, T> {
@@ -129,7 +140,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
         let mut worker = Self {
             queue,
             consumer,
-            outbox: Outbox::new(&settings.producer_config())?,
+            sender: match settings.delivery {
+                Delivery::ExactlyOnce => Sender::Transactions(Transactions::new(settings.transactions_config(member))?),
+                Delivery::AtLeastOnce => Sender::Plain(Outbox::new(&settings.producer_config())?),
+            },
             tasks,
             shared,
             batch: settings.batch,
@@ -143,6 +157,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             thrown_away: Vec::new(),
             counts: Counts::default(),
             commits: Commits::new(settings.rebalance_max()),
+            uncommitted_max: settings.rebalance_max(),
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();

@@ -3,7 +3,6 @@ use std::sync::atomic::AtomicBool;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::record::{Recording, record};
-use frostwatch_kafka::settings::KafkaSettings;
 
 use super::*;
 
@@ -21,7 +20,7 @@ fn read(bytes: &[u8]) -> Vec<Read1> {
 fn every_byte_of_what_was_recorded_is_replayed() {
     let cluster = MockKafka::start().unwrap();
     cluster.create_topic("frostwatch.activity.v1", 1).unwrap();
-    let settings = KafkaSettings::new(cluster.bootstrap_servers());
+    let settings = cluster.settings();
     let records: [(&[u8], &[u8]); 10] = [
         (b"acme|ana", br#"{"schema":"activity.v1","id":"1"}"#),
         (b"acme|ana", b"{\n  \"schema\": \"activity.v1\",\r\n  \"id\": \"2\"\n}\n"),

@@ -21,7 +21,7 @@ impl RawRows for Broken {
 #[test]
 fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let cluster = MockKafka::start().unwrap();
-    let settings = KafkaSettings::new(cluster.bootstrap_servers());
+    let settings = cluster.settings();
     let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
     let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
     for topic in raw.chain(channels).chain([settings.topics.activity()]) {

@@ -12,6 +12,9 @@ use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::group::{self, Committed, Due, list_of};
 
+/// How often a partition is begun anew without a record of it being read.
+const ANEW_MAX: u32 = 20;
+
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "what is still to be done for a partition, each for itself")]
@@ -21,8 +24,9 @@ pub(super) struct Owned {
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
-    /// Begun anew, and nothing was read of it since: an error of its position is of before.
-    pub(super) anew: bool,
+    /// How often it was begun anew since anything was read of it. An answer to a request of before may still come, and
+    /// undo the new position: so each error begins it anew, a bounded number of times.
+    pub(super) anew: u32,
     /// The task knows that its past is behind it.
     pub(super) told_live: bool,
     /// Stands in its outputs and beside its offsets.
@@ -41,14 +45,14 @@ impl Owned {
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false, anew: false, told_live: false, epoch: 0 }
+        Self { status, touched: true, dirty: false, anew: 0, told_live: false, epoch: 0 }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
     pub(super) fn advance(&mut self, offset: i64) -> bool {
         let live = offset >= self.status.restore_until;
         self.status.position = offset + 1;
-        self.anew = false;
+        self.anew = 0;
         self.touched = true;
         self.dirty |= live;
         self.settle();
@@ -87,13 +91,17 @@ impl<T: Tasks> Worker<'_, T> {
     /// Serves a position that the broker no longer holds. Where only the past that is run again has lost its oldest part,
     /// it is begun anew from what is left; all else is a fault.
     pub(super) fn position_lost(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
-        let mut mended = self.owned.iter().flatten().any(|owned| owned.anew);
+        let mut mended = false;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get(index).copied().flatten() else { continue };
             let partition = index as i32;
             let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
             match when_lost(owned.status.position, owned.status.restore_until, low, high) {
-                Lost::Nothing => {}
+                Lost::Nothing if owned.anew == 0 || owned.anew >= ANEW_MAX => {}
+                Lost::Nothing => {
+                    self.restore_anew(partition, &owned, low, high)?;
+                    mended = true;
+                }
                 Lost::PartOfThePast => {
                     self.restore_anew(partition, &owned, low, high)?;
                     mended = true;
@@ -114,7 +122,7 @@ impl<T: Tasks> Worker<'_, T> {
         let plan = plan(Some(committed), low, high).map_err(|at| self.out_of_range(partition, at, low, high))?;
         self.open(
             partition,
-            Owned { anew: true, dirty: lost.dirty, epoch: lost.epoch, ..Owned::new(plan, low, high, Some(committed)) },
+            Owned { anew: lost.anew + 1, dirty: lost.dirty, epoch: lost.epoch, ..Owned::new(plan, low, high, Some(committed)) },
         );
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;

@@ -1,22 +1,31 @@
-//! The end of a batch: outputs, then offsets. What is sent and what is committed is gathered before, so that both can
-//! become one transaction.
+//! The end of a batch: outputs and offsets, in one transaction or one after the other.
+
+use std::time::{Duration, Instant};
 
 use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::plan::Note;
-use super::{Refused, Worker, is_live};
+use super::{Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
-use crate::fetch::{RecordView, known_ends};
-use crate::group::Due;
-use crate::outbox::Outgoing;
+use crate::fetch::{RecordView, is_member, known_ends};
+use crate::group::{self, Due};
+use crate::outbox::{Delivered, Outgoing};
+use crate::transaction::Undone;
+
+/// Between two attempts at a transaction.
+const RETRY_WAIT: Duration = Duration::from_millis(100);
 
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
-        self.deliver()?;
-        self.commit(Due::Later)?;
+        if self.out.is_empty() {
+            self.commit(Due::Later)?;
+        } else {
+            self.publish()?;
+        }
         self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
@@ -70,25 +79,106 @@ impl<T: Tasks> Worker<'_, T> {
         match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
             Some(false) => self.counts.commits_failed += 1,
-            Some(true) => {
-                self.counts.commits += 1;
-                for owned in self.owned.iter_mut().flatten() {
-                    if std::mem::take(&mut owned.dirty) {
-                        owned.status.committed = owned.status.position;
-                    }
-                }
-            }
+            Some(true) => self.note_committed(),
         }
         Ok(())
     }
 
-    fn deliver(&mut self) -> Result<(), KafkaFault> {
+    fn publish(&mut self) -> Result<(), KafkaFault> {
         let (out, channels, shared) = (&self.out, &self.channels, self.shared);
-        let delivered =
-            self.outbox.deliver(out.len(), |index| outgoing(out, channels, index), || shared.is_stopping())?;
+        match &mut self.sender {
+            Sender::Transactions(_) => self.transact(),
+            Sender::Plain(outbox) => {
+                let delivered =
+                    outbox.deliver(out.len(), |index| outgoing(out, channels, index), || shared.is_stopping())?;
+                self.delivered(&delivered);
+                self.commit(Due::Later)
+            }
+        }
+    }
+
+    /// Sends outputs and offsets as one transaction, again until it commits. What was collected for partitions that the
+    /// group has given to others is dropped: whoever has them now makes it anew.
+    fn transact(&mut self) -> Result<(), KafkaFault> {
+        let begun = Instant::now();
+        let mut attempts = 0;
+        loop {
+            if self.consumer.assignment_lost() {
+                tracing::warn!(outputs = self.out.len(), "partitions lost before their outputs were committed");
+                self.clear_out();
+                return Ok(());
+            }
+            attempts += 1;
+            let code = match self.attempt()? {
+                Attempt::Committed(delivered) => {
+                    self.counts.resent += u64::from(attempts > 1);
+                    self.delivered(&delivered);
+                    self.note_committed();
+                    return Ok(());
+                }
+                Attempt::Undone(code) => code,
+            };
+            self.counts.commits_failed += 1;
+            let failed_for = begun.elapsed();
+            tracing::warn!(%code, attempts, ?failed_for, "transaction not committed");
+            if failed_for > self.uncommitted_max || is_refusal_of_transactions(code) {
+                return Err(KafkaFault::Transaction { attempts, secs: failed_for.as_secs(), code });
+            }
+            // A member that is to join the group again does so while it is polled.
+            let again_at = Instant::now() + RETRY_WAIT;
+            while Instant::now() < again_at {
+                self.serve_events()?;
+            }
+        }
+    }
+
+    fn attempt(&mut self) -> Result<Attempt, KafkaFault> {
+        if !is_member(&self.consumer) {
+            return Ok(Attempt::Undone(RDKafkaErrorCode::UnknownMemberId));
+        }
+        let offsets = self.offsets_to_commit()?;
+        let (out, channels, shared) = (&self.out, &self.channels, self.shared);
+        let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
+        let record = |index| outgoing(out, channels, index);
+        match transactions.commit(&self.consumer, &offsets, out.len(), record, || shared.is_stopping()) {
+            Ok(delivered) => Ok(Attempt::Committed(delivered)),
+            Err(Undone::Aborted(code)) => Ok(Attempt::Undone(code)),
+            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::Unknown(code)) => {
+                tracing::warn!(%code, "outcome of a transaction unknown: a new producer asks for it");
+                transactions.renew()?;
+                let committed = self.is_committed(&offsets)?;
+                Ok(if committed { Attempt::Committed(Delivered::default()) } else { Attempt::Undone(code) })
+            }
+        }
+    }
+
+    /// Do the group's stable offsets say that a transaction with these committed?
+    fn is_committed(&self, offsets: &TopicPartitionList) -> Result<bool, KafkaFault> {
+        let wanted: Vec<(i32, Offset)> =
+            offsets.elements().iter().map(|elem| (elem.partition(), elem.offset())).collect();
+        let partitions: Vec<_> = wanted.iter().map(|(partition, _)| (self.topic.clone(), *partition)).collect();
+        let found = group::committed(&self.consumer, &partitions)?;
+        Ok(wanted.iter().all(|(partition, offset)| {
+            let known = found.iter().find(|known| known.partition == *partition).and_then(|known| known.offset);
+            known.is_some_and(|known| Offset::Offset(known) == *offset)
+        }))
+    }
+
+    fn note_committed(&mut self) {
+        self.counts.commits += 1;
+        for owned in self.owned.iter_mut().flatten() {
+            if is_live(owned.status.phase) && std::mem::take(&mut owned.dirty) {
+                owned.status.committed = owned.status.position;
+            }
+        }
+    }
+
+    /// Tells of what was refused, counts the rest and makes room.
+    fn delivered(&mut self, delivered: &Delivered) {
         for index in &delivered.refused {
-            if let Some(record) = out.get(*index) {
-                (shared.on_refused)(&Refused { topic: topic_of(channels, record.channel), record });
+            if let Some(record) = self.out.get(*index) {
+                (self.shared.on_refused)(&Refused { topic: topic_of(&self.channels, record.channel), record });
                 tracing::error!(
                     channel = record.channel.as_str(),
                     bytes = record.value.len(),
@@ -98,14 +188,17 @@ impl<T: Tasks> Worker<'_, T> {
         }
         self.counts.refused += delivered.refused.len() as u64;
         self.counts.resent += u64::from(delivered.rounds > 1);
-        for (index, record) in out.iter().enumerate() {
+        for (index, record) in self.out.iter().enumerate() {
             if delivered.refused.binary_search(&index).is_err() {
                 self.counts.add_produced(record.channel, 1);
             }
         }
+        self.clear_out();
+    }
+
+    fn clear_out(&mut self) {
         self.out.clear();
         self.out_bytes = 0;
-        Ok(())
     }
 
     fn offsets_to_commit(&self) -> Result<TopicPartitionList, KafkaFault> {
@@ -120,6 +213,25 @@ impl<T: Tasks> Worker<'_, T> {
         }
         Ok(offsets)
     }
+}
+
+/// How an attempt at a transaction ended.
+enum Attempt {
+    Committed(Delivered),
+    /// It has no effect and may be tried again.
+    Undone(RDKafkaErrorCode),
+}
+
+/// Will no transaction ever commit?
+const fn is_refusal_of_transactions(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::UnsupportedFeature
+    )
 }
 
 fn outgoing<'a>(out: &'a [OutputRecord], channels: &'a [String; Channel::ALL.len()], index: usize) -> Outgoing<'a> {
