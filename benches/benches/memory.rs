@@ -28,8 +28,9 @@ fn main() {
     let users = arguments.number("--users", 20_000, 1_000_000);
     println!("{users} users | awake | bytes a user asked for | resident bytes a user");
     let mut run = Run::new(users);
-    // The few events beyond the calls move the clock on, so that the last callers go to sleep too.
-    run.deliver(run.traffic.calls() + 200);
+    // The few events beyond the calls move the clock on, so that the last callers go to sleep too: at each event up to
+    // eight are put to sleep.
+    run.deliver(run.traffic.calls() + 200 + users as usize / 50);
     run.report("asleep, after two events from two networks");
     run.deliver(users as usize * EVENTS_PER_DAY * 2 / 24);
     run.report("two hours of a working day later");

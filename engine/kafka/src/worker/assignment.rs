@@ -17,7 +17,6 @@ const ANEW_MAX: u32 = 20;
 
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what is still to be done for a partition, each for itself")]
 pub(super) struct Owned {
     pub(super) status: PartitionStatus,
     /// Records were taken since the last batch.
@@ -98,11 +97,7 @@ impl<T: Tasks> Worker<'_, T> {
             let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
             match when_lost(owned.status.position, owned.status.restore_until, low, high) {
                 Lost::Nothing if owned.anew == 0 || owned.anew >= ANEW_MAX => {}
-                Lost::Nothing => {
-                    self.restore_anew(partition, &owned, low, high)?;
-                    mended = true;
-                }
-                Lost::PartOfThePast => {
+                Lost::Nothing | Lost::PartOfThePast => {
                     self.restore_anew(partition, &owned, low, high)?;
                     mended = true;
                 }
@@ -122,7 +117,12 @@ impl<T: Tasks> Worker<'_, T> {
         let plan = plan(Some(committed), low, high).map_err(|at| self.out_of_range(partition, at, low, high))?;
         self.open(
             partition,
-            Owned { anew: lost.anew + 1, dirty: lost.dirty, epoch: lost.epoch, ..Owned::new(plan, low, high, Some(committed)) },
+            Owned {
+                anew: lost.anew + 1,
+                dirty: lost.dirty,
+                epoch: lost.epoch,
+                ..Owned::new(plan, low, high, Some(committed))
+            },
         );
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;

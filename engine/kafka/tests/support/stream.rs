@@ -142,7 +142,7 @@ pub(crate) fn read_all(settings: &KafkaSettings, topic: &str) -> Vec<rdkafka::me
         // A log may end in marks of transactions, which only the position passes.
         let position = || reader.position().unwrap().elements()[0].offset();
         wait_for("the end of a topic", || {
-            if let Some(message) = reader.poll(Duration::from_millis(50)) {
+            while let Some(message) = reader.poll(Duration::from_millis(50)) {
                 all.push(message.unwrap().detach());
             }
             high == low || matches!(position(), Offset::Offset(at) if at >= high)
