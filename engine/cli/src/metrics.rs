@@ -161,7 +161,6 @@ impl Metrics {
             ("commit", counts.commits),
             ("commit_failed", counts.commits_failed),
             ("rebalance", counts.rebalances),
-            ("restored_anew", counts.restored_anew),
             ("output_resent", counts.resent),
             ("partition_lost", counts.lost),
         ] {

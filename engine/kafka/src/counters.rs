@@ -27,8 +27,6 @@ pub struct Counts {
     pub commits_failed: u64,
     /// Assignments and revocations by the group.
     pub rebalances: u64,
-    /// Partitions whose past lost its oldest part while it was run again, and was begun anew.
-    pub restored_anew: u64,
     /// Partitions lost: another member may have owned them before they were given back.
     pub lost: u64,
 }
@@ -57,7 +55,6 @@ impl Counts {
             self.commits,
             self.commits_failed,
             self.rebalances,
-            self.restored_anew,
             self.lost,
         ];
         for (to, from) in all.iter_mut().zip(single.into_iter().chain(self.produced)) {
@@ -77,7 +74,6 @@ impl Counts {
             commits,
             commits_failed,
             rebalances,
-            restored_anew,
             lost,
             produced @ ..,
         ] = all;
@@ -92,13 +88,12 @@ impl Counts {
             commits,
             commits_failed,
             rebalances,
-            restored_anew,
             lost,
         }
     }
 }
 
-const COUNTERS: usize = 11 + Channel::ALL.len();
+const COUNTERS: usize = 10 + Channel::ALL.len();
 
 /// [`Counts`] that many workers add to and anybody reads.
 #[derive(Debug, Default)]

@@ -56,6 +56,21 @@ pub enum KafkaFault {
         /// Offset after the last one held.
         high: i64,
     },
+    /// The oldest part of a partition's past was deleted while it was run again.
+    #[error(
+        "{topic}[{partition}]: records below {low} were deleted while the past up to {committed} was run again; nothing \
+         that was not scored yet is lost. Start again: what is left is run. If that happens often, keep activity for longer"
+    )]
+    PastDeleted {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// First offset held.
+        low: i64,
+        /// The group's offset.
+        committed: i64,
+    },
     /// The topic has another number of partitions than the group's state was built for.
     #[error(
         "topic '{topic}' has {now} partitions, group '{group}' was built on {built_on}: keys lie elsewhere now and their \
@@ -205,6 +220,7 @@ impl KafkaFault {
         match self {
             Self::NoAnswer { .. }
             | Self::Producer { .. }
+            | Self::PastDeleted { .. }
             | Self::Transaction { .. }
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)

@@ -12,9 +12,6 @@ use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::group::{self, Committed, Due, list_of};
 
-/// How often a partition is begun anew without a record of it being read.
-const ANEW_MAX: u32 = 20;
-
 /// A partition this worker owns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owned {
@@ -23,9 +20,6 @@ pub(super) struct Owned {
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
-    /// How often it was begun anew since anything was read of it. An answer to a request of before may still come, and
-    /// undo the new position: so each error begins it anew, a bounded number of times.
-    pub(super) anew: u32,
     /// The task knows that its past is behind it.
     pub(super) told_live: bool,
     /// Stands in its outputs and beside its offsets.
@@ -44,14 +38,13 @@ impl Owned {
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false, anew: 0, told_live: false, epoch: 0 }
+        Self { status, touched: true, dirty: false, told_live: false, epoch: 0 }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
     pub(super) fn advance(&mut self, offset: i64) -> bool {
         let live = offset >= self.status.restore_until;
         self.status.position = offset + 1;
-        self.anew = 0;
         self.touched = true;
         self.dirty |= live;
         self.settle();
@@ -87,46 +80,24 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// Serves a position that the broker no longer holds. Where only the past that is run again has lost its oldest part,
-    /// it is begun anew from what is left; all else is a fault.
-    pub(super) fn position_lost(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
-        let mut mended = false;
-        for index in 0..self.owned.len() {
-            let Some(owned) = self.owned.get(index).copied().flatten() else { continue };
+    /// Says what it means that the broker no longer holds a position. Where only the past that is run again has lost its
+    /// oldest part, a new start runs what is left: librdkafka does not reliably fetch a partition again that is taken anew
+    /// right after such an error.
+    pub(super) fn position_lost(&self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
+        for (index, owned) in self.owned.iter().enumerate() {
+            let Some(owned) = owned else { continue };
             let partition = index as i32;
             let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
-            match when_lost(owned.status.position, owned.status.restore_until, low, high) {
-                Lost::Nothing if owned.anew == 0 || owned.anew >= ANEW_MAX => {}
-                Lost::Nothing | Lost::PartOfThePast => {
-                    self.restore_anew(partition, &owned, low, high)?;
-                    mended = true;
+            let committed = owned.status.restore_until;
+            match when_lost(owned.status.position, committed, low, high) {
+                Lost::Nothing => {}
+                Lost::PartOfThePast => {
+                    return Err(KafkaFault::PastDeleted { topic: self.topic.clone(), partition, low, committed });
                 }
                 Lost::Unread => return Err(self.out_of_range(partition, owned.status.position, low, high)),
             }
         }
-        if mended { Ok(()) } else { Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))) }
-    }
-
-    fn restore_anew(&mut self, partition: i32, lost: &Owned, low: i64, high: i64) -> Result<(), KafkaFault> {
-        let committed = lost.status.restore_until;
-        tracing::warn!(partition, low, committed, "the oldest part of the past was deleted while it was run again");
-        self.counts.restored_anew += 1;
-        let place = list_of(&[(self.topic.clone(), partition)]);
-        self.consumer.incremental_unassign(&place).map_err(KafkaFault::Consumer)?;
-        self.tasks.close(partition);
-        let plan = plan(Some(committed), low, high).map_err(|at| self.out_of_range(partition, at, low, high))?;
-        self.open(
-            partition,
-            Owned {
-                anew: lost.anew + 1,
-                dirty: lost.dirty,
-                epoch: lost.epoch,
-                ..Owned::new(plan, low, high, Some(committed))
-            },
-        );
-        let mut start = TopicPartitionList::new();
-        start.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;
-        self.consumer.incremental_assign(&start).map_err(KafkaFault::Consumer)
+        Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
     }
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
