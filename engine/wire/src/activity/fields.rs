@@ -3,16 +3,20 @@
 //! [`object`] writes a visitor per object of the contract. What the contract names is checked, what it does not name is
 //! passed over, but never deeper than [`DEPTH_MAX`].
 
+mod skip;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
+
+pub(super) use skip::Skip;
 
 use super::scan::{Scan, Scanner};
 use super::time::UtcTime;
-use super::{ATTRIBUTES_BYTES_MAX, ATTRIBUTES_KEYS_MAX, COUNT_MAX, DEPTH_MAX};
+use super::{ATTRIBUTES_BYTES_MAX, ATTRIBUTES_KEYS_MAX, COUNT_MAX};
 
 /// Declares an object of the contract: its level of nesting, the fields that must be there and those that may.
 macro_rules! object {
@@ -472,69 +476,6 @@ fn written(text: &str) -> usize {
         _ => 0,
     });
     text.len() + 2 + escapes.sum::<usize>()
-}
-
-/// Passes over a value at this level of nesting, and refuses what lies deeper than [`DEPTH_MAX`].
-pub(super) struct Skip(pub(super) usize);
-
-impl<'de> DeserializeSeed<'de> for Skip {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Skip {
-    fn enter<E: de::Error>(&self) -> Result<(), E> {
-        if self.0 > DEPTH_MAX { Err(E::custom(format_args!("deeper than {DEPTH_MAX} levels"))) } else { Ok(()) }
-    }
-}
-
-impl<'de> Visitor<'de> for Skip {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
-        self.enter()?;
-        while seq.next_element_seed(Self(self.0 + 1))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        self.enter()?;
-        while map.next_key::<IgnoredAny>()?.is_some() {
-            map.next_value_seed(Self(self.0 + 1))?;
-        }
-        Ok(())
-    }
 }
 
 fn within<E: de::Error>(bytes: usize, max: usize) -> Result<(), E> {
