@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::caps::Caps;
 use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
-use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
+use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
 use crate::machine::{Machine, Surroundings};
 use crate::model::Outcome;
 use crate::plan::{LaneKind, Plan};
@@ -83,7 +83,7 @@ struct Newest {
 
 /// A settled key as it is kept and written: everything but events that may still be joined by late ones.
 #[derive(Serialize, Deserialize)]
-struct Settled {
+pub(crate) struct Settled {
     newest: Option<Newest>,
     succeeded: bool,
     machines: [Option<SettledLane>; 2],
@@ -95,6 +95,26 @@ struct SettledLane {
     machine: Machine,
     /// The last event in it: what was said up to there stays as it is.
     last: Option<OwnedOrder>,
+}
+
+/// A whole key to be written, with the events that may still be joined by late ones.
+#[derive(Serialize)]
+struct WholeRef<'a> {
+    newest: Option<Newest>,
+    settled_until: Option<Millis>,
+    succeeded: bool,
+    lanes: [Option<StoredLaneRef<'a>>; 2],
+    sent: &'a Sent,
+}
+
+/// A whole key that was read.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Whole {
+    newest: Option<Newest>,
+    settled_until: Option<Millis>,
+    succeeded: bool,
+    lanes: [Option<StoredLane>; 2],
+    sent: Sent,
 }
 
 impl Scratch {
@@ -163,21 +183,39 @@ impl Key {
         Ok(())
     }
 
-    /// Reads a frozen key.
-    pub fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Result<Self, postcard::Error> {
-        let settled: Settled = postcard::from_bytes(bytes)?;
+    /// Writes the key as it is now, while late events may still change it.
+    pub(crate) fn write(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        let Self { newest, settled_until, succeeded, lanes, sent } = self;
+        let lanes = lanes.each_ref().map(|lane| lane.as_ref().map(Lane::stored));
+        let (newest, settled_until, succeeded) = (*newest, *settled_until, *succeeded);
+        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, lanes, sent }, out)
+    }
+
+    /// The key that [`Key::write`] wrote.
+    pub(crate) fn restored(whole: Whole, plan: &Plan, subject: Subject<'_>, scratch: &mut Scratch) -> Self {
+        let Whole { newest, settled_until, succeeded, lanes: [activity, authentication], sent } = whole;
+        let mut lane = |stored: Option<StoredLane>, lane: LaneKind| {
+            let around = Surroundings { plan, lane, subject };
+            stored.map(|stored| Lane::restored(stored, around, &mut scratch.pools[lane.index()]))
+        };
+        let lanes = [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)];
+        Self { newest, settled_until, succeeded, lanes, sent }
+    }
+
+    /// The key that was frozen.
+    pub(crate) fn thawed(settled: Settled, plan: &Plan, scratch: &mut Scratch) -> Self {
         let [activity, authentication] = settled.machines;
         let mut lane = |settled: Option<SettledLane>, kind: LaneKind| {
             let pool = &mut scratch.pools[kind.index()];
             settled.map(|settled| Lane::settled(settled.machine.aligned(plan, kind), settled.last, pool))
         };
-        Ok(Self {
+        Self {
             settled_until: settled.newest.map(|newest| newest.time),
             newest: settled.newest,
             succeeded: settled.succeeded,
             lanes: [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)],
             sent: settled.sent,
-        })
+        }
     }
 
     /// Writes what two runs are compared by: the machines after all events, without those whose history is over.

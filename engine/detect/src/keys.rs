@@ -1,17 +1,21 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
 //! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
+mod checkpoint;
+mod stored;
+
+pub use checkpoint::{Room, Written};
+pub use stored::{STATE_FORMAT_OLDEST, StateFault};
+
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
-use crate::catalogue::STATE_FORMAT;
 use crate::context::Subject;
 use crate::event::Event;
 use crate::hash::{hash64, hash128};
 use crate::key::{Key, Scratch, Verdict};
 use crate::lane::ACTION_SPAN;
-use crate::names::as_numbers;
 use crate::plan::Plan;
 use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
@@ -39,6 +43,7 @@ pub struct Keys {
     cursor: usize,
     bytes: Vec<u8>,
     counters: KeyCounters,
+    log: checkpoint::Log,
 }
 
 /// What happened to keys, since the start.
@@ -59,6 +64,8 @@ struct Slot {
     name: Box<str>,
     newest_stamp: Option<Millis>,
     succeeded: bool,
+    /// It has changed since it was written.
+    dirty: bool,
     body: Body,
 }
 
@@ -99,6 +106,10 @@ impl Keys {
     /// Takes a record's event under its key and pushes what must be sent because of it.
     pub fn accept(&mut self, name: &str, event: &Event, plan: &Plan, changes: &mut Vec<Change>) -> Verdict {
         let at = self.slot_of(name);
+        self.accept_at(at, name, event, plan, changes)
+    }
+
+    fn accept_at(&mut self, at: u32, name: &str, event: &Event, plan: &Plan, changes: &mut Vec<Change>) -> Verdict {
         self.unpack(at, plan);
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
@@ -176,7 +187,8 @@ impl Keys {
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
                 self.counters.unpacked += 1;
-                thaw(bytes, plan, &mut self.scratch).unwrap_or_else(|| {
+                let subject = Subject { key: &slot.name };
+                stored::thaw(bytes, plan, subject, &mut self.scratch).unwrap_or_else(|| {
                     self.counters.unreadable += 1;
                     Key::default()
                 })
@@ -203,9 +215,7 @@ impl Keys {
     fn pack(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
-        self.bytes.clear();
-        self.bytes.push(STATE_FORMAT);
-        if as_numbers(|| key.freeze(&mut self.scratch, &mut self.bytes)).is_err() {
+        if stored::freeze(*key, &mut self.scratch, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
         slot.body = Body::Idle(self.bytes.as_slice().into());
@@ -221,15 +231,19 @@ impl Keys {
             if matches!(slot.body, Body::Idle(_))
                 && slot.newest_stamp.is_some_and(|stamp| clock.saturating_sub(stamp) > keep)
             {
-                let (hash, at) = (hash64(slot.name.as_bytes()), self.cursor as u32);
-                *slot = Slot::default();
-                if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
-                    entry.remove();
-                }
-                self.free.push(at);
+                self.remove(self.cursor as u32);
                 self.counters.evicted += 1;
             }
         }
+    }
+
+    fn remove(&mut self, at: u32) {
+        let Slot { name, .. } = std::mem::take(&mut self.slots[at as usize]);
+        if let Ok(entry) = self.index.find_entry(hash64(name.as_bytes()), |known| *known == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+        self.log.gone(at, name);
     }
 }
 
@@ -238,16 +252,11 @@ impl Slot {
         let key = match &self.body {
             Body::Free => return 0,
             Body::Active(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
-            Body::Idle(bytes) => match thaw(bytes, plan, &mut Scratch::default()) {
+            Body::Idle(bytes) => match stored::thaw(bytes, plan, Subject { key: &self.name }, &mut Scratch::default()) {
                 Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
                 None => return 0,
             },
         };
         key.map_or(0, |bytes| hash128(&bytes))
     }
-}
-
-fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Option<Key> {
-    let (format, rest) = bytes.split_first()?;
-    if *format == STATE_FORMAT { as_numbers(|| Key::thaw(rest, plan, scratch)).ok() } else { None }
 }

@@ -3,8 +3,14 @@
 //! Detectors run over events in order; here an event that arrives late is put where it belongs and the machine runs
 //! again from the nearest snapshot before it.
 
+mod stored;
+
+pub(crate) use stored::{StoredLane, StoredLaneRef};
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::caps::Caps;
 use crate::event::{Event, OwnedOrder};
@@ -48,7 +54,7 @@ pub struct Lane {
     capped_until: Option<OwnedOrder>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Held {
     event: Event,
     /// Time of the first record of its action.

@@ -19,7 +19,7 @@ use frostwatch_detect::rule::{Rule, Severity};
 use frostwatch_detect::sent::{Change, ChangeKind};
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, SECOND};
 use proptest::prelude::*;
-use world::{START, Sketch, events, plan, rules, sketches};
+use world::{START, Sketch, cases, events, plan, rules, sketches};
 
 const NAME: &str = "acme|ana.lind";
 
@@ -95,13 +95,6 @@ fn in_order(events: &[Event]) -> Vec<Event> {
 fn by_stamp(mut events: Vec<Event>) -> Vec<Event> {
     events.sort_by_key(|event| event.stamp);
     events
-}
-
-/// Cases of each property: few in everyday runs, `FROSTWATCH_PROPERTY_CASES` for a long one.
-fn cases() -> ProptestConfig {
-    #[expect(clippy::disallowed_methods, reason = "the number of cases is the test runner's to choose")]
-    let cases = std::env::var("FROSTWATCH_PROPERTY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -211,3 +211,10 @@ pub(crate) fn sketches(count: std::ops::Range<usize>) -> impl Strategy<Value = V
 pub(crate) fn events(sketches: &[Sketch]) -> Vec<Event> {
     sketches.iter().map(Sketch::event).collect()
 }
+
+/// Cases of each property: few in everyday runs, `FROSTWATCH_PROPERTY_CASES` for a long one.
+pub(crate) fn cases() -> ProptestConfig {
+    #[expect(clippy::disallowed_methods, reason = "the number of cases is the test runner's to choose")]
+    let cases = std::env::var("FROSTWATCH_PROPERTY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
