@@ -173,6 +173,7 @@ fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
         cluster.create_topic(&topic, PARTITIONS)?;
     }
     cluster.create_topic(&settings.topics.activity(), PARTITIONS)?;
+    cluster.create_topic(&settings.changelog(), PARTITIONS)?;
     for channel in Channel::ALL {
         cluster.create_topic(&settings.topics.channel(channel), OUTPUT_PARTITIONS)?;
     }

@@ -252,10 +252,12 @@ impl Slot {
         let key = match &self.body {
             Body::Free => return 0,
             Body::Active(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
-            Body::Idle(bytes) => match stored::thaw(bytes, plan, Subject { key: &self.name }, &mut Scratch::default()) {
-                Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
-                None => return 0,
-            },
+            Body::Idle(bytes) => {
+                match stored::thaw(bytes, plan, Subject { key: &self.name }, &mut Scratch::default()) {
+                    Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
+                    None => return 0,
+                }
+            }
         };
         key.map_or(0, |bytes| hash128(&bytes))
     }

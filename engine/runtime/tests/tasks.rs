@@ -9,6 +9,7 @@ use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
+use frostwatch_runtime::checkpoint::Account;
 use frostwatch_runtime::pipeline::{Origin, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
@@ -57,7 +58,7 @@ fn fail(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
 #[test]
 fn what_is_run_again_in_silence_is_not_counted_again() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 0);
+    tasks.open(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     assert!(out.iter().any(|record| record.channel == Channel::Alerts), "the past has findings");
     assert_eq!(tasks.counters().received, 0);
@@ -70,7 +71,7 @@ fn what_is_run_again_in_silence_is_not_counted_again() {
     tasks.close(3);
     assert_eq!(tasks.counters(), counters, "what a closed partition counted stays");
 
-    tasks.open(3, 0);
+    tasks.open(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     tasks.close(3);
     assert_eq!(tasks.counters(), counters, "a past given back in the midst of it was never counted");
@@ -79,7 +80,8 @@ fn what_is_run_again_in_silence_is_not_counted_again() {
 #[test]
 fn a_partition_speaks_in_the_epoch_it_was_opened_in() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 7);
+    tasks.open(3);
+    tasks.resume(3, 7, &Account::default());
     tasks.restored(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     let alert = out.iter().find(|record| record.channel == Channel::Alerts).unwrap();
@@ -92,7 +94,7 @@ fn a_partition_speaks_in_the_epoch_it_was_opened_in() {
 #[test]
 fn an_unreadable_record_names_its_place_once() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 0);
+    tasks.open(3);
     let record = InputRecord { offset: 41, stamp: Some(STAMP), key: Some(b"acme|ana"), value: b"{" };
     tasks.record(3, &record, &mut out);
     let [rejected] = &out[..] else { panic!("{out:?}") };

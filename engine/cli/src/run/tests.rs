@@ -24,7 +24,7 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let settings = cluster.settings();
     let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
     let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
-    for topic in raw.chain(channels).chain([settings.topics.activity()]) {
+    for topic in raw.chain(channels).chain([settings.topics.activity(), settings.changelog()]) {
         cluster.create_topic(&topic, 1).unwrap();
     }
     let mut producer = TopicProducer::connect(&settings, &settings.topics.raw()[0].0).unwrap();

@@ -27,13 +27,17 @@ const FORMS: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateFault {
     /// A newer program wrote it.
-    #[error("written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start the newer program")]
+    #[error(
+        "written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start the newer program"
+    )]
     Newer {
         /// Its format.
         found: u8,
     },
     /// A program wrote it that is too old.
-    #[error("written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start a version between")]
+    #[error(
+        "written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start a version between"
+    )]
     Older {
         /// Its format.
         found: u8,

@@ -22,6 +22,14 @@ macro_rules! counters {
                 [$(($name, self.$field),)+].into_iter()
             }
 
+            /// Sets the counter of this name, if there is one.
+            pub(super) fn set(&mut self, name: &str, value: u64) {
+                match name {
+                    $($name => self.$field = value,)+
+                    _ => {}
+                }
+            }
+
             /// Adds another task's counters.
             pub const fn add(&mut self, other: &Self) {
                 $(self.$field += other.$field;)+

@@ -16,6 +16,7 @@ use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 use super::counters::{Counters, Hidden, Totals, hidden_by};
 use super::{admit, render};
 use crate::board::PartitionStatus;
+use crate::checkpoint::{Account, Room, StateFault, StateRecord};
 use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
@@ -59,6 +60,8 @@ pub struct Task {
     changes: Vec<Change>,
     newest_event: Millis,
     newest_stamp: Millis,
+    /// What changes is remembered, to be written to the log of state.
+    is_logged: bool,
 }
 
 impl Task {
@@ -74,13 +77,14 @@ impl Task {
             changes: Vec::new(),
             newest_event: -1,
             newest_stamp: Millis::MIN,
+            is_logged: false,
         }
     }
 
-    /// The task in an epoch of its own.
+    /// The task, with what changes remembered for the log of state.
     #[must_use]
-    pub fn in_epoch(mut self, epoch: u32) -> Self {
-        self.epoch = epoch;
+    pub fn logged(mut self) -> Self {
+        self.is_logged = true;
         self
     }
 
@@ -150,7 +154,13 @@ impl Task {
             admit::admit(activity, user, record.stamp, &shared.plan, &shared.rules, shared.locate.as_ref());
         self.counters.exceptions_dropped += u64::from(dropped);
         self.changes.clear();
-        let verdict = self.keys.accept(key, &event, &shared.plan, &mut self.changes);
+        let verdict = if self.is_logged {
+            self.keys.accept_logged(key, record.offset, &event, &shared.plan, &mut self.changes)
+        } else {
+            Some(self.keys.accept(key, &event, &shared.plan, &mut self.changes))
+        };
+        // A key that was restored from a record which has it in it.
+        let Some(verdict) = verdict else { return self.counters.scored += 1 };
         self.counters.count(verdict);
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
@@ -198,6 +208,8 @@ pub struct TaskSet {
     tasks: BTreeMap<i32, Task>,
     /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
     restored: BTreeMap<i32, Counters>,
+    /// What partitions had counted before they were opened here.
+    before: BTreeMap<i32, Counters>,
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
@@ -212,6 +224,7 @@ impl TaskSet {
             shared,
             tasks: BTreeMap::new(),
             restored: BTreeMap::new(),
+            before: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
             hidden: Hidden::new(),
@@ -233,11 +246,27 @@ impl TaskSet {
 }
 
 impl Tasks for TaskSet {
-    fn open(&mut self, partition: i32, epoch: u32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).in_epoch(epoch));
+    fn open(&mut self, partition: i32) {
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).logged());
+    }
+
+    fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Ok(()) };
+        let name = std::str::from_utf8(key).map_err(|_| StateFault::Broken("its key is not text"))?;
+        task.keys.restore(name, record)
+    }
+
+    fn resume(&mut self, partition: i32, epoch: u32, account: &Account) {
+        let Some(task) = self.tasks.get_mut(&partition) else { return };
+        task.epoch = epoch;
+        task.newest_event = account.newest_event;
+        let mut before = Counters::default();
+        account.records.iter().for_each(|(name, count)| before.set(name, *count));
+        self.before.insert(partition, before);
     }
 
     fn close(&mut self, partition: i32) {
+        self.before.remove(&partition);
         if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
             self.closed.add(&task.counters().since(&before));
             merge(&mut self.hidden, task.hidden);
@@ -247,6 +276,7 @@ impl Tasks for TaskSet {
     fn restored(&mut self, partition: i32) {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.hidden.clear();
+            task.keys.restored();
             self.restored.insert(partition, task.counters());
         }
     }
@@ -255,6 +285,26 @@ impl Tasks for TaskSet {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.record(record, out);
         }
+    }
+
+    fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
+        let Some(task) = self.tasks.get_mut(&partition) else { return position };
+        task.keys.write(position, below, room, &mut |name, record| {
+            let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
+            out.push(StateRecord { partition, key, value });
+        });
+        task.keys.low_water(position)
+    }
+
+    fn account(&self, partition: i32) -> Account {
+        let Some(task) = self.tasks.get(&partition) else { return Account::default() };
+        let mut counters = self.before.get(&partition).copied().unwrap_or_default();
+        if let Some(before) = self.restored.get(&partition) {
+            counters.add(&task.counters().since(before));
+        }
+        let counted = counters.named().filter(|(_, count)| *count > 0);
+        let records = counted.map(|(name, count)| (name.to_owned(), count)).collect();
+        Account { records, newest_event: task.newest_event }
     }
 
     fn batch_done(&mut self, _partition: i32) {
