@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use frostwatch_testkit::broker::{Broker, Settings, unique_name};
+use frostwatch_testkit::broker::{Broker, Settings, proxied_port, unique_name};
+use frostwatch_testkit::proxy::Proxy;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -52,6 +53,28 @@ async fn committed_transactions_outlive_a_killed_broker_and_aborted_ones_are_not
     broker.restart().unwrap();
 
     let expected = ["kept", "kept too"].map(|key| (key.to_owned(), "x".to_owned()));
+    assert_eq!(consume(&broker, &topic, expected.len()).await, BTreeMap::from(expected));
+}
+
+#[tokio::test]
+async fn clients_that_come_through_the_proxy_stay_behind_it() {
+    let proxy = Proxy::listen(7).unwrap();
+    let settings = Settings { proxy_port: proxy.port(), ..Settings::default() };
+    let Some(broker) = Broker::own(&settings).unwrap() else { return };
+    proxy.forward_to(proxied_port(broker.port().unwrap()));
+    let topic = unique_name("e2e.proxied");
+    create_topic(&broker, &topic, 1).await;
+    let behind: FutureProducer =
+        client(&broker).set("bootstrap.servers", format!("127.0.0.1:{}", proxy.port())).create().unwrap();
+    let metadata = behind.client().fetch_metadata(None, WAIT).unwrap();
+    assert_eq!(metadata.brokers()[0].port(), i32::from(proxy.port()));
+    behind.send(FutureRecord::to(&topic).key("one").payload("x"), WAIT).await.unwrap();
+    // Whatever it has open is cut, the broker comes back on its ports, and the client goes on where it was.
+    assert!(proxy.cut(1) > 0);
+    broker.restart().unwrap();
+    behind.send(FutureRecord::to(&topic).key("two").payload("x"), WAIT).await.unwrap();
+    assert!(proxy.accepted() > 2);
+    let expected = ["one", "two"].map(|key| (key.to_owned(), "x".to_owned()));
     assert_eq!(consume(&broker, &topic, expected.len()).await, BTreeMap::from(expected));
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct FileRecord {
     pub(crate) stamp: Option<Millis>,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Vec<u8>,
+    /// Partition and offset, where it was recorded with them.
+    pub(crate) place: Option<(i32, i64)>,
 }
 
 /// What a line gave.
@@ -199,7 +201,7 @@ impl Lines {
 
     fn line(&self, number: u64, line: &[u8], take: &mut dyn FnMut(Read1)) {
         if is_activity(line) && !is_recorded(line) {
-            take(Read1::Record(FileRecord { line: number, stamp: None, key: None, value: line.to_vec() }));
+            take(Read1::Record(FileRecord { line: number, stamp: None, key: None, value: line.to_vec(), place: None }));
             return;
         }
         let recorded = serde_json::from_slice::<Recorded<'_>>(line).ok().filter(Recorded::is_recorded);
@@ -213,7 +215,8 @@ impl Lines {
         if table.is_some() && !is_activity(&value) {
             return self.raw(number, table, recorded.stamp_ms, &value, take);
         }
-        take(Read1::Record(FileRecord { line: number, stamp: recorded.stamp_ms, key, value }));
+        let place = recorded.partition.zip(recorded.offset);
+        take(Read1::Record(FileRecord { line: number, stamp: recorded.stamp_ms, key, value, place }));
     }
 
     fn raw(&self, number: u64, table: Option<Table>, stamp: Option<Millis>, value: &[u8], take: &mut dyn FnMut(Read1)) {
@@ -224,7 +227,7 @@ impl Lines {
         let mut hand_on = |normalised: frostwatch_wire::normalise::Normalised| {
             take(match raw::outcome(&normalised) {
                 RawOutcome::Activity { key, value } => {
-                    Read1::Record(FileRecord { line: number, stamp, key: Some(key), value })
+                    Read1::Record(FileRecord { line: number, stamp, key: Some(key), value, place: None })
                 }
                 RawOutcome::Dropped { why } => Read1::Dropped(why),
                 RawOutcome::Rejected { reason } => Read1::Unreadable(number, reason),

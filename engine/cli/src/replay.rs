@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use frostwatch_detect::time::Lateness;
+use frostwatch_detect::time::{Lateness, Millis};
 use frostwatch_runtime::pipeline::{Counters, Origin, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
 use frostwatch_wire::activity::decode::decode;
@@ -56,8 +57,14 @@ pub(crate) struct Args {
     sort: bool,
 }
 
+/// Makes the task of a partition.
+type MakeTask = Box<dyn Fn(i32) -> Task>;
+
 struct Replay<'a> {
-    task: Task,
+    make: MakeTask,
+    /// By partition: a recording holds each in order and mixes them as they came, hours of one before hours of another,
+    /// while the clock of a task follows its own stamps. What has no partition is one log.
+    tasks: BTreeMap<i32, Task>,
     args: &'a Args,
     outputs: Vec<OutputRecord>,
     finals: BTreeMap<String, (String, Vec<u8>)>,
@@ -68,11 +75,12 @@ struct Replay<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (task, normaliser) = assemble(args)?;
+    let (make, normaliser) = assemble(args)?;
     let bar = progress_bar();
     let mut lines = Lines::open(&args.file, normaliser, &bar)?;
     let mut replay = Replay {
-        task,
+        make,
+        tasks: BTreeMap::new(),
         args,
         outputs: Vec::new(),
         finals: BTreeMap::new(),
@@ -100,16 +108,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     replay.finish()
 }
 
-fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
+fn assemble(args: &Args) -> anyhow::Result<(MakeTask, Option<Normaliser>)> {
     let folder_rules = |folder| config::rules(folder).map_err(Faults);
     if let Some(path) = &args.config {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let lateness = checked.config.lateness();
-        return Ok((
-            Task::new(shared(checked.rulebook, checked.located, lateness, Origin::default()), 0),
-            checked.normaliser,
-        ));
+        let shared = shared(checked.rulebook, checked.located, lateness, Origin::default());
+        return Ok((Box::new(move |partition| Task::new(Arc::clone(&shared), partition)), checked.normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -123,7 +129,8 @@ fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    Ok((Task::new(shared(rulebook, located, Lateness::DEFAULT, Origin::default()), 0), normaliser))
+    let shared = shared(rulebook, located, Lateness::DEFAULT, Origin::default());
+    Ok((Box::new(move |partition| Task::new(Arc::clone(&shared), partition)), normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.
@@ -135,10 +142,11 @@ fn normaliser_of(instance: &str) -> anyhow::Result<Normaliser> {
 
 impl Replay<'_> {
     fn record(&mut self, record: &FileRecord) -> anyhow::Result<()> {
-        let input =
-            InputRecord { offset: self.offset, stamp: record.stamp, key: record.key.as_deref(), value: &record.value };
+        let (partition, offset) = record.place.unwrap_or((0, self.offset));
+        let input = InputRecord { offset, stamp: record.stamp, key: record.key.as_deref(), value: &record.value };
         self.offset += 1;
-        self.task.record(&input, &mut self.outputs);
+        let task = self.tasks.entry(partition).or_insert_with(|| (self.make)(partition));
+        task.record(&input, &mut self.outputs);
         for output in std::mem::take(&mut self.outputs) {
             match output.channel {
                 Channel::Alerts => self.alert(output.value)?,
@@ -190,7 +198,8 @@ impl Replay<'_> {
             self.out.write_all(b"\n")?;
         }
         self.out.flush()?;
-        let counts = self.task.counters();
+        let mut counts = Counters::default();
+        self.tasks.values().for_each(|task| counts.add(&task.counters()));
         self.summary(&counts);
         // A file of which nothing could be read was not replayed.
         let is_unread = self.unreadable > 0 && counts.received == counts.rejected && self.dropped.is_empty();
@@ -207,7 +216,7 @@ impl Replay<'_> {
             counts.late,
             counts.over_cap,
             counts.rejected,
-            self.task.keys().len(),
+            self.tasks.values().map(|task| task.keys().len()).sum::<usize>(),
         ));
         say(&format!(
             "alerts: {} opened, {} brought up to date, {} taken back; {} suppressed",
@@ -226,6 +235,8 @@ impl Replay<'_> {
         if counts.late > counts.received / 100 && !self.args.sort {
             say("many records are late: if the file is not in the order of arrival, try `--sort`");
         }
-        say(&format!("state {:032x}", self.task.state_hash(self.task.newest_stamp())));
+        let now = self.tasks.values().map(Task::newest_stamp).max().unwrap_or(Millis::MIN);
+        let state = self.tasks.values().fold(0_u128, |sum, task| sum.wrapping_add(task.state_hash(now)));
+        say(&format!("state {state:032x}"));
     }
 }

@@ -125,6 +125,43 @@ fn plain_gzip_and_zstd_replay_alike_and_sorting_takes_any_order() {
 }
 
 #[test]
+fn a_recording_of_several_partitions_replays_alike_however_they_are_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulated = frostwatch(&["simulate", "--as", "activity", "--seed", "5", "--users", "40", "--days", "16"]);
+    let text = String::from_utf8(simulated.out).unwrap();
+    let mut offsets = [0; 3];
+    let mut lines: Vec<(usize, String)> = text.lines().map(|line| recorded(line, &mut offsets)).collect();
+    let mixed = replayed(folder.path(), &lines);
+    // Days of one partition before days of another, as a recording that catches up holds them.
+    lines.sort_by_key(|(partition, _)| *partition);
+    assert_eq!(replayed(folder.path(), &lines), mixed);
+    assert!(mixed.0.len() > 15, "the attacks were found");
+}
+
+/// The line as it is recorded from one of several partitions.
+fn recorded(line: &str, offsets: &mut [i64]) -> (usize, String) {
+    let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let partition = line["key"].as_str().unwrap().bytes().map(usize::from).sum::<usize>() % offsets.len();
+    let record = line.as_object_mut().unwrap();
+    record.remove("table");
+    record.insert("partition".into(), partition.into());
+    record.insert("offset".into(), offsets[partition].into());
+    offsets[partition] += 1;
+    (partition, line.to_string())
+}
+
+/// Its alerts in one order, and its state.
+fn replayed(folder: &Path, lines: &[(usize, String)]) -> (Vec<String>, String) {
+    let text: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+    let path = file(folder, "recorded.jsonl", text.as_bytes());
+    let ended = frostwatch(&["replay", path.to_str().unwrap(), "--demo-geoip", "--suppressed"]);
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    let mut alerts: Vec<String> = String::from_utf8(ended.out).unwrap().lines().map(str::to_owned).collect();
+    alerts.sort_unstable();
+    (alerts, ended.said.lines().last().unwrap_or_default().to_owned())
+}
+
+#[test]
 fn a_file_of_which_nothing_can_be_read_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "noise", b"not a record\n{\"nor\":\"this\"}\n");

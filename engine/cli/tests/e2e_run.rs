@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use frostwatch_testkit::broker::{Broker, unique_name};
-use frostwatch_wire::alert::canonical;
 use group::{Engine, Group, wait_for};
+use judge::{finals, recorded, revisions, same, values};
 use rows::Rows;
-use serde_json::Value;
 
 #[path = "support/group.rs"]
+#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
 mod group;
+#[path = "support/judge.rs"]
+#[allow(dead_code, reason = "the same")]
+mod judge;
 #[path = "support/rows.rs"]
 mod rows;
 
 /// Rows published at last, while processes read: less than an hour of the company. More of them at once would reach the
 /// topics in another order than they happened, by more than the lateness.
 const LIVE_ROWS: usize = 200;
-
-/// Id, epoch and revision name a record of a finding.
-type Revision = (String, u64, u64);
 
 #[test]
 fn alerts_of_processes_that_come_go_and_die_are_those_of_a_replay() {
@@ -135,58 +135,16 @@ fn check(group: &Group, folder: &Path) {
     let log = folder.join("activity.jsonl");
     std::fs::write(&log, group.record("activity")).unwrap();
     let log = log.to_str().unwrap();
-    let recorded = [group.record("alerts"), group.record("suppressions")].map(|bytes| values(&bytes));
-    let opened: Vec<Value> = recorded[0].iter().map(|line| line["value"].clone()).collect();
-    let all: Vec<Value> = recorded.concat().iter().map(|line| line["value"].clone()).collect();
+    let sent = [group.record("alerts"), group.record("suppressions")].map(|bytes| recorded(&bytes));
+    let (opened, all) = (&sent[0], sent.concat());
 
     let replayed = values(&group.frostwatch(&["replay", log, "--final"]));
     let policies: std::collections::BTreeSet<&str> =
         replayed.iter().filter_map(|alert| alert["policy"].as_str()).collect();
     assert_eq!(policies.len(), 4, "every detector had something to find: {policies:?}");
-    same("alerts", &finals(&opened), &finals(&replayed));
+    same("alerts", &finals(opened), &finals(&replayed));
     let replayed = values(&group.frostwatch(&["replay", log, "--final", "--suppressed"]));
     same("alerts and suppressed findings", &finals(&all), &finals(&replayed));
     let replayed = values(&group.frostwatch(&["replay", log, "--suppressed"]));
     same("revisions", &revisions(&all), &revisions(&replayed));
-}
-
-/// The canonical bodies by id, of the last revision, without what was retracted.
-fn finals(alerts: &[Value]) -> BTreeMap<String, Value> {
-    let mut last = BTreeMap::new();
-    for ((id, ..), alert) in revisions(alerts) {
-        // Revisions of an id come in their order.
-        last.insert(id, canonical(alert));
-    }
-    last.into_iter().filter_map(|(id, body)| Some((id, body?))).collect()
-}
-
-/// Every record but for where it was delivered. Repeats are allowed where they repeat.
-fn revisions(alerts: &[Value]) -> BTreeMap<Revision, Value> {
-    let mut all = BTreeMap::new();
-    for alert in alerts {
-        let number = |field: &str| alert[field].as_u64().unwrap();
-        let revision = (alert["id"].as_str().unwrap().to_owned(), number("epoch"), number("revision"));
-        let mut said = alert.clone();
-        said.as_object_mut().unwrap().remove("delivery");
-        if let Some(earlier) = all.insert(revision.clone(), said.clone()) {
-            assert_eq!(earlier, said, "a repeat of {revision:?} says something else");
-        }
-    }
-    all
-}
-
-#[track_caller]
-fn same<K: Ord + std::fmt::Debug>(what: &str, live: &BTreeMap<K, Value>, replayed: &BTreeMap<K, Value>) {
-    let differs = |key: &&K| live.get(*key) != replayed.get(*key);
-    let keys: std::collections::BTreeSet<&K> = live.keys().chain(replayed.keys()).collect();
-    if let Some(key) = keys.iter().copied().find(differs) {
-        let count = keys.iter().filter(|key| differs(key)).count();
-        let (live, replayed) = (live.get(key), replayed.get(key));
-        panic!("{what}: {count} of {} differ, first {key:?}\nlive     {live:?}\nreplayed {replayed:?}", keys.len());
-    }
-}
-
-fn values(lines: &[u8]) -> Vec<Value> {
-    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }

@@ -12,6 +12,7 @@ mod error;
 mod jars;
 mod ports;
 mod process;
+mod properties;
 mod server;
 
 use std::collections::hash_map::RandomState;
@@ -24,7 +25,7 @@ use std::sync::{Once, OnceLock};
 
 pub use error::BrokerError;
 pub use jars::{checkout, work_dir};
-pub use server::{Server, Settings, Status, Stopped};
+pub use server::{Server, Settings, Status, Stopped, guarded_port, proxied_port};
 
 /// Ends the broker and removes its folder once its standard input closes, which happens when the test program ends,
 /// be it by SIGKILL. A process id is only trusted while its command line names the folder.
@@ -45,8 +46,8 @@ rm -rf "$dir"
 #[derive(Debug)]
 pub struct Broker {
     bootstrap: String,
-    /// `None` for brokers named from outside.
-    own: Option<Own>,
+    /// With its port; `None` for brokers named from outside.
+    own: Option<(u16, Own)>,
 }
 
 /// A broker of ours, which ends when this is dropped or the program ends.
@@ -92,17 +93,41 @@ impl Broker {
 
     /// Stops the broker gracefully, where it runs, and starts it again on its data and port.
     pub fn restart(&self) -> Result<(), BrokerError> {
-        let own = self.own.as_ref().ok_or(BrokerError::NotOurs)?;
-        own.server.stop()?;
-        own.server.start(&own.settings)?;
-        Ok(())
+        self.stop()?;
+        self.start_again()
     }
 
     /// Ends the broker as a crash would (SIGKILL); [`Broker::restart`] brings it back.
     pub fn kill(&self) -> Result<(), BrokerError> {
-        let own = self.own.as_ref().ok_or(BrokerError::NotOurs)?;
-        own.server.kill()?;
+        self.ours()?.1.server.kill()?;
         Ok(())
+    }
+
+    /// Stops the broker gracefully; [`Broker::start_again`] brings it back.
+    pub fn stop(&self) -> Result<(), BrokerError> {
+        self.ours()?.1.server.stop()?;
+        Ok(())
+    }
+
+    /// Starts the broker on its data and ports and waits until it serves.
+    pub fn start_again(&self) -> Result<(), BrokerError> {
+        let (port, own) = self.ours()?;
+        own.server.start(&Settings { port: *port, ..own.settings.clone() })?;
+        Ok(())
+    }
+
+    /// Its port for clients; [`proxied_port`] and [`guarded_port`] tell the others by it.
+    pub fn port(&self) -> Result<u16, BrokerError> {
+        Ok(self.ours()?.0)
+    }
+
+    /// One of Kafka's own command line tools, by its Java class; it is told no broker.
+    pub fn tool(&self, class: &str) -> Result<Command, BrokerError> {
+        self.ours()?.1.server.tool(class)
+    }
+
+    fn ours(&self) -> Result<&(u16, Own), BrokerError> {
+        self.own.as_ref().ok_or(BrokerError::NotOurs)
     }
 
     fn start(settings: &Settings) -> Result<Self, BrokerError> {
@@ -114,7 +139,7 @@ impl Broker {
         let _path = dir.keep();
         let own = Own { server, settings: settings.clone(), undertaker };
         let port = own.server.start(settings)?;
-        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), own: Some(own) })
+        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), own: Some((port, own)) })
     }
 }
 

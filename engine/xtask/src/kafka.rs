@@ -64,6 +64,7 @@ pub(crate) fn run(kafka: &Kafka) -> anyhow::Result<ExitCode> {
                 fresh: start.fresh,
                 heap_mib: start.heap_mib,
                 session_timeout_min_ms: start.session_timeout_min_ms,
+                ..Settings::default()
             };
             let port = start.place.server()?.start(&settings)?;
             println!("bootstrap.servers=127.0.0.1:{port}");

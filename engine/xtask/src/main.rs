@@ -1,9 +1,11 @@
-//! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files.
+//! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files,
+//! `cargo xtask soak` lets processes, broker and wire fail for a long time.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
 
 mod generate;
 mod kafka;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -27,12 +29,15 @@ enum Task {
     /// Run a local Apache Kafka broker on loopback
     #[command(subcommand)]
     Kafka(kafka::Kafka),
+    /// Run processes on Apache Kafka under faults and compare their alerts with a replay of the log
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Generate { check } => generate::run(check),
         Task::Kafka(kafka) => kafka::run(&kafka),
+        Task::Soak(soak) => soak::run(&soak),
     };
     result.unwrap_or_else(|error| {
         eprintln!("{error:#}");

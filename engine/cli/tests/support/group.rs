@@ -12,7 +12,8 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_runtime::ports::Channel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedHeaders, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
@@ -22,6 +23,8 @@ use super::rows::Rows;
 pub(crate) const PARTITIONS: u64 = 6;
 /// Deadline of every wait: a state that is not reached by then is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
+/// How long the broker may take to answer before it is asked again.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Waits for a state.
 #[track_caller]
@@ -38,11 +41,30 @@ pub(crate) struct Group {
     folder: PathBuf,
     settings: KafkaSettings,
     base: Value,
+    /// Asks for offsets, in no group.
+    reader: BaseConsumer,
+}
+
+/// How a process takes part in the group.
+#[derive(Clone, Default)]
+pub(crate) struct Membership {
+    /// Brokers, where they are not the group's.
+    pub(crate) bootstrap: Option<String>,
+    /// A name that stays over restarts.
+    pub(crate) instance: Option<String>,
+    /// Where its standard error goes, if not to ours.
+    pub(crate) said: Option<PathBuf>,
 }
 
 impl Group {
     /// Makes the topics of the company in the folder under a name of their own.
     pub(crate) fn create(folder: &Path, bootstrap: &str, name: &str) -> Self {
+        // The least a broker allows: how long a killed process keeps its partitions.
+        Self::create_with(folder, bootstrap, name, &json!({ "session.timeout.ms": 6000, "heartbeat.interval.ms": 500 }))
+    }
+
+    /// The same with properties for its consumers.
+    pub(crate) fn create_with(folder: &Path, bootstrap: &str, name: &str, consumer: &Value) -> Self {
         let mut base: Value = read_json(&folder.join("frostwatch.yaml"));
         base["kafka"] = json!({
             "bootstrap_servers": bootstrap,
@@ -50,13 +72,13 @@ impl Group {
             "topics": { "prefix": format!("{name}.") },
             // Small batches, so that much is between the first commit and the last.
             "batch": { "time_ms": 20, "records": 200 },
-            // The least a broker allows: how long a killed process keeps its partitions.
-            "consumer": { "session.timeout.ms": "6000", "heartbeat.interval.ms": "500" },
+            "consumer": consumer,
         });
         let mut settings = KafkaSettings::new(bootstrap);
         name.clone_into(&mut settings.group);
         settings.topics.prefix = format!("{name}.");
-        let group = Self { folder: folder.to_owned(), settings, base };
+        let reader = reader(bootstrap, name);
+        let group = Self { folder: folder.to_owned(), settings, base, reader };
         std::fs::write(group.config(), group.base.to_string()).unwrap();
         let partitions = PARTITIONS.to_string();
         group.frostwatch(&["topics", "create", "--partitions", &partitions, "--replication", "1"]);
@@ -67,19 +89,42 @@ impl Group {
 
     /// Starts a process.
     pub(crate) fn join(&self) -> Engine {
+        self.join_as(&Membership::default())
+    }
+
+    /// Starts a process that takes part in its own way.
+    pub(crate) fn join_as(&self, membership: &Membership) -> Engine {
         // Nobody else is given a port that was just given back: the kernel takes them in turn.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = self.base.clone();
         config["admin"] = json!({ "listen": format!("127.0.0.1:{port}") });
+        if let Some(bootstrap) = &membership.bootstrap {
+            config["kafka"]["bootstrap_servers"] = json!(bootstrap);
+        }
+        if let Some(instance) = &membership.instance {
+            config["kafka"]["instance"] = json!(instance);
+        }
         let path = self.folder.join(format!("{port}.yaml"));
         std::fs::write(&path, config.to_string()).unwrap();
+        let said = membership.said.as_ref().map(|path| Stdio::from(std::fs::File::create(path).unwrap()));
         let child = Command::new(env!("CARGO_BIN_EXE_frostwatch"))
             .args(["run", "--config"])
             .arg(&path)
             .stdin(Stdio::null())
+            .stderr(said.unwrap_or_else(Stdio::inherit))
             .spawn()
             .unwrap();
         Engine { child: RefCell::new(child), port }
+    }
+
+    /// What publishes activity.
+    pub(crate) fn producer(&self) -> TopicProducer<'static> {
+        TopicProducer::connect(&self.settings, &self.settings.topics.activity()).unwrap()
+    }
+
+    /// The name of the activity topic.
+    pub(crate) fn activity(&self) -> String {
+        self.settings.topics.activity()
     }
 
     /// What publishes the rows.
@@ -107,6 +152,13 @@ impl Group {
         self.is_at_end(&self.settings.group, &self.settings.topics.activity())
     }
 
+    /// Records of activity before the group's committed offsets; `None` while nobody tells.
+    pub(crate) fn committed(&self) -> Option<u64> {
+        let committed = self.committed_offsets(&self.settings.group, &self.activity())?;
+        let position = |offset| if let Offset::Offset(offset) = offset { offset as u64 } else { 0 };
+        Some(committed.elements().iter().map(|elem| position(elem.offset())).sum())
+    }
+
     /// The recorded lines of a topic.
     pub(crate) fn record(&self, purpose: &str) -> Vec<u8> {
         let topic = format!("{}{purpose}.v1", self.settings.topics.prefix);
@@ -124,6 +176,22 @@ impl Group {
         ended.stdout
     }
 
+    /// Runs a command to its end with its standard output in a file, and returns what it said.
+    #[track_caller]
+    pub(crate) fn frostwatch_into(&self, file: &Path, args: &[&str]) -> String {
+        let out = std::fs::File::create(file).unwrap();
+        let command = Command::new(env!("CARGO_BIN_EXE_frostwatch"))
+            .args(args)
+            .arg("--config")
+            .arg(self.config())
+            .stdout(out)
+            .output();
+        let ended = command.unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success(), "{args:?}: {said}");
+        said
+    }
+
     /// Runs a command to its end: its exit code and what it wrote.
     pub(crate) fn ended(&self, args: &[&str]) -> (Option<i32>, String) {
         let command =
@@ -134,16 +202,59 @@ impl Group {
 
     /// Headers and value of the first alert.
     pub(crate) fn first_alert(&self) -> (BTreeMap<String, String>, Value) {
-        let topic = self.settings.topics.channel(Channel::Alerts);
-        let reader = self.reader(&format!("{}-reader", self.settings.group));
-        let count = reader.fetch_metadata(Some(&topic), DEADLINE).unwrap().topics()[0].partitions().len() as i32;
+        let (headers, value) = self.read(Channel::Alerts).remove(0);
+        (headers, serde_json::from_slice(&value).unwrap())
+    }
+
+    /// Headers and values of a topic, as a reader of committed records sees them.
+    pub(crate) fn read(&self, channel: Channel) -> Vec<(BTreeMap<String, String>, Vec<u8>)> {
+        let topic = self.settings.topics.channel(channel);
+        let reader: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.settings.bootstrap_servers)
+            .set("group.id", format!("{}-reader", self.settings.group))
+            .set("isolation.level", "read_committed")
+            // A topic may end in marks of transactions, of which only this tells.
+            .set("enable.partition.eof", "true")
+            .create()
+            .unwrap();
+        let mut left = reader.fetch_metadata(Some(&topic), DEADLINE).unwrap().topics()[0].partitions().len();
         let mut all = TopicPartitionList::new();
-        (0..count).for_each(|partition| all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap());
+        for partition in 0..left as i32 {
+            all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+        }
         reader.assign(&all).unwrap();
-        let message = reader.poll(DEADLINE).unwrap().unwrap();
         let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
-        let headers = message.headers().unwrap().iter().map(|header| (header.key.to_owned(), text(header.value)));
-        (headers.collect(), serde_json::from_slice(message.payload().unwrap()).unwrap())
+        let mut read = Vec::new();
+        while left > 0 {
+            match reader.poll(DEADLINE).unwrap() {
+                Err(KafkaError::PartitionEOF(_)) => left -= 1,
+                message => {
+                    let message = message.unwrap();
+                    let headers = message.headers().into_iter().flat_map(BorrowedHeaders::iter);
+                    let headers = headers.map(|header| (header.key.to_owned(), text(header.value)));
+                    read.push((headers.collect(), message.payload().unwrap_or_default().to_vec()));
+                }
+            }
+        }
+        read
+    }
+
+    /// Has every transaction ended, so that a reader of committed records sees all there is?
+    pub(crate) fn is_settled(&self) -> bool {
+        let readers = ["read_committed", "read_uncommitted"].map(|level| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", &self.settings.bootstrap_servers).set("isolation.level", level);
+            config.create::<BaseConsumer>().unwrap()
+        });
+        Channel::ALL.iter().all(|channel| {
+            let topic = self.settings.topics.channel(*channel);
+            let Ok(metadata) = self.reader.fetch_metadata(Some(&topic), ANSWER_WAIT) else { return false };
+            metadata.topics()[0].partitions().iter().all(|partition| {
+                let ends = |reader: &BaseConsumer| reader.fetch_watermarks(&topic, partition.id(), ANSWER_WAIT).ok();
+                let [committed, all] = [&readers[0], &readers[1]].map(ends);
+                committed.is_some() && committed == all
+            })
+        })
     }
 
     fn config(&self) -> PathBuf {
@@ -155,7 +266,7 @@ impl Group {
         let mut all: Vec<String> = names.raw().into_iter().map(|(topic, _)| topic).collect();
         all.push(names.activity());
         all.extend(Channel::ALL.map(|channel| names.channel(channel)));
-        let reader = self.reader(&self.settings.group);
+        let reader = reader(&self.settings.bootstrap_servers, &self.settings.group);
         all.iter().all(|topic| {
             let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
             let partitions = metadata.topics()[0].partitions();
@@ -165,28 +276,29 @@ impl Group {
         })
     }
 
-    fn reader(&self, group: &str) -> BaseConsumer {
-        ClientConfig::new()
-            .set("bootstrap.servers", &self.settings.bootstrap_servers)
-            .set("group.id", group)
-            .create()
-            .unwrap()
-    }
-
     fn is_at_end(&self, group: &str, topic: &str) -> bool {
-        let reader = self.reader(group);
-        let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();
-        let mut asked = TopicPartitionList::new();
-        for partition in metadata.topics()[0].partitions() {
-            asked.add_partition(topic, partition.id());
-        }
-        // Until the first member has joined, the broker may have no coordinator for the group.
-        let Ok(committed) = reader.committed_offsets(asked, DEADLINE) else { return false };
+        let Some(committed) = self.committed_offsets(group, topic) else { return false };
         committed.elements().iter().all(|elem| {
-            let (_, end) = reader.fetch_watermarks(topic, elem.partition(), DEADLINE).unwrap();
+            let Ok((_, end)) = self.reader.fetch_watermarks(topic, elem.partition(), ANSWER_WAIT) else { return false };
             elem.offset() == Offset::Offset(end) || end == 0
         })
     }
+
+    /// Until the first member has joined, the broker may have no coordinator for the group; and it may be down.
+    fn committed_offsets(&self, group: &str, topic: &str) -> Option<TopicPartitionList> {
+        let other = (group != self.settings.group).then(|| reader(&self.settings.bootstrap_servers, group));
+        let reader = other.as_ref().unwrap_or(&self.reader);
+        let metadata = reader.fetch_metadata(Some(topic), ANSWER_WAIT).ok()?;
+        let mut asked = TopicPartitionList::new();
+        for partition in metadata.topics().first()?.partitions() {
+            asked.add_partition(topic, partition.id());
+        }
+        reader.committed_offsets(asked, ANSWER_WAIT).ok()
+    }
+}
+
+fn reader(bootstrap: &str, group: &str) -> BaseConsumer {
+    ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap()
 }
 
 /// Publishes rows in their order.
@@ -231,6 +343,24 @@ impl Engine {
         self.metric("frostwatch_partitions{phase=\"live\"} ")
     }
 
+    /// What Prometheus is told; nothing before the process answers.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        self.page("/metrics").ok()
+    }
+
+    /// How it ended, where it did.
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
+        self.child.borrow_mut().try_wait().unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let child = self.child.borrow();
+        let pid = child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Ends it as a crash would (SIGKILL).
     pub(crate) fn kill(&self) {
         let mut child = self.child.borrow_mut();
@@ -240,10 +370,8 @@ impl Engine {
 
     /// Asks it to end (SIGTERM) and waits.
     pub(crate) fn stop(&self) -> ExitStatus {
-        let mut child = self.child.borrow_mut();
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &child.id().to_string()]).status();
-        assert!(asked.unwrap().success());
-        child.wait().unwrap()
+        self.signal("TERM");
+        self.child.borrow_mut().wait().unwrap()
     }
 
     #[track_caller]
@@ -255,13 +383,11 @@ impl Engine {
         value.map_or(0, |value| value.trim().parse().unwrap())
     }
 
-    fn metrics(&self) -> std::io::Result<String> {
-        self.page("/metrics")
-    }
-
     /// A page of the admin port, with its status line and headers.
     pub(crate) fn page(&self, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        // A stopped process takes connections and does not answer.
+        stream.set_read_timeout(Some(ANSWER_WAIT))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;

@@ -42,7 +42,7 @@ pub enum BrokerError {
     /// Something else listens on the port.
     #[error("port {0} is taken by another program")]
     PortTaken(u16),
-    /// No free pair of ports was found in the range that is searched.
+    /// No free ports side by side were found in the range that is searched.
     #[error("no free port between {first} and {last}")]
     NoFreePort {
         /// First port of the range.

@@ -7,21 +7,23 @@ use std::net::{Ipv4Addr, TcpListener};
 use super::error::BrokerError;
 
 const FIRST: u16 = 20_000;
-const LAST: u16 = 31_998;
-const PAIRS: u32 = (LAST - FIRST) as u32 / 2 + 1;
+const LAST: u16 = 31_996;
+/// Ports of a broker, side by side: clients, controller, clients through a proxy, clients that say who they are.
+const STEP: u16 = 4;
+const RUNS: u32 = (LAST - FIRST) as u32 / STEP as u32 + 1;
 
 /// True when nothing listens on the loopback port.
 pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// A port such that it and the next one are free, searched from a place that `seed` chooses, so that programs that
+/// A port such that it and the next three are free, searched from a place that `seed` chooses, so that programs that
 /// start together seldom meet. Whoever loses a race for it sees its broker end, and asks again with another seed.
-pub(super) fn free_pair(seed: u32) -> Result<u16, BrokerError> {
-    (0..PAIRS)
-        .map(|step| FIRST + 2 * (seed.wrapping_mul(2_654_435_761).wrapping_add(step) % PAIRS) as u16)
-        .find(|port| is_free(*port) && is_free(*port + 1))
-        .ok_or(BrokerError::NoFreePort { first: FIRST, last: LAST + 1 })
+pub(super) fn free_run(seed: u32) -> Result<u16, BrokerError> {
+    (0..RUNS)
+        .map(|step| FIRST + STEP * (seed.wrapping_mul(2_654_435_761).wrapping_add(step) % RUNS) as u16)
+        .find(|port| (*port..*port + STEP).all(is_free))
+        .ok_or(BrokerError::NoFreePort { first: FIRST, last: LAST + STEP - 1 })
 }
 
 #[cfg(test)]
@@ -30,10 +32,12 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_passed_over() {
-        let first = free_pair(7).unwrap();
-        let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, first + 1)).unwrap();
-        let second = free_pair(7).unwrap();
-        assert_ne!(first, second);
-        assert!((FIRST..=LAST).contains(&second));
+        for taken in 0..STEP {
+            let first = free_run(7).unwrap();
+            let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, first + taken)).unwrap();
+            let second = free_run(7).unwrap();
+            assert_ne!(first, second);
+            assert!((FIRST..=LAST).contains(&second));
+        }
     }
 }

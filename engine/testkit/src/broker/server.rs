@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::error::{BrokerError, at};
-use super::{answer, jars, ports, process};
+use super::{answer, jars, ports, process, properties};
 
 /// A broker serves about 4 s after its start; a loaded machine takes its time.
 const START_WAIT: Duration = Duration::from_secs(90);
@@ -38,11 +38,27 @@ pub struct Settings {
     pub heap_mib: u32,
     /// The shortest session timeout that a group member may ask for, in milliseconds (Kafka's own default is 6,000).
     pub session_timeout_min_ms: u32,
+    /// The port of a proxy. The broker then has a listener for it ([`proxied_port`]), whose clients are told the proxy's
+    /// address in place of its own, so that they stay behind it. 0: none.
+    pub proxy_port: u16,
+    /// Names and passwords. With any, the broker has a listener ([`guarded_port`]) on which clients say who they are, by
+    /// SASL PLAIN without TLS, and may do what `kafka-acls` has allowed them; on all others they may do anything.
+    pub users: Vec<(String, String)>,
+}
+
+/// The port, behind a proxy, of a broker.
+pub const fn proxied_port(port: u16) -> u16 {
+    port + 2
+}
+
+/// The port of a broker on which clients say who they are.
+pub const fn guarded_port(port: u16) -> u16 {
+    port + 3
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { port: 0, fresh: false, heap_mib: 768, session_timeout_min_ms: 1_000 }
+        Self { port: 0, fresh: false, heap_mib: 768, session_timeout_min_ms: 1_000, proxy_port: 0, users: Vec::new() }
     }
 }
 
@@ -151,6 +167,14 @@ impl Server {
         all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
     }
 
+    /// One of Kafka's own command line tools, by its Java class; it is told no broker.
+    pub fn tool(&self, class: &str) -> Result<Command, BrokerError> {
+        const HEAP_MIB: u32 = 256;
+        let mut command = self.java(&jars::ensure()?.join("*"), HEAP_MIB);
+        command.arg(class).stdin(Stdio::null());
+        Ok(command)
+    }
+
     /// The directory, absolute and without links.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
@@ -165,7 +189,7 @@ impl Server {
         // Clients know the address, so a broker that starts again takes its old port where it can.
         let fixed = if settings.port == 0 { self.port() } else { Some(settings.port) };
         if let Some(port) = fixed {
-            if let Some(taken) = [port, port.saturating_add(1)].into_iter().find(|port| !ports::is_free(*port)) {
+            if let Some(taken) = properties::ports(settings, port).into_iter().find(|port| !ports::is_free(*port)) {
                 return Err(BrokerError::PortTaken(taken));
             }
             return self.launch(settings, libs, port);
@@ -173,7 +197,7 @@ impl Server {
         let mut tries = 0;
         loop {
             tries += 1;
-            let port = ports::free_pair(std::process::id().wrapping_add(SEARCHES.fetch_add(1, Ordering::Relaxed)))?;
+            let port = ports::free_run(std::process::id().wrapping_add(SEARCHES.fetch_add(1, Ordering::Relaxed)))?;
             match self.launch(settings, libs, port) {
                 Err(BrokerError::Ended(_))
                     if tries < PORT_TRIES && self.log_tail(usize::MAX).contains("BindException") => {}
@@ -184,7 +208,7 @@ impl Server {
 
     fn launch(&self, settings: &Settings, libs: &Path, port: u16) -> Result<u16, BrokerError> {
         let properties = self.properties_file();
-        fs::write(&properties, self.properties(settings, port)).map_err(at(&properties))?;
+        fs::write(&properties, properties::text(settings, port, &self.data_dir())).map_err(at(&properties))?;
         let class_path = libs.join("*");
         if self.cluster_id().is_none() {
             self.format(&class_path)?;
@@ -312,50 +336,6 @@ impl Server {
         command
     }
 
-    fn properties(&self, settings: &Settings, port: u16) -> String {
-        let controller = port.saturating_add(1);
-        let data = self.data_dir();
-        let session_min_ms = settings.session_timeout_min_ms;
-        format!(
-            "\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
-# A topic that nobody created is a fault of the test or the program, not a topic.
-auto.create.topics.enable=false
-# One broker keeps one copy.
-default.replication.factor=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-# Tests kill members and producers, and wait for the broker to notice.
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms={session_min_ms}
-transaction.abort.timed.out.transaction.cleanup.interval.ms=500
-# A killed broker may register again once its last registration has timed out (9 s by default).
-broker.session.timeout.ms=4000
-broker.heartbeat.interval.ms=500
-# A small machine: few threads, and a small buffer for compaction.
-num.network.threads=2
-num.io.threads=4
-background.threads=2
-log.cleaner.dedupe.buffer.size=16777216
-log.cleaner.backoff.ms=1000
-",
-            data = data.display()
-        )
-    }
-
     /// The process, where it runs and is this directory's broker.
     fn pid(&self) -> Option<i32> {
         let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
@@ -372,10 +352,7 @@ log.cleaner.backoff.ms=1000
 
     /// The port of the last start.
     fn port(&self) -> Option<u16> {
-        let text = fs::read_to_string(self.properties_file()).ok()?;
-        let listener =
-            text.lines().find_map(|line| line.strip_prefix("advertised.listeners=PLAINTEXT://127.0.0.1:"))?;
-        listener.parse().ok()
+        properties::port(&fs::read_to_string(self.properties_file()).ok()?)
     }
 
     /// What the data directory was formatted with.
@@ -425,7 +402,8 @@ mod tests {
     fn a_process_id_that_went_to_another_program_is_no_broker_and_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::at(dir.path()).unwrap();
-        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, &server.data_dir()))
+            .unwrap();
         // This very test program: alive, and none of ours to end.
         for pid in [std::process::id().to_string(), "1".to_owned(), "-1".to_owned(), "no number".to_owned()] {
             fs::write(server.pid_file(), &pid).unwrap();
@@ -440,7 +418,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::at(dir.path()).unwrap();
         assert_eq!(server.port(), None);
-        fs::write(server.properties_file(), server.properties(&Settings::default(), 21_000)).unwrap();
+        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, &server.data_dir()))
+            .unwrap();
         assert_eq!(server.port(), Some(21_000));
     }
 
