@@ -76,7 +76,8 @@ pub enum KafkaFault {
     #[error(
         "topic '{topic}' has {now} partitions, group '{group}' was built on {built_on}: keys lie elsewhere now and their \
          history would be split. Either copy the activity into a new topic with {now} partitions from its start, or name \
-         another `group`, which reads what the topic holds from the beginning and sends its alerts anew"
+         another `group`, which reads what the topic holds from the beginning and sends its alerts anew; or `frostwatch state \
+         forget`, which does so under this one and raises the epoch"
     )]
     PartitionCount {
         /// Topic.
@@ -159,6 +160,16 @@ pub enum KafkaFault {
         group: String,
         /// Where.
         offset: i64,
+    },
+    /// A choice is to be written while the group has members.
+    #[error(
+        "group '{group}' has {members} members: stop every process of it first, else its next commit undoes the choice"
+    )]
+    GroupInUse {
+        /// Consumer group.
+        group: String,
+        /// How many.
+        members: usize,
     },
     /// A record of state cannot be used.
     #[error("{topic}[{partition}] at offset {offset}: {source}")]

@@ -6,7 +6,6 @@
 //! Rebalances are recorded by the callback and served between batches, when nothing is pending.
 
 mod assignment;
-mod changelog;
 mod plan;
 mod publish;
 

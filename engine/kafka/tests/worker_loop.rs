@@ -162,6 +162,9 @@ fn two_members_share_the_partitions_and_move_them_without_losing_a_record() {
     assert_eq!(by_key(stream.outputs(Channel::Alerts)), wanted(1_200));
 }
 
+/// The note of an offset that the engine has committed.
+const OURS: &str = r#"frostwatch {"epoch":0,"partitions":1}"#;
+
 #[track_caller]
 fn check_refused(group: &str, offset: i64, note: &str, wanted: &str) {
     let stream = Stream::new(group, 1);
@@ -229,10 +232,10 @@ fn offsets_that_another_tool_has_set_are_refused_with_the_choice() {
 #[test]
 fn a_topic_made_anew_is_known_by_its_record() {
     let stream = scored_ten("anew", 20, support::STAMP - 1);
-    stream.commit(0, 10, "frostwatch");
+    stream.commit(0, 10, OURS);
     check_refused_start(&stream, &["the record at offset 9 is not the one that was scored", "frostwatch state forget"]);
     let same = scored_ten("same", 20, support::STAMP + 9);
-    same.commit(0, 10, "frostwatch");
+    same.commit(0, 10, OURS);
     let member = Member::start(&same.settings);
     wait_for("10 alerts", || member.counters.read().produced_on(Channel::Alerts) == 10);
     member.stop().unwrap();
@@ -242,7 +245,7 @@ fn a_topic_made_anew_is_known_by_its_record() {
 fn state_that_is_gone_is_refused_with_the_choice() {
     let stream = Stream::new("gone", 1);
     stream.send(0, 10);
-    stream.commit(0, 10, "frostwatch");
+    stream.commit(0, 10, OURS);
     let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
     assert!(fault.to_string().contains("'gone-changelog' holds nothing of its state"), "{fault}");
 }

@@ -1,7 +1,7 @@
 //! The tasks of a worker: what they count, under which epoch they speak, and what stands beside their records.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::checkpoint::Account;
+use frostwatch_runtime::checkpoint::{Account, Room};
 use frostwatch_runtime::pipeline::{Origin, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
@@ -105,4 +105,71 @@ fn an_unreadable_record_names_its_place_once() {
         assert_eq!(value, wanted.as_bytes());
     }
     assert!(!names.contains("__connect.errors.topic"), "the edge knows the topic, and says it");
+}
+
+/// Record `number` of a log with failed sign-ins of a few users, copies, late ones and some that cannot be read.
+fn rough(number: i64) -> (Vec<u8>, Vec<u8>, i64) {
+    let user = format!("user-{}", number % 7);
+    let stamp = STAMP + 1_000 * number;
+    let time = if number % 29 == 0 { stamp - 7_200_000 } else { stamp };
+    let id = if number % 11 == 0 { number - 7 } else { number };
+    let value = if number % 23 == 0 {
+        b"{".to_vec()
+    } else {
+        format!(
+            r#"{{"schema":"activity.v1","id":"{id}","time":"{}","instance":"acme","user":{{"name":"{user}"}},"action":"login","outcome":"failure","source":{{"producer":"test"}}}}"#,
+            rfc3339(time)
+        )
+        .into_bytes()
+    };
+    (format!("acme|{user}").into_bytes(), value, stamp)
+}
+
+fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
+    let (key, value, stamp) = rough(number);
+    tasks.record(3, &InputRecord { offset: number, stamp: Some(stamp), key: Some(&key), value: &value }, out);
+}
+
+#[test]
+fn whoever_takes_over_sends_the_same_and_counts_on() {
+    const RECORDS: i64 = 600;
+    let (mut alone, mut wanted) = (tasks(), Vec::new());
+    alone.open(3);
+    alone.restored(3);
+    (0..RECORDS).for_each(|number| take(&mut alone, number, &mut wanted));
+
+    let (mut sent, mut state) = (Vec::new(), BTreeMap::new());
+    let (mut offset, mut low_water, mut account) = (0, 0, Account::default());
+    // Each owner commits every 20 records, writes what changed 40 records ago, and dies with ten records uncommitted.
+    for dies_at in [90, 130, 350, 351, 590, RECORDS] {
+        let mut tasks = tasks();
+        tasks.open(3);
+        state.iter().for_each(|(key, value): (&Vec<u8>, &Vec<u8>)| tasks.restore(3, key, Some(value)).unwrap());
+        tasks.resume(3, 0, &account);
+        let mut silent = Vec::new();
+        (low_water..offset).for_each(|number| take(&mut tasks, number, &mut silent));
+        tasks.restored(3);
+        let mut pending = Vec::new();
+        for number in offset..dies_at {
+            take(&mut tasks, number, &mut pending);
+            let position = number + 1;
+            if position % 20 == 0 || position == RECORDS {
+                let mut written = Vec::new();
+                let room = Room { keys: 100, bytes: usize::MAX };
+                low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
+                written.into_iter().for_each(|record| drop(state.insert(record.key, record.value.unwrap())));
+                (offset, account) = (position, tasks.account(3));
+                sent.append(&mut pending);
+            }
+        }
+    }
+    assert!(sent.len() > 50, "{}", sent.len());
+    assert_eq!(sent.len(), wanted.len());
+    assert!(sent == wanted);
+    assert_eq!(account, alone.account(3));
+    let counted = |name: &str| account.records.get(name).copied().unwrap_or_default();
+    let ends = ["scored", "duplicate", "late", "over_cap", "rejected"].map(counted);
+    assert_eq!(ends.iter().sum::<u64>(), RECORDS as u64, "{account:?}");
+    assert_eq!(counted("received"), RECORDS as u64);
+    assert!(ends[1] > 0 && ends[2] > 0 && ends[4] > 0, "{account:?}");
 }

@@ -14,12 +14,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::changelog::StateReader;
-use super::plan::{Known, Lost, Plan, Refusal, changes, is_ours, plan, when_lost};
+use super::plan::{Known, Lost, Plan, Refusal, changes, plan, when_lost};
+use crate::changelog::StateReader;
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::RecordView;
 use crate::group::{self, Committed, list_of};
+use crate::note::Note;
 
 /// How long state is read between two batches of the partitions that are held.
 const RESTORE_STEP: Duration = Duration::from_millis(50);
@@ -220,11 +221,11 @@ impl<T: Tasks> Worker<'_, T> {
     /// Begins a partition whose state is there; returns where to read.
     fn begin(&mut self, committed: &Committed, progress: Option<&Progress>) -> Result<Offset, KafkaFault> {
         let Committed { partition, offset, ref note, .. } = *committed;
-        if let Some(progress) = progress {
-            self.check_count(progress.partitions, self.partition_count)?;
-        }
+        let note = Note::read(note);
+        let built_on = progress.map(|progress| progress.partitions).or(note.map(|note| note.partitions));
+        self.check_count(built_on.unwrap_or(self.partition_count), self.partition_count)?;
         let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
-        let known = Known { progress, committed: offset, is_ours: is_ours(note), low, high };
+        let known = Known { progress, committed: offset, is_ours: note.is_some(), low, high };
         let plan = plan(&known).map_err(|refusal| self.refused(refusal, partition, &known))?;
         let mut owned = Owned::new(plan, low, high, progress, offset);
         if let Some(progress) = progress {

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use frostwatch_runtime::checkpoint::{Landmark, Progress};
 
-/// What stands beside every offset that the engine commits. Offsets that another tool has set carry no such note.
-const NOTE: &str = "frostwatch";
-
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -110,16 +107,6 @@ pub(super) const fn when_lost(position: i64, restore_until: i64, low: i64, high:
     } else {
         Lost::Unread
     }
-}
-
-/// The note for a commit.
-pub(super) const fn note() -> &'static str {
-    NOTE
-}
-
-/// Did the engine commit the offset that carries this note?
-pub(super) fn is_ours(note: &str) -> bool {
-    note.starts_with(NOTE)
 }
 
 /// What differs between two sets of versions, in words; empty when nothing does.

@@ -8,11 +8,11 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::plan::note;
 use super::{Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, is_member, known_ends};
 use crate::group::{self, Due};
+use crate::note::Note;
 use crate::outbox::{Delivered, Outgoing};
 use crate::transaction::Undone;
 
@@ -291,7 +291,7 @@ impl<T: Tasks> Worker<'_, T> {
             if owned.dirty && is_live(owned.status.phase) {
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
                 elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
-                elem.set_metadata(note());
+                elem.set_metadata(Note { epoch: owned.epoch, partitions: self.partition_count }.written());
             }
         }
         Ok(offsets)

@@ -94,9 +94,3 @@ fn what_changed_is_told_by_name() {
     assert_eq!(changes(&before, &now), "b 1 → 2, c 1 → unknown, d unknown → 1");
     assert_eq!(changes(&now, &now), "");
 }
-
-#[test]
-fn the_note_is_known_again() {
-    assert!(is_ours(note()));
-    assert!(!is_ours("") && !is_ours("flink"));
-}

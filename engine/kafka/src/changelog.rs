@@ -8,19 +8,19 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::take_error;
 use crate::client::ConsumerSide;
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group;
 use crate::settings::KafkaSettings;
+use crate::worker::take_error;
 
 const CHUNK_RECORDS: usize = 4_096;
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
 
 /// Reads to the ends that were there when it was made. Those are the ends of what was written, committed or not: a
 /// transaction that its owner left open is waited for, since only its outcome tells where the partition stands.
-pub(super) struct StateReader {
+pub(crate) struct StateReader {
     // Dropped before the consumer it borrows from.
     queue: FetchQueue,
     consumer: Arc<EngineConsumer>,
@@ -31,7 +31,7 @@ pub(super) struct StateReader {
 
 impl StateReader {
     /// Begins to read partitions of the log of state.
-    pub(super) fn open(settings: &KafkaSettings, topic: &str, partitions: &[i32]) -> Result<Self, KafkaFault> {
+    pub(crate) fn open(settings: &KafkaSettings, topic: &str, partitions: &[i32]) -> Result<Self, KafkaFault> {
         let consumer = Arc::new(client(settings, "read_committed")?);
         let queue = FetchQueue::new(&consumer).ok_or(KafkaFault::Consumer(KafkaError::Canceled))?;
         // A reader of committed records is told that the log ends where the first open transaction begins.
@@ -51,7 +51,7 @@ impl StateReader {
     }
 
     /// Hands over records for about as long as `time`. Are all ends reached?
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         time: Duration,
         take: &mut dyn FnMut(&RecordView<'_>) -> Result<(), KafkaFault>,
