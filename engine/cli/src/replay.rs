@@ -14,7 +14,7 @@ use frostwatch_wire::normalise::Normaliser;
 
 use crate::config::{self, Faults, GeoConfig};
 use crate::console::say;
-use crate::engine::{Located, shared};
+use crate::engine::{Located, ruling, shared};
 use crate::file::{FileRecord, Lines, Read1, progress_bar};
 
 /// Unreadable lines that are shown; the rest is counted.
@@ -107,7 +107,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let lateness = checked.config.lateness();
         return Ok((
-            Task::new(shared(checked.rulebook, checked.located, lateness, Origin::default()), 0),
+            Task::new(shared(Origin::default()), ruling(checked.rulebook, checked.located, lateness), 0),
             checked.normaliser,
         ));
     }
@@ -123,7 +123,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Task, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    Ok((Task::new(shared(rulebook, located, Lateness::DEFAULT, Origin::default()), 0), normaliser))
+    Ok((Task::new(shared(Origin::default()), ruling(rulebook, located, Lateness::DEFAULT), 0), normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.
