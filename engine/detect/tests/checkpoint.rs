@@ -1,6 +1,9 @@
 //! The promise of the checkpoint: whoever takes keys over from their written records and runs again what those do not
 //! hold sends what the first would have sent, and ends in the same state.
+#![allow(clippy::unwrap_used, reason = "the lints spare only functions marked as tests")]
 
+#[path = "rewind/rulings.rs"]
+mod rulings;
 #[path = "rewind/world.rs"]
 mod world;
 
@@ -9,11 +12,12 @@ use std::collections::BTreeMap;
 use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::event::Event;
 use frostwatch_detect::keys::{Keys, Room, STATE_FORMAT_OLDEST, StateFault};
-use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::Plans;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{DAY, MINUTE};
 use proptest::prelude::*;
-use world::{START, Sketch, cases, events, plan, sketches};
+use rulings::{history, plan_sets, switches};
+use world::{START, Sketch, cases, events, plans, sketches};
 
 /// The log of state, compacted, and what a commit says beside it.
 #[derive(Clone, Default)]
@@ -38,7 +42,7 @@ impl Written {
 }
 
 /// Takes the state over: what is below the commit is run again in silence.
-fn taken_over(written: &Written, log: &[(String, Event)], plan: &Plan) -> Keys {
+fn taken_over(written: &Written, log: &[(String, Event)], plans: &Plans) -> Keys {
     let mut keys = Keys::default();
     for (name, record) in &written.records {
         keys.restore(name, Some(record)).unwrap();
@@ -46,7 +50,7 @@ fn taken_over(written: &Written, log: &[(String, Event)], plan: &Plan) -> Keys {
     let mut silent = Vec::new();
     for offset in written.low_water..written.offset {
         let (name, event) = &log[offset as usize];
-        keys.accept_logged(name, offset, event, plan, &mut silent);
+        keys.accept_logged(name, offset, event, plans, &mut silent);
     }
     keys.restored();
     keys
@@ -78,13 +82,16 @@ proptest! {
         every in 1_usize..20,
         tail in 0_i64..60,
         room in 1_usize..8,
+        sets in plan_sets(),
+        at in switches(),
     ) {
-        let plan = plan();
-        let log = log_of(&sketches);
+        let (names, events): (Vec<String>, Vec<Event>) = log_of(&sketches).into_iter().unzip();
+        let (arriving, plans) = history(events, &sets, &at);
+        let log: Vec<(String, Event)> = names.into_iter().zip(arriving).collect();
         let mut alone = Keys::default();
         let wanted: Vec<Vec<Change>> = log.iter().map(|(name, event)| {
             let mut changes = Vec::new();
-            alone.accept(name, event, &plan, &mut changes);
+            alone.accept(name, event, &plans, &mut changes);
             changes
         }).collect();
 
@@ -95,7 +102,7 @@ proptest! {
             let offset = sent.len();
             let (name, event) = &log[offset];
             let mut changes = Vec::new();
-            let verdict = keys.accept_logged(name, offset as i64, event, &plan, &mut changes);
+            let verdict = keys.accept_logged(name, offset as i64, event, &plans, &mut changes);
             prop_assert!(verdict.is_some(), "what was not committed is in no record");
             sent.push(changes);
             if sent.len().is_multiple_of(every) {
@@ -106,24 +113,24 @@ proptest! {
             if crashes.next_if(|at| *at <= sent.len()).is_some() {
                 // What was sent and not committed was not seen by anybody.
                 sent.truncate(written.offset as usize);
-                keys = taken_over(&written, &log, &plan);
+                keys = taken_over(&written, &log, &plans);
             }
         }
         prop_assert!(sent == wanted);
         let now = log.iter().filter_map(|(_, event)| event.stamp).max().unwrap_or(0);
-        prop_assert_eq!(keys.state_hash(&plan, now), alone.state_hash(&plan, now));
+        prop_assert_eq!(keys.state_hash(&plans, now), alone.state_hash(&plans, now));
         prop_assert_eq!(keys.counters().unreadable, 0);
         // A graceful stop leaves nothing to be run again.
         let end = log.len() as i64;
         written.commit(&mut keys, end, i64::MAX, usize::MAX);
         prop_assert_eq!(written.low_water, end);
-        let next = taken_over(&written, &log, &plan);
-        prop_assert_eq!(next.state_hash(&plan, now), alone.state_hash(&plan, now));
+        let next = taken_over(&written, &log, &plans);
+        prop_assert_eq!(next.state_hash(&plans, now), alone.state_hash(&plans, now));
     }
 
     #[test]
     fn any_bytes_are_a_key_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..300), sane in any::<bool>()) {
-        let plan = plan();
+        let plans = plans();
         let mut record = bytes;
         if sane && record.len() > 2 {
             (record[0], record[1]) = (STATE_FORMAT, record[1] % 4);
@@ -131,27 +138,27 @@ proptest! {
         let mut keys = Keys::default();
         if keys.restore("acme|ana", Some(&record)).is_ok() {
             let mut changes = Vec::new();
-            keys.accept_logged("acme|ana", i64::MAX, &Sketch::view(0, 0).event(), &plan, &mut changes);
+            keys.accept_logged("acme|ana", i64::MAX, &Sketch::view(0, 0).event(), &plans, &mut changes);
         }
     }
 }
 
 #[test]
 fn a_key_that_is_let_go_has_its_record_deleted() {
-    let plan = plan();
+    let plans = plans();
     let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
     let day = DAY / 1_000;
-    keys.accept_logged("acme|ana", 0, &Sketch::view(0, 0).event(), &plan, &mut changes);
+    keys.accept_logged("acme|ana", 0, &Sketch::view(0, 0).event(), &plans, &mut changes);
     written.commit(&mut keys, 1, i64::MAX, usize::MAX);
     assert_eq!(written.records.len(), 1);
     for step in 0..200_i64 {
         let second = 92 * day + step * 600;
         let event = Sketch { number: step as u32 + 1, ..Sketch::view(second, second) }.event();
-        keys.accept_logged("acme|busy", step + 1, &event, &plan, &mut changes);
+        keys.accept_logged("acme|busy", step + 1, &event, &plans, &mut changes);
     }
     written.commit(&mut keys, 201, i64::MAX, usize::MAX);
     assert_eq!(written.records.keys().collect::<Vec<_>>(), ["acme|busy"]);
-    let mut next = taken_over(&written, &[], &plan);
+    let mut next = taken_over(&written, &[], &plans);
     assert_eq!(next.len(), 1);
     next.restore("acme|busy", None).unwrap();
     assert_eq!(next.len(), 0);
@@ -168,15 +175,15 @@ fn of_a_newer_program_and_of_none_nothing_is_taken() {
 
 #[test]
 fn what_is_in_a_restored_key_is_not_taken_twice() {
-    let plan = plan();
+    let plans = plans();
     let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
     let event = |second| Sketch { number: second as u32, ..Sketch::view(second, second) }.event();
     for offset in 0..3 {
-        keys.accept_logged("acme|ana", offset, &event(offset * 10), &plan, &mut changes);
+        keys.accept_logged("acme|ana", offset, &event(offset * 10), &plans, &mut changes);
     }
     written.commit(&mut keys, 3, i64::MAX, usize::MAX);
     let mut next = Keys::default();
     next.restore("acme|ana", written.records.get("acme|ana").map(Vec::as_slice)).unwrap();
-    assert_eq!(next.accept_logged("acme|ana", 2, &event(20), &plan, &mut changes), None);
-    assert!(next.accept_logged("acme|ana", 3, &event(MINUTE / 1_000), &plan, &mut changes).is_some());
+    assert_eq!(next.accept_logged("acme|ana", 2, &event(20), &plans, &mut changes), None);
+    assert!(next.accept_logged("acme|ana", 3, &event(MINUTE / 1_000), &plans, &mut changes).is_some());
 }

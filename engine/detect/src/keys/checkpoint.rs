@@ -13,7 +13,7 @@ use super::{Body, Keys};
 use crate::event::Event;
 use crate::hash::hash64;
 use crate::key::Verdict;
-use crate::plan::Plan;
+use crate::plans::Plans;
 use crate::sent::Change;
 
 /// What is to be written of the state of keys, as far as the keys know it.
@@ -67,7 +67,7 @@ impl Keys {
         name: &str,
         offset: i64,
         event: &Event,
-        plan: &Plan,
+        plans: &Plans,
         changes: &mut Vec<Change>,
     ) -> Option<Verdict> {
         self.log.kept = true;
@@ -75,7 +75,7 @@ impl Keys {
         if self.log.restored.get(at as usize).is_some_and(|restored| offset < *restored) {
             return None;
         }
-        let verdict = self.accept_at(at, name, event, plan, changes);
+        let verdict = self.accept_at(at, name, event, plans, changes);
         if matches!(verdict, Verdict::Scored | Verdict::Conflict)
             && let Some(slot) = self.slots.get_mut(at as usize)
             && !std::mem::replace(&mut slot.dirty, true)
@@ -115,7 +115,7 @@ impl Keys {
             if !std::mem::take(&mut slot.dirty) {
                 continue;
             }
-            let header = Header { offset: position, newest_stamp: slot.newest_stamp, succeeded: slot.succeeded };
+            let header = Header { offset: position, newest_stamp: slot.newest_stamp, keep: slot.keep };
             let done = match &slot.body {
                 Body::Free => continue,
                 Body::Active(key) => stored::write_active(header, key, &mut self.bytes),
@@ -145,7 +145,7 @@ impl Keys {
         let (header, kept) = stored::read(record)?;
         let at = self.slot_of(name) as usize;
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
-        (slot.newest_stamp, slot.succeeded) = (header.newest_stamp, header.succeeded);
+        (slot.newest_stamp, slot.keep) = (header.newest_stamp, header.keep);
         slot.body = Body::Idle(kept);
         if self.log.restored.len() <= at {
             self.log.restored.resize(at + 1, i64::MIN);

@@ -9,7 +9,7 @@ use crate::catalogue::STATE_FORMAT;
 use crate::context::Subject;
 use crate::key::{Key, Scratch, Settled, Whole};
 use crate::names::as_numbers;
-use crate::plan::Plan;
+use crate::plans::Plans;
 use crate::time::Millis;
 
 /// The oldest format that is read.
@@ -54,8 +54,8 @@ pub(super) struct Header {
     pub(super) offset: i64,
     /// Stamp of its newest event.
     pub(super) newest_stamp: Option<Millis>,
-    /// Has the name ever succeeded?
-    pub(super) succeeded: bool,
+    /// See [`Key::keep`].
+    pub(super) keep: Millis,
 }
 
 /// Writes the record of an active key.
@@ -107,15 +107,15 @@ pub(super) fn freeze(key: Key, scratch: &mut Scratch, out: &mut Vec<u8>) -> Resu
 }
 
 /// The key of such bytes.
-pub(super) fn thaw(kept: &[u8], plan: &Plan, subject: Subject<'_>, scratch: &mut Scratch) -> Option<Key> {
+pub(super) fn thaw(kept: &[u8], plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Option<Key> {
     let (form, body) = form_of(kept).ok()?;
     let settled = || postcard::from_bytes::<Settled>(body).ok();
     let whole = || postcard::from_bytes::<Whole>(body).ok();
     match form {
-        SETTLED => as_numbers(settled).map(|settled| Key::thawed(settled, plan, scratch)),
-        WHOLE => as_numbers(whole).map(|whole| Key::restored(whole, plan, subject, scratch)),
-        form if form & WHOLE == 0 => settled().map(|settled| Key::thawed(settled, plan, scratch)),
-        _ => whole().map(|whole| Key::restored(whole, plan, subject, scratch)),
+        SETTLED => as_numbers(settled).map(|settled| Key::thawed(settled, scratch)),
+        WHOLE => as_numbers(whole).map(|whole| Key::restored(whole, plans, subject, scratch)),
+        form if form & WHOLE == 0 => settled().map(|settled| Key::thawed(settled, scratch)),
+        _ => whole().map(|whole| Key::restored(whole, plans, subject, scratch)),
     }
 }
 

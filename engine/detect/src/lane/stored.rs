@@ -37,8 +37,7 @@ impl Lane {
 
     /// The lane that was written.
     pub(crate) fn restored(stored: StoredLane, around: Surroundings<'_>, pool: &mut Pool) -> Self {
-        let base = stored.base.aligned(around.plan, around.lane);
-        let mut lane = Self::settled(base, stored.base_order, pool);
+        let mut lane = Self::settled(stored.base, stored.base_order, pool);
         lane.capped_until = stored.capped_until;
         lane.ids.extend(stored.recent.iter().map(|held| held.event.id.hash64()));
         lane.recent.extend(stored.recent);

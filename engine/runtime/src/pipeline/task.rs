@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
-use frostwatch_detect::place::Locate;
 use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::{NoVersionLeft, Plans};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND};
-use frostwatch_rulebook::CompiledRules;
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 
 use super::counters::{Counters, Hidden, Totals, hidden_by};
+use super::ruling::Ruling;
 use super::{admit, render};
 use crate::board::PartitionStatus;
 use crate::checkpoint::{Account, Room, StateFault, StateRecord};
@@ -22,14 +22,8 @@ use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
 const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
 
-/// What all tasks share and none changes.
+/// What all tasks share and nothing switches.
 pub struct Shared {
-    /// Rules and limits.
-    pub plan: Plan,
-    /// Scopes and exceptions of the same rules.
-    pub rules: CompiledRules,
-    /// Where addresses are.
-    pub locate: Arc<dyn Locate>,
     /// Epoch of tasks that were given none of their own; it stands in every output.
     pub epoch: u32,
     /// Where records come from, for the delivery part of alerts.
@@ -52,6 +46,8 @@ pub struct Origin {
 /// One input partition.
 pub struct Task {
     shared: Arc<Shared>,
+    ruling: Arc<Ruling>,
+    plans: Plans,
     partition: i32,
     epoch: u32,
     keys: Keys,
@@ -66,10 +62,12 @@ pub struct Task {
 
 impl Task {
     /// A task with no state.
-    pub fn new(shared: Arc<Shared>, partition: i32) -> Self {
+    pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, partition: i32) -> Self {
         Self {
             epoch: shared.epoch,
             shared,
+            plans: Plans::new(Arc::clone(&ruling.plan)),
+            ruling,
             partition,
             keys: Keys::default(),
             counters: Counters::default(),
@@ -86,6 +84,36 @@ impl Task {
     pub fn logged(mut self) -> Self {
         self.is_logged = true;
         self
+    }
+
+    /// The task with the plans to which the state that it is about to restore refers, under the bytes that they had. `None`
+    /// if its own ruling is not one of them.
+    #[must_use]
+    pub fn with_plans(mut self, plans: impl IntoIterator<Item = (u8, Arc<Plan>)>) -> Option<Self> {
+        let named = self.ruling.named();
+        let plans: Vec<_> = plans.into_iter().collect();
+        let (current, _) = plans.iter().find(|(_, plan)| plan.named() == named)?;
+        self.plans = Plans::restored(plans.iter().cloned(), *current)?;
+        Some(self)
+    }
+
+    /// Switches to another ruling: the records from here on arrive under it, and those before stay under theirs. Returns
+    /// the byte that events and findings of the ruling carry. A refusal changes nothing.
+    pub fn switch(&mut self, ruling: Arc<Ruling>) -> Result<u8, NoVersionLeft> {
+        let (keys, before) = (&self.keys, self.plans.clone());
+        let version = self.plans.switch(Arc::clone(&ruling.plan), || keys.versions(&before))?;
+        self.ruling = ruling;
+        Ok(version)
+    }
+
+    /// The plans that events and findings may refer to.
+    pub const fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
+    /// The ruling under which records arrive.
+    pub const fn ruling(&self) -> &Arc<Ruling> {
+        &self.ruling
     }
 
     /// Takes the next record and pushes what follows from it.
@@ -134,7 +162,7 @@ impl Task {
 
     /// Hash of the state at the stamp `now`: see [`Keys::state_hash`].
     pub fn state_hash(&self, now: Millis) -> u128 {
-        self.keys.state_hash(&self.shared.plan, now)
+        self.keys.state_hash(&self.plans, now)
     }
 
     /// The newest stamp seen, [`Millis::MIN`] when none was.
@@ -148,16 +176,14 @@ impl Task {
     }
 
     fn score(&mut self, activity: &Activity<'_>, key: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
-        let shared = Arc::clone(&self.shared);
         let user = key.split_once('|').map_or(key, |(_, user)| user);
-        let (event, dropped) =
-            admit::admit(activity, user, record.stamp, &shared.plan, &shared.rules, shared.locate.as_ref());
+        let (event, dropped) = admit::admit(activity, user, record.stamp, &self.ruling, self.plans.version());
         self.counters.exceptions_dropped += u64::from(dropped);
         self.changes.clear();
         let verdict = if self.is_logged {
-            self.keys.accept_logged(key, record.offset, &event, &shared.plan, &mut self.changes)
+            self.keys.accept_logged(key, record.offset, &event, &self.plans, &mut self.changes)
         } else {
-            Some(self.keys.accept(key, &event, &shared.plan, &mut self.changes))
+            Some(self.keys.accept(key, &event, &self.plans, &mut self.changes))
         };
         // A key that was restored from a record which has it in it.
         let Some(verdict) = verdict else { return self.counters.scored += 1 };
@@ -168,14 +194,14 @@ impl Task {
             return;
         }
         self.newest_event = self.newest_event.max(event.time);
-        let (plan, partition) = (&shared.plan, self.partition);
-        let Shared { ref origin, build, .. } = *shared;
+        let (plans, partition) = (&self.plans, self.partition);
+        let Shared { ref origin, build, .. } = *self.shared;
         let (event_time, epoch) = (activity.time, self.epoch);
-        let found = render::Found { plan, key, partition, record, event_time, epoch, origin, build };
+        let found = render::Found { plans, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
-                && let Some(rule) = plan.rule(change.rule)
+                && let Some(rule) = plans.of(change.version).rule(change.rule)
             {
                 *self.hidden.entry((rule.rule.id.as_str().into(), exception.into())).or_default() += 1;
             }
@@ -189,7 +215,7 @@ impl Task {
             self.counters.unstamped += 1;
             return None;
         };
-        let skew = self.shared.plan.lateness.skew;
+        let skew = self.plans.current().lateness.skew;
         (activity.time - stamp > skew).then(|| {
             let ahead = (activity.time - stamp) / SECOND;
             format!("time: {ahead} s ahead of the record's stamp, at most {} s are allowed", skew / SECOND)
@@ -205,6 +231,8 @@ impl Task {
 /// The tasks of one worker.
 pub struct TaskSet {
     shared: Arc<Shared>,
+    /// What partitions that are opened begin under.
+    ruling: Arc<Ruling>,
     tasks: BTreeMap<i32, Task>,
     /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
     restored: BTreeMap<i32, Counters>,
@@ -219,9 +247,10 @@ pub struct TaskSet {
 
 impl TaskSet {
     /// No partition yet.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>) -> Self {
         Self {
             shared,
+            ruling,
             tasks: BTreeMap::new(),
             restored: BTreeMap::new(),
             before: BTreeMap::new(),
@@ -239,6 +268,16 @@ impl TaskSet {
         sum
     }
 
+    /// Switches an open partition to another ruling: see [`Task::switch`]. `None`: it is not open.
+    pub fn switch(&mut self, partition: i32, ruling: Arc<Ruling>) -> Option<Result<u8, NoVersionLeft>> {
+        self.tasks.get_mut(&partition).map(|task| task.switch(ruling))
+    }
+
+    /// Partitions that are opened from here on begin under this ruling.
+    pub fn open_under(&mut self, ruling: Arc<Ruling>) {
+        self.ruling = ruling;
+    }
+
     /// The open tasks.
     pub fn tasks(&self) -> impl Iterator<Item = (i32, &Task)> {
         self.tasks.iter().map(|(partition, task)| (*partition, task))
@@ -247,7 +286,7 @@ impl TaskSet {
 
 impl Tasks for TaskSet {
     fn open(&mut self, partition: i32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).logged());
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), Arc::clone(&self.ruling), partition).logged());
     }
 
     fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
