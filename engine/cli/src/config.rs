@@ -124,6 +124,14 @@ impl Config {
         Lateness { lateness: i64::from(self.lateness_secs) * SECOND, skew: i64::from(self.skew_secs) * SECOND }
     }
 
+    /// Files and folders that the ruling is read from.
+    pub(crate) fn watched(&self, path: &Path) -> Vec<PathBuf> {
+        let beside = path.parent().unwrap_or(Path::new("."));
+        let rules = self.rules.iter().map(|rules| beside.join(rules));
+        let geoip = self.geoip.city.iter().chain(&self.geoip.asn).map(|file| beside.join(file));
+        [path.to_owned()].into_iter().chain(rules).chain(geoip).collect()
+    }
+
     fn own_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.schema != "config.v1" {

@@ -16,10 +16,10 @@ use frostwatch_geoip::GeoTable;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaSettings, Versions};
+use frostwatch_kafka::{Counters, KafkaSettings};
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::Origin;
+use frostwatch_runtime::pipeline::{CurrentRuling, Origin};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_simulator::{Company, CompanyConfig};
 use frostwatch_wire::normalise::Normaliser;
@@ -131,14 +131,13 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
         normalised: Mutex::new(NormaliseCounts::default()),
         // Without a clock: the company lives in a time of its own.
         shared: shared(origin),
-        ruling: ruling(rulebook, located, Lateness::DEFAULT),
+        current: Arc::new(CurrentRuling::new(ruling(rulebook, located, Lateness::DEFAULT))),
     };
     let normaliser = normaliser_of(company)?;
     let (stop, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));
     let watched = watch::Watched::default();
     let rows = thread::scope(|scope| -> anyhow::Result<u64> {
-        let engine =
-            scope.spawn(|| run_threads(&settings, 1, Some(Rows(normaliser)), &Versions::default(), &observed, &stop));
+        let engine = scope.spawn(|| run_threads(&settings, 1, Some(Rows(normaliser)), false, &observed, &stop));
         let watchers = watch::spawn(scope, &settings, &watched, &stop_watching);
         let sent = send(company, &settings, &observed, &stop).and_then(|sent| {
             settle(sent, &observed, &stop)?;
@@ -175,6 +174,7 @@ fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
     }
     cluster.create_topic(&settings.topics.activity(), PARTITIONS)?;
     cluster.create_topic(&settings.changelog(), PARTITIONS)?;
+    cluster.create_topic(&settings.topics.tables(), 1)?;
     for channel in Channel::ALL {
         cluster.create_topic(&settings.topics.channel(channel), OUTPUT_PARTITIONS)?;
     }

@@ -2,20 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::place::Locate;
-use frostwatch_detect::plan::{Named, Plan};
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::{GeoTable, NoGeo};
-use frostwatch_kafka::Versions;
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::pipeline::{Origin, Ruling, Shared};
 
 /// Version of the engine.
 pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
-
-/// Characters of a GeoIP file's own description that stand beside offsets; the digest tells builds apart.
-const GEO_KIND_CHARS_MAX: usize = 64;
 
 /// Where addresses are looked up.
 pub(crate) enum Located {
@@ -42,22 +36,6 @@ impl Located {
             Self::Nothing(nothing) => Arc::new(nothing),
         }
     }
-}
-
-/// What outputs depend on beside the log, as it is written beside every committed offset.
-pub(crate) fn versions(plan: &Plan, accept_change: bool) -> Versions {
-    let Named { rules, geoip, lateness_secs, skew_secs, semantics } = plan.named();
-    let kind: String = plan.geo.kind.chars().take(GEO_KIND_CHARS_MAX).collect();
-    let named = [
-        ("engine", BUILD.to_owned()),
-        ("geoip", format!("{kind} {geoip}")),
-        ("lateness_secs", lateness_secs.to_string()),
-        ("rules", rules),
-        ("semantics", semantics.to_string()),
-        ("skew_secs", skew_secs.to_string()),
-        ("state_format", STATE_FORMAT.to_string()),
-    ];
-    Versions { named: named.map(|(name, value)| (name.to_owned(), value)).into(), accept_change }
 }
 
 /// What the tasks share; `origin` says where their records come from.

@@ -10,6 +10,7 @@ mod file;
 mod metrics;
 mod raw;
 mod record;
+mod reload;
 mod replay;
 mod run;
 mod schema;

@@ -2,23 +2,25 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use frostwatch_detect::time::SECOND;
 use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::{Counters, Counts};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::{Ruling, Shared};
+use frostwatch_runtime::pipeline::{CurrentRuling, Shared};
 use frostwatch_runtime::ports::Channel;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::engine::BUILD;
+use crate::reload::Reloader;
 
 /// What the process counts and shows.
 pub(crate) struct Observed {
@@ -26,29 +28,44 @@ pub(crate) struct Observed {
     pub(crate) counters: Counters,
     pub(crate) normalised: Mutex<NormaliseCounts>,
     pub(crate) shared: Arc<Shared>,
-    /// What the tasks begin under.
-    pub(crate) ruling: Arc<Ruling>,
+    /// What the tasks begin under and turn to.
+    pub(crate) current: Arc<CurrentRuling>,
 }
 
 /// Serves the admin port for as long as the result is kept.
-pub(crate) fn serve(listen: SocketAddr, observed: Arc<Observed>) -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn serve(
+    listen: SocketAddr,
+    observed: Arc<Observed>,
+    reloader: Arc<Reloader>,
+) -> anyhow::Result<tokio::runtime::Runtime> {
     let registry = Registry::new();
-    registry.register(Box::new(Metrics::new(Arc::clone(&observed))?))?;
+    registry.register(Box::new(Metrics::new(Arc::clone(&observed), Arc::clone(&reloader))?))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind(listen))
         .with_context(|| format!("admin.listen: cannot listen on {listen}"))?;
+    let current = Arc::clone(&observed.current);
     let pages = Router::new()
         .route("/metrics", get(move || async move { text_of(&registry) }))
         .route("/livez", get(|| async { "live\n" }))
         .route("/readyz", get(move || async move { readiness(&observed.board, &observed.counters.read()) }))
-        .route("/version", get(|| async { format!("frostwatch {BUILD}\n") }));
+        .route("/reload", post(move || reload(Arc::clone(&reloader))))
+        .route("/version", get(move || async move { format!("frostwatch {BUILD}\n{}\n", current.get().named()) }));
     runtime.spawn(async move {
         if let Err(error) = axum::serve(listener, pages).await {
             tracing::error!(%error, "the admin port closed");
         }
     });
     Ok(runtime)
+}
+
+/// Reads the configuration again; a fault is told whole and switches nothing.
+async fn reload(reloader: Arc<Reloader>) -> (StatusCode, String) {
+    match tokio::task::spawn_blocking(move || reloader.reload()).await {
+        Ok(Ok(told)) => (StatusCode::OK, told + "\n"),
+        Ok(Err(fault)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{fault:#}\n")),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 fn text_of(registry: &Registry) -> (StatusCode, String) {
@@ -84,6 +101,8 @@ fn readiness(board: &Board, counts: &Counts) -> (StatusCode, String) {
 /// Plain counters, read when Prometheus asks.
 struct Metrics {
     observed: Arc<Observed>,
+    reloader: Arc<Reloader>,
+    reloads: IntCounterVec,
     records: IntCounterVec,
     outputs: IntCounterVec,
     kafka: IntCounterVec,
@@ -98,11 +117,17 @@ struct Metrics {
 }
 
 impl Metrics {
-    fn new(observed: Arc<Observed>) -> prometheus::Result<Self> {
+    fn new(observed: Arc<Observed>, reloader: Arc<Reloader>) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
         let gauge = |name: &str, help: &str, label: &str| IntGaugeVec::new(Opts::new(name, help), &[label]);
         Ok(Self {
             observed,
+            reloader,
+            reloads: counter(
+                "frostwatch_reloads_total",
+                "Readings of the configuration while the process runs: applied, unchanged, or refused for a fault.",
+                "outcome",
+            )?,
             records: counter(
                 "frostwatch_records_total",
                 "Records by what became of them, but for those re-run in silence; received is the sum of scored, duplicate, late, \
@@ -129,7 +154,7 @@ impl Metrics {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 11] {
+    fn all(&self) -> [&dyn Collector; 12] {
         [
             &self.records,
             &self.outputs,
@@ -142,6 +167,7 @@ impl Metrics {
             &self.users,
             &self.lag,
             &self.build,
+            &self.reloads,
         ]
     }
 
@@ -165,8 +191,17 @@ impl Metrics {
             ("rebalance", counts.rebalances),
             ("output_resent", counts.resent),
             ("partition_lost", counts.lost),
+            ("state_restored", counts.state_restored),
+            ("state_written", counts.state_written),
+            ("ruling_turned", counts.turns),
         ] {
             raise(&self.kafka, event, value);
+        }
+        let readings = &self.reloader.readings;
+        for (outcome, value) in
+            [("applied", &readings.applied), ("unchanged", &readings.unchanged), ("refused", &readings.refused)]
+        {
+            raise(&self.reloads, outcome, value.load(Ordering::Relaxed));
         }
         if let Ok(normalised) = self.observed.normalised.lock() {
             raise(&self.raw, "activity", normalised.activity);

@@ -8,21 +8,21 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use frostwatch_detect::time::{DAY, Millis};
+use frostwatch_detect::time::Millis;
 use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
 use frostwatch_kafka::settings::KafkaSettings;
-use frostwatch_kafka::topics::{ACTIVITY_KEPT, activity_kept};
-use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, StopOnExit, Versions, run_workers};
+use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, StopOnExit, run_workers};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::{self, Origin, TaskSet};
+use frostwatch_runtime::pipeline::{self, CurrentRuling, Origin, TaskSet};
 use frostwatch_runtime::ports::RawRows;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config;
 use crate::console::say;
-use crate::engine::{ruling, shared, versions};
+use crate::engine::{ruling, shared};
 use crate::metrics::{self, Observed};
 use crate::raw::Rows;
+use crate::reload::{self, Reloader};
 
 /// How to run.
 #[derive(clap::Args)]
@@ -33,8 +33,8 @@ pub(crate) struct Args {
     /// Leave raw topics to other processes.
     #[arg(long)]
     no_normalise: bool,
-    /// Go on although rules, GeoIP files, lateness or the program have changed since the last commit: the past is run
-    /// again under the new ones, in silence, and what is sent from then on carries an epoch raised by one.
+    /// Go on although what must be run again after a crash was scored under GeoIP files or a program that are not at hand:
+    /// it is run again under the present ones, in silence, and what is sent from then on carries an epoch raised by one.
     #[arg(long)]
     accept_change: bool,
 }
@@ -51,38 +51,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         counters: Counters::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
         shared: shared(origin),
-        ruling: ruling(checked.rulebook, checked.located, lateness),
+        current: Arc::new(CurrentRuling::new(ruling(checked.rulebook, checked.located, lateness))),
     });
+    let reloader = Arc::new(Reloader::new(&args.config, &config, Arc::clone(&observed.current)));
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
     let _admin = match &config.admin {
-        Some(admin) => Some(metrics::serve(admin.listen, Arc::clone(&observed))?),
+        Some(admin) => Some(metrics::serve(admin.listen, Arc::clone(&observed), Arc::clone(&reloader))?),
         None => None,
     };
-    warn_of_short_past(&config.kafka)?;
+    let _reload = reload::watch(&reloader)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
-    let versions = versions(&observed.ruling.plan, args.accept_change);
-    run_threads(&config.kafka, config.workers, rows, &versions, &observed, &stop)?;
+    run_threads(&config.kafka, config.workers, rows, args.accept_change, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// State is made of the retained activity at every start: says so when that is shorter than state is kept.
-fn warn_of_short_past(settings: &KafkaSettings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(activity_kept(settings)) {
-        Ok(Some(kept)) if kept < ACTIVITY_KEPT => say(&format!(
-            "warning: {} keeps activity for {:.1} days, state is kept for {}: after a restart detectors know only what is \
-             retained. `frostwatch topics check` tells how to change it",
-            settings.topics.activity(),
-            kept as f64 / DAY as f64,
-            ACTIVITY_KEPT / DAY,
-        )),
-        Ok(_) => {}
-        // Not everybody may ask; the missing topic is told by the worker.
-        Err(fault) => tracing::info!(%fault, "it is not known how long activity is kept"),
-    }
-    Ok(())
 }
 
 /// Runs workers, and a normaliser if there are rows for it, until `stop` or the first fault.
@@ -90,7 +72,7 @@ pub(crate) fn run_threads<R: RawRows + Send>(
     settings: &KafkaSettings,
     workers: usize,
     rows: Option<R>,
-    versions: &Versions,
+    accept_change: bool,
     observed: &Observed,
     stop: &AtomicBool,
 ) -> Result<(), KafkaFault> {
@@ -110,13 +92,13 @@ pub(crate) fn run_threads<R: RawRows + Send>(
                 run_normaliser(settings, 0, rows, NormaliseShared { stop, counts: &observed.normalised })
             })
         });
-        let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared), Arc::clone(&observed.ruling));
+        let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared), Arc::clone(&observed.current));
         let (board, counters) = (&observed.board, &observed.counters);
         let ended = run_workers(
             workers,
             settings,
             tasks,
-            kafka::Shared { stop, board, counters, versions, on_refused: &refused },
+            kafka::Shared { stop, board, counters, accept_change, on_refused: &refused },
         );
         stop.store(true, Ordering::Release);
         let normalised = normaliser.map_or(Ok(()), |normaliser| {

@@ -98,7 +98,8 @@ fn show(of: &Of, json: bool) -> anyhow::Result<ExitCode> {
     for it in &standings {
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let progress = it.progress.as_ref();
-        let counted = |name: &str| progress.map_or(0, |it| it.account.records.get(name).copied().unwrap_or_default());
+        let counted =
+            |name: &str| progress.map_or(0, |it| it.task.account.records.get(name).copied().unwrap_or_default());
         let cells = [
             it.partition.to_string(),
             or_none(progress.map(|progress| progress.offset.to_string())),

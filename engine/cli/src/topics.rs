@@ -41,7 +41,7 @@ struct Sizes {
     /// Copies of each record; −1 is the broker's default.
     #[arg(long, default_value_t = TopicSizes::default().replication, allow_negative_numbers = true)]
     replication: i32,
-    /// Days activity is kept: as long as state is, which is made of it at every start, and longer than the longest outage.
+    /// Days activity is kept: longer than the longest outage. State can be made anew of what is kept.
     #[arg(long, default_value_t = TopicSizes::default().activity_kept / DAY)]
     activity_kept_days: i64,
 }

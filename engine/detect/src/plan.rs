@@ -1,5 +1,7 @@
 //! What a key's machines run on: the checked rules, laid out for the hot path, and the limits of time.
 
+use std::fmt;
+
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,30 @@ pub struct Named {
     pub skew_secs: i64,
     /// See [`SEMANTICS_VERSION`].
     pub semantics: u32,
+}
+
+impl Named {
+    /// What differs from another one, in words; empty when nothing does.
+    pub fn changes(&self, now: &Self) -> String {
+        let parts = |named: &Self| {
+            [
+                ("rules", named.rules.clone()),
+                ("geoip", named.geoip.clone()),
+                ("lateness_secs", named.lateness_secs.to_string()),
+                ("skew_secs", named.skew_secs.to_string()),
+                ("semantics", named.semantics.to_string()),
+            ]
+        };
+        let both = parts(self).into_iter().zip(parts(now)).filter(|((_, was), (_, is))| was != is);
+        both.map(|((name, was), (_, is))| format!("{name} {was} → {is}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rules, geoip, lateness_secs, skew_secs, semantics } = self;
+        write!(f, "rules {rules}, geoip {geoip}, lateness {lateness_secs} s, skew {skew_secs} s, semantics {semantics}")
+    }
 }
 
 /// A rule with its key.

@@ -33,6 +33,8 @@ pub struct Counts {
     pub state_restored: u64,
     /// Records of state written.
     pub state_written: u64,
+    /// Partitions that turned to another ruling.
+    pub turns: u64,
 }
 
 impl Counts {
@@ -62,6 +64,7 @@ impl Counts {
             self.lost,
             self.state_restored,
             self.state_written,
+            self.turns,
         ];
         for (to, from) in all.iter_mut().zip(single.into_iter().chain(self.produced)) {
             *to = from;
@@ -83,6 +86,7 @@ impl Counts {
             lost,
             state_restored,
             state_written,
+            turns,
             produced @ ..,
         ] = all;
         Self {
@@ -99,11 +103,12 @@ impl Counts {
             lost,
             state_restored,
             state_written,
+            turns,
         }
     }
 }
 
-const COUNTERS: usize = 12 + Channel::ALL.len();
+const COUNTERS: usize = 13 + Channel::ALL.len();
 
 /// [`Counts`] that many workers add to and anybody reads.
 #[derive(Debug, Default)]

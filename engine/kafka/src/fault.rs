@@ -212,11 +212,11 @@ pub enum KafkaFault {
     },
     /// The outputs that would be made again were made under other rules, tables or another program.
     #[error(
-        "{topic}[{partition}]: the last {tail} records were scored by group '{group}' under other versions: {changes}, and \
-         the process that did so has not written all of its state. The records would be run again under the new versions, \
-         and what was said under the old ones would not be taken back. Choose: `frostwatch run --accept-change` does that \
-         in silence and raises the epoch of what follows above {epoch}; or start once with what was there before and stop \
-         it gracefully, then nothing is left to be run again"
+        "{topic}[{partition}]: the last {tail} records were scored by group '{group}' under what is not at hand: {changes}; \
+         and the process that did so died before it had written all of their state. They would be run again under the \
+         present GeoIP files and program, and what was said under the former ones would not be taken back. Choose: \
+         `frostwatch run --accept-change` does that in silence and raises the epoch of what follows above {epoch}; or start \
+         once with what was there before and stop it gracefully, then nothing is left to be run again"
     )]
     Changed {
         /// Topic.

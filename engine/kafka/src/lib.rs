@@ -27,4 +27,4 @@ pub use fault::KafkaFault;
 pub use fleet::{StopOnExit, run_workers};
 pub use partitioner::{murmur2, partition_of};
 pub use settings::KafkaSettings;
-pub use worker::{Refused, Shared, Versions, run_worker};
+pub use worker::{Refused, Shared, run_worker};

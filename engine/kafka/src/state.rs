@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress};
+use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, TaskProgress};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -135,10 +135,16 @@ fn decide(choice: Choice, standing: &Standing, partitions: i32) -> Option<Progre
         rebuild,
         epoch: raised,
         partitions,
-        versions: progress.as_ref().map(|progress| progress.versions.clone()).unwrap_or_default(),
         last: progress.as_ref().and_then(|progress| progress.last).filter(|last| last.offset + 1 == offset),
         misrouted: progress.as_ref().map_or(0, |progress| progress.misrouted),
-        account: progress.as_ref().map(|progress| progress.account.clone()).unwrap_or_default(),
+        task: match progress {
+            // What is made anew is made under the ruling of its time; nothing refers to the former ones.
+            Some(progress) if rebuild => {
+                TaskProgress { account: progress.task.account.clone(), ..TaskProgress::default() }
+            }
+            Some(progress) => progress.task.clone(),
+            None => TaskProgress::default(),
+        },
     };
     match choice {
         Choice::Resume { lossy: false } => progress.clone(),
@@ -154,7 +160,8 @@ fn decide(choice: Choice, standing: &Standing, partitions: i32) -> Option<Progre
         }
         Choice::Forget => {
             before?;
-            Some(Progress { last: None, ..fresh(low, low, false) })
+            // Every count begins anew: what was counted is counted again.
+            Some(Progress { last: None, misrouted: 0, task: TaskProgress::default(), ..fresh(low, low, false) })
         }
     }
 }
@@ -240,10 +247,9 @@ mod tests {
             rebuild: false,
             epoch,
             partitions: 1,
-            versions: [("rules".to_owned(), "1".to_owned())].into(),
             last: None,
             misrouted: 0,
-            account: frostwatch_runtime::checkpoint::Account::default(),
+            task: TaskProgress::default(),
         });
         Standing { partition: 0, progress, keys: BTreeSet::new(), committed, epoch: Some(2), low: 10, high: 90 }
     }

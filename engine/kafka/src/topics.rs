@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
@@ -18,9 +17,9 @@ use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
 
-/// How long activity is to be kept at least: state is made of it at every start, and a shorter past would blind the
-/// detectors to what they had learned.
-pub const ACTIVITY_KEPT: Millis = Plan::RETENTION;
+/// How long activity is to be kept at least: what was not scored in an outage, or must be run again after a crash, has to
+/// be there still. State lies in a log of its own.
+pub const ACTIVITY_KEPT: Millis = 7 * DAY;
 
 /// Largest record a broker takes unless it is told otherwise, bytes: Kafka's `max.message.bytes`.
 const BROKER_RECORD_BYTES: u64 = 1_048_588;
@@ -40,8 +39,7 @@ pub struct TopicSizes {
     pub raw_partitions: i32,
     /// Copies of each record; −1 is the broker's default.
     pub replication: i32,
-    /// How long activity is kept: as long as state is, since state is made of it at every start, and longer than the
-    /// longest outage.
+    /// How long activity is kept: longer than the longest outage. State can be made anew of what is kept.
     pub activity_kept: Millis,
 }
 
@@ -92,6 +90,10 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }
     all.push(changelog(settings, sizes));
+    all.push(WantedTopic {
+        config: vec![("cleanup.policy", "compact".to_owned())],
+        ..topic(names.tables(), 1, 0, None)
+    });
     let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));
     all.extend(raw.map(|topic| WantedTopic { is_raw: true, record_bytes: None, ..topic }));
     all
@@ -285,13 +287,6 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
     Ok(findings)
 }
 
-/// How long the brokers keep activity; `None` is for ever.
-pub async fn activity_kept(settings: &KafkaSettings) -> Result<Option<Millis>, KafkaFault> {
-    let config = config_of(&admin(settings)?, &settings.topics.activity()).await?;
-    let kept = config.get("retention.ms").and_then(|entry| entry.value.as_deref()?.parse::<Millis>().ok());
-    Ok(kept.filter(|kept| *kept >= 0))
-}
-
 /// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
 fn partitions_by_name(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, KafkaFault> {
     // All topics: to ask for one by name may create it.
@@ -358,10 +353,10 @@ mod tests {
     }
 
     #[test]
-    fn activity_is_kept_as_long_as_state_and_records_are_as_large_as_the_producer_sends() {
+    fn activity_is_kept_over_an_outage_and_records_are_as_large_as_the_producer_sends() {
         let mut settings = KafkaSettings::new("b:1");
         let all = wanted(&settings, &TopicSizes::default());
-        assert!(all[0].config.contains(&("retention.ms", (90 * DAY).to_string())));
+        assert!(all[0].config.contains(&("retention.ms", (7 * DAY).to_string())));
         assert!(all[0].config.contains(&("retention.bytes", "-1".to_owned())));
         assert_eq!(
             (all[0].record_bytes, all[5].record_bytes, all[9].record_bytes),
@@ -385,6 +380,7 @@ mod tests {
                 ("frostwatch.late.v1", 3),
                 ("frostwatch.rejected.v1", 3),
                 ("frostwatch-changelog", 7),
+                ("frostwatch.tables.v1", 1),
                 ("frostwatch.raw.sysevent", 6),
                 ("frostwatch.raw.syslog_transaction", 6),
                 ("frostwatch.raw.sys_audit", 6),

@@ -9,7 +9,7 @@ mod assignment;
 mod plan;
 mod publish;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -49,17 +49,6 @@ pub struct Refused<'a> {
     pub record: &'a OutputRecord,
 }
 
-/// What the outputs of a log depend on beside it: rules, tables and program. They are written beside every committed
-/// offset, since the past is re-run under those of the process that takes a partition over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Versions {
-    /// Name and value of each.
-    pub named: BTreeMap<String, String>,
-    /// Take over partitions that were committed under others: their past is re-run under these, in silence, and what is
-    /// sent from then on carries an epoch raised by one. Otherwise they are refused.
-    pub accept_change: bool,
-}
-
 /// What the workers of a process share.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
@@ -69,8 +58,10 @@ pub struct Shared<'a> {
     pub board: &'a Board,
     /// Added to once a batch.
     pub counters: &'a Counters,
-    /// What outputs depend on beside the log.
-    pub versions: &'a Versions,
+    /// Take over partitions of which something must be run again that was scored under a GeoIP build or a program that is
+    /// not at hand: it is run under the present ones, in silence, and what is sent from then on carries an epoch raised by
+    /// one. Otherwise they are refused.
+    pub accept_change: bool,
     /// Told of every refused output.
     pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
 }
@@ -109,6 +100,8 @@ struct Worker<'a, T> {
     channels: [String; Channel::ALL.len()],
     /// The log of state.
     changelog: String,
+    /// The topic of texts of rules.
+    tables: String,
     /// Partitions of the topic, as at the last assignment.
     partition_count: i32,
     owned: Vec<Option<Owned>>,
@@ -117,6 +110,9 @@ struct Worker<'a, T> {
     out: Vec<OutputRecord>,
     out_bytes: usize,
     state_out: Vec<StateRecord>,
+    content_out: Vec<(String, Vec<u8>)>,
+    /// Texts of rules that this worker has written.
+    kept: BTreeSet<String>,
     thrown_away: Vec<OutputRecord>,
     counts: Counts,
     commits: Commits,
@@ -156,6 +152,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             group: settings.group.clone(),
             channels: Channel::ALL.map(|channel| settings.topics.channel(channel)),
             changelog: settings.changelog(),
+            tables: settings.topics.tables(),
             partition_count: 0,
             topic,
             owned: Vec::new(),
@@ -163,13 +160,16 @@ impl<'a, T: Tasks> Worker<'a, T> {
             out: Vec::new(),
             out_bytes: 0,
             state_out: Vec::new(),
+            content_out: Vec::new(),
+            kept: BTreeSet::new(),
             thrown_away: Vec::new(),
             counts: Counts::default(),
             commits: Commits::new(settings.rebalance_max()),
             uncommitted_max: settings.rebalance_max(),
         };
         let outputs = worker.channels.iter().map(String::as_str);
-        let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
+        let topics: Vec<&str> =
+            [worker.topic.as_str()].into_iter().chain(outputs).chain([worker.tables.as_str()]).collect();
         worker.partition_count =
             group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
         let of_state = group::partition_counts(&worker.consumer, &[&worker.changelog])?;

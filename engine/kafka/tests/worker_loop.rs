@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, Shared, Versions, run_workers};
+use frostwatch_kafka::{Counters, KafkaFault, Shared, run_workers};
 use frostwatch_runtime::board::{Board, Phase};
-use frostwatch_runtime::checkpoint::{Account, Landmark, PROGRESS_KEY, PROGRESS_SCHEMA, Progress};
+use frostwatch_runtime::checkpoint::{Landmark, PROGRESS_KEY, PROGRESS_SCHEMA, Progress, TaskProgress};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use support::{Counting, Member, Seen, Stream, by_key, versions, wait_for, wanted};
+use support::{Counting, Member, Rules, Seen, Stream, by_key, wait_for, wanted};
 
 #[test]
 fn every_record_becomes_an_output_and_a_stop_commits_all() {
@@ -198,10 +198,9 @@ fn scored_ten(group: &str, records: u32, last_stamp: i64) -> Stream {
         rebuild: false,
         epoch: 0,
         partitions: 1,
-        versions: versions("1", false).named,
         last: Some(Landmark { offset: 9, stamp: Some(last_stamp) }),
         misrouted: 0,
-        account: Account::default(),
+        task: TaskProgress::default(),
     };
     let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.changelog()).unwrap();
     producer.send(PROGRESS_KEY, &progress.to_bytes(), None).unwrap();
@@ -261,36 +260,33 @@ fn another_number_of_partitions_is_refused_with_the_choice() {
 }
 
 #[test]
-fn a_change_of_versions_goes_on_where_nothing_is_to_be_run_again_and_is_refused_where_something_is() {
-    let stream = Stream::new("versions", 2);
-    stream.send(0, 100);
-    let start = |rules: &str, accept| Member::start_under(&stream.settings, Arc::default(), versions(rules, accept));
+fn rules_are_switched_where_the_past_ends_and_the_past_is_run_again_under_those_it_had() {
+    let stream = Stream::new("rules", 1);
+    let start = |rules: Rules| Member::start_under(&stream.settings, Arc::default(), rules);
     let epochs = |member: &Member| member.seen.epochs.lock().unwrap().values().copied().collect::<Vec<_>>();
-    let member = start("1", false);
-    wait_for("100 alerts", || member.counters.read().produced_on(Channel::Alerts) == 100);
-    assert_eq!(epochs(&member), [0, 0]);
-    member.stop().unwrap();
-
-    let member = start("2", false);
-    wait_for("the change is committed without a record", || member.counters.read().commits > 0);
-    assert_eq!(epochs(&member), [0, 0], "what was written is all there is");
-    *member.seen.die_at.lock().unwrap() = Some(150);
-    stream.send(100, 140);
-    wait_for("140 committed", || stream.committed().values().sum::<i64>() == 140);
-    stream.send(140, 160);
-    assert!(member.ended().is_err(), "it panicked");
-
-    let fault = start("3", false).ended().unwrap().unwrap_err();
+    let dies = |member: Member, from: u32| {
+        stream.send(from, from + 20);
+        wait_for("all committed", || stream.committed()[&0] == i64::from(from) + 20);
+        *member.seen.die_at.lock().unwrap() = Some(from + 30);
+        stream.send(from + 20, from + 40);
+        assert!(member.ended().is_err(), "it panicked");
+    };
+    dies(start(Rules::named("1")), 0);
+    // Whoever has other rules runs the tail again under the kept text of the former ones, and then turns.
+    let member = start(Rules::named("2"));
+    wait_for("it turned", || member.counters.read().turns == 1);
+    assert_eq!(epochs(&member), [0]);
+    dies(member, 40);
+    // Here the text is not kept.
+    dies(start(Rules { has_content: false, ..Rules::named("3") }), 80);
+    let fault = start(Rules::named("4")).ended().unwrap().unwrap_err();
     let said = fault.to_string();
     assert!(matches!(fault, KafkaFault::Changed { epoch: 0, .. }), "{said}");
     assert!(!fault.is_retriable());
-    assert!(
-        said.contains("group 'versions'") && said.contains("rules 2 → 3") && said.contains("--accept-change"),
-        "{said}"
-    );
-    let member = start("3", true);
-    wait_for("160 committed", || stream.committed().values().sum::<i64>() == 160);
-    assert!(epochs(&member).contains(&1), "{:?}", epochs(&member));
+    assert!(said.contains("group 'rules'") && said.contains("→ 4") && said.contains("--accept-change"), "{said}");
+    let member = start(Rules { accept_change: true, ..Rules::named("4") });
+    wait_for("all committed", || stream.committed()[&0] == 120);
+    assert_eq!(epochs(&member), [1]);
     member.stop().unwrap();
 }
 
@@ -350,8 +346,7 @@ fn the_first_fault_stops_all_workers_of_a_process() {
     let seen: Arc<Seen> = Arc::default();
     *seen.die_at.lock().unwrap() = Some(60);
     let (stop, board, counters) = (AtomicBool::new(false), Board::default(), Counters::default());
-    let versions = Versions::default();
-    let shared = Shared { stop: &stop, board: &board, counters: &counters, versions: &versions, on_refused: &|_| {} };
+    let shared = Shared { stop: &stop, board: &board, counters: &counters, accept_change: false, on_refused: &|_| {} };
     let fault = run_workers(2, &stream.settings, |_| Counting::watched_by(&seen), shared).unwrap_err();
     assert!(matches!(&fault, KafkaFault::Panicked { message, .. } if message.contains("told to die")), "{fault}");
     assert!(board.lines().is_empty());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use frostwatch_detect::plan::Named;
 use frostwatch_detect::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,54 @@ impl Default for Account {
     }
 }
 
+/// A ruling by which it is known again, under the byte that records of keys carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulingRecord {
+    /// The byte.
+    pub version: u8,
+    /// What tells it from others. Its rules are kept under their hash in the topic of tables.
+    pub named: Named,
+    /// The `GeoIP` build's own description of its type.
+    pub geo_kind: String,
+    /// When the `GeoIP` build was made, seconds since the epoch.
+    pub geo_built_at_secs: i64,
+}
+
+/// From a record on another ruling holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The record's offset.
+    pub offset: i64,
+    /// The ruling's byte.
+    pub version: u8,
+}
+
+/// What a task knows of its partition's progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskProgress {
+    /// What became of records.
+    pub account: Account,
+    /// Rulings that records of keys refer to, by byte.
+    pub rulings: Vec<RulingRecord>,
+    /// Which ruling holds from where on, since the first record that must be run again.
+    pub turns: Vec<Turn>,
+}
+
+/// Texts of rules by their hash.
+pub type Contents = BTreeMap<String, Vec<u8>>;
+
+/// What a partition goes on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// What must be run again is run under the rulings that it was scored under.
+    Same,
+    /// It cannot be: a `GeoIP` build or the program it was scored under is not at hand.
+    Other {
+        /// What differs, in words.
+        changes: String,
+    },
+}
+
 /// A record of the input by which it is known again: another topic of the same name has another one there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Landmark {
@@ -68,18 +117,15 @@ pub struct Progress {
     pub epoch: u32,
     /// Partitions of the input.
     pub partitions: i32,
-    /// What the outputs depend on beside the log, by name.
-    #[serde(default)]
-    pub versions: BTreeMap<String, String>,
     /// The last record below `offset`.
     #[serde(default)]
     pub last: Option<Landmark>,
     /// Records whose partition is not the one of their key.
     #[serde(default)]
     pub misrouted: u64,
-    /// What became of records.
+    /// What the task knows.
     #[serde(default)]
-    pub account: Account,
+    pub task: TaskProgress,
 }
 
 impl Progress {
@@ -116,10 +162,24 @@ mod tests {
             rebuild: false,
             epoch: 2,
             partitions: 12,
-            versions: BTreeMap::from([("rules".to_owned(), "a\"b".to_owned())]),
             last: Some(Landmark { offset: 39, stamp: Some(5) }),
             misrouted: 1,
-            account: Account { records: BTreeMap::from([("scored".to_owned(), 3)]), newest_event: 9 },
+            task: TaskProgress {
+                account: Account { records: BTreeMap::from([("scored".to_owned(), 3)]), newest_event: 9 },
+                rulings: vec![RulingRecord {
+                    version: 4,
+                    named: Named {
+                        rules: "a\"b".to_owned(),
+                        geoip: "c".to_owned(),
+                        lateness_secs: 3_600,
+                        skew_secs: 300,
+                        semantics: 1,
+                    },
+                    geo_kind: "Lite".to_owned(),
+                    geo_built_at_secs: 7,
+                }],
+                turns: vec![Turn { offset: 7, version: 4 }],
+            },
         };
         assert_eq!(Progress::read(&progress.to_bytes()), Ok(progress.clone()));
         let other = Progress { schema: "progress.v2".to_owned(), ..progress };

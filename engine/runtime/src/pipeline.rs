@@ -7,5 +7,5 @@ mod ruling;
 mod task;
 
 pub use counters::{Counters, Hidden, Totals};
-pub use ruling::Ruling;
+pub use ruling::{CurrentRuling, Ruling};
 pub use task::{Origin, Shared, Task, TaskSet};

@@ -4,7 +4,7 @@
 use frostwatch_detect::time::Millis;
 
 use crate::board::PartitionStatus;
-use crate::checkpoint::{Account, Room, StateFault, StateRecord};
+use crate::checkpoint::{Contents, Progress, Resumed, Room, StateFault, StateRecord, TaskProgress};
 
 /// A record of the input log, borrowed from the edge's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,28 @@ pub trait Tasks {
         Ok(())
     }
 
-    /// All keys are restored. What is counted goes on from the account. `epoch` is part of what names a revision: it is
-    /// raised when the past is run again under other versions than those its outputs were sent under.
-    fn resume(&mut self, _partition: i32, _epoch: u32, _account: &Account) {}
+    /// Hashes of the texts of rules that [`Tasks::resume`] wants and that are not at hand.
+    fn wanted(&self, _progress: &Progress) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// All keys are restored: goes on as the progress says, with the texts of rules that were wanted, as far as they were
+    /// found.
+    fn resume(&mut self, _partition: i32, _progress: &Progress, _contents: &Contents) -> Resumed {
+        Resumed::Same
+    }
+
+    /// Sets the epoch, which is part of what names a revision: it is raised when the past is run again under other rulings
+    /// than those its outputs were sent under.
+    fn set_epoch(&mut self, _partition: i32, _epoch: u32) {}
+
+    /// Turns to the ruling of the process, if another one holds, before the record at `position`.
+    fn turn(&mut self, _partition: i32, _position: i64) -> Turned {
+        Turned::No
+    }
+
+    /// What must be run again is run under the ruling of the process from its first record on.
+    fn turn_early(&mut self, _partition: i32, _first: i64) {}
 
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);
@@ -103,9 +122,14 @@ pub trait Tasks {
         position
     }
 
-    /// What became of the partition's records since its first.
-    fn account(&self, _partition: i32) -> Account {
-        Account::default()
+    /// What the task knows of the partition's progress, with what was written so far read from `low_water` on.
+    fn progress(&mut self, _partition: i32, _low_water: i64) -> TaskProgress {
+        TaskProgress::default()
+    }
+
+    /// The text of the rules that hold now, with its hash.
+    fn content(&self, _partition: i32) -> Option<(String, Vec<u8>)> {
+        None
     }
 
     /// Called once after each batch of a partition: time for housekeeping that no output depends on.
@@ -114,6 +138,23 @@ pub trait Tasks {
     /// Fills in what only the task knows of a partition, before its line is written to the board: the newest event time
     /// and the number of keys.
     fn describe(&self, _partition: i32, _status: &mut PartitionStatus) {}
+}
+
+/// What became of a turn to the ruling of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// It holds already.
+    No,
+    /// It holds from here on.
+    To {
+        /// What tells it from others, in words.
+        ruling: String,
+    },
+    /// It cannot be turned to; what held goes on. Told once.
+    Refused {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What became of one raw row on its way to the activity topic.

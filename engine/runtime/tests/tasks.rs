@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::checkpoint::{Account, Room};
-use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task, TaskSet};
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
+use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_wire::activity::decode::decode;
 
 const STAMP: i64 = 1_767_225_600_000;
@@ -29,8 +29,22 @@ impl Locate for Nowhere {
 }
 
 fn tasks() -> TaskSet {
-    let book = Rulebook::parse(default_rules(), None).unwrap();
-    TaskSet::new(shared(), ruling(book))
+    tasks_under(shipped()).0
+}
+
+fn shipped() -> Arc<Ruling> {
+    ruling(Rulebook::parse(default_rules(), None).unwrap())
+}
+
+fn tasks_under(ruling: Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
+    let current = Arc::new(CurrentRuling::new(ruling));
+    (TaskSet::new(shared(), Arc::clone(&current)), current)
+}
+
+/// Switches the process, and partition 3 with it.
+fn switch(tasks: &mut TaskSet, current: &CurrentRuling, position: i64, ruling: Arc<Ruling>) -> bool {
+    current.set(ruling);
+    matches!(tasks.turn(3, position), Turned::To { .. })
 }
 
 fn shared() -> Arc<Shared> {
@@ -80,21 +94,20 @@ fn written(out: &[OutputRecord]) -> Vec<(String, u64)> {
 
 #[test]
 fn what_is_found_speaks_in_the_words_of_the_rules_it_was_found_under() {
-    let (mut tasks, mut out) = (tasks(), Vec::new());
+    let ((mut tasks, current), mut out) = (tasks_under(shipped()), Vec::new());
     tasks.open(3);
     (0..11).for_each(|number| fail(&mut tasks, number, &mut out));
-    assert_eq!(tasks.switch(3, edited(&[("version: 1", "version: 2")])), Some(Ok(1)));
+    assert!(switch(&mut tasks, &current, 11, edited(&[("version: 1", "version: 2")])));
     (11..20).for_each(|number| fail(&mut tasks, number, &mut out));
     assert_eq!(written(&out), [("opened".to_owned(), 1), ("updated".to_owned(), 2)]);
-    assert_eq!(tasks.switch(4, edited(&[])), None, "not open");
 }
 
 #[test]
 fn what_a_rule_that_is_gone_has_said_is_taken_back_in_its_own_words() {
-    let (mut tasks, mut out) = (tasks(), Vec::new());
+    let ((mut tasks, current), mut out) = (tasks_under(shipped()), Vec::new());
     tasks.open(3);
     (0..11).for_each(|number| fail(&mut tasks, number, &mut out));
-    assert_eq!(tasks.switch(3, edited(&[("enabled: true", "enabled: false")])), Some(Ok(1)));
+    assert!(switch(&mut tasks, &current, 11, edited(&[("enabled: true", "enabled: false")])));
     // One of the failures turns out to have been none.
     let content = |value: &str| decode(value.as_bytes()).unwrap().content;
     let before = content(&sign_in(4, "failure", "test"));
@@ -113,25 +126,16 @@ fn what_exceptions_hide_is_counted_under_the_rules_of_its_time() {
         let text = format!("exceptions: [{}, {}]", exception("of_bo", "bo"), exception(id, "ana"));
         edited(&[("exceptions: []", &text)])
     };
-    let (mut tasks, mut out) = (tasks(), Vec::new());
+    let ((mut tasks, current), mut out) = (tasks_under(shipped()), Vec::new());
     tasks.open(3);
     tasks.restored(3);
     for (number, id) in [(0, "one"), (1, "another"), (2, "one")] {
-        assert_eq!(tasks.switch(3, covering(id)), Some(Ok(1 + number as u8 % 2)));
+        assert!(switch(&mut tasks, &current, number * 1_000, covering(id)));
         (0..11).for_each(|failure| fail(&mut tasks, number * 1_000 + failure, &mut out));
     }
     let (_, task) = tasks.tasks().next().unwrap();
     let hidden: Vec<(&str, u64)> = task.hidden().iter().map(|((_, id), count)| (&**id, *count)).collect();
     assert_eq!(hidden, [("another", 1), ("one", 2)]);
-}
-
-#[test]
-fn state_is_restored_beside_the_plans_it_refers_to() {
-    let (old, new) = (edited(&[]), edited(&[("version: 1", "version: 2")]));
-    let task = || Task::new(shared(), Arc::clone(&new), 3);
-    let task_under = task().with_plans([(7, Arc::clone(&old.plan)), (9, Arc::clone(&new.plan))]).unwrap();
-    assert_eq!((task_under.plans().version(), task_under.plans().iter().count()), (9, 2));
-    assert!(task().with_plans([(7, Arc::clone(&old.plan))]).is_none());
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn what_is_run_again_in_silence_is_not_counted_again() {
 fn a_partition_speaks_in_the_epoch_it_was_opened_in() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
     tasks.open(3);
-    tasks.resume(3, 7, &Account::default());
+    tasks.set_epoch(3, 7);
     tasks.restored(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     let alert = out.iter().find(|record| record.channel == Channel::Alerts).unwrap();
@@ -209,46 +213,124 @@ fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
     tasks.record(3, &InputRecord { offset: number, stamp: Some(stamp), key: Some(&key), value: &value }, out);
 }
 
-#[test]
-fn whoever_takes_over_sends_the_same_and_counts_on() {
-    const RECORDS: i64 = 600;
-    let (mut alone, mut wanted) = (tasks(), Vec::new());
-    alone.open(3);
-    alone.restored(3);
-    (0..RECORDS).for_each(|number| take(&mut alone, number, &mut wanted));
+/// What an owner leaves behind.
+struct Left {
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+    progress: Progress,
+    contents: Contents,
+}
 
-    let (mut sent, mut state) = (Vec::new(), BTreeMap::new());
-    let (mut offset, mut low_water, mut account) = (0, 0, Account::default());
-    // Each owner commits every 20 records, writes what changed 40 records ago, and dies with ten records uncommitted.
-    for dies_at in [90, 130, 350, 351, 590, RECORDS] {
-        let mut tasks = tasks();
+impl Left {
+    fn nothing() -> Self {
+        let progress = Progress {
+            schema: PROGRESS_SCHEMA.to_owned(),
+            offset: 0,
+            low_water: 0,
+            rebuild: false,
+            epoch: 0,
+            partitions: 1,
+            last: None,
+            misrouted: 0,
+            task: TaskProgress::default(),
+        };
+        Self { state: BTreeMap::new(), progress, contents: Contents::new() }
+    }
+
+    /// Writes what changed 40 records ago.
+    fn commit(&mut self, tasks: &mut TaskSet, position: i64) {
+        let mut written = Vec::new();
+        let room = Room { keys: 100, bytes: usize::MAX };
+        let low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
+        written.into_iter().for_each(|record| drop(self.state.insert(record.key, record.value.unwrap())));
+        let task = tasks.progress(3, low_water);
+        self.contents.extend(tasks.content(3));
+        self.progress = Progress { offset: position, low_water, task, ..self.progress.clone() };
+        // As it goes over the wire.
+        self.progress = Progress::read(&self.progress.to_bytes()).unwrap();
+    }
+
+    fn taken_over(&self, ruling: &Arc<Ruling>) -> (TaskSet, Resumed) {
+        let (mut tasks, _) = tasks_under(Arc::clone(ruling));
         tasks.open(3);
-        state.iter().for_each(|(key, value): (&Vec<u8>, &Vec<u8>)| tasks.restore(3, key, Some(value)).unwrap());
-        tasks.resume(3, 0, &account);
+        self.state.iter().for_each(|(key, value)| tasks.restore(3, key, Some(value)).unwrap());
+        let wanted = tasks.wanted(&self.progress);
+        let contents = self.contents.clone().into_iter().filter(|(name, _)| wanted.contains(name)).collect();
+        let resumed = tasks.resume(3, &self.progress, &contents);
+        (tasks, resumed)
+    }
+}
+
+#[test]
+fn whoever_takes_over_sends_the_same_and_counts_on_whatever_rules_it_has() {
+    const RECORDS: i64 = 600;
+    let rulings =
+        [edited(&[]), edited(&[("version: 1", "version: 2")]), edited(&[("failures_max: 10", "failures_max: 8")])];
+    let (mut left, mut sent, mut turns) = (Left::nothing(), Vec::new(), Vec::new());
+    // Each owner has other rules, commits every 20 records, and dies with some records uncommitted.
+    for (owner, dies_at) in [90, 130, 350, 351, 590, RECORDS].into_iter().enumerate() {
+        let ruling = &rulings[owner % 3];
+        let (mut tasks, resumed) = left.taken_over(ruling);
+        assert_eq!(resumed, Resumed::Same);
+        let (offset, low_water) = (left.progress.offset, left.progress.low_water);
         let mut silent = Vec::new();
         (low_water..offset).for_each(|number| take(&mut tasks, number, &mut silent));
         tasks.restored(3);
+        let mut turned = (tasks.turn(3, offset) != Turned::No || offset == 0).then_some((offset, owner % 3));
         let mut pending = Vec::new();
         for number in offset..dies_at {
             take(&mut tasks, number, &mut pending);
             let position = number + 1;
             if position % 20 == 0 || position == RECORDS {
-                let mut written = Vec::new();
-                let room = Room { keys: 100, bytes: usize::MAX };
-                low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
-                written.into_iter().for_each(|record| drop(state.insert(record.key, record.value.unwrap())));
-                (offset, account) = (position, tasks.account(3));
+                left.commit(&mut tasks, position);
+                turns.extend(turned.take());
                 sent.append(&mut pending);
             }
         }
     }
+    assert_eq!(turns.len(), 5, "the owner that died early had nothing committed: {turns:?}");
+
+    let (mut alone, current) = tasks_under(Arc::clone(&rulings[0]));
+    let mut wanted = Vec::new();
+    alone.open(3);
+    alone.restored(3);
+    for number in 0..RECORDS {
+        if let Some((offset, ruling)) = turns.iter().find(|(offset, _)| *offset == number) {
+            switch(&mut alone, &current, *offset, Arc::clone(&rulings[*ruling]));
+        }
+        take(&mut alone, number, &mut wanted);
+    }
     assert!(sent.len() > 50, "{}", sent.len());
     assert_eq!(sent.len(), wanted.len());
     assert!(sent == wanted);
-    assert_eq!(account, alone.account(3));
+    let account = &left.progress.task.account;
+    assert_eq!(*account, alone.progress(3, RECORDS).account);
     let counted = |name: &str| account.records.get(name).copied().unwrap_or_default();
     let ends = ["scored", "duplicate", "late", "over_cap", "rejected"].map(counted);
     assert_eq!(ends.iter().sum::<u64>(), RECORDS as u64, "{account:?}");
     assert_eq!(counted("received"), RECORDS as u64);
     assert!(ends[1] > 0 && ends[2] > 0 && ends[4] > 0, "{account:?}");
+}
+
+#[test]
+fn what_was_scored_under_a_build_that_is_not_at_hand_is_not_run_again_unasked() {
+    let with_geo = |digest: &str| {
+        let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: digest.to_owned() });
+        Arc::new(Ruling::new(Rulebook::parse(default_rules(), None).unwrap(), Arc::new(locate), Lateness::DEFAULT))
+    };
+    let mut left = Left::nothing();
+    let (mut tasks, _) = left.taken_over(&with_geo("old"));
+    tasks.restored(3);
+    let mut out = Vec::new();
+    (0..30).for_each(|number| take(&mut tasks, number, &mut out));
+    left.commit(&mut tasks, 30);
+    let (_, resumed) = left.taken_over(&with_geo("new"));
+    assert_eq!(resumed, Resumed::Other { changes: "geoip old → new".to_owned() });
+    // All is written after a graceful stop: nothing is to be run again, and the next owner turns where the last one ended.
+    let mut written = Vec::new();
+    tasks.checkpoint(3, 30, i64::MAX, Room { keys: 100, bytes: usize::MAX }, &mut written);
+    written.into_iter().for_each(|record| drop(left.state.insert(record.key, record.value.unwrap())));
+    left.progress = Progress { low_water: 30, task: tasks.progress(3, 30), ..left.progress };
+    let (mut next, resumed) = left.taken_over(&with_geo("new"));
+    assert_eq!(resumed, Resumed::Same);
+    assert!(matches!(next.turn(3, 30), Turned::To { ruling } if ruling.contains("geoip new")));
 }

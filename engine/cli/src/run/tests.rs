@@ -2,7 +2,7 @@ use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::NoGeo;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_runtime::pipeline::Origin;
+use frostwatch_runtime::pipeline::{CurrentRuling, Origin};
 use frostwatch_runtime::ports::{Channel, RawOutcome};
 
 use super::*;
@@ -24,7 +24,8 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let settings = cluster.settings();
     let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
     let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
-    for topic in raw.chain(channels).chain([settings.topics.activity(), settings.changelog()]) {
+    for topic in raw.chain(channels).chain([settings.topics.activity(), settings.changelog(), settings.topics.tables()])
+    {
         cluster.create_topic(&topic, 1).unwrap();
     }
     let mut producer = TopicProducer::connect(&settings, &settings.topics.raw()[0].0).unwrap();
@@ -35,10 +36,14 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
         counters: Counters::default(),
         normalised: Mutex::default(),
         shared: shared(Origin::default()),
-        ruling: ruling(config::rules(None).unwrap(), Located::Nothing(NoGeo::new()), Lateness::DEFAULT),
+        current: Arc::new(CurrentRuling::new(ruling(
+            config::rules(None).unwrap(),
+            Located::Nothing(NoGeo::new()),
+            Lateness::DEFAULT,
+        ))),
     };
     let stop = AtomicBool::new(false);
-    let fault = run_threads(&settings, 1, Some(Broken), &Versions::default(), &observed, &stop).unwrap_err();
+    let fault = run_threads(&settings, 1, Some(Broken), false, &observed, &stop).unwrap_err();
     assert_eq!(fault.to_string(), "normaliser panicked: told to die");
 }
 

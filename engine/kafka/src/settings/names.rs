@@ -26,6 +26,8 @@ pub struct TopicNames {
     pub late: Option<String>,
     /// Records that could not be read.
     pub rejected: Option<String>,
+    /// Texts of rules by their hash.
+    pub tables: Option<String>,
     /// Raw rows to make activity of, one topic a table.
     pub raw: Vec<RawTopic>,
 }
@@ -51,6 +53,7 @@ impl Default for TopicNames {
             suppressions: None,
             late: None,
             rejected: None,
+            tables: None,
             raw: tables.map(|table| RawTopic { table: table.to_owned(), topic: None }).to_vec(),
         }
     }
@@ -73,6 +76,11 @@ impl TopicNames {
         self.named(given.as_ref(), channel.as_str())
     }
 
+    /// Name of the topic of tables.
+    pub fn tables(&self) -> String {
+        self.named(self.tables.as_ref(), "tables")
+    }
+
     /// Raw topics with the table each carries.
     pub fn raw(&self) -> Vec<(String, String)> {
         let name = |raw: &RawTopic| raw.topic.clone().unwrap_or_else(|| format!("{}raw.{}", self.prefix, raw.table));
@@ -84,7 +92,7 @@ impl TopicNames {
     }
 
     pub(super) fn check(&self, faults: &mut Vec<SettingFault>) {
-        let mut all = vec![("activity".to_owned(), self.activity())];
+        let mut all = vec![("activity".to_owned(), self.activity()), ("tables".to_owned(), self.tables())];
         all.extend(Channel::ALL.map(|channel| (channel.as_str().to_owned(), self.channel(channel))));
         all.extend(self.raw().into_iter().map(|(topic, table)| (format!("raw.{table}"), topic)));
         let mut users: BTreeMap<&str, &str> = BTreeMap::new();

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::{PartitionStatus, Phase};
-use frostwatch_runtime::checkpoint::{Landmark, PROGRESS_KEY, Progress};
+use frostwatch_runtime::checkpoint::{Contents, Landmark, PROGRESS_KEY, Progress, Resumed};
 use frostwatch_runtime::ports::Tasks;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::plan::{Known, Lost, Plan, Refusal, changes, plan, when_lost};
+use super::plan::{Known, Lost, Plan, Refusal, plan, when_lost};
 use crate::changelog::StateReader;
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
@@ -24,6 +24,8 @@ use crate::note::Note;
 
 /// How long state is read between two batches of the partitions that are held.
 const RESTORE_STEP: Duration = Duration::from_millis(50);
+/// How long the texts of rules may take to be read.
+const CONTENTS_WAIT: Duration = Duration::from_mins(1);
 /// How long a rebalance may be kept waiting for state to be written; what is left is run again by the next owner.
 const HAND_OVER_MAX: Duration = Duration::from_secs(5);
 
@@ -229,41 +231,54 @@ impl<T: Tasks> Worker<'_, T> {
         let plan = plan(&known).map_err(|refusal| self.refused(refusal, partition, &known))?;
         let mut owned = Owned::new(plan, low, high, progress, offset);
         if let Some(progress) = progress {
-            self.compare_versions(&mut owned, partition, progress)?;
+            self.resume(&mut owned, partition, progress)?;
         }
-        let account = progress.map(|progress| progress.account.clone()).unwrap_or_default();
-        self.tasks.resume(partition, owned.epoch, &account);
         self.open(partition, owned);
         Ok(plan.start.map_or(Offset::Beginning, Offset::Offset))
     }
 
-    /// Where nothing must be run again, what follows is simply scored under what is there now. Else the past would be run
-    /// again under other versions than those its outputs were sent under.
-    fn compare_versions(&self, owned: &mut Owned, partition: i32, progress: &Progress) -> Result<(), KafkaFault> {
-        let versions = self.shared.versions;
-        let changes = changes(&progress.versions, &versions.named);
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let has_tail = progress.rebuild || progress.low_water < progress.offset;
-        if !has_tail {
-            tracing::warn!(partition, changes, offset = progress.offset, "from here on under other versions");
-        } else if versions.accept_change {
+    /// Goes on under the rulings of the former owner; the own one is turned to when the past is behind.
+    fn resume(&mut self, owned: &mut Owned, partition: i32, progress: &Progress) -> Result<(), KafkaFault> {
+        let wanted = self.tasks.wanted(progress);
+        let contents = if wanted.is_empty() { Contents::new() } else { self.read_contents(&wanted)? };
+        let resumed = self.tasks.resume(partition, progress, &contents);
+        if let Resumed::Other { changes } = resumed {
+            let tail = progress.offset - progress.low_water;
+            if !self.shared.accept_change {
+                let (topic, group) = (self.topic.clone(), self.group.clone());
+                return Err(KafkaFault::Changed { topic, partition, group, changes, epoch: progress.epoch, tail });
+            }
             owned.epoch = progress.epoch.saturating_add(1);
-            tracing::warn!(partition, changes, epoch = owned.epoch, "the past is run again under other versions");
-        } else {
-            return Err(KafkaFault::Changed {
-                topic: self.topic.clone(),
-                partition,
-                group: self.group.clone(),
-                changes,
-                epoch: progress.epoch,
-                tail: progress.offset - progress.low_water,
-            });
+            // Committed even if no record comes: else the next start would be asked again.
+            owned.dirty = true;
+            self.tasks.turn_early(partition, owned.status.position);
+            tracing::warn!(partition, changes, tail, epoch = owned.epoch, "the past is run again under another ruling");
         }
-        // Committed even if no record comes: else the next start would be asked again.
-        owned.dirty = true;
+        self.tasks.set_epoch(partition, owned.epoch);
         Ok(())
+    }
+
+    /// Reads texts of rules by their hashes. The topic is small: one text for every set of rules there ever was.
+    fn read_contents(&self, wanted: &[String]) -> Result<Contents, KafkaFault> {
+        let count = group::partition_counts(&self.consumer, &[&self.tables])?.first().copied().unwrap_or_default();
+        let partitions: Vec<i32> = (0..count).collect();
+        let mut reader = StateReader::open(self.settings, &self.tables, &partitions)?;
+        let mut contents = Contents::new();
+        let until = Instant::now() + CONTENTS_WAIT;
+        let mut done = false;
+        while !done {
+            if Instant::now() > until {
+                return Err(KafkaFault::NoAnswer { question: "the texts of rules", source: KafkaError::Canceled });
+            }
+            done = reader.read(RESTORE_STEP, &mut |record| {
+                let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
+                if wanted.iter().any(|wanted| wanted == name) {
+                    contents.insert(name.to_owned(), record.value.to_vec());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(contents)
     }
 
     fn open(&mut self, partition: i32, owned: Owned) {

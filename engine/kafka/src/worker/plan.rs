@@ -1,8 +1,6 @@
 //! Where a newly assigned partition begins: from what the log of state says, what the group committed and what the topic
 //! holds. Where these do not agree nothing is guessed: it is refused, with the command that chooses.
 
-use std::collections::BTreeMap;
-
 use frostwatch_runtime::checkpoint::{Landmark, Progress};
 
 /// Where to begin.
@@ -107,17 +105,6 @@ pub(super) const fn when_lost(position: i64, restore_until: i64, low: i64, high:
     } else {
         Lost::Unread
     }
-}
-
-/// What differs between two sets of versions, in words; empty when nothing does.
-pub(super) fn changes(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
-    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let of = |versions: &BTreeMap<String, String>, name| versions.get(name).cloned().unwrap_or("unknown".to_owned());
-    let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
-    let told: Vec<String> = changed.map(|name| format!("{name} {} → {}", of(before, name), of(now, name))).collect();
-    told.join(", ")
 }
 
 #[cfg(test)]

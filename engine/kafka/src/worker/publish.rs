@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, Room, StateRecord};
-use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
+use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, Room, StateRecord, TaskProgress};
+use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks, Turned};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -22,9 +22,24 @@ const RETRY_WAIT: Duration = Duration::from_millis(100);
 /// it changes.
 const STATE_BYTES_MAX: usize = 32 << 20;
 
+/// What a worker has collected, borrowed field by field: its sender is borrowed beside.
+macro_rules! collected {
+    ($worker:ident) => {
+        Collected {
+            out: &$worker.out,
+            contents: &$worker.content_out,
+            state: &$worker.state_out,
+            channels: &$worker.channels,
+            tables: &$worker.tables,
+            changelog: &$worker.changelog,
+        }
+    };
+}
+
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs and a slice of state, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
+        self.turn();
         self.collect_state();
         self.publish_until(None)?;
         self.pass_marks()?;
@@ -89,6 +104,7 @@ impl<T: Tasks> Worker<'_, T> {
         let bytes: usize =
             written.iter().map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len)).sum();
         let room = Room { keys: room.keys.saturating_sub(written.len()), bytes: room.bytes.saturating_sub(bytes) };
+        let task = self.tasks.progress(partition, low_water);
         let progress = Progress {
             schema: PROGRESS_SCHEMA.to_owned(),
             offset: position,
@@ -96,13 +112,43 @@ impl<T: Tasks> Worker<'_, T> {
             rebuild: false,
             epoch: owned.epoch,
             partitions: self.partition_count,
-            versions: self.shared.versions.named.clone(),
             last: owned.last,
             misrouted: owned.misrouted,
-            account: self.tasks.account(partition),
+            task,
         };
+        self.keep_content(partition, &progress.task);
         self.state_out.push(StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(progress.to_bytes()) });
         room
+    }
+
+    /// The text of the rules that hold goes with the first progress that names it, so that whoever takes the partition over
+    /// has it, whatever rules it has itself.
+    fn keep_content(&mut self, partition: i32, task: &TaskProgress) {
+        let holds = task.turns.last().and_then(|turn| task.rulings.iter().find(|it| it.version == turn.version));
+        let Some(rules) = holds.map(|ruling| &ruling.named.rules) else { return };
+        let is_there = self.kept.contains(rules) || self.content_out.iter().any(|(name, _)| name == rules);
+        if !is_there && let Some(content) = self.tasks.content(partition) {
+            self.content_out.push(content);
+        }
+    }
+
+    /// Every partition turns to the ruling of the process between two batches; where it does is written with its progress.
+    fn turn(&mut self) {
+        for index in 0..self.owned.len() {
+            let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
+            if !is_live(owned.status.phase) {
+                continue;
+            }
+            let (partition, position) = (index as i32, owned.status.position);
+            match self.tasks.turn(partition, position) {
+                Turned::No => {}
+                Turned::To { ruling } => {
+                    tracing::info!(partition, position, ruling, "from here on under another ruling");
+                    (owned.dirty, self.counts.turns) = (true, self.counts.turns + 1);
+                }
+                Turned::Refused { why } => tracing::error!(partition, why, "the ruling is not switched"),
+            }
+        }
     }
 
     /// Partitions that are run again may end in marks of transactions, of which no record tells.
@@ -144,7 +190,8 @@ impl<T: Tasks> Worker<'_, T> {
         if !self.out.is_empty() {
             self.deliver_plain(0, self.out.len())?;
         }
-        self.deliver_plain(self.out.len(), self.state_out.len())?;
+        self.deliver_plain(self.out.len(), self.content_out.len() + self.state_out.len())?;
+        self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
         self.clear_out();
         let due = if until.is_some() { Due::Now } else { Due::Later };
         let offsets = self.offsets_to_commit()?;
@@ -158,8 +205,8 @@ impl<T: Tasks> Worker<'_, T> {
 
     /// Delivers `count` of what is collected, outputs before state, from the one at `first` on.
     fn deliver_plain(&mut self, first: usize, count: usize) -> Result<(), KafkaFault> {
-        let (collected, shared) =
-            (Collected::of(&self.out, &self.state_out, &self.channels, &self.changelog), self.shared);
+        let shared = self.shared;
+        let collected = collected!(self);
         let Sender::Plain(outbox) = &mut self.sender else { return Ok(()) };
         let record = |index: usize| collected.outgoing(first + index);
         let mut delivered = outbox.deliver(count, record, || shared.is_stopping())?;
@@ -182,9 +229,9 @@ impl<T: Tasks> Worker<'_, T> {
             let code = match self.attempt()? {
                 Attempt::Committed(delivered) => {
                     self.counts.resent += u64::from(attempts > 1);
-                    self.delivered(&delivered, 0..self.out.len() + self.state_out.len())?;
-                    self.clear_out();
+                    self.delivered(&delivered, 0..collected!(self).len())?;
                     self.note_committed();
+                    self.clear_out();
                     return Ok(true);
                 }
                 Attempt::Undone(code) => code,
@@ -212,8 +259,7 @@ impl<T: Tasks> Worker<'_, T> {
             return Ok(Attempt::Undone(RDKafkaErrorCode::UnknownMemberId));
         }
         let offsets = self.offsets_to_commit()?;
-        let (collected, shared) =
-            (Collected::of(&self.out, &self.state_out, &self.channels, &self.changelog), self.shared);
+        let (collected, shared) = (collected!(self), self.shared);
         let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
         let (count, record) = (collected.len(), |index| collected.outgoing(index));
         match transactions.commit(&self.consumer, &offsets, count, record, || shared.is_stopping()) {
@@ -243,6 +289,7 @@ impl<T: Tasks> Worker<'_, T> {
 
     fn note_committed(&mut self) {
         self.counts.commits += 1;
+        self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
         for owned in self.owned.iter_mut().flatten() {
             if is_live(owned.status.phase) && std::mem::take(&mut owned.dirty) {
                 owned.status.committed = owned.status.position;
@@ -254,9 +301,9 @@ impl<T: Tasks> Worker<'_, T> {
     fn delivered(&mut self, delivered: &Delivered, sent: std::ops::Range<usize>) -> Result<(), KafkaFault> {
         for index in &delivered.refused {
             let Some(record) = self.out.get(*index) else {
-                let refused = index.checked_sub(self.out.len()).and_then(|index| self.state_out.get(index));
-                let bytes = refused.and_then(|record| record.value.as_ref()).map_or(0, Vec::len);
-                return Err(KafkaFault::StateRefused { topic: self.changelog.clone(), bytes });
+                let refused = collected!(self).outgoing(*index);
+                let bytes = refused.value.map_or(0, <[u8]>::len);
+                return Err(KafkaFault::StateRefused { topic: refused.topic.to_owned(), bytes });
             };
             (self.shared.on_refused)(&Refused { topic: topic_of(&self.channels, record.channel), record });
             tracing::error!(
@@ -281,6 +328,7 @@ impl<T: Tasks> Worker<'_, T> {
     fn clear_out(&mut self) {
         self.out.clear();
         self.out_bytes = 0;
+        self.content_out.clear();
         self.state_out.clear();
     }
 
@@ -317,49 +365,36 @@ const fn is_refusal_of_transactions(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// What is to be sent, outputs before state.
+/// What is to be sent: outputs, then texts of rules, then the state that refers to them.
 #[derive(Clone, Copy)]
 struct Collected<'a> {
     out: &'a [OutputRecord],
+    contents: &'a [(String, Vec<u8>)],
     state: &'a [StateRecord],
     channels: &'a [String; Channel::ALL.len()],
+    tables: &'a str,
     changelog: &'a str,
 }
 
 impl<'a> Collected<'a> {
-    const fn of(
-        out: &'a [OutputRecord],
-        state: &'a [StateRecord],
-        channels: &'a [String; Channel::ALL.len()],
-        changelog: &'a str,
-    ) -> Self {
-        Self { out, state, channels, changelog }
-    }
-
     const fn len(&self) -> usize {
-        self.out.len() + self.state.len()
+        self.out.len() + self.contents.len() + self.state.len()
     }
 
     fn outgoing(&self, index: usize) -> Outgoing<'a> {
+        let plain =
+            |topic, key, value| Outgoing { topic, partition: None, key: Some(key), value, headers: &[], stamp: None };
         if let Some(record) = self.out.get(index) {
-            return Outgoing {
-                topic: topic_of(self.channels, record.channel),
-                partition: None,
-                key: Some(&record.key),
-                value: Some(&record.value),
-                headers: &record.headers,
-                stamp: None,
-            };
+            let topic = topic_of(self.channels, record.channel);
+            return Outgoing { headers: &record.headers, ..plain(topic, &record.key, Some(&record.value)) };
         }
-        let record = &self.state[index - self.out.len()];
-        Outgoing {
-            topic: self.changelog,
-            partition: Some(record.partition),
-            key: Some(&record.key),
-            value: record.value.as_deref(),
-            headers: &[],
-            stamp: None,
+        let index = index - self.out.len();
+        if let Some((name, text)) = self.contents.get(index) {
+            return plain(self.tables, name.as_bytes(), Some(text));
         }
+        let record = &self.state[index - self.contents.len()];
+        let partition = Some(record.partition);
+        Outgoing { partition, ..plain(self.changelog, &record.key, record.value.as_deref()) }
     }
 }
 

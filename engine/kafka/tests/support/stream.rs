@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use frostwatch_detect::plan::Named;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, Versions, run_worker};
+use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, run_worker};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::checkpoint::{Account, Room, StateFault, StateRecord};
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use frostwatch_runtime::checkpoint::{
+    Contents, Progress, Resumed, Room, RulingRecord, StateFault, StateRecord, TaskProgress, Turn,
+};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -45,6 +48,7 @@ impl Stream {
             mock.create_topic(&stream.settings.topics.channel(channel), 1).unwrap();
         }
         mock.create_topic(&stream.settings.changelog(), partitions).unwrap();
+        mock.create_topic(&stream.settings.topics.tables(), 1).unwrap();
         stream.settings.delivery = mock.settings().delivery;
         stream.mock = Some(mock);
         stream
@@ -176,6 +180,11 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
     pub(crate) seen: Arc<Seen>,
+    /// The rules of the process.
+    rules: String,
+    /// Their text is kept.
+    has_content: bool,
+    turns: BTreeMap<i32, (Vec<RulingRecord>, Vec<Turn>)>,
     partitions: BTreeMap<i32, BTreeMap<Vec<u8>, Count>>,
 }
 
@@ -191,7 +200,7 @@ struct Count {
 
 impl Counting {
     pub(crate) fn watched_by(seen: &Arc<Seen>) -> Self {
-        Self { seen: Arc::clone(seen), partitions: BTreeMap::new() }
+        Self { seen: Arc::clone(seen), rules: "1".to_owned(), has_content: true, ..Self::default() }
     }
 }
 
@@ -209,11 +218,52 @@ impl Tasks for Counting {
         Ok(())
     }
 
-    fn resume(&mut self, partition: i32, epoch: u32, _account: &Account) {
+    fn wanted(&self, progress: &Progress) -> Vec<String> {
+        let rules = progress.task.rulings.iter().map(|ruling| ruling.named.rules.clone());
+        rules.filter(|rules| *rules != self.rules).collect()
+    }
+
+    fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
+        let task = &progress.task;
+        self.turns.insert(partition, (task.rulings.clone(), task.turns.clone()));
+        let at_hand = |rules: &String| *rules == self.rules || contents.contains_key(rules);
+        let lost = task.rulings.iter().find(|it| !at_hand(&it.named.rules));
+        match lost.filter(|_| progress.low_water < progress.offset) {
+            Some(lost) => Resumed::Other { changes: format!("rules {} → {}", lost.named.rules, self.rules) },
+            None => Resumed::Same,
+        }
+    }
+
+    fn set_epoch(&mut self, partition: i32, epoch: u32) {
         self.seen.epochs.lock().unwrap().insert(partition, epoch);
     }
 
-    fn restored(&mut self, _partition: i32) {}
+    fn turn(&mut self, partition: i32, position: i64) -> Turned {
+        let (rulings, turns) = self.turns.entry(partition).or_default();
+        let holds = turns.last().and_then(|turn| rulings.iter().find(|it| it.version == turn.version));
+        if holds.is_some_and(|holds| holds.named.rules == self.rules) {
+            return Turned::No;
+        }
+        let version = rulings.len() as u8;
+        let named =
+            Named { rules: self.rules.clone(), geoip: String::new(), lateness_secs: 0, skew_secs: 0, semantics: 1 };
+        rulings.push(RulingRecord { version, named, geo_kind: String::new(), geo_built_at_secs: 0 });
+        turns.push(Turn { offset: position, version });
+        Turned::To { ruling: self.rules.clone() }
+    }
+
+    fn turn_early(&mut self, partition: i32, first: i64) {
+        self.turn(partition, first);
+    }
+
+    fn progress(&mut self, partition: i32, _low_water: i64) -> TaskProgress {
+        let (rulings, turns) = self.turns.entry(partition).or_default().clone();
+        TaskProgress { rulings, turns, ..TaskProgress::default() }
+    }
+
+    fn content(&self, _partition: i32) -> Option<(String, Vec<u8>)> {
+        self.has_content.then(|| (self.rules.clone(), b"text".to_vec()))
+    }
 
     fn close(&mut self, partition: i32) {
         assert!(self.partitions.remove(&partition).is_some(), "closed without having been opened");
@@ -231,10 +281,6 @@ impl Tasks for Counting {
             out.push(StateRecord { partition, key: key.clone(), value: Some(value) });
         }
         keys.values().filter_map(|count| count.dirty).min().unwrap_or(position)
-    }
-
-    fn account(&self, _partition: i32) -> Account {
-        Account::default()
     }
 
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
@@ -270,9 +316,18 @@ impl Tasks for Counting {
     }
 }
 
-/// Versions with one name.
-pub(crate) fn versions(rules: &str, accept_change: bool) -> Versions {
-    Versions { named: [("rules".to_owned(), rules.to_owned())].into(), accept_change }
+/// Under which rules a member works.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) name: &'static str,
+    pub(crate) has_content: bool,
+    pub(crate) accept_change: bool,
+}
+
+impl Rules {
+    pub(crate) const fn named(name: &'static str) -> Self {
+        Self { name, has_content: true, accept_change: false }
+    }
 }
 
 /// A member of the group on a thread of its own.
@@ -290,19 +345,20 @@ impl Member {
     }
 
     pub(crate) fn start_with(settings: &KafkaSettings, seen: Arc<Seen>) -> Self {
-        Self::start_under(settings, seen, versions("1", false))
+        Self::start_under(settings, seen, Rules::named("1"))
     }
 
-    pub(crate) fn start_under(settings: &KafkaSettings, seen: Arc<Seen>, versions: Versions) -> Self {
+    pub(crate) fn start_under(settings: &KafkaSettings, seen: Arc<Seen>, rules: Rules) -> Self {
         let (board, counters) = (Arc::<Board>::default(), Arc::<Counters>::default());
         let stop = Arc::<AtomicBool>::default();
         let shared =
             (settings.clone(), Arc::clone(&board), Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let (settings, board, counters, stop, seen) = shared;
-            let shared =
-                Shared { stop: &stop, board: &board, counters: &counters, versions: &versions, on_refused: &|_| {} };
-            run_worker(&settings, 0, Counting::watched_by(&seen), shared)
+            let Rules { name, has_content, accept_change } = rules;
+            let shared = Shared { stop: &stop, board: &board, counters: &counters, accept_change, on_refused: &|_| {} };
+            let tasks = Counting { rules: name.to_owned(), has_content, ..Counting::watched_by(&seen) };
+            run_worker(&settings, 0, tasks, shared)
         });
         Self { board, counters, seen, stop, thread: Some(thread) }
     }

@@ -1,11 +1,14 @@
 //! A ruling: what decides, beside the records, what is found. It is switched between two records of a partition.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use frostwatch_detect::place::Locate;
+use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::{Named, Plan};
-use frostwatch_detect::time::Lateness;
+use frostwatch_detect::time::{Lateness, SECOND};
 use frostwatch_rulebook::{CompiledRules, Rulebook};
+
+use crate::checkpoint::{Contents, RulingRecord};
 
 /// Rules, places and limits of time that hold together. Those of the past live on as their [`Plan`] alone, for as long as
 /// an event, a finding or a session refers to them: a record is admitted once, under the ruling it arrives under.
@@ -16,18 +19,99 @@ pub struct Ruling {
     pub rules: CompiledRules,
     /// Where addresses are.
     pub locate: Arc<dyn Locate>,
+    /// The rules as a text that stands for itself, named by their hash.
+    pub content: Arc<str>,
 }
 
 impl Ruling {
     /// The ruling of a set of rules.
     pub fn new(book: Rulebook, locate: Arc<dyn Locate>, lateness: Lateness) -> Self {
         let rules = CompiledRules::new(&book);
+        let content = book.to_content().into();
         let plan = Arc::new(Plan::new(book.rules, book.hash, lateness, locate.build().clone()));
-        Self { plan, rules, locate }
+        Self { plan, rules, locate, content }
     }
 
     /// What tells it from other rulings.
     pub fn named(&self) -> Named {
         self.plan.named()
+    }
+
+    /// The record by which it is known again.
+    pub(super) fn record(version: u8, plan: &Plan) -> RulingRecord {
+        let GeoBuild { kind, built_at_secs, .. } = plan.geo.clone();
+        RulingRecord { version, named: plan.named(), geo_kind: kind, geo_built_at_secs: built_at_secs }
+    }
+
+    /// The ruling of a record, made from the text of its rules; `None` where that is not at hand. Under a build that is
+    /// not `self`'s no address has a place: such a ruling is for what was admitted already.
+    pub(super) fn recalled(self: &Arc<Self>, record: &RulingRecord, contents: &Contents) -> Option<Arc<Self>> {
+        let Named { rules, geoip, lateness_secs, skew_secs, semantics } = &record.named;
+        if self.named() == record.named {
+            return Some(Arc::clone(self));
+        }
+        let text = if self.plan.rules_hash == *rules { &self.content } else { text_of(contents.get(rules)?)? };
+        let book = Rulebook::from_content(text).ok().filter(|book| book.hash == *rules)?;
+        let own = self.plan.geo.digest == *geoip;
+        let locate: Arc<dyn Locate> =
+            if own { Arc::clone(&self.locate) } else { Arc::new(Forgotten(record.geo_build())) };
+        let lateness = Lateness { lateness: lateness_secs * SECOND, skew: skew_secs * SECOND };
+        let mut ruling = Self::new(book, locate, lateness);
+        if let Some(plan) = Arc::get_mut(&mut ruling.plan) {
+            plan.semantics = *semantics;
+        }
+        Some(Arc::new(ruling))
+    }
+
+    /// Can records be scored again as they were under the recorded ruling?
+    pub(super) fn can_rerun(&self, record: &RulingRecord, contents: &Contents) -> bool {
+        let Named { rules, geoip, semantics, .. } = &record.named;
+        let has_rules = self.plan.rules_hash == *rules || contents.contains_key(rules);
+        has_rules && self.plan.geo.digest == *geoip && self.plan.semantics == *semantics
+    }
+}
+
+fn text_of(content: &[u8]) -> Option<&str> {
+    std::str::from_utf8(content).ok()
+}
+
+impl RulingRecord {
+    fn geo_build(&self) -> GeoBuild {
+        let (kind, digest) = (self.geo_kind.clone(), self.named.geoip.clone());
+        GeoBuild { kind, built_at_secs: self.geo_built_at_secs, digest }
+    }
+}
+
+/// A build that is not at hand.
+struct Forgotten(GeoBuild);
+
+impl Locate for Forgotten {
+    fn locate(&self, _address: IpAddr) -> Location {
+        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
+    }
+
+    fn build(&self) -> &GeoBuild {
+        &self.0
+    }
+}
+
+/// The ruling of the process: whoever loads another one sets it, and every partition turns to it at an offset of its own,
+/// which is recorded.
+pub struct CurrentRuling(RwLock<Arc<Ruling>>);
+
+impl CurrentRuling {
+    /// The first.
+    pub fn new(ruling: Arc<Ruling>) -> Self {
+        Self(RwLock::new(ruling))
+    }
+
+    /// The ruling now.
+    pub fn get(&self) -> Arc<Ruling> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sets another one.
+    pub fn set(&self, ruling: Arc<Ruling>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ruling;
     }
 }

@@ -1,23 +1,24 @@
 //! A task: one input partition, its keys, and what became of its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
-use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::{NoVersionLeft, Plans};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 
 use super::counters::{Counters, Hidden, Totals, hidden_by};
-use super::ruling::Ruling;
+use super::ruling::{CurrentRuling, Ruling};
 use super::{admit, render};
 use crate::board::PartitionStatus;
-use crate::checkpoint::{Account, Room, StateFault, StateRecord};
-use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use crate::checkpoint::{
+    Account, Contents, Progress, Resumed, Room, RulingRecord, StateFault, StateRecord, TaskProgress, Turn,
+};
+use crate::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
 const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
@@ -58,6 +59,10 @@ pub struct Task {
     newest_stamp: Millis,
     /// What changes is remembered, to be written to the log of state.
     is_logged: bool,
+    /// Which ruling holds from where on, since the first record that must be run again.
+    turns: Vec<Turn>,
+    /// Rulings that hold from later records on, which are run again.
+    ahead: VecDeque<(i64, Arc<Ruling>)>,
 }
 
 impl Task {
@@ -76,6 +81,8 @@ impl Task {
             newest_event: -1,
             newest_stamp: Millis::MIN,
             is_logged: false,
+            turns: Vec::new(),
+            ahead: VecDeque::new(),
         }
     }
 
@@ -86,15 +93,60 @@ impl Task {
         self
     }
 
-    /// The task with the plans to which the state that it is about to restore refers, under the bytes that they had. `None`
-    /// if its own ruling is not one of them.
-    #[must_use]
-    pub fn with_plans(mut self, plans: impl IntoIterator<Item = (u8, Arc<Plan>)>) -> Option<Self> {
-        let named = self.ruling.named();
-        let plans: Vec<_> = plans.into_iter().collect();
-        let (current, _) = plans.iter().find(|(_, plan)| plan.named() == named)?;
-        self.plans = Plans::restored(plans.iter().cloned(), *current)?;
-        Some(self)
+    /// Goes on as the progress of a former owner says. Rulings whose rules are not at hand are taken to be the own one.
+    fn resume(&mut self, progress: &Progress, contents: &Contents) -> Resumed {
+        let TaskProgress { account, rulings, turns } = &progress.task;
+        self.newest_event = account.newest_event;
+        let own = Arc::clone(&self.ruling);
+        let recall = |record: &RulingRecord| own.recalled(record, contents).unwrap_or_else(|| Arc::clone(&own));
+        let recalled: BTreeMap<u8, Arc<Ruling>> = rulings.iter().map(|it| (it.version, recall(it))).collect();
+        let plans = recalled.iter().map(|(version, ruling)| (*version, Arc::clone(&ruling.plan)));
+        let mut holding = turns.iter().filter_map(|turn| Some((turn.offset, Arc::clone(recalled.get(&turn.version)?))));
+        let (Some(first), Some((_, ruling))) = (turns.first(), holding.next()) else { return Resumed::Same };
+        self.ahead = holding.collect();
+        self.ruling = ruling;
+        self.turns.clone_from(turns);
+        if let Some(plans) = Plans::restored(plans, first.version) {
+            self.plans = plans;
+        }
+        let has_held = |record: &&RulingRecord| turns.iter().any(|turn| turn.version == record.version);
+        let lost = rulings.iter().filter(has_held).find(|record| !own.can_rerun(record, contents));
+        match lost.filter(|_| progress.low_water < progress.offset) {
+            Some(record) => Resumed::Other { changes: record.named.changes(&own.named()) },
+            None => Resumed::Same,
+        }
+    }
+
+    /// Turns to a ruling before the record at `position`, if another one holds.
+    fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
+        self.pass_turns(position);
+        if Arc::ptr_eq(&self.ruling, ruling) || self.ruling.named() == ruling.named() {
+            // The same by name, and the one whose places are at hand.
+            self.ruling = Arc::clone(ruling);
+            return Ok(false);
+        }
+        let version = self.switch(Arc::clone(ruling))?;
+        self.turns.retain(|turn| turn.offset < position);
+        self.turns.push(Turn { offset: position, version });
+        Ok(true)
+    }
+
+    /// Passes the turns that lie before or at the record at `offset`.
+    fn pass_turns(&mut self, offset: i64) {
+        while let Some((_, ruling)) = self.ahead.pop_front_if(|(turn, _)| *turn <= offset) {
+            // It was switched to before: its plan has a byte.
+            let _known = self.switch(ruling);
+        }
+    }
+
+    fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {
+        if self.turns.is_empty() {
+            self.turns.push(Turn { offset: 0, version: self.plans.version() });
+        }
+        let holds = self.turns.iter().rposition(|turn| turn.offset <= low_water).unwrap_or(0);
+        self.turns.drain(..holds);
+        let rulings = self.plans.iter().map(|(version, plan)| Ruling::record(version, plan)).collect();
+        (rulings, self.turns.clone())
     }
 
     /// Switches to another ruling: the records from here on arrive under it, and those before stay under theirs. Returns
@@ -118,6 +170,9 @@ impl Task {
 
     /// Takes the next record and pushes what follows from it.
     pub fn record(&mut self, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+        if !self.ahead.is_empty() {
+            self.pass_turns(record.offset);
+        }
         self.counters.received += 1;
         let activity = match decode(record.value) {
             Ok(activity) => activity,
@@ -231,8 +286,8 @@ impl Task {
 /// The tasks of one worker.
 pub struct TaskSet {
     shared: Arc<Shared>,
-    /// What partitions that are opened begin under.
-    ruling: Arc<Ruling>,
+    /// What partitions that are opened begin under, and all turn to.
+    current: Arc<CurrentRuling>,
     tasks: BTreeMap<i32, Task>,
     /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
     restored: BTreeMap<i32, Counters>,
@@ -243,20 +298,23 @@ pub struct TaskSet {
     told: Counters,
     /// What exceptions hid and is not in the totals yet.
     hidden: Hidden,
+    /// The ruling that could not be turned to, so that it is told once.
+    refused: Option<Arc<Ruling>>,
 }
 
 impl TaskSet {
     /// No partition yet.
-    pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>) -> Self {
+    pub fn new(shared: Arc<Shared>, current: Arc<CurrentRuling>) -> Self {
         Self {
             shared,
-            ruling,
+            current,
             tasks: BTreeMap::new(),
             restored: BTreeMap::new(),
             before: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
             hidden: Hidden::new(),
+            refused: None,
         }
     }
 
@@ -268,16 +326,6 @@ impl TaskSet {
         sum
     }
 
-    /// Switches an open partition to another ruling: see [`Task::switch`]. `None`: it is not open.
-    pub fn switch(&mut self, partition: i32, ruling: Arc<Ruling>) -> Option<Result<u8, NoVersionLeft>> {
-        self.tasks.get_mut(&partition).map(|task| task.switch(ruling))
-    }
-
-    /// Partitions that are opened from here on begin under this ruling.
-    pub fn open_under(&mut self, ruling: Arc<Ruling>) {
-        self.ruling = ruling;
-    }
-
     /// The open tasks.
     pub fn tasks(&self) -> impl Iterator<Item = (i32, &Task)> {
         self.tasks.iter().map(|(partition, task)| (*partition, task))
@@ -286,7 +334,7 @@ impl TaskSet {
 
 impl Tasks for TaskSet {
     fn open(&mut self, partition: i32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), Arc::clone(&self.ruling), partition).logged());
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), self.current.get(), partition).logged());
     }
 
     fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
@@ -295,13 +343,47 @@ impl Tasks for TaskSet {
         task.keys.restore(name, record)
     }
 
-    fn resume(&mut self, partition: i32, epoch: u32, account: &Account) {
-        let Some(task) = self.tasks.get_mut(&partition) else { return };
-        task.epoch = epoch;
-        task.newest_event = account.newest_event;
+    fn wanted(&self, progress: &Progress) -> Vec<String> {
+        let own = self.current.get();
+        let mut wanted: Vec<String> = progress.task.rulings.iter().map(|record| record.named.rules.clone()).collect();
+        wanted.retain(|rules| *rules != own.plan.rules_hash);
+        wanted.dedup();
+        wanted
+    }
+
+    fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Resumed::Same };
         let mut before = Counters::default();
-        account.records.iter().for_each(|(name, count)| before.set(name, *count));
+        progress.task.account.records.iter().for_each(|(name, count)| before.set(name, *count));
         self.before.insert(partition, before);
+        task.resume(progress, contents)
+    }
+
+    fn set_epoch(&mut self, partition: i32, epoch: u32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.epoch = epoch;
+        }
+    }
+
+    fn turn(&mut self, partition: i32, position: i64) -> Turned {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
+        let current = self.current.get();
+        match task.turn(position, &current) {
+            Ok(false) => Turned::No,
+            Ok(true) => Turned::To { ruling: format!("{}", current.named()) },
+            Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
+                self.refused = Some(current);
+                Turned::Refused { why: fault.to_string() }
+            }
+            Err(_) => Turned::No,
+        }
+    }
+
+    fn turn_early(&mut self, partition: i32, first: i64) {
+        let Some(task) = self.tasks.get_mut(&partition) else { return };
+        task.ahead.clear();
+        // Where no byte is left it stays under what held before, as a turn later on does, and that one is told of.
+        let _turned = task.turn(first, &self.current.get());
     }
 
     fn close(&mut self, partition: i32) {
@@ -335,15 +417,21 @@ impl Tasks for TaskSet {
         task.keys.low_water(position)
     }
 
-    fn account(&self, partition: i32) -> Account {
-        let Some(task) = self.tasks.get(&partition) else { return Account::default() };
+    fn progress(&mut self, partition: i32, low_water: i64) -> TaskProgress {
+        let Some(task) = self.tasks.get_mut(&partition) else { return TaskProgress::default() };
+        let (rulings, turns) = task.progress(low_water);
         let mut counters = self.before.get(&partition).copied().unwrap_or_default();
         if let Some(before) = self.restored.get(&partition) {
             counters.add(&task.counters().since(before));
         }
         let counted = counters.named().filter(|(_, count)| *count > 0);
         let records = counted.map(|(name, count)| (name.to_owned(), count)).collect();
-        Account { records, newest_event: task.newest_event }
+        TaskProgress { account: Account { records, newest_event: task.newest_event }, rulings, turns }
+    }
+
+    fn content(&self, partition: i32) -> Option<(String, Vec<u8>)> {
+        let ruling = self.tasks.get(&partition)?.ruling();
+        Some((ruling.plan.rules_hash.clone(), ruling.content.as_bytes().to_vec()))
     }
 
     fn batch_done(&mut self, _partition: i32) {

@@ -1,4 +1,4 @@
-use frostwatch_runtime::checkpoint::{Account, PROGRESS_SCHEMA};
+use frostwatch_runtime::checkpoint::{PROGRESS_SCHEMA, TaskProgress};
 
 use super::*;
 
@@ -10,10 +10,9 @@ fn progress(offset: i64, low_water: i64, last: Option<i64>) -> Progress {
         rebuild: false,
         epoch: 0,
         partitions: 1,
-        versions: BTreeMap::new(),
         last: last.map(|offset| Landmark { offset, stamp: Some(1) }),
         misrouted: 0,
-        account: Account::default(),
+        task: TaskProgress::default(),
     }
 }
 
@@ -83,14 +82,4 @@ fn only_a_past_that_is_run_again_may_lose_its_oldest_part() {
     assert_eq!(when_lost(60, 50, 70, 90), Lost::Unread);
     assert_eq!(when_lost(91, 50, 7, 90), Lost::Unread);
     assert_eq!(when_lost(6, 91, 7, 90), Lost::Unread);
-}
-
-#[test]
-fn what_changed_is_told_by_name() {
-    let versions =
-        |named: &[(&str, &str)]| named.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let before = versions(&[("a", "1"), ("b", "1"), ("c", "1")]);
-    let now = versions(&[("a", "1"), ("b", "2"), ("d", "1")]);
-    assert_eq!(changes(&before, &now), "b 1 → 2, c 1 → unknown, d unknown → 1");
-    assert_eq!(changes(&now, &now), "");
 }
