@@ -10,6 +10,7 @@ mod fleet;
 mod group;
 pub mod mock;
 pub mod normalise;
+pub mod originals;
 mod outbox;
 mod partitioner;
 pub mod produce;

@@ -39,6 +39,8 @@ pub(crate) enum Fault {
 pub(crate) struct Tally {
     pub(crate) kills: u64,
     pub(crate) freezes: u64,
+    /// Of these, processes whose commit failed once they were awake, or that ended by themselves.
+    pub(crate) woken_in_commit: u64,
     pub(crate) broker_restarts: u64,
     pub(crate) connections_met: u64,
     /// Processes that ended by themselves, by what they said.
@@ -70,7 +72,7 @@ impl<'a> Fleet<'a> {
         let member = |index: usize| {
             let bootstrap = (index % 2 == 1).then(|| format!("127.0.0.1:{}", proxy.port()));
             let instance = (index >= 2).then(|| format!("host-{index}"));
-            let membership = Membership { bootstrap, instance, said: None };
+            let membership = Membership { bootstrap, instance, ..Membership::default() };
             Member { membership, starts: 0, engine: None, frozen: false }
         };
         let members = (0..PROCESSES_MAX).map(member).collect();
@@ -191,8 +193,15 @@ impl<'a> Fleet<'a> {
         self.proxy.pass();
         self.wait_for("the others have taken over", Duration::from_mins(2), |fleet| fleet.holds_all());
         self.members[index].frozen = false;
+        let (starts, failed) = (self.members[index].starts, "frostwatch_kafka_events_total{event=\"commit_failed\"} ");
         self.signal(index, "CONT");
+        let told = |fleet: &Self, name| fleet.members[index].engine.as_ref().and_then(|engine| value(engine, name));
+        let before = told(self, failed);
+        let is_put_out = self.waited_for(Duration::from_secs(5), |fleet| {
+            fleet.members[index].starts > starts || before.is_some() && told(fleet, failed) > before
+        });
         self.tally.freezes += 1;
+        self.tally.woken_in_commit += u64::from(is_put_out);
     }
 
     fn disturb_wire(&mut self) {
