@@ -2,7 +2,7 @@
 //! the broker restarts and connections break. What a reader of committed records sees is what a replay of the log says,
 //! each record of it once.
 //!
-//! `FROSTWATCH_SOAK_RECORDS`, `_KILLS`, `_FREEZES`, `_RESTARTS`, `_WIRE` and `_SEED` make it longer and other;
+//! `FROSTWATCH_SOAK_RECORDS`, `_KILLS`, `_FREEZES`, `_RESTARTS`, `_WIRE`, `_EXPULSIONS` and `_SEED` make it longer and other;
 //! `cargo xtask soak` sets them. Without Java or Maven it says aloud that it did not run; `FROSTWATCH_E2E=required`
 //! makes that a failure.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
@@ -58,6 +58,7 @@ struct Plan {
     freezes: u64,
     restarts: u64,
     wire: u64,
+    expulsions: u64,
 }
 
 impl Plan {
@@ -73,6 +74,7 @@ impl Plan {
             freezes: number("FREEZES", 1),
             restarts: number("RESTARTS", 1),
             wire: number("WIRE", 6),
+            expulsions: number("EXPULSIONS", 0),
         }
     }
 
@@ -83,6 +85,7 @@ impl Plan {
             (Fault::Freeze, self.freezes),
             (Fault::Broker, self.restarts),
             (Fault::Wire, self.wire),
+            (Fault::Expel, self.expulsions),
         ];
         let mut faults: Vec<Fault> =
             counts.into_iter().flat_map(|(fault, count)| (0..count).map(move |_| fault)).collect();
@@ -165,7 +168,10 @@ fn rough_days(plan: &Plan, fleet: &mut Fleet<'_>, group: &Group, log: &mut Log, 
         fleet.waited_for(PATIENCE, |_| group.committed().is_some_and(|committed| committed >= until));
         let (committed, published) = (group.committed(), log.mixture.records);
         say(&format!("{} {done}: {fault:?} at {committed:?} of {published}", time_of_day()));
-        fleet.suffer(*fault);
+        fleet.suffer(*fault, &mut |count| {
+            publish(log, producer, count);
+            producer.flush().unwrap();
+        });
         producer.flush().unwrap();
         // Sometimes the next fault comes before the group has found itself again, sometimes after it caught up.
         if chance.one_in(3) {
@@ -292,6 +298,7 @@ fn summary(plan: &Plan, fleet: &Fleet<'_>, mixture: Mixture, verdict: &Verdict, 
         ("  woken in a commit", tally.woken_in_commit.to_string()),
         ("broker restarts", tally.broker_restarts.to_string()),
         ("wire faults", plan.wire.to_string()),
+        ("expulsions", tally.expulsions.to_string()),
         ("connections broken", tally.connections_met.to_string()),
         ("processes ended by themselves", exits.to_string()),
         ("alert records", verdict.alerts.to_string()),
