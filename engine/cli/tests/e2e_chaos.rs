@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fleet::{Fault, Fleet, PROCESSES_MAX};
+use fleet::{EXPELLED_RECORDS, Fault, Fleet, PROCESSES_MAX};
 use frostwatch_detect::time::rfc3339;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_runtime::ports::Channel;
@@ -120,7 +120,8 @@ fn alerts_are_those_of_a_replay_whatever_happens_to_processes_broker_and_wire() 
     let mut folder = tempfile::tempdir().unwrap();
     // Whoever looks for the cause of a failure needs the log and what the processes said.
     folder.disable_cleanup(true);
-    let mut log = Log::simulate(folder.path(), plan.seed, plan.records);
+    let all = plan.records + 2 * EXPELLED_RECORDS * plan.expulsions + LAST_RECORDS as u64;
+    let mut log = Log::simulate(folder.path(), plan.seed, all);
     let group = group_of(&broker, folder.path());
     let mut producer = group.producer();
     let mut fleet = Fleet::new(&group, &broker, &proxy, folder.path(), plan.seed);
@@ -204,9 +205,12 @@ fn every_record_is_counted_once(
 }
 
 fn publish(log: &mut Log, producer: &mut TopicProducer<'static>, count: u64) {
+    let mut published = 0;
     for record in log.by_ref().take(count as usize) {
         producer.send(record.key.as_bytes(), record.value.as_bytes(), Some(record.stamp)).unwrap();
+        published += 1;
     }
+    assert_eq!(published, count, "the simulated days are long enough");
 }
 
 /// What came out.

@@ -19,7 +19,7 @@ const EXIT_CONFIG: i32 = 78;
 /// A process that ends by itself more often than this is not on its way anywhere.
 const RESTARTS_MAX: u64 = 200;
 /// Records that the others see while some are put out, and all see afterwards.
-const EXPELLED_RECORDS: u64 = 1_000;
+pub(crate) const EXPELLED_RECORDS: u64 = 1_000;
 /// Longest reason that is shown.
 const REASON_CHARS_MAX: usize = 110;
 
