@@ -13,11 +13,11 @@ mod scenario;
 use std::sync::Arc;
 
 use frostwatch_detect::time::{Lateness, Millis, rfc3339};
-use frostwatch_runtime::pipeline::Shared;
+use frostwatch_runtime::pipeline::Ruling;
 use frostwatch_wire::alert::{AlertChange, AlertRecord, Entity};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use run::{Outcome, run, shared};
+use run::{Outcome, ruling, run};
 use scenario::{Arrival, Expected, Scenario, moment};
 
 /// Orders of delivery tried for each scenario.
@@ -48,9 +48,9 @@ fn check(rule: &str, text: &str) {
     let mut faults = Vec::new();
     for line in text.lines() {
         let scenario: Scenario = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let shared = shared(&scenario, rule);
+        let ruling = ruling(&scenario, rule);
         let arrivals = scenario.arrivals();
-        let outcome = run(&shared, &arrivals);
+        let outcome = run(&ruling, &arrivals);
         let found = faults_of(&scenario, rule, &outcome);
         if !found.is_empty() {
             let seen: Vec<String> = outcome.written.iter().map(told).collect();
@@ -61,14 +61,14 @@ fn check(rule: &str, text: &str) {
                 seen.join("\n    ")
             ));
         } else if scenario.order_free {
-            faults.extend(order_matters(&scenario, &shared, &arrivals, &outcome));
+            faults.extend(order_matters(&scenario, &ruling, &arrivals, &outcome));
         }
     }
     assert!(faults.is_empty(), "{} scenarios fail:\n{}", faults.len(), faults.join("\n"));
 }
 
 /// Delivers the same records in other orders, each within the lateness: readers must be left with the same.
-fn order_matters(scenario: &Scenario, shared: &Arc<Shared>, arrivals: &[Arrival], usual: &Outcome) -> Option<String> {
+fn order_matters(scenario: &Scenario, ruling: &Arc<Ruling>, arrivals: &[Arrival], usual: &Outcome) -> Option<String> {
     let lateness = Lateness::DEFAULT.lateness;
     let mut orders = vec![("in reversed hours".to_owned(), delivered(arrivals, |time| to_hour(time, lateness)))];
     for seed in 0..SHUFFLES {
@@ -76,7 +76,7 @@ fn order_matters(scenario: &Scenario, shared: &Arc<Shared>, arrivals: &[Arrival]
         orders.push((format!("with seed {seed}"), delivered(arrivals, |_| chance.random_range(0..=lateness))));
     }
     for (order, arrivals) in orders {
-        let other = run(shared, &arrivals);
+        let other = run(ruling, &arrivals);
         assert_eq!((other.counters.late, other.counters.over_cap), (0, 0), "{} {order}", scenario.name);
         if other.canonical != usual.canonical {
             let [usual, other] = [usual, &other]

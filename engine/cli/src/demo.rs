@@ -26,7 +26,7 @@ use frostwatch_wire::normalise::Normaliser;
 
 use crate::config::Faults;
 use crate::console::say;
-use crate::engine::{Located, shared};
+use crate::engine::{Located, ruling, shared};
 use crate::metrics::Observed;
 use crate::raw::Rows;
 use crate::run::run_threads;
@@ -130,7 +130,8 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
         counters: Counters::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
         // Without a clock: the company lives in a time of its own.
-        shared: shared(rulebook, located, Lateness::DEFAULT, origin),
+        shared: shared(origin),
+        ruling: ruling(rulebook, located, Lateness::DEFAULT),
     };
     let normaliser = normaliser_of(company)?;
     let (stop, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -173,6 +174,7 @@ fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
         cluster.create_topic(&topic, PARTITIONS)?;
     }
     cluster.create_topic(&settings.topics.activity(), PARTITIONS)?;
+    cluster.create_topic(&settings.changelog(), PARTITIONS)?;
     for channel in Channel::ALL {
         cluster.create_topic(&settings.topics.channel(channel), OUTPUT_PARTITIONS)?;
     }

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::place::Locate;
-use frostwatch_detect::plan::Plan;
-use frostwatch_detect::time::{Lateness, SECOND};
+use frostwatch_detect::plan::{Named, Plan};
+use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::{GeoTable, NoGeo};
 use frostwatch_kafka::Versions;
-use frostwatch_rulebook::{CompiledRules, Rulebook};
-use frostwatch_runtime::pipeline::{Origin, Shared};
+use frostwatch_rulebook::Rulebook;
+use frostwatch_runtime::pipeline::{Origin, Ruling, Shared};
 
 /// Version of the engine.
 pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -46,24 +46,26 @@ impl Located {
 
 /// What outputs depend on beside the log, as it is written beside every committed offset.
 pub(crate) fn versions(plan: &Plan, accept_change: bool) -> Versions {
+    let Named { rules, geoip, lateness_secs, skew_secs, semantics } = plan.named();
+    let kind: String = plan.geo.kind.chars().take(GEO_KIND_CHARS_MAX).collect();
     let named = [
         ("engine", BUILD.to_owned()),
-        (
-            "geoip",
-            format!("{} {}", plan.geo.kind.chars().take(GEO_KIND_CHARS_MAX).collect::<String>(), plan.geo.digest),
-        ),
-        ("lateness_secs", (plan.lateness.lateness / SECOND).to_string()),
-        ("rules", plan.rules_hash.clone()),
-        ("skew_secs", (plan.lateness.skew / SECOND).to_string()),
+        ("geoip", format!("{kind} {geoip}")),
+        ("lateness_secs", lateness_secs.to_string()),
+        ("rules", rules),
+        ("semantics", semantics.to_string()),
+        ("skew_secs", skew_secs.to_string()),
         ("state_format", STATE_FORMAT.to_string()),
     ];
     Versions { named: named.map(|(name, value)| (name.to_owned(), value)).into(), accept_change }
 }
 
 /// What the tasks share; `origin` says where their records come from.
-pub(crate) fn shared(rulebook: Rulebook, located: Located, lateness: Lateness, origin: Origin) -> Arc<Shared> {
-    let rules = CompiledRules::new(&rulebook);
-    let locate = located.into_locate();
-    let plan = Plan::new(0, rulebook.rules, rulebook.hash, lateness, locate.build().clone());
-    Arc::new(Shared { plan, rules, locate, epoch: 0, origin, build: BUILD, totals: Mutex::default() })
+pub(crate) fn shared(origin: Origin) -> Arc<Shared> {
+    Arc::new(Shared { epoch: 0, origin, build: BUILD, totals: Mutex::default() })
+}
+
+/// What the tasks begin under.
+pub(crate) fn ruling(rulebook: Rulebook, located: Located, lateness: Lateness) -> Arc<Ruling> {
+    Arc::new(Ruling::new(rulebook, located.into_locate(), lateness))
 }

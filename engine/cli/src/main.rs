@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod schema;
 mod simulate;
+mod state;
 mod topics;
 
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::Args),
     /// Makes and compares topics.
     Topics(topics::Args),
+    /// Shows how the written state stands, and chooses where it does not agree with offsets and topic.
+    State(state::Args),
     /// Writes a topic's records with their stamps to standard output, for `replay`.
     Record(record::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Topics(args) => topics::run(&args),
+        Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Rejected(args) => rejected::run(&args),
         Command::Simulate(args) => simulate::run(&args),

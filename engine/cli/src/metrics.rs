@@ -12,7 +12,7 @@ use frostwatch_detect::time::SECOND;
 use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::{Counters, Counts};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::Shared;
+use frostwatch_runtime::pipeline::{Ruling, Shared};
 use frostwatch_runtime::ports::Channel;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -26,6 +26,8 @@ pub(crate) struct Observed {
     pub(crate) counters: Counters,
     pub(crate) normalised: Mutex<NormaliseCounts>,
     pub(crate) shared: Arc<Shared>,
+    /// What the tasks begin under.
+    pub(crate) ruling: Arc<Ruling>,
 }
 
 /// Serves the admin port for as long as the result is kept.

@@ -15,7 +15,7 @@ use frostwatch_wire::normalise::Normaliser;
 
 use crate::config::{self, Faults, GeoConfig};
 use crate::console::say;
-use crate::engine::{Located, shared};
+use crate::engine::{Located, ruling, shared};
 use crate::file::{FileRecord, Lines, Read1, progress_bar};
 
 /// Unreadable lines that are shown; the rest is counted.
@@ -114,8 +114,9 @@ fn assemble(args: &Args) -> anyhow::Result<(MakeTask, Option<Normaliser>)> {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let lateness = checked.config.lateness();
-        let shared = shared(checked.rulebook, checked.located, lateness, Origin::default());
-        return Ok((Box::new(move |partition| Task::new(Arc::clone(&shared), partition)), checked.normaliser));
+        let (shared, ruling) = (shared(Origin::default()), ruling(checked.rulebook, checked.located, lateness));
+        let task = move |partition| Task::new(Arc::clone(&shared), Arc::clone(&ruling), partition);
+        return Ok((Box::new(task), checked.normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -129,8 +130,9 @@ fn assemble(args: &Args) -> anyhow::Result<(MakeTask, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    let shared = shared(rulebook, located, Lateness::DEFAULT, Origin::default());
-    Ok((Box::new(move |partition| Task::new(Arc::clone(&shared), partition)), normaliser))
+    let (shared, ruling) = (shared(Origin::default()), ruling(rulebook, located, Lateness::DEFAULT));
+    let task = move |partition| Task::new(Arc::clone(&shared), Arc::clone(&ruling), partition);
+    Ok((Box::new(task), normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.

@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config;
 use crate::console::say;
-use crate::engine::{shared, versions};
+use crate::engine::{ruling, shared, versions};
 use crate::metrics::{self, Observed};
 use crate::raw::Rows;
 
@@ -50,7 +50,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         board: Board::default(),
         counters: Counters::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
-        shared: shared(checked.rulebook, checked.located, lateness, origin),
+        shared: shared(origin),
+        ruling: ruling(checked.rulebook, checked.located, lateness),
     });
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     warn_of_short_past(&config.kafka)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
-    let versions = versions(&observed.shared.plan, args.accept_change);
+    let versions = versions(&observed.ruling.plan, args.accept_change);
     run_threads(&config.kafka, config.workers, rows, &versions, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
@@ -109,7 +110,7 @@ pub(crate) fn run_threads<R: RawRows + Send>(
                 run_normaliser(settings, 0, rows, NormaliseShared { stop, counts: &observed.normalised })
             })
         });
-        let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared));
+        let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared), Arc::clone(&observed.ruling));
         let (board, counters) = (&observed.board, &observed.counters);
         let ended = run_workers(
             workers,

@@ -85,7 +85,7 @@ fn kafka_acls(broker: &Broker, line: &str) -> Command {
 
 #[test]
 fn each_command_needs_the_rights_that_are_printed_for_it_and_no_others() {
-    let users = ["maker", "publisher", "engine", "reader", "operator", "nobody"];
+    let users = ["maker", "publisher", "engine", "reader", "operator", "keeper", "nobody"];
     let users = users.map(|name| (name.to_owned(), PASSWORD.to_owned())).to_vec();
     let Some(broker) = Broker::own(&Settings { users, ..Settings::default() }).unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -124,6 +124,11 @@ fn each_command_needs_the_rights_that_are_printed_for_it_and_no_others() {
     what_was_rejected_is_listed(&operator);
     what_was_rejected_is_published_again(&operator, &name);
     assert!(process.stop().success());
+
+    let keeper = person("keeper", &["state-show", "state-choose"]);
+    keeper.does(&["state", "show"], &[]);
+    keeper.does(&["state", "rebuild"], &[]);
+    nobody.ends(&["state", "show"], Some(1), &["does not exist"]);
 }
 
 fn publish_broken(group: &Group, name: &str) {

@@ -11,6 +11,8 @@ pub struct Caps {
     pub networks: u64,
     /// [`crate::detectors::infrequent_country::COUNTRIES_MAX`].
     pub countries: u64,
+    /// [`crate::machine::PARKED_MAX`].
+    pub parked_rules: u64,
     /// [`crate::window::WINDOW_SLOTS_MAX`].
     pub window_slots: u64,
     /// [`crate::window::WINDOW_OBJECTS_MAX`].

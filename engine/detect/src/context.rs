@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
 use crate::hash;
 use crate::incident::{Incident, on_ladder};
-use crate::plan::{Plan, PlanRule};
+use crate::plan::PlanRule;
 use crate::rule::{Exception, Layer};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
@@ -44,8 +44,6 @@ pub struct Context<'a> {
     pub first_time: Millis,
     /// The rule.
     pub rule: &'a PlanRule,
-    /// All rules and limits.
-    pub plan: &'a Plan,
     /// Whose history this is.
     pub subject: Subject<'a>,
     /// What was said so far.
@@ -187,7 +185,7 @@ impl Context<'_> {
             id,
             dedup,
             rule: self.rule.key,
-            version: self.plan.version,
+            version: self.event.version,
             status: blocker.map_or(Status::Open, Status::Suppressed),
             severity: incident.severity.unwrap_or(rule.severity),
             severity_reasons: incident.severity_reasons.clone(),

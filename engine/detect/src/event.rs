@@ -17,7 +17,7 @@ use crate::time::Millis;
 pub const EVENT_EXCEPTIONS_MAX: usize = 4;
 
 /// An event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When it happened.
     pub time: Millis,

@@ -26,7 +26,8 @@ pub struct Finding {
     pub dedup: u128,
     /// The rule's key ([`crate::plan::rule_key`]).
     pub rule: u64,
-    /// The plan under which it was found.
+    /// The byte of the plan under which it was found.
+    #[serde(serialize_with = "crate::plans::write_version")]
     pub version: u8,
     /// Alert, or held back and by what.
     pub status: Status,

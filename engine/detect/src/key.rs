@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::caps::Caps;
 use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
-use crate::lane::{ACTION_SPAN, Lane, Pool, Said};
+use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
 use crate::machine::{Machine, Surroundings};
 use crate::model::Outcome;
 use crate::plan::{LaneKind, Plan};
+use crate::plans::{Plans, VersionSet, without_versions};
 use crate::sent::{Change, Sent};
 use crate::time::Millis;
 
@@ -70,8 +71,27 @@ pub struct Key {
     /// Everything up to this time is settled, because the key was idle.
     settled_until: Option<Millis>,
     succeeded: bool,
+    limits: Limits,
     lanes: [Option<Lane>; 2],
     sent: Sent,
+}
+
+/// The limits of time of a key, as its own records have set them. What is switched between two records holds from the
+/// second on: a limit that changed meanwhile must not decide whether the key was asleep or let go.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Limits {
+    /// Events before this are late. It never goes back, or an event could come before what has settled.
+    horizon: Millis,
+    /// Lateness and skew at the last record that was taken.
+    window: Millis,
+    /// The longest time for which a record said that the key is kept.
+    keep: Millis,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { horizon: Millis::MIN, window: 0, keep: 0 }
+    }
 }
 
 /// The newest event's time, and the stamp of its record.
@@ -83,9 +103,10 @@ struct Newest {
 
 /// A settled key as it is kept and written: everything but events that may still be joined by late ones.
 #[derive(Serialize, Deserialize)]
-struct Settled {
+pub(crate) struct Settled {
     newest: Option<Newest>,
     succeeded: bool,
+    limits: Limits,
     machines: [Option<SettledLane>; 2],
     sent: Sent,
 }
@@ -97,6 +118,28 @@ struct SettledLane {
     last: Option<OwnedOrder>,
 }
 
+/// A whole key to be written, with the events that may still be joined by late ones.
+#[derive(Serialize)]
+struct WholeRef<'a> {
+    newest: Option<Newest>,
+    settled_until: Option<Millis>,
+    succeeded: bool,
+    limits: Limits,
+    lanes: [Option<StoredLaneRef<'a>>; 2],
+    sent: &'a Sent,
+}
+
+/// A whole key that was read.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Whole {
+    newest: Option<Newest>,
+    settled_until: Option<Millis>,
+    succeeded: bool,
+    limits: Limits,
+    lanes: [Option<StoredLane>; 2],
+    sent: Sent,
+}
+
 impl Scratch {
     /// Caps that were met, since the start.
     pub const fn caps(&self) -> Caps {
@@ -105,16 +148,18 @@ impl Scratch {
 }
 
 impl Key {
-    /// Takes a record's event and pushes what must be sent because of it.
+    /// Takes a record's event and pushes what must be sent because of it. The plan of the event is the one under which
+    /// its record arrives: the limits of time are those of that.
     pub fn accept(
         &mut self,
         event: &Event,
         subject: Subject<'_>,
-        plan: &Plan,
+        plans: &Plans,
         scratch: &mut Scratch,
         changes: &mut Vec<Change>,
     ) -> Verdict {
-        if self.begins_anew(event, plan) {
+        let plan = plans.of(event.version);
+        if self.begins_anew(event) {
             *self = Self::default();
         }
         if let Some(reason) = self.lateness(event, plan, scratch) {
@@ -127,12 +172,13 @@ impl Key {
             _ => {}
         }
         for lane in LaneKind::ALL {
-            let around = Surroundings { plan, lane, subject };
+            let around = Surroundings { plans, lane, subject };
             self.run(around, event, scratch, changes);
         }
         self.succeeded |= event.outcome == Outcome::Success;
         self.note_newest(event);
-        self.settle(plan, subject, scratch);
+        self.note_limits(plan);
+        self.settle(plans, subject, scratch);
         if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
     }
 
@@ -146,9 +192,15 @@ impl Key {
         self.newest.map(|newest| newest.time)
     }
 
-    /// Has the name ever succeeded in anything?
-    pub const fn has_succeeded(&self) -> bool {
-        self.succeeded
+    /// A record stamped more than this after the newest event's begins a new history.
+    pub const fn keep(&self) -> Millis {
+        self.limits.keep
+    }
+
+    /// Adds the versions that it refers to.
+    pub fn versions(&self, found: &mut VersionSet) {
+        self.lanes.iter().flatten().for_each(|lane| lane.versions(found));
+        self.sent.versions(found);
     }
 
     /// Writes the key as it is once nothing can come before its newest event.
@@ -158,38 +210,58 @@ impl Key {
         let leave = |lane: Lane, pool: &mut Pool| SettledLane { last: lane.last_order(), machine: *lane.leave(pool) };
         let machines =
             [activity.map(|lane| leave(lane, of_activity)), authentication.map(|lane| leave(lane, of_authentication))];
-        let settled = Settled { newest: self.newest, succeeded: self.succeeded, machines, sent: self.sent };
+        let Self { newest, succeeded, limits, sent, .. } = self;
+        let settled = Settled { newest, succeeded, limits, machines, sent };
         *out = postcard::to_extend(&settled, std::mem::take(out))?;
         Ok(())
     }
 
-    /// Reads a frozen key.
-    pub fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Result<Self, postcard::Error> {
-        let settled: Settled = postcard::from_bytes(bytes)?;
+    /// Writes the key as it is now, while late events may still change it.
+    pub(crate) fn write(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        let Self { newest, settled_until, succeeded, limits, ref lanes, ref sent } = *self;
+        let lanes = lanes.each_ref().map(|lane| lane.as_ref().map(Lane::stored));
+        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, limits, lanes, sent }, out)
+    }
+
+    /// The key that [`Key::write`] wrote.
+    pub(crate) fn restored(whole: Whole, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Self {
+        let Whole { newest, settled_until, succeeded, limits, lanes: [activity, authentication], sent } = whole;
+        let mut lane = |stored: Option<StoredLane>, lane: LaneKind| {
+            let around = Surroundings { plans, lane, subject };
+            stored.map(|stored| Lane::restored(stored, around, &mut scratch.pools[lane.index()]))
+        };
+        let lanes = [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)];
+        Self { newest, settled_until, succeeded, limits, lanes, sent }
+    }
+
+    /// The key that was frozen.
+    pub(crate) fn thawed(settled: Settled, scratch: &mut Scratch) -> Self {
         let [activity, authentication] = settled.machines;
         let mut lane = |settled: Option<SettledLane>, kind: LaneKind| {
             let pool = &mut scratch.pools[kind.index()];
-            settled.map(|settled| Lane::settled(settled.machine.aligned(plan, kind), settled.last, pool))
+            settled.map(|settled| Lane::settled(settled.machine, settled.last, pool))
         };
-        Ok(Self {
+        Self {
             settled_until: settled.newest.map(|newest| newest.time),
             newest: settled.newest,
             succeeded: settled.succeeded,
+            limits: settled.limits,
             lanes: [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)],
             sent: settled.sent,
-        })
+        }
     }
 
-    /// Writes what two runs are compared by: the machines after all events, without those whose history is over.
-    pub fn canonical(&self, plan: &Plan, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+    /// Writes what two runs are compared by: the machines after all events, without those whose history is over, and
+    /// without the bytes that plans happen to have.
+    pub fn canonical(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
         // Of the events that count: one whose copy won in its place has left no trace.
         let last = |lane: &Lane| lane.last_order().map(|order| order.time);
         let now = self.lanes.iter().flatten().filter_map(last).max();
         let machines = self.lanes.each_ref().map(|lane| {
             let machine = lane.as_ref().map(Lane::live);
-            machine.filter(|machine| now.is_some_and(|now| !machine.is_over(now, plan)))
+            machine.filter(|machine| now.is_some_and(|now| !machine.is_over(now)))
         });
-        postcard::to_extend(&(now, machines), out)
+        without_versions(|| postcard::to_extend(&(now, machines), out))
     }
 
     /// Events held for rewinding, over both lanes.
@@ -198,8 +270,8 @@ impl Key {
     }
 
     /// A stamp gap so long that the state may have been let go: the key begins anew whether it was or not.
-    fn begins_anew(&self, event: &Event, plan: &Plan) -> bool {
-        self.stamp_gap(event).is_some_and(|gap| gap > plan.kept(self.succeeded) + plan.lateness.window())
+    fn begins_anew(&self, event: &Event) -> bool {
+        self.stamp_gap(event).is_some_and(|gap| gap > self.limits.keep)
     }
 
     fn stamp_gap(&self, event: &Event) -> Option<Millis> {
@@ -208,10 +280,10 @@ impl Key {
 
     fn lateness(&mut self, event: &Event, plan: &Plan, scratch: &mut Scratch) -> Option<LateReason> {
         let newest = self.newest?;
-        let window = plan.lateness.window();
-        if newest.time - event.time > window {
+        if event.time < self.limits.horizon || newest.time - event.time > plan.lateness.window() {
             return Some(LateReason::Horizon);
         }
+        let window = self.limits.window;
         let gap = self.stamp_gap(event);
         let idle = gap.is_some_and(|gap| gap > window);
         if idle && event.time <= newest.time || self.settled_until.is_some_and(|until| event.time <= until) {
@@ -246,7 +318,7 @@ impl Key {
             return;
         }
         let pool = &mut scratch.pools[around.lane.index()];
-        let lane = slot.get_or_insert_with(|| Lane::new(around, pool));
+        let lane = slot.get_or_insert_with(|| Lane::new(pool));
         scratch.said.clear();
         if let Some(rerun) = lane.replace(event, take_in, around, pool, &mut scratch.said) {
             scratch.steps += rerun.steps as u64;
@@ -263,11 +335,18 @@ impl Key {
         });
     }
 
-    fn settle(&mut self, plan: &Plan, subject: Subject<'_>, scratch: &mut Scratch) {
+    fn note_limits(&mut self, plan: &Plan) {
         let Some(newest) = self.newest else { return };
-        let horizon = newest.time - plan.lateness.window() - ACTION_SPAN;
+        let Limits { horizon, window, keep } = &mut self.limits;
+        *window = plan.lateness.window();
+        *horizon = newest.time.saturating_sub(*window).max(*horizon);
+        *keep = (plan.kept(self.succeeded) + *window).max(*keep);
+    }
+
+    fn settle(&mut self, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) {
+        let horizon = self.limits.horizon - ACTION_SPAN;
         for kind in LaneKind::ALL {
-            let around = Surroundings { plan, lane: kind, subject };
+            let around = Surroundings { plans, lane: kind, subject };
             if let Some(lane) = &mut self.lanes[kind.index()] {
                 let early = lane.settle(horizon, around, &mut scratch.pools[kind.index()], &mut scratch.said);
                 scratch.settled_early += early as u64;

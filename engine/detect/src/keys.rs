@@ -1,18 +1,22 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
 //! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
+mod checkpoint;
+mod stored;
+
+pub use checkpoint::{Room, Written};
+pub use stored::{STATE_FORMAT_OLDEST, StateFault};
+
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
-use crate::catalogue::STATE_FORMAT;
 use crate::context::Subject;
 use crate::event::Event;
 use crate::hash::{hash64, hash128};
 use crate::key::{Key, Scratch, Verdict};
 use crate::lane::ACTION_SPAN;
-use crate::names::as_numbers;
-use crate::plan::Plan;
+use crate::plans::{Plans, VersionSet};
 use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
 
@@ -39,6 +43,7 @@ pub struct Keys {
     cursor: usize,
     bytes: Vec<u8>,
     counters: KeyCounters,
+    log: checkpoint::Log,
 }
 
 /// What happened to keys, since the start.
@@ -58,7 +63,10 @@ pub struct KeyCounters {
 struct Slot {
     name: Box<str>,
     newest_stamp: Option<Millis>,
-    succeeded: bool,
+    /// See [`Key::keep`].
+    keep: Millis,
+    /// It has changed since it was written.
+    dirty: bool,
     body: Body,
 }
 
@@ -97,18 +105,22 @@ impl Clock {
 
 impl Keys {
     /// Takes a record's event under its key and pushes what must be sent because of it.
-    pub fn accept(&mut self, name: &str, event: &Event, plan: &Plan, changes: &mut Vec<Change>) -> Verdict {
+    pub fn accept(&mut self, name: &str, event: &Event, plans: &Plans, changes: &mut Vec<Change>) -> Verdict {
         let at = self.slot_of(name);
-        self.unpack(at, plan);
+        self.accept_at(at, name, event, plans, changes)
+    }
+
+    fn accept_at(&mut self, at: u32, name: &str, event: &Event, plans: &Plans, changes: &mut Vec<Change>) -> Verdict {
+        self.unpack(at, plans);
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
-        let verdict = key.accept(event, Subject { key: name }, plan, &mut self.scratch, changes);
+        let verdict = key.accept(event, Subject { key: name }, plans, &mut self.scratch, changes);
         slot.newest_stamp = key.newest_stamp();
-        slot.succeeded = key.has_succeeded();
+        slot.keep = key.keep();
         if let Some(stamp) = event.stamp {
             let clock = self.clock.tick(stamp);
-            self.pack_idle(clock, plan);
-            self.evict(clock, plan);
+            self.pack_idle(clock, plans);
+            self.evict(clock);
         }
         verdict
     }
@@ -141,13 +153,23 @@ impl Keys {
     /// A number that two runs over the same history share, whatever the order of arrival, the packing of keys and the
     /// partitions: the sum over keys of the hash of their machines after all events. Keys that at the stamp `now` begin
     /// anew with their next record are left out, since they may have been let go or not.
-    pub fn state_hash(&self, plan: &Plan, now: Millis) -> u128 {
-        let over = |slot: &&Slot| {
-            let kept = plan.lateness.window() + plan.kept(slot.succeeded);
-            slot.newest_stamp.is_some_and(|stamp| now.saturating_sub(stamp) > kept)
-        };
+    pub fn state_hash(&self, plans: &Plans, now: Millis) -> u128 {
+        let over = |slot: &&Slot| slot.newest_stamp.is_some_and(|stamp| now.saturating_sub(stamp) > slot.keep);
         let kept = self.slots.iter().filter(|slot| !over(slot));
-        kept.fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plan)))
+        kept.fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plans)))
+    }
+
+    /// The versions that some key refers to. It reads every key, and is asked only when all bytes are taken.
+    pub fn versions(&self, plans: &Plans) -> VersionSet {
+        let mut found = VersionSet::default();
+        for slot in &self.slots {
+            match &slot.body {
+                Body::Free => {}
+                Body::Active(key) => key.versions(&mut found),
+                Body::Idle(_) => drop(slot.thawed(plans).map(|key| key.versions(&mut found))),
+            }
+        }
+        found
     }
 
     fn slot_of(&mut self, name: &str) -> u32 {
@@ -169,14 +191,15 @@ impl Keys {
         at
     }
 
-    fn unpack(&mut self, at: u32, plan: &Plan) {
+    fn unpack(&mut self, at: u32, plans: &Plans) {
         let slot = &mut self.slots[at as usize];
         let key = match &slot.body {
             Body::Active(_) => return,
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
                 self.counters.unpacked += 1;
-                thaw(bytes, plan, &mut self.scratch).unwrap_or_else(|| {
+                let subject = Subject { key: &slot.name };
+                stored::thaw(bytes, plans, subject, &mut self.scratch).unwrap_or_else(|| {
                     self.counters.unreadable += 1;
                     Key::default()
                 })
@@ -188,8 +211,8 @@ impl Keys {
 
     /// Packs keys that have been idle for long. That cannot be seen from outside: a record that comes after such a gap
     /// finds a key that has settled in any case.
-    fn pack_idle(&mut self, clock: Millis, plan: &Plan) {
-        let idle = |since: Millis| clock.saturating_sub(since) > plan.lateness.window() + PACK_MARGIN;
+    fn pack_idle(&mut self, clock: Millis, plans: &Plans) {
+        let idle = |since: Millis| clock.saturating_sub(since) > plans.window_max() + PACK_MARGIN;
         for _ in 0..PACK_STEP {
             let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
             match self.slots[at as usize].newest_stamp {
@@ -203,9 +226,7 @@ impl Keys {
     fn pack(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
-        self.bytes.clear();
-        self.bytes.push(STATE_FORMAT);
-        if as_numbers(|| key.freeze(&mut self.scratch, &mut self.bytes)).is_err() {
+        if stored::freeze(*key, &mut self.scratch, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
         slot.body = Body::Idle(self.bytes.as_slice().into());
@@ -213,41 +234,47 @@ impl Keys {
     }
 
     /// Lets go of keys whose retention is over. That cannot be seen from outside: the key begins anew in any case.
-    fn evict(&mut self, clock: Millis, plan: &Plan) {
+    fn evict(&mut self, clock: Millis) {
         for _ in 0..EVICT_STEP {
             self.cursor = if self.cursor + 1 < self.slots.len() { self.cursor + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(self.cursor) else { return };
-            let keep = plan.lateness.window() + PACK_MARGIN + plan.kept(slot.succeeded);
+            let keep = slot.keep + PACK_MARGIN;
             if matches!(slot.body, Body::Idle(_))
                 && slot.newest_stamp.is_some_and(|stamp| clock.saturating_sub(stamp) > keep)
             {
-                let (hash, at) = (hash64(slot.name.as_bytes()), self.cursor as u32);
-                *slot = Slot::default();
-                if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
-                    entry.remove();
-                }
-                self.free.push(at);
+                self.remove(self.cursor as u32);
                 self.counters.evicted += 1;
             }
         }
     }
+
+    fn remove(&mut self, at: u32) {
+        let Slot { name, .. } = std::mem::take(&mut self.slots[at as usize]);
+        if let Ok(entry) = self.index.find_entry(hash64(name.as_bytes()), |known| *known == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+        self.log.gone(at, name);
+    }
 }
 
 impl Slot {
-    fn hash(&self, plan: &Plan) -> u128 {
+    fn hash(&self, plans: &Plans) -> u128 {
+        let name = self.name.as_bytes().to_vec();
         let key = match &self.body {
             Body::Free => return 0,
-            Body::Active(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
-            Body::Idle(bytes) => match thaw(bytes, plan, &mut Scratch::default()) {
-                Some(key) => key.canonical(plan, self.name.as_bytes().to_vec()),
+            Body::Active(key) => key.canonical(name),
+            Body::Idle(_) => match self.thawed(plans) {
+                Some(key) => key.canonical(name),
                 None => return 0,
             },
         };
         key.map_or(0, |bytes| hash128(&bytes))
     }
-}
 
-fn thaw(bytes: &[u8], plan: &Plan, scratch: &mut Scratch) -> Option<Key> {
-    let (format, rest) = bytes.split_first()?;
-    if *format == STATE_FORMAT { as_numbers(|| Key::thaw(rest, plan, scratch)).ok() } else { None }
+    /// A copy of a key that is kept as bytes.
+    fn thawed(&self, plans: &Plans) -> Option<Key> {
+        let Body::Idle(bytes) = &self.body else { return None };
+        stored::thaw(bytes, plans, Subject { key: &self.name }, &mut Scratch::default())
+    }
 }

@@ -3,13 +3,20 @@
 //! Detectors run over events in order; here an event that arrives late is put where it belongs and the machine runs
 //! again from the nearest snapshot before it.
 
+mod stored;
+
+pub(crate) use stored::{StoredLane, StoredLaneRef};
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::caps::Caps;
 use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::machine::{Machine, Surroundings};
+use crate::plans::VersionSet;
 use crate::time::{Millis, SECOND};
 
 /// Events a lane holds at most. Above it the oldest settle early, and stragglers before them are late.
@@ -48,7 +55,7 @@ pub struct Lane {
     capped_until: Option<OwnedOrder>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Held {
     event: Event,
     /// Time of the first record of its action.
@@ -137,8 +144,8 @@ impl Said {
 
 impl Lane {
     /// A lane that has seen nothing.
-    pub fn new(around: Surroundings<'_>, pool: &mut Pool) -> Self {
-        Self::settled(Machine::new(around.plan, around.lane), None, pool)
+    pub fn new(pool: &mut Pool) -> Self {
+        Self::settled(Machine::default(), None, pool)
     }
 
     /// A lane whose past is settled up to the event `last`.
@@ -193,6 +200,14 @@ impl Lane {
     /// The held event with this id.
     pub fn find(&self, event: &Event) -> Option<&Event> {
         self.index_of(event).map(|index| &self.recent[index].event)
+    }
+
+    /// Adds the versions that events and machines refer to.
+    pub fn versions(&self, found: &mut VersionSet) {
+        self.recent.iter().for_each(|held| found.insert(held.event.version));
+        self.snapshots.iter().for_each(|snapshot| snapshot.machine.versions(found));
+        self.base.versions(found);
+        self.live.versions(found);
     }
 
     /// Can what was said at `at` about the incident with this opener no longer change? So it is when both are settled

@@ -19,6 +19,7 @@ pub mod model;
 pub mod names;
 pub mod place;
 pub mod plan;
+pub mod plans;
 pub mod rule;
 pub mod sent;
 pub mod sessions;

@@ -11,18 +11,29 @@ use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::model::Outcome;
 use crate::plan::{LaneKind, Plan};
-use crate::sessions::Sessions;
+use crate::plans::{NO_VERSION, Plans, VersionSet};
+use crate::rule::RULES_MAX;
+use crate::sessions::{Origin, Sessions};
 use crate::time::Millis;
 
-/// The state of one lane at one point of its history. It knows nothing of lateness.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// States of rules that the plan does not have at most; beyond, the one put aside for longest is forgotten.
+pub const PARKED_MAX: usize = RULES_MAX;
+
+/// The state of one lane at one point of its history. It knows nothing of lateness: it is a function of the events before
+/// that point, in order, each under the plan it arrived under.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
-    /// First and last event since the key began, or began anew.
-    span: Option<(Millis, Millis)>,
-    /// Has anything succeeded since then?
+    /// The version whose rules `states` follows; [`NO_VERSION`]: of none.
+    #[serde(skip, default = "no_version")]
+    aligned: u8,
+    /// An event after this begins a new history. `None`: nothing has been seen.
+    kept_until: Option<Millis>,
+    /// Has anything succeeded in this history?
     succeeded: bool,
     sessions: Sessions,
     states: Vec<RuleState>,
+    /// States of rules that the plan of the last event does not have, by their keys.
+    parked: Vec<Parked>,
 }
 
 /// The state of one rule.
@@ -37,66 +48,57 @@ pub struct RuleState {
     pub state: State,
 }
 
+/// The state of a rule that is gone. Events of the plan that had the rule may still lie, by their time, after events of
+/// the plan that has not, as far apart as records may be late; until then it goes on when one of them comes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Parked {
+    /// Time of the first event without the rule.
+    at: Millis,
+    of: RuleState,
+}
+
 /// What surrounds a step.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Rules and limits.
-    pub plan: &'a Plan,
+    pub plans: &'a Plans,
     /// Which lane this is.
     pub lane: LaneKind,
     /// Whose history it is.
     pub subject: Subject<'a>,
 }
 
+impl Default for Machine {
+    fn default() -> Self {
+        let (states, parked, sessions) = (Vec::new(), Vec::new(), Sessions::default());
+        Self { aligned: NO_VERSION, kept_until: None, succeeded: false, sessions, states, parked }
+    }
+}
+
 impl Machine {
-    /// A machine that has seen nothing.
-    pub fn new(plan: &Plan, lane: LaneKind) -> Self {
-        let states = plan.lane_rules(lane).map(|rule| RuleState {
-            key: rule.key,
-            since: None,
-            state: State::of(&rule.rule.params),
-        });
-        Self { span: None, succeeded: false, sessions: Sessions::default(), states: states.collect() }
-    }
-
-    /// Brings the states into the plan's order: a rule that is new begins empty, one that is gone leaves.
-    #[must_use]
-    pub fn aligned(mut self, plan: &Plan, lane: LaneKind) -> Self {
-        let same = self.states.len() == plan.lane_rules(lane).len()
-            && self.states.iter().zip(plan.lane_rules(lane)).all(|(state, rule)| state.key == rule.key);
-        if !same {
-            let mut old = std::mem::take(&mut self.states);
-            self.states = Self::new(plan, lane).states;
-            for state in &mut self.states {
-                if let Some(index) = old.iter().position(|known| known.key == state.key) {
-                    *state = old.swap_remove(index);
-                }
-            }
-        }
-        self
-    }
-
-    /// Has nothing been seen, or is the gap up to `now` so long that the next event begins a new history?
-    pub fn is_over(&self, now: Millis, plan: &Plan) -> bool {
-        let keep = plan.kept(self.succeeded);
-        self.span.is_none_or(|(_, last)| now - last > keep)
+    /// Has nothing been seen, or is the gap up to `now` so long that the next event begins a new history? How long a
+    /// history is kept was settled by the plan of its last event.
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.kept_until.is_none_or(|until| now > until)
     }
 
     /// Takes the next event in order; what the rules say is pushed.
     pub fn step(&mut self, event: &Event, around: Surroundings<'_>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
-        let plan = around.plan;
         if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
             return;
         }
-        if self.is_over(event.time, plan) {
-            *self = Self::new(plan, around.lane);
+        if self.is_over(event.time) {
+            *self = Self::default();
+        }
+        let plan = around.plans.of(event.version);
+        if self.aligned != event.version || !self.parked.is_empty() {
+            self.align(event, plan, around.lane, caps);
         }
         self.succeeded |= event.outcome == Outcome::Success;
-        let first_time = self.span.map_or(event.time, |(first, _)| first);
-        self.span = Some((first_time, event.time));
+        self.kept_until = Some(event.time + plan.kept(self.succeeded));
         let origin = match around.lane {
-            LaneKind::Activity => self.sessions.join(event, plan, caps),
-            LaneKind::Authentication => crate::sessions::Origin::direct(event),
+            LaneKind::Activity => self.sessions.join(event, around.plans, caps),
+            LaneKind::Authentication => Origin::direct(event),
         };
         for (rule, known) in plan.lane_rules(around.lane).zip(&mut self.states) {
             if origin.rules & rule.bit == 0 || !known.state.wants(event) {
@@ -106,20 +108,20 @@ impl Machine {
             let first_time = *known.since.get_or_insert(event.time);
             let exception = plan.exception_of(rule, &origin.exceptions, event.time);
             let origin = &origin;
-            let mut context = Context { event, origin, exception, first_time, rule, plan, subject, said, caps };
+            let mut context = Context { event, origin, exception, first_time, rule, subject, said, caps };
             known.state.step(&rule.rule.params, &mut context);
         }
     }
 
     /// Does the rule hold an incident with this opener?
     pub fn holds(&self, rule: u64, opener: &OwnedOrder) -> bool {
-        let state = self.states.iter().find(|state| state.key == rule);
+        let state = self.all().find(|state| state.key == rule);
         state.is_some_and(|state| state.state.incidents().iter().any(|incident| incident.opener == *opener))
     }
 
     /// What stands of the incident that took the place of another of the same cause with this opener.
     pub fn heir(&self, rule: u64, held: bool, dedup: u128, opener: &OwnedOrder) -> Option<&Arc<Finding>> {
-        let state = self.states.iter().find(|state| state.key == rule)?;
+        let state = self.all().find(|state| state.key == rule)?;
         let mut incidents = state.state.incidents().iter();
         let took = incidents.find(|incident| {
             let same = incident.said.as_ref().is_some_and(|said| said.dedup == dedup);
@@ -130,15 +132,24 @@ impl Machine {
 
     /// Pushes what the incidents that are held said last.
     pub fn standing(&self, out: &mut Vec<Arc<Finding>>) {
-        for state in &self.states {
+        for state in self.all() {
             out.extend(state.state.incidents().iter().filter_map(|incident| incident.said.clone()));
         }
     }
 
+    /// Adds the versions that it refers to.
+    pub fn versions(&self, found: &mut VersionSet) {
+        found.insert(self.aligned);
+        self.sessions.versions(found);
+        let incidents = self.all().flat_map(|state| state.state.incidents().iter());
+        incidents.filter_map(|incident| incident.said.as_ref()).for_each(|said| found.insert(said.version));
+    }
+
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
-        (self.span, self.succeeded) = (other.span, other.succeeded);
+        (self.aligned, self.kept_until, self.succeeded) = (other.aligned, other.kept_until, other.succeeded);
         self.sessions.copy_from(&other.sessions);
+        self.parked.clone_from(&other.parked);
         self.states.truncate(other.states.len());
         let have = self.states.len();
         for (mine, theirs) in self.states.iter_mut().zip(&other.states) {
@@ -147,4 +158,56 @@ impl Machine {
         }
         self.states.extend(other.states.iter().skip(have).cloned());
     }
+
+    fn all(&self) -> impl Iterator<Item = &RuleState> {
+        self.states.iter().chain(self.parked.iter().map(|parked| &parked.of))
+    }
+
+    /// Brings the states into the order of the event's plan: a rule that is new begins empty, one that comes back before
+    /// its state is forgotten goes on with it, and the state of one that is gone is put aside.
+    #[cold]
+    fn align(&mut self, event: &Event, plan: &Plan, lane: LaneKind, caps: &mut Caps) {
+        let alternates_for = plan.lateness.window();
+        self.parked.retain(|parked| event.time - parked.at <= alternates_for);
+        if self.aligned == event.version {
+            return;
+        }
+        self.aligned = event.version;
+        let rules = plan.lane_rules(lane);
+        if rules.len() == self.states.len() && rules.zip(&self.states).all(|(rule, state)| rule.key == state.key) {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.states);
+        let parked = &mut self.parked;
+        let mut known = |key: u64| match old.iter().position(|state| state.key == key) {
+            Some(index) => Some(old.swap_remove(index)),
+            None => parked.iter().position(|parked| parked.of.key == key).map(|index| parked.swap_remove(index).of),
+        };
+        let rules = plan.lane_rules(lane);
+        let states = rules.map(|rule| known(rule.key).unwrap_or_else(|| RuleState::new(rule.key, &rule.rule.params)));
+        self.states = states.collect();
+        let (at, gone) = (event.time, old.into_iter().filter(|state| state.since.is_some()));
+        self.parked.extend(gone.map(|of| Parked { at, of }));
+        self.forget_parked(caps);
+        self.parked.sort_unstable_by_key(|parked| parked.of.key);
+    }
+
+    fn forget_parked(&mut self, caps: &mut Caps) {
+        let over = self.parked.len().saturating_sub(PARKED_MAX);
+        if over > 0 {
+            caps.parked_rules += over as u64;
+            self.parked.sort_unstable_by_key(|parked| (parked.at, parked.of.key));
+            self.parked.drain(..over);
+        }
+    }
+}
+
+impl RuleState {
+    fn new(key: u64, params: &crate::catalogue::Params) -> Self {
+        Self { key, since: None, state: State::of(params) }
+    }
+}
+
+const fn no_version() -> u8 {
+    NO_VERSION
 }

@@ -1,5 +1,9 @@
 //! What a key's machines run on: the checked rules, laid out for the hot path, and the limits of time.
 
+use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::SEMANTICS_VERSION;
 use crate::hash;
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule};
@@ -25,11 +29,9 @@ impl LaneKind {
     }
 }
 
-/// Rules and limits under one version byte.
+/// Rules and limits that hold together until the next switch.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The byte that events and findings carry.
-    pub version: u8,
     /// The rules, sorted by id.
     pub rules: Vec<PlanRule>,
     /// All exceptions, in the order of their rules.
@@ -46,7 +48,25 @@ pub struct Plan {
     pub rules_hash: String,
     /// The `GeoIP` build in use.
     pub geo: GeoBuild,
+    /// What the program made of all that: see [`SEMANTICS_VERSION`].
+    pub semantics: u32,
     lanes: [Vec<usize>; 2],
+}
+
+/// What a ruling is known by: two under which every record gives the same are equal in all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// Hash over the rules.
+    pub rules: String,
+    /// Digest of the `GeoIP` build.
+    pub geoip: String,
+    /// Lateness, whole seconds.
+    pub lateness_secs: i64,
+    /// How far ahead of its stamp an event may be, whole seconds.
+    pub skew_secs: i64,
+    /// See [`SEMANTICS_VERSION`].
+    pub semantics: u32,
 }
 
 /// A rule with its key.
@@ -88,7 +108,7 @@ impl Plan {
     }
 
     /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
-    pub fn new(version: u8, rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
+    pub fn new(rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
         let mut lanes = [Vec::new(), Vec::new()];
         let mut exceptions = Vec::new();
         let rules: Vec<PlanRule> = rules
@@ -108,7 +128,6 @@ impl Plan {
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
         let retention = Self::RETENTION;
         Self {
-            version,
             rules,
             exceptions,
             lateness,
@@ -117,7 +136,19 @@ impl Plan {
             placed_rules,
             rules_hash,
             geo,
+            semantics: SEMANTICS_VERSION,
             lanes,
+        }
+    }
+
+    /// What tells it from other plans.
+    pub fn named(&self) -> Named {
+        Named {
+            rules: self.rules_hash.clone(),
+            geoip: self.geo.digest.clone(),
+            lateness_secs: self.lateness.lateness / SECOND,
+            skew_secs: self.lateness.skew / SECOND,
+            semantics: self.semantics,
         }
     }
 
@@ -129,6 +160,19 @@ impl Plan {
     /// The rule with this key.
     pub fn rule(&self, key: u64) -> Option<&PlanRule> {
         self.rules.iter().find(|rule| rule.key == key)
+    }
+
+    /// The exceptions of another plan, by their place there, that this one has too, by their place here: of the same rule
+    /// and with the same id.
+    pub fn same_exceptions<const N: usize>(&self, other: &Self, exceptions: &ArrayVec<u16, N>) -> ArrayVec<u16, N> {
+        let same = |index: &u16| {
+            let theirs = other.exceptions.get(usize::from(*index))?;
+            let key = other.rules.get(theirs.rule)?.key;
+            let rule = self.rules.iter().position(|rule| rule.key == key)?;
+            let is_same = |ours: &PlanException| ours.rule == rule && ours.exception.id == theirs.exception.id;
+            self.exceptions.iter().position(is_same).map(|index| index as u16)
+        };
+        exceptions.iter().filter_map(same).collect()
     }
 
     /// The first of these exceptions that belongs to this rule and has not expired.

@@ -10,6 +10,7 @@ use crate::hash;
 use crate::lane::{Rerun, Said};
 use crate::machine::Machine;
 use crate::plan::LaneKind;
+use crate::plans::VersionSet;
 use crate::rule::Severity;
 
 /// Findings of a key that are remembered at most; beyond, the oldest is forgotten (and counted): were it to change
@@ -27,6 +28,7 @@ struct Entry {
     id: u128,
     dedup: u128,
     rule: u64,
+    /// The byte of the plan under which the finding was made.
     version: u8,
     lane: u8,
     revision: u32,
@@ -72,7 +74,7 @@ pub struct Change {
     pub dedup: u128,
     /// The rule's key.
     pub rule: u64,
-    /// The plan's version byte.
+    /// The byte of the plan whose rule says it; of a retraction, of what is taken back.
     pub version: u8,
     /// Counts the records of this id from 1.
     pub revision: u32,
@@ -92,6 +94,11 @@ impl Sent {
     /// Is nothing remembered?
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Adds the versions of what is remembered.
+    pub fn versions(&self, found: &mut VersionSet) {
+        self.list.iter().for_each(|entry| found.insert(entry.version));
     }
 
     /// Compares what the machine said over the changed span with what was sent about it.

@@ -8,7 +8,7 @@ use crate::caps::Caps;
 use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
 use crate::finding::SeenAddress;
 use crate::model::{Action, IpSource};
-use crate::plan::Plan;
+use crate::plans::{Plans, VersionSet};
 use crate::time::{HOUR, MINUTE, Millis};
 
 /// Sessions of a key that are remembered; the one unused for longest gives way.
@@ -36,9 +36,34 @@ struct Session {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
     address: SeenAddress,
-    /// Rules and exceptions as they were found for that address.
+    /// Rules and exceptions as they were found for that address, by their places in the plan of that record.
     rules: u128,
     exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
+    #[serde(serialize_with = "crate::plans::write_version")]
+    version: u8,
+}
+
+impl Seen {
+    fn new(address: SeenAddress, event: &Event) -> Self {
+        Self { address, rules: event.rules, exceptions: event.exceptions.clone(), version: event.version }
+    }
+
+    /// What was found for the address in terms of another plan: the rules that both ask about places and the answer for
+    /// these, and the exceptions that both have. A rule that did not ask then has no answer, and goes by the record alone.
+    fn under(&self, version: u8, plans: &Plans) -> (u128, u128, ArrayVec<u16, EVENT_EXCEPTIONS_MAX>) {
+        let (then, now) = (plans.of(self.version), plans.of(version));
+        if self.version == version {
+            return (now.placed_rules, self.rules, self.exceptions.clone());
+        }
+        let (mut asked, mut rules) = (0, 0);
+        for rule in now.rules.iter().filter(|rule| now.placed_rules & rule.bit != 0) {
+            if let Some(before) = then.rule(rule.key).filter(|before| then.placed_rules & before.bit != 0) {
+                asked |= rule.bit;
+                rules |= if self.rules & before.bit == 0 { 0 } else { rule.bit };
+            }
+        }
+        (asked, rules, now.same_exceptions(then, &self.exceptions))
+    }
 }
 
 /// Where an event is taken to come from, and what holds for it there. Of the session's it takes the address alone: a
@@ -64,14 +89,15 @@ impl Origin {
     }
 
     /// An address that another record of the session gave: rules and exceptions that ask for a place go by that.
-    fn joined(event: &Event, seen: &Seen, source: IpSource, plan: &Plan) -> Self {
+    fn joined(event: &Event, seen: &Seen, source: IpSource, plans: &Plans) -> Self {
+        let (asked, answers, covered_by) = seen.under(event.version, plans);
         let mut exceptions = event.exceptions.clone();
-        for exception in &seen.exceptions {
-            if !exceptions.contains(exception) && exceptions.try_push(*exception).is_err() {
+        for exception in covered_by {
+            if !exceptions.contains(&exception) && exceptions.try_push(exception).is_err() {
                 break;
             }
         }
-        let rules = event.rules & !plan.placed_rules | seen.rules & plan.placed_rules;
+        let rules = event.rules & !asked | answers & asked;
         Self { seen: Some(seen.address), source, rules, exceptions }
     }
 
@@ -86,20 +112,18 @@ impl Origin {
 
 impl Sessions {
     /// Takes in the next event in order and says where it comes from.
-    pub fn join(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) -> Origin {
+    pub fn join(&mut self, event: &Event, plans: &Plans, caps: &mut Caps) -> Origin {
         self.list.retain(|session| event.time <= session.last + SESSION_IDLE);
         if event.session == 0 {
-            return self.sessionless(event, plan);
+            return self.sessionless(event, plans);
         }
         let index = self.index_of(event, caps);
         let session = &mut self.list[index];
         session.last = event.time;
         let mut origin = Origin::direct(event);
         match (origin.seen, &session.seen) {
-            (Some(address), _) => {
-                session.seen = Some(Seen { address, rules: event.rules, exceptions: event.exceptions.clone() });
-            }
-            (None, Some(seen)) => origin = Origin::joined(event, seen, IpSource::Session, plan),
+            (Some(address), _) => session.seen = Some(Seen::new(address, event)),
+            (None, Some(seen)) => origin = Origin::joined(event, seen, IpSource::Session, plans),
             (None, None) => {}
         }
         if event.action == Action::Logout {
@@ -108,19 +132,24 @@ impl Sessions {
         origin
     }
 
+    /// Adds the versions that it refers to.
+    pub fn versions(&self, found: &mut VersionSet) {
+        self.list.iter().filter_map(|session| session.seen.as_ref()).for_each(|seen| found.insert(seen.version));
+    }
+
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
         self.list.clone_from(&other.list);
     }
 
-    fn sessionless(&self, event: &Event, plan: &Plan) -> Origin {
+    fn sessionless(&self, event: &Event, plans: &Plans) -> Origin {
         let origin = Origin::direct(event);
         if origin.seen.is_some() {
             return origin;
         }
         let mut live = self.list.iter().filter(|session| event.time - session.last <= NEAREST);
         match (live.next().and_then(|session| session.seen.as_ref()), live.next()) {
-            (Some(seen), None) => Origin::joined(event, seen, IpSource::Nearest, plan),
+            (Some(seen), None) => Origin::joined(event, seen, IpSource::Nearest, plans),
             _ => origin,
         }
     }

@@ -104,7 +104,7 @@ struct Nothing<'a> {
 }
 
 impl Tasks for Nothing<'_> {
-    fn open(&mut self, _partition: i32, _epoch: u32) {}
+    fn open(&mut self, _partition: i32) {}
 
     fn close(&mut self, _partition: i32) {}
 

@@ -29,6 +29,10 @@ pub struct Counts {
     pub rebalances: u64,
     /// Partitions lost: another member may have owned them before they were given back.
     pub lost: u64,
+    /// Records of state read when partitions were taken.
+    pub state_restored: u64,
+    /// Records of state written.
+    pub state_written: u64,
 }
 
 impl Counts {
@@ -56,6 +60,8 @@ impl Counts {
             self.commits_failed,
             self.rebalances,
             self.lost,
+            self.state_restored,
+            self.state_written,
         ];
         for (to, from) in all.iter_mut().zip(single.into_iter().chain(self.produced)) {
             *to = from;
@@ -75,6 +81,8 @@ impl Counts {
             commits_failed,
             rebalances,
             lost,
+            state_restored,
+            state_written,
             produced @ ..,
         ] = all;
         Self {
@@ -89,11 +97,13 @@ impl Counts {
             commits_failed,
             rebalances,
             lost,
+            state_restored,
+            state_written,
         }
     }
 }
 
-const COUNTERS: usize = 10 + Channel::ALL.len();
+const COUNTERS: usize = 12 + Channel::ALL.len();
 
 /// [`Counts`] that many workers add to and anybody reads.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use frostwatch_runtime::checkpoint::StateFault;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::settings::SettingFault;
@@ -37,9 +38,9 @@ pub enum KafkaFault {
     /// The group's offset does not lie in what the topic still holds.
     #[error(
         "{topic}[{partition}]: group '{group}' has committed offset {committed}, but the topic holds {low} to {high}: \
-         {}. Nothing is skipped in silence; choose with `kafka-consumer-groups --group {group} --topic {topic}:{partition} \
-         --reset-offsets --execute` and `--to-earliest` (all that is still held is scored again, its alerts flow) or \
-         `--to-latest` (what lies between is given up)",
+         {}. Nothing is skipped in silence; choose: `frostwatch state resume --lossy` goes on with the first record held \
+         (what lies between is given up) and raises the epoch; `frostwatch state forget` drops state and offsets and scores \
+         all that is held, its alerts flow",
         if committed < low { "records were deleted before they were read" } else { "the end of the log was lost" }
     )]
     OutOfRange {
@@ -75,7 +76,8 @@ pub enum KafkaFault {
     #[error(
         "topic '{topic}' has {now} partitions, group '{group}' was built on {built_on}: keys lie elsewhere now and their \
          history would be split. Either copy the activity into a new topic with {now} partitions from its start, or name \
-         another `group`, which reads what the topic holds from the beginning and sends its alerts anew"
+         another `group`, which reads what the topic holds from the beginning and sends its alerts anew; or `frostwatch state \
+         forget`, which does so under this one and raises the epoch"
     )]
     PartitionCount {
         /// Topic.
@@ -87,12 +89,134 @@ pub enum KafkaFault {
         /// Partitions it has.
         now: i32,
     },
-    /// The offset was committed under other rules, tables or another program.
+    /// The group's offset is not where the state is.
     #[error(
-        "{topic}[{partition}]: group '{group}' committed its offset under other versions: {changes}. The past would be run \
-         again under the new ones, and what was said under the old ones would not be taken back. Choose: `frostwatch run \
-         --accept-change` does that in silence and raises the epoch of what follows above {epoch}; another `group` reads \
-         what the topic holds from the beginning and sends its alerts anew; or start with what was there before"
+        "{topic}[{partition}]: the state of group '{group}' stands at offset {state}, its committed offset is {committed}: \
+         it was set by another tool, or has expired. Nothing is skipped or sent twice in silence; choose: `frostwatch state \
+         resume` goes on where the state stands; `frostwatch state rebuild` takes the committed offset (the state's where \
+         there is none), makes the state anew from what the topic holds before it, and raises the epoch"
+    )]
+    OffsetsMoved {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Its offset, or `none`.
+        committed: String,
+        /// Offset the state stands at.
+        state: i64,
+    },
+    /// The engine has committed an offset, and the log of state holds nothing of the partition.
+    #[error(
+        "{topic}[{partition}]: group '{group}' has committed offset {committed}, and '{changelog}' holds nothing of its \
+         state: the topic was deleted or emptied. `frostwatch state rebuild` makes the state anew from what the activity \
+         topic still holds, in silence, and raises the epoch"
+    )]
+    StateGone {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// The log of state.
+        changelog: String,
+        /// The group's offset.
+        committed: i64,
+    },
+    /// Records that must be run again to complete the state are not held any more.
+    #[error(
+        "{topic}[{partition}]: the state of group '{group}' needs the records from {low_water} on, and the topic holds them \
+         from {low} on: they were deleted while the engine was down. Choose: `frostwatch state resume --lossy` goes on with \
+         what is written (users of the deleted part have lost some of their past) and raises the epoch; `frostwatch state \
+         rebuild` makes the state anew from what is held"
+    )]
+    TailGone {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// First record needed.
+        low_water: i64,
+        /// First offset held.
+        low: i64,
+    },
+    /// The record at a known place is another one.
+    #[error(
+        "{topic}[{partition}]: the record at offset {offset} is not the one that was scored there: the topic was made anew, \
+         or its records were replaced. State and offsets of group '{group}' belong to the old one. Choose: another `group`; \
+         or `frostwatch state forget`, which drops both and scores all that the topic holds"
+    )]
+    Recreated {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Where.
+        offset: i64,
+    },
+    /// A choice is to be written while the group has members.
+    #[error(
+        "group '{group}' has {members} members: stop every process of it first, else its next commit undoes the choice"
+    )]
+    GroupInUse {
+        /// Consumer group.
+        group: String,
+        /// How many.
+        members: usize,
+    },
+    /// A record of state cannot be used.
+    #[error("{topic}[{partition}] at offset {offset}: {source}")]
+    State {
+        /// The log of state.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Offset of the record.
+        offset: i64,
+        /// Why not.
+        source: StateFault,
+    },
+    /// The log of state has another number of partitions than its input.
+    #[error(
+        "'{changelog}' has {found} partitions and '{topic}' has {wanted}: the state of a partition lies under its own \
+         number. Delete '{changelog}' and let `frostwatch topics create` make it, then `frostwatch state rebuild`"
+    )]
+    StatePartitions {
+        /// The input.
+        topic: String,
+        /// The log of state.
+        changelog: String,
+        /// Partitions of the input.
+        wanted: i32,
+        /// Partitions of the log of state.
+        found: i32,
+    },
+    /// The broker refused a record of state for its size.
+    #[error(
+        "'{topic}' does not take a record of state of {bytes} bytes; nothing of its batch is committed. `kafka-configs \
+         --alter --topic {topic} --add-config max.message.bytes={}` lets it pass",
+        crate::topics::STATE_RECORD_BYTES
+    )]
+    StateRefused {
+        /// The log of state.
+        topic: String,
+        /// The record's bytes.
+        bytes: usize,
+    },
+    /// The outputs that would be made again were made under other rules, tables or another program.
+    #[error(
+        "{topic}[{partition}]: the last {tail} records were scored by group '{group}' under other versions: {changes}, and \
+         the process that did so has not written all of its state. The records would be run again under the new versions, \
+         and what was said under the old ones would not be taken back. Choose: `frostwatch run --accept-change` does that \
+         in silence and raises the epoch of what follows above {epoch}; or start once with what was there before and stop \
+         it gracefully, then nothing is left to be run again"
     )]
     Changed {
         /// Topic.
@@ -105,6 +229,8 @@ pub enum KafkaFault {
         changes: String,
         /// Epoch of the commit.
         epoch: u32,
+        /// Records that would be run again.
+        tail: i64,
     },
     /// Raw topics have different numbers of partitions.
     #[error(

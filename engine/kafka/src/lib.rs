@@ -2,6 +2,7 @@
 //!
 //! What lies behind [`frostwatch_runtime::ports`] knows nothing of Kafka; what lies here knows nothing of detection.
 
+mod changelog;
 mod client;
 mod counters;
 mod fault;
@@ -10,12 +11,14 @@ mod fleet;
 mod group;
 pub mod mock;
 pub mod normalise;
+mod note;
 pub mod originals;
 mod outbox;
 mod partitioner;
 pub mod produce;
 pub mod record;
 pub mod settings;
+pub mod state;
 pub mod topics;
 mod transaction;
 mod worker;

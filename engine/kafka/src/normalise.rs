@@ -25,7 +25,7 @@ use crate::fetch::{EngineConsumer, RecordView};
 use crate::group::{self, Commits, Committed, Due, list_of};
 use crate::outbox::{Outbox, Outgoing};
 use crate::settings::{BatchSettings, KafkaSettings};
-use crate::worker::{LEAVE_WAIT, plan, take_error};
+use crate::worker::{LEAVE_WAIT, take_error};
 use merge::{Merge, Next, Source};
 
 const EVENTS_WAIT: Duration = Duration::from_millis(1);
@@ -215,14 +215,10 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         }
         for Committed { topic, partition, offset, .. } in group::committed(&self.consumer, partitions)? {
             let (low, high) = group::ends(&self.consumer, &topic, partition)?;
-            plan(offset, low, high).map_err(|committed| KafkaFault::OutOfRange {
-                topic: topic.clone(),
-                partition,
-                group: self.group.clone(),
-                committed,
-                low,
-                high,
-            })?;
+            if let Some(committed) = offset.filter(|offset| !(low..=high).contains(offset)) {
+                let group = self.group.clone();
+                return Err(KafkaFault::OutOfRange { topic, partition, group, committed, low, high });
+            }
             let start = offset.map_or(Offset::Beginning, Offset::Offset);
             starts.add_partition_offset(&topic, partition, start).map_err(KafkaFault::Consumer)?;
             let table = self.tables.get(&topic).cloned().unwrap_or_default();
@@ -296,6 +292,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         let outgoing = |index: usize| {
             let output = &made[index];
             Outgoing {
+                partition: None,
                 topic: if output.rejected { rejected } else { activity },
                 key: output.key.as_deref(),
                 value: Some(&output.value),

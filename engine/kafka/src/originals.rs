@@ -218,6 +218,7 @@ impl Republisher {
             let (topic, original) = records[index];
             Outgoing {
                 topic,
+                partition: None,
                 // A record without a key was kept with an empty one.
                 key: original.key.as_deref().filter(|key| !key.is_empty()),
                 value: Some(&original.value),

@@ -25,6 +25,8 @@ const POLL_STEP: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) topic: &'a str,
+    /// `None`: the one of its key.
+    pub(crate) partition: Option<i32>,
     pub(crate) key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub(crate) value: Option<&'a [u8]>,
@@ -195,6 +197,7 @@ impl Outbox {
 
     fn enqueue(&mut self, index: usize, outgoing: &Outgoing<'_>) -> Result<(), RDKafkaErrorCode> {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(outgoing.topic, index);
+        record.partition = outgoing.partition;
         record.key = outgoing.key;
         record.payload = outgoing.value;
         record.timestamp = outgoing.stamp;

@@ -23,8 +23,13 @@ pub const BATCH_MS_MAX: u64 = 60_000;
 /// A transaction that is open for longer than this is aborted by its broker, milliseconds. Readers of committed records and
 /// whoever takes the partition over wait for it that long.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// librdkafka's name of the largest record that is sent.
+const SENT_BYTES: &str = "message.max.bytes";
 /// Most records a batch may hold.
 pub const BATCH_RECORDS_MAX: usize = 1_000_000;
+
+/// Longest tail, records: an hour at the speed of a core.
+pub const TAIL_RECORDS_MAX: u64 = 1_000_000_000;
 
 /// One fault of the settings: where and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,9 @@ pub struct KafkaSettings {
     /// How much is collected before outputs are sent and offsets committed.
     #[serde(default)]
     pub batch: BatchSettings,
+    /// How state is written.
+    #[serde(default)]
+    pub state: StateSettings,
     /// librdkafka properties for all clients.
     #[serde(default)]
     pub properties: Properties,
@@ -106,6 +114,21 @@ impl Default for BatchSettings {
     }
 }
 
+/// How state is written to its log, `<group>-changelog`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateSettings {
+    /// A key that has changed is written when so many records of its partition have come since: whoever takes the partition
+    /// over after a crash runs at most about as many again, at half a million a second. Fewer cost more writing.
+    pub tail_records: u64,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { tail_records: 1_000_000 }
+    }
+}
+
 impl KafkaSettings {
     /// Settings for brokers, all else as it is by default.
     pub fn new(bootstrap_servers: impl Into<String>) -> Self {
@@ -116,6 +139,7 @@ impl KafkaSettings {
             topics: TopicNames::default(),
             delivery: Delivery::default(),
             batch: BatchSettings::default(),
+            state: StateSettings::default(),
             properties: Properties::default(),
             consumer: Properties::default(),
             producer: Properties::default(),
@@ -146,6 +170,11 @@ impl KafkaSettings {
     /// Do the properties ask for TLS or SASL? A plain build has none but SASL PLAIN.
     pub fn wants_security(&self) -> bool {
         self.maps().iter().any(|(_, properties)| properties.wants_security())
+    }
+
+    /// The log of state.
+    pub fn changelog(&self) -> String {
+        format!("{}-changelog", self.group)
     }
 
     /// Group of the stage that makes activity of raw rows.
@@ -206,6 +235,13 @@ impl KafkaSettings {
         config
     }
 
+    /// Largest record that the settings let the producer send, bytes, if they say so.
+    pub(crate) fn sent_bytes_max(&self) -> Option<u64> {
+        let is_set = self.properties.has(SENT_BYTES) || self.producer.has(SENT_BYTES);
+        let bytes = || self.producer_config().get(SENT_BYTES).and_then(|bytes| bytes.parse().ok());
+        is_set.then(bytes).flatten()
+    }
+
     /// Configuration of an administrative client.
     pub(crate) fn admin_config(&self) -> ClientConfig {
         self.config(Side::Admin)
@@ -252,6 +288,9 @@ impl KafkaSettings {
         }
         if !(1..=BATCH_RECORDS_MAX).contains(&self.batch.records) {
             fault("batch.records", format!("{} is not within 1 to {BATCH_RECORDS_MAX}", self.batch.records));
+        }
+        if !(1..=TAIL_RECORDS_MAX).contains(&self.state.tail_records) {
+            fault("state.tail_records", format!("{} is not within 1 to {TAIL_RECORDS_MAX}", self.state.tail_records));
         }
         if self.batch.output_bytes == 0 {
             fault("batch.output_bytes", "0 would send nothing together; the default is 16777216".to_owned());

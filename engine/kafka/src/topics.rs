@@ -26,6 +26,8 @@ pub const ACTIVITY_KEPT: Millis = Plan::RETENTION;
 const BROKER_RECORD_BYTES: u64 = 1_048_588;
 /// Largest record librdkafka sends unless it is told otherwise, bytes: its `message.max.bytes`.
 const CLIENT_RECORD_BYTES: u64 = 1_000_000;
+/// Largest record of state, bytes: a key at all of its caps has about three.
+pub const STATE_RECORD_BYTES: u64 = 4 << 20;
 
 /// How large topics are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +76,7 @@ pub struct WantedTopic {
 
 /// All topics of the settings.
 pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> {
-    let sent = settings.producer_config().get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
-    let record_bytes = Some(sent.unwrap_or(CLIENT_RECORD_BYTES));
+    let record_bytes = Some(settings.sent_bytes_max().unwrap_or(CLIENT_RECORD_BYTES));
     let topic = |name, partitions, kept: Millis, more: Option<(&'static str, &str)>| {
         let mut config = vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", kept.to_string())];
         config.extend(more.map(|(key, value)| (key, value.to_owned())));
@@ -90,9 +91,28 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
         let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }
+    all.push(changelog(settings, sizes));
     let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));
     all.extend(raw.map(|topic| WantedTopic { is_raw: true, record_bytes: None, ..topic }));
     all
+}
+
+/// The log of state: as many partitions as its input, of each key the last record. Small segments, since what lies in the
+/// one that is being written is never compacted.
+fn changelog(settings: &KafkaSettings, sizes: &TopicSizes) -> WantedTopic {
+    let config = [
+        ("cleanup.policy", "compact".to_owned()),
+        ("segment.bytes", (64_u32 << 20).to_string()),
+        ("min.cleanable.dirty.ratio", "0.2".to_owned()),
+    ];
+    WantedTopic {
+        name: settings.changelog(),
+        partitions: sizes.activity_partitions,
+        is_raw: false,
+        replication: sizes.replication,
+        record_bytes: Some(STATE_RECORD_BYTES),
+        config: config.into(),
+    }
 }
 
 /// A difference between a topic and what is wanted.
@@ -143,7 +163,8 @@ impl Finding {
         match &self.what {
             Difference::Missing | Difference::RawPartitions { .. } => true,
             Difference::Partitions { .. } => false,
-            Difference::Config { name, found, wanted } => *name != "retention.ms" || kept(found) < kept(wanted),
+            Difference::Config { name: "retention.ms", found, wanted } => kept(found) < kept(wanted),
+            Difference::Config { name, .. } => !matches!(*name, "segment.bytes" | "min.cleanable.dirty.ratio"),
         }
     }
 }
@@ -193,6 +214,8 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
         .collect();
     equal_counts(&raw)?;
     // Where the broker's own limit is enough it stays, since it may be larger.
+    // The log of state has as many partitions as its input, which may be there already.
+    let activity = wanted.first().map(|topic| existing.get(&topic.name).copied().unwrap_or(topic.partitions));
     let large: Vec<Option<String>> = wanted
         .iter()
         .map(|topic| topic.record_bytes.filter(|bytes| *bytes > BROKER_RECORD_BYTES).map(|bytes| bytes.to_string()))
@@ -201,7 +224,9 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
         .iter()
         .enumerate()
         .map(|(index, topic)| {
-            let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+            let of_state = topic.name == settings.changelog();
+            let partitions = activity.filter(|_| of_state).unwrap_or(topic.partitions);
+            let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(topic.replication));
             let new = topic.config.iter().fold(new, |new, (key, value)| new.set(key, value));
             match &large[index] {
                 Some(bytes) => new.set("max.message.bytes", bytes),
@@ -304,7 +329,7 @@ fn why(name: &str, is_fault: bool) -> &'static str {
         "message.timestamp.type" => {
             "the time a record arrived decides what is late: a producer's clock must not stand in for it"
         }
-        "cleanup.policy" => "compaction removes the history that state is built of",
+        "cleanup.policy" => "of activity the history must stay, of the log of state only the last record of a key",
         "max.message.bytes" => "a larger record is refused by the broker: it is counted and left out",
         "retention.bytes" => "what is deleted before it is read, or before a restart, is lost to the state",
         "retention.ms" if is_fault => "what is deleted before it is read, or before a restart, is lost to the state",
@@ -338,7 +363,10 @@ mod tests {
         let all = wanted(&settings, &TopicSizes::default());
         assert!(all[0].config.contains(&("retention.ms", (90 * DAY).to_string())));
         assert!(all[0].config.contains(&("retention.bytes", "-1".to_owned())));
-        assert_eq!((all[0].record_bytes, all[8].record_bytes), (Some(1_000_000), None));
+        assert_eq!(
+            (all[0].record_bytes, all[5].record_bytes, all[9].record_bytes),
+            (Some(1_000_000), Some(STATE_RECORD_BYTES), None)
+        );
         settings.producer = settings.producer.with("message.max.bytes", "3000000");
         assert_eq!(wanted(&settings, &TopicSizes::default())[1].record_bytes, Some(3_000_000));
     }
@@ -356,6 +384,7 @@ mod tests {
                 ("frostwatch.suppressions.v1", 3),
                 ("frostwatch.late.v1", 3),
                 ("frostwatch.rejected.v1", 3),
+                ("frostwatch-changelog", 7),
                 ("frostwatch.raw.sysevent", 6),
                 ("frostwatch.raw.syslog_transaction", 6),
                 ("frostwatch.raw.sys_audit", 6),

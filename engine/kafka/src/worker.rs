@@ -1,15 +1,13 @@
 //! The loop of one thread: consume, hand to the tasks, deliver what follows, commit.
 //!
 //! A worker is one consumer, one producer and the tasks of the partitions the group gave it. Outputs of a batch are
-//! collected in memory and sent when the batch ends, in one transaction with the offsets of their input; or, as the
-//! settings choose, before them, and then a crash repeats outputs, identical ones, and loses none. Rebalances are recorded by the callback and served
-//! between batches, when nothing is pending.
+//! collected in memory and sent when the batch ends, in one transaction with a slice of state and the offsets of their
+//! input; or, as the settings choose, before them, and then a crash repeats outputs, identical ones, and loses none.
+//! Rebalances are recorded by the callback and served between batches, when nothing is pending.
 
 mod assignment;
 mod plan;
 mod publish;
-
-pub(crate) use plan::plan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::{Board, Phase};
+use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -30,7 +29,7 @@ use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
 use crate::settings::{BatchSettings, Delivery, KafkaSettings};
 use crate::transaction::Transactions;
-use assignment::Owned;
+use assignment::{Owned, TakeOver};
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
@@ -103,15 +102,21 @@ struct Worker<'a, T> {
     sender: Sender,
     tasks: T,
     shared: Shared<'a>,
+    settings: &'a KafkaSettings,
     batch: BatchSettings,
     group: String,
     topic: String,
     channels: [String; Channel::ALL.len()],
+    /// The log of state.
+    changelog: String,
     /// Partitions of the topic, as at the last assignment.
     partition_count: i32,
     owned: Vec<Option<Owned>>,
+    /// Partitions whose state is being read.
+    take_over: Option<TakeOver>,
     out: Vec<OutputRecord>,
     out_bytes: usize,
+    state_out: Vec<StateRecord>,
     thrown_away: Vec<OutputRecord>,
     counts: Counts,
     commits: Commits,
@@ -128,7 +133,7 @@ enum Sender {
 }
 
 impl<'a, T: Tasks> Worker<'a, T> {
-    fn start(settings: &KafkaSettings, member: usize, tasks: T, shared: Shared<'a>) -> Result<Self, KafkaFault> {
+    fn start(settings: &'a KafkaSettings, member: usize, tasks: T, shared: Shared<'a>) -> Result<Self, KafkaFault> {
         settings.checked()?;
         let consumer: EngineConsumer = settings
             .consumer_config(&settings.group, member)
@@ -146,14 +151,18 @@ impl<'a, T: Tasks> Worker<'a, T> {
             },
             tasks,
             shared,
+            settings,
             batch: settings.batch,
             group: settings.group.clone(),
             channels: Channel::ALL.map(|channel| settings.topics.channel(channel)),
+            changelog: settings.changelog(),
             partition_count: 0,
             topic,
             owned: Vec::new(),
+            take_over: None,
             out: Vec::new(),
             out_bytes: 0,
+            state_out: Vec::new(),
             thrown_away: Vec::new(),
             counts: Counts::default(),
             commits: Commits::new(settings.rebalance_max()),
@@ -163,6 +172,17 @@ impl<'a, T: Tasks> Worker<'a, T> {
         let topics: Vec<&str> = [worker.topic.as_str()].into_iter().chain(outputs).collect();
         worker.partition_count =
             group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
+        let of_state = group::partition_counts(&worker.consumer, &[&worker.changelog])?;
+        let of_state = of_state.first().copied().unwrap_or_default();
+        if of_state != worker.partition_count {
+            let (topic, changelog) = (worker.topic.clone(), worker.changelog.clone());
+            return Err(KafkaFault::StatePartitions {
+                topic,
+                changelog,
+                wanted: worker.partition_count,
+                found: of_state,
+            });
+        }
         worker.consumer.subscribe(&[&worker.topic]).map_err(KafkaFault::Consumer)?;
         Ok(worker)
     }
@@ -171,6 +191,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
         while !self.shared.is_stopping() {
             self.serve_events()?;
             self.serve_rebalances()?;
+            self.serve_take_over()?;
             self.fill_batch()?;
             self.finish_batch()?;
         }
@@ -179,6 +200,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     /// Gives the partitions back and waits until they are.
     fn leave(&mut self) -> Result<(), KafkaFault> {
+        self.drop_take_over();
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
         while self.owned.iter().any(Option::is_some) {
@@ -205,7 +227,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     fn fill_batch(&mut self) -> Result<(), KafkaFault> {
         let started = Instant::now();
-        let limit = Duration::from_millis(self.batch.time_ms);
+        let limit = if self.take_over.is_some() { CHUNK_WAIT } else { Duration::from_millis(self.batch.time_ms) };
         let mut taken = 0;
         while taken < self.batch.records && self.out_bytes < self.batch.output_bytes {
             let left = limit.saturating_sub(started.elapsed());
@@ -216,7 +238,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             taken += chunk.len();
             for fetched in chunk.iter() {
                 match fetched {
-                    Fetched::Record(record) => self.take_record(&record),
+                    Fetched::Record(record) => self.take_record(&record)?,
                     Fetched::Error { partition, code, reason } => {
                         tracing::warn!(partition, %code, reason, "consumer");
                         self.take_error(code)?;
@@ -230,14 +252,17 @@ impl<'a, T: Tasks> Worker<'a, T> {
         Ok(())
     }
 
-    fn take_record(&mut self, record: &RecordView<'_>) {
-        let Some(owned) = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut) else { return };
+    fn take_record(&mut self, record: &RecordView<'_>) -> Result<(), KafkaFault> {
+        let Some(owned) = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut) else { return Ok(()) };
         // What was fetched before the partition was given back and taken again is thrown out by librdkafka; an offset
         // is never scored twice even if one slipped through.
         if record.offset < owned.status.position {
-            return;
+            return Ok(());
         }
-        let live = owned.advance(record.offset);
+        if !owned.recognise(record) {
+            return Err(self.recreated(record));
+        }
+        let live = owned.advance(record);
         if live && !std::mem::replace(&mut owned.told_live, true) {
             self.tasks.restored(record.partition);
         }
@@ -245,7 +270,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
         self.counts.silent += u64::from(!live);
         match record.key {
             None => self.counts.keyless += 1,
-            Some(key) if partition_of(key, self.partition_count) != record.partition => self.counts.misrouted += 1,
+            Some(key) if partition_of(key, self.partition_count) != record.partition => {
+                self.counts.misrouted += 1;
+                owned.misrouted += u64::from(live);
+            }
             Some(_) => {}
         }
         let input = InputRecord { offset: record.offset, stamp: record.stamp, key: record.key, value: record.value };
@@ -259,6 +287,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             self.tasks.record(record.partition, &input, &mut self.thrown_away);
             self.thrown_away.clear();
         }
+        Ok(())
     }
 
     fn take_error(&mut self, code: RDKafkaErrorCode) -> Result<(), KafkaFault> {
@@ -276,6 +305,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
 impl<T> Drop for Worker<'_, T> {
     fn drop(&mut self) {
         self.consumer.context().close();
+        if let Some(take_over) = &self.take_over {
+            take_over.partitions().for_each(|partition| self.shared.board.remove(partition));
+        }
         for (partition, owned) in self.owned.iter().enumerate() {
             if owned.is_some() {
                 self.shared.board.remove(partition as i32);

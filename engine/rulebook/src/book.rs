@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use frostwatch_detect::place::Country;
-use frostwatch_detect::rule::{EXCEPTIONS_MAX, Network, RULES_MAX, Rule, Selector};
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
 use frostwatch_detect::time::Millis;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::check::{Check, Draft};
+use crate::content::{canonical, hash};
 use crate::fault::{Fault, Notes, Spot};
-use crate::limits::FILES_MAX;
+use crate::limits::{CONTENT_BYTES_MAX, FILES_MAX};
 use crate::tree;
-
-/// Hex digits of a hash.
-const HASH_CHARS: usize = 16;
 
 /// Checked rules, ready to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +37,10 @@ impl Rulebook {
     /// order of the files and their lines. Exceptions that have expired at `as_of` become warnings; without it nothing
     /// counts as expired.
     pub fn parse(files: &[(&str, &str)], as_of: Option<Millis>) -> Result<Self, Vec<Fault>> {
+        let whole = |message| Notes::new("rules", "").fault(Spot::default(), "", message);
         if files.len() > FILES_MAX {
             let message = format!("{} files in one set; at most {FILES_MAX} are allowed", files.len());
-            return Err(vec![Notes::new("rules", "").fault(Spot::default(), "", message)]);
+            return Err(vec![whole(message)]);
         }
         let mut faults = Vec::new();
         let mut read = Vec::new();
@@ -58,7 +54,15 @@ impl Rulebook {
         faults.extend(overflow(&read));
         // Stable: within a file the order of its lines stays.
         faults.sort_by_key(|fault: &Fault| files.iter().position(|(file, _)| *file == fault.file));
-        if faults.is_empty() { Ok(Self::assemble(read)) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (book, bytes) = Self::assemble(read);
+        if bytes > CONTENT_BYTES_MAX {
+            let message = format!("{bytes} bytes of rules in one set; at most {CONTENT_BYTES_MAX} are allowed");
+            return Err(vec![whole(message)]);
+        }
+        Ok(book)
     }
 
     /// The rule with this id and its index.
@@ -67,7 +71,8 @@ impl Rulebook {
         self.rules.get(index).map(|rule| (index, rule))
     }
 
-    fn assemble(read: Vec<Read<'_>>) -> Self {
+    /// The set, and the bytes of its content.
+    fn assemble(read: Vec<Read<'_>>) -> (Self, usize) {
         let mut warnings = Vec::new();
         let mut rules = BTreeMap::new();
         for Read { draft: Draft { mut rule, enabled, warnings: found }, .. } in read {
@@ -78,8 +83,9 @@ impl Rulebook {
                 rules.insert(rule.id.clone(), (rule, text));
             }
         }
+        let bytes = rules.values().map(|(_, text)| text.len() + 1).sum();
         let hash = hash(rules.values().map(|(_, text)| text.as_str()));
-        Self { rules: rules.into_values().map(|(rule, _)| rule).collect(), hash, warnings }
+        (Self { rules: rules.into_values().map(|(rule, _)| rule).collect(), hash, warnings }, bytes)
     }
 }
 
@@ -133,80 +139,4 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
         })
         .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
     rules.into_iter().chain(exceptions).collect()
-}
-
-fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut digest = Sha256::new();
-    for text in texts {
-        digest.update(text);
-        digest.update(b"\n");
-    }
-    let half = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
-    digest.finalize().iter().take(HASH_CHARS / 2).flat_map(|byte| [half(byte >> 4), half(byte & 15)]).collect()
-}
-
-/// The checked rule as one line of JSON: what the hash stands for.
-fn canonical(rule: &Rule) -> String {
-    serde_json::to_string(&Canonical {
-        id: &rule.id,
-        version: rule.version,
-        detector: &rule.params,
-        severity: rule.severity.number(),
-        confidence: rule.confidence,
-        title: &rule.title,
-        runbook_url: &rule.runbook_url,
-        recommended_actions: &rule.recommended_actions,
-        attack: rule.attack.iter().map(|attack| (attack.tactic.as_str(), attack.technique.as_str())).collect(),
-        include: rule.scope.include.iter().map(CanonicalSelector::new).collect(),
-        exclude: rule.scope.exclude.iter().map(CanonicalSelector::new).collect(),
-        exceptions: rule
-            .exceptions
-            .iter()
-            .map(|e| {
-                (e.id.as_str(), e.reason.as_str(), e.owner.as_str(), e.expires_at, CanonicalSelector::new(&e.covers))
-            })
-            .collect(),
-        sensitivity: format!("{:?}", rule.sensitivity),
-        quiet_secs: rule.quiet_secs,
-    })
-    .unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct Canonical<'a> {
-    id: &'a str,
-    version: u32,
-    detector: &'a frostwatch_detect::catalogue::Params,
-    severity: u8,
-    confidence: u8,
-    title: &'a str,
-    runbook_url: &'a str,
-    recommended_actions: &'a [String],
-    attack: Vec<(&'a str, &'a str)>,
-    include: Vec<CanonicalSelector<'a>>,
-    exclude: Vec<CanonicalSelector<'a>>,
-    exceptions: Vec<(&'a str, &'a str, &'a str, Millis, CanonicalSelector<'a>)>,
-    sensitivity: String,
-    quiet_secs: u32,
-}
-
-#[derive(Serialize)]
-struct CanonicalSelector<'a> {
-    users: &'a [String],
-    groups: &'a [String],
-    kinds: Vec<&'static str>,
-    networks: Vec<String>,
-    countries: Vec<&'a str>,
-}
-
-impl<'a> CanonicalSelector<'a> {
-    fn new(selector: &'a Selector) -> Self {
-        Self {
-            users: &selector.users,
-            groups: &selector.groups,
-            kinds: selector.kinds.iter().map(|kind| kind.as_str()).collect(),
-            networks: selector.networks.iter().map(|Network { first, last }| format!("{first:x}-{last:x}")).collect(),
-            countries: selector.countries.iter().map(Country::as_str).collect(),
-        }
-    }
 }

@@ -4,6 +4,8 @@ use frostwatch_detect::time::Millis;
 
 /// Bytes of one rule file at most.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a set's content ([`crate::Rulebook::to_content`]) at most: it is kept as one record of a topic.
+pub const CONTENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Files in one set at most, disabled rules included.
 pub const FILES_MAX: usize = 1_024;
 /// Nesting of one rule file at most; a rule needs seven levels.

@@ -4,6 +4,7 @@
 use frostwatch_detect::time::Millis;
 
 use crate::board::PartitionStatus;
+use crate::checkpoint::{Account, Room, StateFault, StateRecord};
 
 /// A record of the input log, borrowed from the edge's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -61,22 +62,51 @@ pub struct OutputRecord {
 
 /// The tasks of one worker: one per input partition, each owning the state of its keys.
 ///
-/// What [`Tasks::record`] pushes is a function of the records of that partition since [`Tasks::open`], in order, and of
-/// nothing else. That is what lets a recovering worker feed records again and throw the outputs away.
+/// What [`Tasks::record`] pushes is a function of the records of that partition since its beginning, in order, and of
+/// nothing else. That is what lets a recovering worker restore keys, feed it the records that they do not have in them
+/// and throw the outputs away.
 pub trait Tasks {
-    /// Begins a partition with no state. `epoch` is part of what names a revision: it is raised when the past is run again
-    /// under other versions than those its outputs were sent under.
-    fn open(&mut self, partition: i32, epoch: u32);
+    /// Begins a partition with no state.
+    fn open(&mut self, partition: i32);
+
+    /// Takes over a key of a partition that was just opened from its record in the log of state; `None` deletes it. Of a
+    /// key the last record counts.
+    fn restore(&mut self, _partition: i32, _key: &[u8], _record: Option<&[u8]>) -> Result<(), StateFault> {
+        Ok(())
+    }
+
+    /// All keys are restored. What is counted goes on from the account. `epoch` is part of what names a revision: it is
+    /// raised when the past is run again under other versions than those its outputs were sent under.
+    fn resume(&mut self, _partition: i32, _epoch: u32, _account: &Account) {}
 
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);
 
-    /// Told once after [`Tasks::open`], when the past that is run again in silence is behind: what is counted from here on
-    /// has not been counted before.
+    /// Told once after [`Tasks::resume`], when the past that is run again in silence is behind: what is counted from here
+    /// on has not been counted before.
     fn restored(&mut self, _partition: i32) {}
 
     /// Takes the next record of an open partition and pushes what follows from it.
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>);
+
+    /// Pushes records of keys that have changed, as they are before the record at `position`: those that changed first,
+    /// before `below`, within the room. Returns the first offset that must be run again by who takes over what was
+    /// written so far.
+    fn checkpoint(
+        &mut self,
+        _partition: i32,
+        position: i64,
+        _below: i64,
+        _room: Room,
+        _out: &mut Vec<StateRecord>,
+    ) -> i64 {
+        position
+    }
+
+    /// What became of the partition's records since its first.
+    fn account(&self, _partition: i32) -> Account {
+        Account::default()
+    }
 
     /// Called once after each batch of a partition: time for housekeeping that no output depends on.
     fn batch_done(&mut self, partition: i32);

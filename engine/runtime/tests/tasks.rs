@@ -1,16 +1,17 @@
 //! The tasks of a worker: what they count, under which epoch they speak, and what stands beside their records.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
-use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::{Lateness, rfc3339};
-use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Origin, Shared, TaskSet};
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::checkpoint::{Account, Room};
+use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use frostwatch_wire::activity::decode::decode;
 
 const STAMP: i64 = 1_767_225_600_000;
 
@@ -29,35 +30,114 @@ impl Locate for Nowhere {
 
 fn tasks() -> TaskSet {
     let book = Rulebook::parse(default_rules(), None).unwrap();
-    let rules = CompiledRules::new(&book);
-    let locate = Arc::new(Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() }));
-    let plan = Plan::new(0, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    TaskSet::new(Arc::new(Shared {
-        plan,
-        rules,
-        locate,
-        epoch: 0,
-        origin: Origin::default(),
-        build: "test",
-        totals: Mutex::default(),
-    }))
+    TaskSet::new(shared(), ruling(book))
+}
+
+fn shared() -> Arc<Shared> {
+    Arc::new(Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() })
+}
+
+fn ruling(book: Rulebook) -> Arc<Ruling> {
+    let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() });
+    Arc::new(Ruling::new(book, Arc::new(locate), Lateness::DEFAULT))
 }
 
 /// Hands a failed sign-in to partition 3.
 fn fail(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
-    let stamp = STAMP + 1_000 * number;
-    let value = format!(
-        r#"{{"schema":"activity.v1","id":"{number}","time":"{}","instance":"acme","user":{{"name":"ana"}},"action":"login","outcome":"failure","source":{{"producer":"test"}}}}"#,
-        rfc3339(stamp)
-    );
-    let record = InputRecord { offset: number, stamp: Some(stamp), key: Some(b"acme|ana"), value: value.as_bytes() };
+    record(tasks, number, &sign_in(number, "failure", "test"), out);
+}
+
+fn sign_in(number: i64, outcome: &str, producer: &str) -> String {
+    let time = rfc3339(STAMP + 1_000 * number);
+    format!(
+        r#"{{"schema":"activity.v1","id":"{number}","time":"{time}","instance":"acme","user":{{"name":"ana"}},"action":"login","outcome":"{outcome}","source":{{"producer":"{producer}"}}}}"#
+    )
+}
+
+fn record(tasks: &mut TaskSet, number: i64, value: &str, out: &mut Vec<OutputRecord>) {
+    let stamp = Some(STAMP + 1_000 * number);
+    let record = InputRecord { offset: number, stamp, key: Some(b"acme|ana"), value: value.as_bytes() };
     tasks.record(3, &record, out);
+}
+
+/// The shipped rule about failed sign-ins, edited, and no other.
+fn edited(edits: &[(&str, &str)]) -> Arc<Ruling> {
+    let (file, shipped) = default_rules()[0];
+    let text = edits.iter().fold(shipped.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    ruling(Rulebook::parse(&[(file, &text)], None).unwrap())
+}
+
+/// What was written, as the change and the version of the rule.
+fn written(out: &[OutputRecord]) -> Vec<(String, u64)> {
+    let bodies = out.iter().map(|record| serde_json::from_slice::<serde_json::Value>(&record.value).unwrap());
+    bodies
+        .map(|body| (body["change"].as_str().unwrap().to_owned(), body["rule"]["version"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_is_found_speaks_in_the_words_of_the_rules_it_was_found_under() {
+    let (mut tasks, mut out) = (tasks(), Vec::new());
+    tasks.open(3);
+    (0..11).for_each(|number| fail(&mut tasks, number, &mut out));
+    assert_eq!(tasks.switch(3, edited(&[("version: 1", "version: 2")])), Some(Ok(1)));
+    (11..20).for_each(|number| fail(&mut tasks, number, &mut out));
+    assert_eq!(written(&out), [("opened".to_owned(), 1), ("updated".to_owned(), 2)]);
+    assert_eq!(tasks.switch(4, edited(&[])), None, "not open");
+}
+
+#[test]
+fn what_a_rule_that_is_gone_has_said_is_taken_back_in_its_own_words() {
+    let (mut tasks, mut out) = (tasks(), Vec::new());
+    tasks.open(3);
+    (0..11).for_each(|number| fail(&mut tasks, number, &mut out));
+    assert_eq!(tasks.switch(3, edited(&[("enabled: true", "enabled: false")])), Some(Ok(1)));
+    // One of the failures turns out to have been none.
+    let content = |value: &str| decode(value.as_bytes()).unwrap().content;
+    let before = content(&sign_in(4, "failure", "test"));
+    let mut others = (0..100).map(|number| sign_in(4, "success", &format!("other-{number}")));
+    let corrected = others.find(|value| content(value) < before).unwrap();
+    record(&mut tasks, 4, &corrected, &mut out);
+    assert_eq!(written(&out), [("opened".to_owned(), 1), ("retracted".to_owned(), 1)]);
+}
+
+#[test]
+fn what_exceptions_hide_is_counted_under_the_rules_of_its_time() {
+    let covering = |id: &str| {
+        let day = "expires: 2027-01-01";
+        let exception =
+            |id: &str, user: &str| format!("{{id: {id}, reason: r, owner: o, {day}, covers: {{users: [{user}]}}}}");
+        let text = format!("exceptions: [{}, {}]", exception("of_bo", "bo"), exception(id, "ana"));
+        edited(&[("exceptions: []", &text)])
+    };
+    let (mut tasks, mut out) = (tasks(), Vec::new());
+    tasks.open(3);
+    tasks.restored(3);
+    for (number, id) in [(0, "one"), (1, "another"), (2, "one")] {
+        assert_eq!(tasks.switch(3, covering(id)), Some(Ok(1 + number as u8 % 2)));
+        (0..11).for_each(|failure| fail(&mut tasks, number * 1_000 + failure, &mut out));
+    }
+    let (_, task) = tasks.tasks().next().unwrap();
+    let hidden: Vec<(&str, u64)> = task.hidden().iter().map(|((_, id), count)| (&**id, *count)).collect();
+    assert_eq!(hidden, [("another", 1), ("one", 2)]);
+}
+
+#[test]
+fn state_is_restored_beside_the_plans_it_refers_to() {
+    let (old, new) = (edited(&[]), edited(&[("version: 1", "version: 2")]));
+    let task = || Task::new(shared(), Arc::clone(&new), 3);
+    let task_under = task().with_plans([(7, Arc::clone(&old.plan)), (9, Arc::clone(&new.plan))]).unwrap();
+    assert_eq!((task_under.plans().version(), task_under.plans().iter().count()), (9, 2));
+    assert!(task().with_plans([(7, Arc::clone(&old.plan))]).is_none());
 }
 
 #[test]
 fn what_is_run_again_in_silence_is_not_counted_again() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 0);
+    tasks.open(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     assert!(out.iter().any(|record| record.channel == Channel::Alerts), "the past has findings");
     assert_eq!(tasks.counters().received, 0);
@@ -70,7 +150,7 @@ fn what_is_run_again_in_silence_is_not_counted_again() {
     tasks.close(3);
     assert_eq!(tasks.counters(), counters, "what a closed partition counted stays");
 
-    tasks.open(3, 0);
+    tasks.open(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     tasks.close(3);
     assert_eq!(tasks.counters(), counters, "a past given back in the midst of it was never counted");
@@ -79,7 +159,8 @@ fn what_is_run_again_in_silence_is_not_counted_again() {
 #[test]
 fn a_partition_speaks_in_the_epoch_it_was_opened_in() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 7);
+    tasks.open(3);
+    tasks.resume(3, 7, &Account::default());
     tasks.restored(3);
     (0..30).for_each(|number| fail(&mut tasks, number, &mut out));
     let alert = out.iter().find(|record| record.channel == Channel::Alerts).unwrap();
@@ -92,7 +173,7 @@ fn a_partition_speaks_in_the_epoch_it_was_opened_in() {
 #[test]
 fn an_unreadable_record_names_its_place_once() {
     let (mut tasks, mut out) = (tasks(), Vec::new());
-    tasks.open(3, 0);
+    tasks.open(3);
     let record = InputRecord { offset: 41, stamp: Some(STAMP), key: Some(b"acme|ana"), value: b"{" };
     tasks.record(3, &record, &mut out);
     let [rejected] = &out[..] else { panic!("{out:?}") };
@@ -103,4 +184,71 @@ fn an_unreadable_record_names_its_place_once() {
         assert_eq!(value, wanted.as_bytes());
     }
     assert!(!names.contains("__connect.errors.topic"), "the edge knows the topic, and says it");
+}
+
+/// Record `number` of a log with failed sign-ins of a few users, copies, late ones and some that cannot be read.
+fn rough(number: i64) -> (Vec<u8>, Vec<u8>, i64) {
+    let user = format!("user-{}", number % 7);
+    let stamp = STAMP + 1_000 * number;
+    let time = if number % 29 == 0 { stamp - 7_200_000 } else { stamp };
+    let id = if number % 11 == 0 { number - 7 } else { number };
+    let value = if number % 23 == 0 {
+        b"{".to_vec()
+    } else {
+        format!(
+            r#"{{"schema":"activity.v1","id":"{id}","time":"{}","instance":"acme","user":{{"name":"{user}"}},"action":"login","outcome":"failure","source":{{"producer":"test"}}}}"#,
+            rfc3339(time)
+        )
+        .into_bytes()
+    };
+    (format!("acme|{user}").into_bytes(), value, stamp)
+}
+
+fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
+    let (key, value, stamp) = rough(number);
+    tasks.record(3, &InputRecord { offset: number, stamp: Some(stamp), key: Some(&key), value: &value }, out);
+}
+
+#[test]
+fn whoever_takes_over_sends_the_same_and_counts_on() {
+    const RECORDS: i64 = 600;
+    let (mut alone, mut wanted) = (tasks(), Vec::new());
+    alone.open(3);
+    alone.restored(3);
+    (0..RECORDS).for_each(|number| take(&mut alone, number, &mut wanted));
+
+    let (mut sent, mut state) = (Vec::new(), BTreeMap::new());
+    let (mut offset, mut low_water, mut account) = (0, 0, Account::default());
+    // Each owner commits every 20 records, writes what changed 40 records ago, and dies with ten records uncommitted.
+    for dies_at in [90, 130, 350, 351, 590, RECORDS] {
+        let mut tasks = tasks();
+        tasks.open(3);
+        state.iter().for_each(|(key, value): (&Vec<u8>, &Vec<u8>)| tasks.restore(3, key, Some(value)).unwrap());
+        tasks.resume(3, 0, &account);
+        let mut silent = Vec::new();
+        (low_water..offset).for_each(|number| take(&mut tasks, number, &mut silent));
+        tasks.restored(3);
+        let mut pending = Vec::new();
+        for number in offset..dies_at {
+            take(&mut tasks, number, &mut pending);
+            let position = number + 1;
+            if position % 20 == 0 || position == RECORDS {
+                let mut written = Vec::new();
+                let room = Room { keys: 100, bytes: usize::MAX };
+                low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
+                written.into_iter().for_each(|record| drop(state.insert(record.key, record.value.unwrap())));
+                (offset, account) = (position, tasks.account(3));
+                sent.append(&mut pending);
+            }
+        }
+    }
+    assert!(sent.len() > 50, "{}", sent.len());
+    assert_eq!(sent.len(), wanted.len());
+    assert!(sent == wanted);
+    assert_eq!(account, alone.account(3));
+    let counted = |name: &str| account.records.get(name).copied().unwrap_or_default();
+    let ends = ["scored", "duplicate", "late", "over_cap", "rejected"].map(counted);
+    assert_eq!(ends.iter().sum::<u64>(), RECORDS as u64, "{account:?}");
+    assert_eq!(counted("received"), RECORDS as u64);
+    assert!(ends[1] > 0 && ends[2] > 0 && ends[4] > 0, "{account:?}");
 }

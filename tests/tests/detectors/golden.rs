@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use frostwatch_detect::catalogue::DETECTORS;
 use frostwatch_detect::time::{HOUR, SECOND, rfc3339};
@@ -18,7 +17,7 @@ use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::run::{run, shared};
+use crate::run::{ruling, run, run_from};
 use crate::scenario::{BASE, Scenario};
 
 const CHANGES: [AlertChange; 4] =
@@ -55,7 +54,7 @@ fn produced(rule: &str) -> String {
     let mut first: [Option<String>; 4] = [const { None }; 4];
     for line in text.lines() {
         let scenario: Scenario = serde_json::from_str(line).unwrap();
-        let outcome = run(&shared(&scenario, rule), &scenario.arrivals());
+        let outcome = run(&ruling(&scenario, rule), &scenario.arrivals());
         for (alert, bytes) in outcome.written.iter().zip(outcome.bytes) {
             let place = CHANGES.iter().position(|change| *change == alert.change).unwrap();
             if alert.policy == rule {
@@ -134,11 +133,11 @@ fn every_golden_alert_fits_the_schema_and_every_kind_of_change_is_there() {
 fn an_alert_tells_its_topic_and_when_it_was_found_outside_the_canonical_body() {
     let text = fs::read_to_string(folder("detectors").join("failed_logins.jsonl")).unwrap();
     let scenario: Scenario = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    let mut shared = shared(&scenario, "failed_logins");
-    let replayed = run(&shared, &scenario.arrivals());
+    let ruling = ruling(&scenario, "failed_logins");
+    let replayed = run(&ruling, &scenario.arrivals());
     let topic = Some("frostwatch.activity.v1".to_owned());
-    Arc::get_mut(&mut shared).unwrap().origin = Origin { topic: topic.clone(), clock: Some(|| BASE + HOUR) };
-    let live = run(&shared, &scenario.arrivals());
+    let origin = Origin { topic: topic.clone(), clock: Some(|| BASE + HOUR) };
+    let live = run_from(origin, &ruling, &scenario.arrivals());
     assert_eq!(live.canonical, replayed.canonical);
     let told = |alert: &AlertRecord| (alert.delivery.topic.clone(), alert.delivery.detected_at.clone());
     assert_eq!(told(&replayed.written[0]), (None, None));

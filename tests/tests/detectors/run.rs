@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use frostwatch_detect::place::Locate;
-use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
-use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Counters, Origin, Shared, Task};
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::pipeline::{Counters, Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_wire::alert::{AlertChange, AlertRecord, canonical};
 use serde_json::Value;
@@ -35,7 +34,7 @@ pub(crate) struct Outcome {
 }
 
 /// The shipped rules with the scenario's edits of its own, over the demo's places.
-pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
+pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     let mut texts: Vec<(&str, String)> =
         default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
     for (from, to) in &scenario.edit {
@@ -45,23 +44,18 @@ pub(crate) fn shared(scenario: &Scenario, rule: &str) -> Arc<Shared> {
     }
     let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (*file, text.as_str())).collect();
     let book = Rulebook::parse(&files, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", scenario.name));
-    let rules = CompiledRules::new(&book);
-    let locate: Arc<dyn Locate> = Arc::clone(&*GEO) as Arc<dyn Locate>;
-    let plan = Plan::new(1, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
-    Arc::new(Shared {
-        plan,
-        rules,
-        locate,
-        epoch: 0,
-        origin: Origin::default(),
-        build: "vectors",
-        totals: Mutex::default(),
-    })
+    Arc::new(Ruling::new(book, Arc::clone(&*GEO) as Arc<dyn Locate>, Lateness::DEFAULT))
 }
 
 /// Runs the records in the order given.
-pub(crate) fn run(shared: &Arc<Shared>, arrivals: &[Arrival]) -> Outcome {
-    let mut task = Task::new(Arc::clone(shared), 0);
+pub(crate) fn run(ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> Outcome {
+    run_from(Origin::default(), ruling, arrivals)
+}
+
+/// The same with records of an origin.
+pub(crate) fn run_from(origin: Origin, ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> Outcome {
+    let shared = Arc::new(Shared { epoch: 0, origin, build: "vectors", totals: Mutex::default() });
+    let mut task = Task::new(shared, Arc::clone(ruling), 0);
     let mut out = Vec::new();
     for (offset, arrival) in arrivals.iter().enumerate() {
         let (offset, stamp) = (offset as i64, Some(arrival.stamp));

@@ -7,7 +7,7 @@ use frostwatch_runtime::ports::{Channel, RawOutcome};
 
 use super::*;
 use crate::config;
-use crate::engine::Located;
+use crate::engine::{Located, ruling, shared};
 
 /// Rows that our own bug meets.
 struct Broken;
@@ -24,7 +24,7 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let settings = cluster.settings();
     let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
     let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
-    for topic in raw.chain(channels).chain([settings.topics.activity()]) {
+    for topic in raw.chain(channels).chain([settings.topics.activity(), settings.changelog()]) {
         cluster.create_topic(&topic, 1).unwrap();
     }
     let mut producer = TopicProducer::connect(&settings, &settings.topics.raw()[0].0).unwrap();
@@ -34,12 +34,8 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
         board: Board::default(),
         counters: Counters::default(),
         normalised: Mutex::default(),
-        shared: shared(
-            config::rules(None).unwrap(),
-            Located::Nothing(NoGeo::new()),
-            Lateness::DEFAULT,
-            Origin::default(),
-        ),
+        shared: shared(Origin::default()),
+        ruling: ruling(config::rules(None).unwrap(), Located::Nothing(NoGeo::new()), Lateness::DEFAULT),
     };
     let stop = AtomicBool::new(false);
     let fault = run_threads(&settings, 1, Some(Broken), &Versions::default(), &observed, &stop).unwrap_err();

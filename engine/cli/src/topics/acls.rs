@@ -47,10 +47,14 @@ enum For {
     RejectedList,
     /// `rejected replay`
     RejectedReplay,
+    /// `state show`
+    StateShow,
+    /// `state resume`, `rebuild` and `forget`
+    StateChoose,
 }
 
 impl For {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Run,
         Self::Normalise,
         Self::Record,
@@ -59,6 +63,8 @@ impl For {
         Self::Simulate,
         Self::RejectedList,
         Self::RejectedReplay,
+        Self::StateShow,
+        Self::StateChoose,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -71,6 +77,8 @@ impl For {
             Self::Simulate => "frostwatch simulate --config",
             Self::RejectedList => "frostwatch rejected list",
             Self::RejectedReplay => "frostwatch rejected replay",
+            Self::StateShow => "frostwatch state show",
+            Self::StateChoose => "frostwatch state resume, rebuild, forget",
         }
     }
 }
@@ -134,7 +142,7 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
     let raw = || names.raw().into_iter().map(|(topic, _)| topic).collect::<Vec<_>>();
     let all = || {
         let outputs = Channel::ALL.map(|channel| names.channel(channel));
-        [activity(), outputs.into(), raw(), vec![changelog(settings), tables(settings)]].concat()
+        [activity(), outputs.into(), raw(), vec![settings.changelog(), tables(settings)]].concat()
     };
     let topics = |why, operations, topics| Right { why, operations, on: Resources::Topics(topics) };
     let group = |why, operations, group| Right { why, operations, on: Resources::Group(group) };
@@ -171,6 +179,18 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
             group("names a group that it does not join", &["Describe"], reader_group(settings)),
             topics("publishes it where it came from", &["Write"], [activity(), raw()].concat()),
         ],
+        For::StateShow => vec![
+            topics("asks what activity is held", &["Describe"], activity()),
+            topics("reads state", &["Read"], vec![settings.changelog()]),
+            group("reads the engine's offsets", &["Describe"], settings.group.clone()),
+            group("names a group that it does not join", &["Describe"], restore_group(settings)),
+        ],
+        For::StateChoose => vec![
+            topics("asks what activity is held, and commits offsets in it", &["Read"], activity()),
+            topics("reads state, and writes what was chosen", &["Read", "Write"], vec![settings.changelog()]),
+            group("commits the engine's offsets, once it has no members", &["Read"], settings.group.clone()),
+            group("names a group that it does not join", &["Describe"], restore_group(settings)),
+        ],
     }
 }
 
@@ -196,8 +216,13 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
         topics(
             "keeps state and reads it back; rules, lists and tables by their content",
             &["Read", "Write"],
-            vec![changelog(settings), tables(settings)],
+            vec![settings.changelog(), tables(settings)],
         ),
+        Right {
+            why: "names a group, to read state, that it does not join",
+            operations: &["Describe"],
+            on: Resources::Group(restore_group(settings)),
+        },
     ];
     if settings.delivery == Delivery::ExactlyOnce {
         // Without a name of its own a process is named for host and number: only the group is known before.
@@ -211,9 +236,9 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
     rights
 }
 
-/// The topic of the engine's state.
-fn changelog(settings: &KafkaSettings) -> String {
-    format!("{}-changelog", settings.group)
+/// The group that readers of state name and never join.
+fn restore_group(settings: &KafkaSettings) -> String {
+    format!("{}-restore", settings.group)
 }
 
 /// The topic of versioned tables.
@@ -250,6 +275,8 @@ mod tests {
              frostwatch.late.v1 --topic frostwatch.rejected.v1\n\
              # - keeps state and reads it back; rules, lists and tables by their content\n\
              {head} --operation Read --operation Write --topic frostwatch-changelog --topic frostwatch.tables.v1\n\
+             # - names a group, to read state, that it does not join\n\
+             {head} --operation Describe --group frostwatch-restore\n\
              # - writes all of it in transactions\n\
              {head} --operation Write --transactional-id frostwatch- --resource-pattern-type prefixed\n"
         );

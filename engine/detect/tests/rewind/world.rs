@@ -1,5 +1,7 @@
 //! Small random histories of one user, and the shipped detectors with limits low enough for small histories to cross.
 
+use std::sync::Arc;
+
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::detectors::{failed_logins, impossible_travel, infrequent_country, mass_download};
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
@@ -8,6 +10,7 @@ use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::names::Name;
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
 use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::Plans;
 use frostwatch_detect::rule::{Exception, Rule, Scope, Selector, Sensitivity, Severity};
 use frostwatch_detect::time::{DAY, Lateness, MINUTE, Millis, SECOND};
 use proptest::prelude::*;
@@ -16,7 +19,11 @@ pub(crate) const START: Millis = 1_767_225_600_000;
 
 pub(crate) fn plan() -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
-    Plan::new(0, rules(), "0".into(), Lateness::DEFAULT, geo)
+    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo)
+}
+
+pub(crate) fn plans() -> Plans {
+    Plans::new(Arc::new(plan()))
 }
 
 pub(crate) fn rules() -> Vec<Rule> {
@@ -210,4 +217,11 @@ pub(crate) fn sketches(count: std::ops::Range<usize>) -> impl Strategy<Value = V
 
 pub(crate) fn events(sketches: &[Sketch]) -> Vec<Event> {
     sketches.iter().map(Sketch::event).collect()
+}
+
+/// Cases of each property: few in everyday runs, `FROSTWATCH_PROPERTY_CASES` for a long one.
+pub(crate) fn cases() -> ProptestConfig {
+    #[expect(clippy::disallowed_methods, reason = "the number of cases is the test runner's to choose")]
+    let cases = std::env::var("FROSTWATCH_PROPERTY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

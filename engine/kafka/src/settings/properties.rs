@@ -42,6 +42,8 @@ pub(super) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.codec", "lz4"),
     ("enable.idempotence", "true"),
     ("linger.ms", "5"),
+    // A key at its caps: see `topics::STATE_RECORD_BYTES`.
+    ("message.max.bytes", "4194304"),
     ("message.timeout.ms", "120000"),
     ("partitioner", "murmur2_random"),
     ("queue.buffering.max.kbytes", "131072"),

@@ -1,19 +1,34 @@
 //! Taking and giving back partitions.
+//!
+//! What the group assigns is taken in two steps: its state is read while the partitions that are held go on, and when it
+//! is there the partitions begin. The client waits that long with its next rebalance.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::{PartitionStatus, Phase};
+use frostwatch_runtime::checkpoint::{Landmark, PROGRESS_KEY, Progress};
 use frostwatch_runtime::ports::Tasks;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::plan::{Lost, Note, Plan, plan, when_lost};
+use super::plan::{Known, Lost, Plan, Refusal, changes, plan, when_lost};
+use crate::changelog::StateReader;
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
-use crate::group::{self, Committed, Due, list_of};
+use crate::fetch::RecordView;
+use crate::group::{self, Committed, list_of};
+use crate::note::Note;
+
+/// How long state is read between two batches of the partitions that are held.
+const RESTORE_STEP: Duration = Duration::from_millis(50);
+/// How long a rebalance may be kept waiting for state to be written; what is left is run again by the next owner.
+const HAND_OVER_MAX: Duration = Duration::from_secs(5);
 
 /// A partition this worker owns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Owned {
     pub(super) status: PartitionStatus,
     /// Records were taken since the last batch.
@@ -22,38 +37,84 @@ pub(super) struct Owned {
     pub(super) dirty: bool,
     /// The task knows that its past is behind it.
     pub(super) told_live: bool,
-    /// Stands in its outputs and beside its offsets.
+    /// Stands in its outputs.
     pub(super) epoch: u32,
+    /// The last record taken.
+    pub(super) last: Option<Landmark>,
+    /// The record that must come, or the log is another one.
+    landmark: Option<Landmark>,
+    /// Records that belong to another partition, since the first.
+    pub(super) misrouted: u64,
+    /// All of its state is in the log of state.
+    pub(super) is_written: bool,
+}
+
+/// Partitions whose state is being read.
+pub(super) struct TakeOver {
+    partitions: Vec<TopicPartition>,
+    reader: StateReader,
+    progress: BTreeMap<i32, Progress>,
+    records: u64,
+    begun: Instant,
+}
+
+impl TakeOver {
+    /// The partitions.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.partitions.iter().map(|(_, partition)| *partition)
+    }
 }
 
 impl Owned {
-    fn new(plan: Plan, low: i64, high: i64, committed: Option<i64>) -> Self {
-        let phase = if plan.silent_until > low { Phase::Restoring } else { Phase::Live };
+    fn new(plan: Plan, low: i64, high: i64, progress: Option<&Progress>, committed: Option<i64>) -> Self {
+        let position = plan.start.unwrap_or(low);
+        let phase = if plan.silent_until > position { Phase::Restoring } else { Phase::Live };
         let status = PartitionStatus {
             phase,
-            position: plan.start.unwrap_or(low),
+            position,
             restore_until: plan.silent_until,
             committed: committed.unwrap_or(-1),
             end: high,
             newest_event: -1,
             keys: 0,
         };
-        Self { status, touched: true, dirty: false, told_live: false, epoch: 0 }
+        Self {
+            status,
+            touched: true,
+            dirty: false,
+            told_live: false,
+            epoch: progress.map_or(0, |progress| progress.epoch),
+            last: progress.and_then(|progress| progress.last),
+            landmark: plan.landmark,
+            misrouted: progress.map_or(0, |progress| progress.misrouted),
+            is_written: progress.is_some_and(|progress| progress.low_water == progress.offset),
+        }
+    }
+
+    /// Is the record the one that must lie at its place?
+    pub(super) fn recognise(&mut self, record: &RecordView<'_>) -> bool {
+        let Some(landmark) = self.landmark.filter(|landmark| landmark.offset <= record.offset) else { return true };
+        self.landmark = None;
+        landmark == Landmark { offset: record.offset, stamp: record.stamp }
     }
 
     /// Moves past a record. Is it one whose outputs flow?
-    pub(super) fn advance(&mut self, offset: i64) -> bool {
-        let live = offset >= self.status.restore_until;
-        self.status.position = offset + 1;
+    pub(super) fn advance(&mut self, record: &RecordView<'_>) -> bool {
+        let live = record.offset >= self.status.restore_until;
+        self.status.position = record.offset + 1;
         self.touched = true;
-        self.dirty |= live;
+        if live {
+            self.dirty = true;
+            self.is_written = false;
+            self.last = Some(Landmark { offset: record.offset, stamp: record.stamp });
+        }
         self.settle();
         live
     }
 
     /// Takes the client's position, which also moves past what it does not hand out: the marks of transactions.
     pub(super) fn reach(&mut self, position: i64) {
-        if position > self.status.position {
+        if position > self.status.position && self.landmark.is_none() {
             self.status.position = position;
             self.touched = true;
             self.settle();
@@ -73,10 +134,38 @@ impl<T: Tasks> Worker<'_, T> {
         for event in self.consumer.context().take_rebalanced() {
             self.counts.rebalances += 1;
             match event {
-                Rebalanced::Assigned(partitions) => self.take_over(&partitions)?,
+                Rebalanced::Assigned(partitions) => self.begin_take_over(partitions)?,
                 Rebalanced::Revoked { partitions, lost } => self.give_back(&partitions, lost)?,
             }
         }
+        Ok(())
+    }
+
+    /// Reads on in the state of partitions that were assigned; when it is there, they begin.
+    pub(super) fn serve_take_over(&mut self) -> Result<(), KafkaFault> {
+        let Some(mut take_over) = self.take_over.take() else { return Ok(()) };
+        let (tasks, changelog) = (&mut self.tasks, &self.changelog);
+        let (progress, records) = (&mut take_over.progress, &mut take_over.records);
+        let done = take_over.reader.read(RESTORE_STEP, &mut |record| {
+            let (partition, key) = (record.partition, record.key.unwrap_or_default());
+            let value = (!record.value.is_empty()).then_some(record.value);
+            let taken = match value {
+                Some(value) if key == PROGRESS_KEY => {
+                    Progress::read(value).map(|read| drop(progress.insert(partition, read)))
+                }
+                None if key == PROGRESS_KEY => Ok(drop(progress.remove(&partition))),
+                value => {
+                    *records += 1;
+                    tasks.restore(partition, key, value)
+                }
+            };
+            let (topic, offset) = (changelog.clone(), record.offset);
+            taken.map_err(|source| KafkaFault::State { topic, partition, offset, source })
+        })?;
+        if done {
+            return self.finish_take_over(&take_over);
+        }
+        self.take_over = Some(take_over);
         Ok(())
     }
 
@@ -100,77 +189,112 @@ impl<T: Tasks> Worker<'_, T> {
         Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code)))
     }
 
-    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
-        let mut starts = TopicPartitionList::with_capacity(partitions.len());
-        if !partitions.is_empty() {
-            let now = group::partition_counts(&self.consumer, &[&self.topic])?;
-            self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
+    fn begin_take_over(&mut self, partitions: Vec<TopicPartition>) -> Result<(), KafkaFault> {
+        if partitions.is_empty() {
+            return group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer);
         }
-        for Committed { partition, offset, note, .. } in group::committed(&self.consumer, partitions)? {
-            let note = Note::read(&note);
-            if let Some(built_on) = note.as_ref().and_then(|note| note.partitions) {
-                self.check_count(built_on, self.partition_count)?;
-            }
-            let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
-            let plan =
-                plan(offset, low, high).map_err(|committed| self.out_of_range(partition, committed, low, high))?;
-            let start = plan.start.map_or(Offset::Beginning, Offset::Offset);
-            starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
-            let owned = self.in_epoch(Owned::new(plan, low, high, offset), partition, note)?;
-            self.open(partition, owned);
+        let now = group::partition_counts(&self.consumer, &[&self.topic])?;
+        self.check_count(self.partition_count, now.first().copied().unwrap_or_default())?;
+        let numbers: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
+        let reader = StateReader::open(self.settings, &self.changelog, &numbers)?;
+        for partition in numbers {
+            self.tasks.open(partition);
+            self.shared.board.set(partition, PartitionStatus { end: -1, committed: -1, ..PartitionStatus::default() });
+        }
+        let begun = Instant::now();
+        self.take_over = Some(TakeOver { partitions, reader, progress: BTreeMap::new(), records: 0, begun });
+        Ok(())
+    }
+
+    fn finish_take_over(&mut self, take_over: &TakeOver) -> Result<(), KafkaFault> {
+        let TakeOver { partitions, progress, records, begun, .. } = take_over;
+        tracing::info!(records, took = ?begun.elapsed(), partitions = partitions.len(), "state read");
+        self.counts.state_restored += records;
+        let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        for committed in group::committed(&self.consumer, partitions)? {
+            let start = self.begin(&committed, progress.get(&committed.partition))?;
+            starts.add_partition_offset(&self.topic, committed.partition, start).map_err(KafkaFault::Consumer)?;
         }
         group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
     }
 
-    /// Goes on in the epoch of the last commit, or begins the next where the past is now run under other versions.
-    fn in_epoch(&self, mut owned: Owned, partition: i32, note: Option<Note>) -> Result<Owned, KafkaFault> {
-        let versions = self.shared.versions;
-        let Some(note) = note else { return Ok(owned) };
-        let changes = note.changes(&versions.named);
-        owned.epoch = note.epoch;
-        if changes.is_empty() {
-            return Ok(owned);
+    /// Begins a partition whose state is there; returns where to read.
+    fn begin(&mut self, committed: &Committed, progress: Option<&Progress>) -> Result<Offset, KafkaFault> {
+        let Committed { partition, offset, ref note, .. } = *committed;
+        let note = Note::read(note);
+        let built_on = progress.map(|progress| progress.partitions).or(note.map(|note| note.partitions));
+        self.check_count(built_on.unwrap_or(self.partition_count), self.partition_count)?;
+        let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
+        let known = Known { progress, committed: offset, is_ours: note.is_some(), low, high };
+        let plan = plan(&known).map_err(|refusal| self.refused(refusal, partition, &known))?;
+        let mut owned = Owned::new(plan, low, high, progress, offset);
+        if let Some(progress) = progress {
+            self.compare_versions(&mut owned, partition, progress)?;
         }
-        if !versions.accept_change {
+        let account = progress.map(|progress| progress.account.clone()).unwrap_or_default();
+        self.tasks.resume(partition, owned.epoch, &account);
+        self.open(partition, owned);
+        Ok(plan.start.map_or(Offset::Beginning, Offset::Offset))
+    }
+
+    /// Where nothing must be run again, what follows is simply scored under what is there now. Else the past would be run
+    /// again under other versions than those its outputs were sent under.
+    fn compare_versions(&self, owned: &mut Owned, partition: i32, progress: &Progress) -> Result<(), KafkaFault> {
+        let versions = self.shared.versions;
+        let changes = changes(&progress.versions, &versions.named);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let has_tail = progress.rebuild || progress.low_water < progress.offset;
+        if !has_tail {
+            tracing::warn!(partition, changes, offset = progress.offset, "from here on under other versions");
+        } else if versions.accept_change {
+            owned.epoch = progress.epoch.saturating_add(1);
+            tracing::warn!(partition, changes, epoch = owned.epoch, "the past is run again under other versions");
+        } else {
             return Err(KafkaFault::Changed {
                 topic: self.topic.clone(),
                 partition,
                 group: self.group.clone(),
                 changes,
-                epoch: note.epoch,
+                epoch: progress.epoch,
+                tail: progress.offset - progress.low_water,
             });
         }
-        owned.epoch = note.epoch.saturating_add(1);
-        tracing::warn!(partition, changes, epoch = owned.epoch, "the past is run again under other versions");
         // Committed even if no record comes: else the next start would be asked again.
         owned.dirty = true;
-        Ok(owned)
+        Ok(())
     }
 
     fn open(&mut self, partition: i32, owned: Owned) {
         let index = partition as usize;
         if self.owned.len() <= index {
-            self.owned.resize(index + 1, None);
+            self.owned.resize_with(index + 1, || None);
         }
+        let status = owned.status;
         if let Some(slot) = self.owned.get_mut(index) {
             *slot = Some(owned);
         }
-        tracing::info!(
-            partition,
-            restore_until = owned.status.restore_until,
-            end = owned.status.end,
-            "partition taken"
-        );
-        self.tasks.open(partition, owned.epoch);
+        let (start, silent_until, end) = (status.position, status.restore_until, status.end);
+        tracing::info!(partition, start, silent_until, end, "partition taken");
         self.queue.attach(&self.topic, partition);
-        self.shared.board.set(partition, owned.status);
+        self.shared.board.set(partition, status);
+    }
+
+    /// Lets go of partitions whose state is being read: the group takes them back, or is being left.
+    pub(super) fn drop_take_over(&mut self) {
+        for partition in self.take_over.take().iter().flat_map(TakeOver::partitions) {
+            self.tasks.close(partition);
+            self.shared.board.remove(partition);
+        }
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
+        self.drop_take_over();
         if lost {
             self.counts.lost += partitions.len() as u64;
         } else {
-            self.commit(Due::Now)?;
+            self.hand_over(partitions)?;
         }
         for (_, partition) in partitions {
             if let Some(slot) = self.owned.get_mut(*partition as usize)
@@ -188,11 +312,59 @@ impl<T: Tasks> Worker<'_, T> {
         }
     }
 
+    /// Writes what is not written yet of the state of partitions that go, so that their next owner need not run anything
+    /// again.
+    fn hand_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
+        let leaving: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
+        let until = Instant::now() + HAND_OVER_MAX;
+        while self.collect_leaving(&leaving) {
+            if !self.publish_until(Some(until))? || Instant::now() > until {
+                tracing::warn!(?leaving, "given back before all of their state was written");
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn check_count(&self, built_on: i32, now: i32) -> Result<(), KafkaFault> {
         if built_on == now {
             return Ok(());
         }
         Err(KafkaFault::PartitionCount { topic: self.topic.clone(), group: self.group.clone(), built_on, now })
+    }
+
+    fn refused(&self, refusal: Refusal, partition: i32, known: &Known<'_>) -> KafkaFault {
+        let (topic, group) = (self.topic.clone(), self.group.clone());
+        let Known { progress, committed, low, .. } = *known;
+        match refusal {
+            Refusal::OutOfRange(offset) => self.out_of_range(partition, offset, known.low, known.high),
+            Refusal::Moved => KafkaFault::OffsetsMoved {
+                topic,
+                partition,
+                group,
+                committed: committed.map_or("none".to_owned(), |offset| offset.to_string()),
+                state: progress.map_or(-1, |progress| progress.offset),
+            },
+            Refusal::StateGone => KafkaFault::StateGone {
+                topic,
+                partition,
+                group,
+                changelog: self.changelog.clone(),
+                committed: committed.unwrap_or(-1),
+            },
+            Refusal::TailGone => KafkaFault::TailGone {
+                topic,
+                partition,
+                group,
+                low_water: progress.map_or(-1, |progress| progress.low_water),
+                low,
+            },
+        }
+    }
+
+    pub(super) fn recreated(&self, record: &RecordView<'_>) -> KafkaFault {
+        let (topic, group) = (self.topic.clone(), self.group.clone());
+        KafkaFault::Recreated { topic, partition: record.partition, group, offset: record.offset }
     }
 
     fn out_of_range(&self, partition: i32, committed: i64, low: i64, high: i64) -> KafkaFault {

@@ -1,31 +1,32 @@
-//! The end of a batch: outputs and offsets, in one transaction or one after the other.
+//! The end of a batch: outputs, state and offsets, in one transaction or one after the other.
 
 use std::time::{Duration, Instant};
 
+use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, Room, StateRecord};
 use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::plan::Note;
 use super::{Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, is_member, known_ends};
 use crate::group::{self, Due};
+use crate::note::Note;
 use crate::outbox::{Delivered, Outgoing};
 use crate::transaction::Undone;
 
 /// Between two attempts at a transaction.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
+/// State written with one commit at most. As many keys as a batch has records, so that what changes is written as fast as
+/// it changes.
+const STATE_BYTES_MAX: usize = 32 << 20;
 
 impl<T: Tasks> Worker<'_, T> {
-    /// Delivers the batch's outputs, commits its offsets, tells the tasks and the board.
+    /// Delivers the batch's outputs and a slice of state, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
-        if self.out.is_empty() {
-            self.commit(Due::Later)?;
-        } else {
-            self.publish()?;
-        }
+        self.collect_state();
+        self.publish_until(None)?;
         self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
@@ -45,6 +46,63 @@ impl<T: Tasks> Worker<'_, T> {
         }
         self.counters_folded();
         Ok(())
+    }
+
+    /// Collects the state that is due with this commit: of keys that changed longest ago, so that no more than the tail
+    /// would have to be run again, and the progress of every partition that has any.
+    fn collect_state(&mut self) {
+        let tail = self.settings.state.tail_records as i64;
+        let mut room = Room { keys: self.batch.records, bytes: STATE_BYTES_MAX };
+        for index in 0..self.owned.len() {
+            let Some(owned) = self.owned.get(index).and_then(Option::as_ref) else { continue };
+            if owned.dirty && is_live(owned.status.phase) {
+                room = self.collect_of(index as i32, owned.status.position - tail, room);
+            }
+        }
+    }
+
+    /// Collects what is not written yet of partitions that go. Is there anything to commit?
+    pub(super) fn collect_leaving(&mut self, leaving: &[i32]) -> bool {
+        let mut room = Room { keys: self.batch.records, bytes: STATE_BYTES_MAX };
+        for partition in leaving {
+            let Some(owned) = self.owned.get_mut(*partition as usize).and_then(Option::as_mut) else { continue };
+            if !is_live(owned.status.phase) || owned.last.is_none() {
+                continue;
+            }
+            if !std::mem::replace(&mut owned.told_live, true) {
+                self.tasks.restored(*partition);
+            }
+            if !owned.is_written {
+                owned.dirty = true;
+                room = self.collect_of(*partition, i64::MAX, room);
+            }
+        }
+        !self.state_out.is_empty()
+    }
+
+    fn collect_of(&mut self, partition: i32, below: i64, room: Room) -> Room {
+        let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) else { return room };
+        let (first, position) = (self.state_out.len(), owned.status.position);
+        let low_water = self.tasks.checkpoint(partition, position, below, room, &mut self.state_out);
+        owned.is_written = low_water == position;
+        let written = self.state_out.get(first..).unwrap_or_default();
+        let bytes: usize =
+            written.iter().map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len)).sum();
+        let room = Room { keys: room.keys.saturating_sub(written.len()), bytes: room.bytes.saturating_sub(bytes) };
+        let progress = Progress {
+            schema: PROGRESS_SCHEMA.to_owned(),
+            offset: position,
+            low_water,
+            rebuild: false,
+            epoch: owned.epoch,
+            partitions: self.partition_count,
+            versions: self.shared.versions.named.clone(),
+            last: owned.last,
+            misrouted: owned.misrouted,
+            account: self.tasks.account(partition),
+        };
+        self.state_out.push(StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(progress.to_bytes()) });
+        room
     }
 
     /// Partitions that are run again may end in marks of transactions, of which no record tells.
@@ -73,48 +131,61 @@ impl<T: Tasks> Worker<'_, T> {
         }
     }
 
-    /// Commits what live partitions have taken, if the group still counts them ours.
-    pub(super) fn commit(&mut self, due: Due) -> Result<(), KafkaFault> {
+    /// Delivers what is collected and commits. `until`: the partitions go, and nobody waits for longer; `false` if it was
+    /// not committed by then.
+    pub(super) fn publish_until(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
+        if self.out.is_empty() && self.state_out.is_empty() {
+            return Ok(true);
+        }
+        if matches!(self.sender, Sender::Transactions(_)) {
+            return self.transact(until);
+        }
+        // State follows outputs, and offsets follow state: what a record of state has in it was sent.
+        if !self.out.is_empty() {
+            self.deliver_plain(0, self.out.len())?;
+        }
+        self.deliver_plain(self.out.len(), self.state_out.len())?;
+        self.clear_out();
+        let due = if until.is_some() { Due::Now } else { Due::Later };
         let offsets = self.offsets_to_commit()?;
         match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
             Some(false) => self.counts.commits_failed += 1,
             Some(true) => self.note_committed(),
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn publish(&mut self) -> Result<(), KafkaFault> {
-        let (out, channels, shared) = (&self.out, &self.channels, self.shared);
-        match &mut self.sender {
-            Sender::Transactions(_) => self.transact(),
-            Sender::Plain(outbox) => {
-                let delivered =
-                    outbox.deliver(out.len(), |index| outgoing(out, channels, index), || shared.is_stopping())?;
-                self.delivered(&delivered);
-                self.commit(Due::Later)
-            }
-        }
+    /// Delivers `count` of what is collected, outputs before state, from the one at `first` on.
+    fn deliver_plain(&mut self, first: usize, count: usize) -> Result<(), KafkaFault> {
+        let (collected, shared) =
+            (Collected::of(&self.out, &self.state_out, &self.channels, &self.changelog), self.shared);
+        let Sender::Plain(outbox) = &mut self.sender else { return Ok(()) };
+        let record = |index: usize| collected.outgoing(first + index);
+        let mut delivered = outbox.deliver(count, record, || shared.is_stopping())?;
+        delivered.refused.iter_mut().for_each(|index| *index += first);
+        self.delivered(&delivered, first..first + count)
     }
 
     /// Sends outputs and offsets as one transaction, again until it commits. What was collected for partitions that the
     /// group has given to others is dropped: whoever has them now makes it anew.
-    fn transact(&mut self) -> Result<(), KafkaFault> {
+    fn transact(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
         let begun = Instant::now();
         let mut attempts = 0;
         loop {
             if self.consumer.assignment_lost() {
                 tracing::warn!(outputs = self.out.len(), "partitions lost before their outputs were committed");
                 self.clear_out();
-                return Ok(());
+                return Ok(false);
             }
             attempts += 1;
             let code = match self.attempt()? {
                 Attempt::Committed(delivered) => {
                     self.counts.resent += u64::from(attempts > 1);
-                    self.delivered(&delivered);
+                    self.delivered(&delivered, 0..self.out.len() + self.state_out.len())?;
+                    self.clear_out();
                     self.note_committed();
-                    return Ok(());
+                    return Ok(true);
                 }
                 Attempt::Undone(code) => code,
             };
@@ -123,6 +194,10 @@ impl<T: Tasks> Worker<'_, T> {
             tracing::warn!(%code, attempts, ?failed_for, "transaction not committed");
             if failed_for > self.uncommitted_max || is_refusal_of_transactions(code) {
                 return Err(KafkaFault::Transaction { attempts, secs: failed_for.as_secs(), code });
+            }
+            if until.is_some_and(|until| Instant::now() > until) {
+                self.clear_out();
+                return Ok(false);
             }
             // A member that is to join the group again does so while it is polled.
             let again_at = Instant::now() + RETRY_WAIT;
@@ -137,10 +212,11 @@ impl<T: Tasks> Worker<'_, T> {
             return Ok(Attempt::Undone(RDKafkaErrorCode::UnknownMemberId));
         }
         let offsets = self.offsets_to_commit()?;
-        let (out, channels, shared) = (&self.out, &self.channels, self.shared);
+        let (collected, shared) =
+            (Collected::of(&self.out, &self.state_out, &self.channels, &self.changelog), self.shared);
         let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
-        let record = |index| outgoing(out, channels, index);
-        match transactions.commit(&self.consumer, &offsets, out.len(), record, || shared.is_stopping()) {
+        let (count, record) = (collected.len(), |index| collected.outgoing(index));
+        match transactions.commit(&self.consumer, &offsets, count, record, || shared.is_stopping()) {
             Ok(delivered) => Ok(Attempt::Committed(delivered)),
             Err(Undone::Aborted(code)) => Ok(Attempt::Undone(code)),
             Err(Undone::Fault(fault)) => Err(fault),
@@ -174,31 +250,38 @@ impl<T: Tasks> Worker<'_, T> {
         }
     }
 
-    /// Tells of what was refused, counts the rest and makes room.
-    fn delivered(&mut self, delivered: &Delivered) {
+    /// Tells of what was refused among those collected at `sent`, and counts the rest. State is never left out.
+    fn delivered(&mut self, delivered: &Delivered, sent: std::ops::Range<usize>) -> Result<(), KafkaFault> {
         for index in &delivered.refused {
-            if let Some(record) = self.out.get(*index) {
-                (self.shared.on_refused)(&Refused { topic: topic_of(&self.channels, record.channel), record });
-                tracing::error!(
-                    channel = record.channel.as_str(),
-                    bytes = record.value.len(),
-                    "output refused for its size"
-                );
-            }
+            let Some(record) = self.out.get(*index) else {
+                let refused = index.checked_sub(self.out.len()).and_then(|index| self.state_out.get(index));
+                let bytes = refused.and_then(|record| record.value.as_ref()).map_or(0, Vec::len);
+                return Err(KafkaFault::StateRefused { topic: self.changelog.clone(), bytes });
+            };
+            (self.shared.on_refused)(&Refused { topic: topic_of(&self.channels, record.channel), record });
+            tracing::error!(
+                channel = record.channel.as_str(),
+                bytes = record.value.len(),
+                "output refused for its size"
+            );
         }
         self.counts.refused += delivered.refused.len() as u64;
         self.counts.resent += u64::from(delivered.rounds > 1);
-        for (index, record) in self.out.iter().enumerate() {
-            if delivered.refused.binary_search(&index).is_err() {
+        self.counts.state_written += sent.end.saturating_sub(sent.start.max(self.out.len())) as u64;
+        for index in sent {
+            if let Some(record) = self.out.get(index)
+                && delivered.refused.binary_search(&index).is_err()
+            {
                 self.counts.add_produced(record.channel, 1);
             }
         }
-        self.clear_out();
+        Ok(())
     }
 
     fn clear_out(&mut self) {
         self.out.clear();
         self.out_bytes = 0;
+        self.state_out.clear();
     }
 
     fn offsets_to_commit(&self) -> Result<TopicPartitionList, KafkaFault> {
@@ -208,7 +291,7 @@ impl<T: Tasks> Worker<'_, T> {
             if owned.dirty && is_live(owned.status.phase) {
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
                 elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
-                elem.set_metadata(Note::written(self.partition_count, owned.epoch, &self.shared.versions.named));
+                elem.set_metadata(Note { epoch: owned.epoch, partitions: self.partition_count }.written());
             }
         }
         Ok(offsets)
@@ -234,14 +317,49 @@ const fn is_refusal_of_transactions(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn outgoing<'a>(out: &'a [OutputRecord], channels: &'a [String; Channel::ALL.len()], index: usize) -> Outgoing<'a> {
-    let record = &out[index];
-    Outgoing {
-        topic: topic_of(channels, record.channel),
-        key: Some(&record.key),
-        value: Some(&record.value),
-        headers: &record.headers,
-        stamp: None,
+/// What is to be sent, outputs before state.
+#[derive(Clone, Copy)]
+struct Collected<'a> {
+    out: &'a [OutputRecord],
+    state: &'a [StateRecord],
+    channels: &'a [String; Channel::ALL.len()],
+    changelog: &'a str,
+}
+
+impl<'a> Collected<'a> {
+    const fn of(
+        out: &'a [OutputRecord],
+        state: &'a [StateRecord],
+        channels: &'a [String; Channel::ALL.len()],
+        changelog: &'a str,
+    ) -> Self {
+        Self { out, state, channels, changelog }
+    }
+
+    const fn len(&self) -> usize {
+        self.out.len() + self.state.len()
+    }
+
+    fn outgoing(&self, index: usize) -> Outgoing<'a> {
+        if let Some(record) = self.out.get(index) {
+            return Outgoing {
+                topic: topic_of(self.channels, record.channel),
+                partition: None,
+                key: Some(&record.key),
+                value: Some(&record.value),
+                headers: &record.headers,
+                stamp: None,
+            };
+        }
+        let record = &self.state[index - self.out.len()];
+        Outgoing {
+            topic: self.changelog,
+            partition: Some(record.partition),
+            key: Some(&record.key),
+            value: record.value.as_deref(),
+            headers: &[],
+            stamp: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, Versions, run_worker};
 use frostwatch_runtime::board::Board;
+use frostwatch_runtime::checkpoint::{Account, Room, StateFault, StateRecord};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
@@ -43,6 +44,7 @@ impl Stream {
         for channel in Channel::ALL {
             mock.create_topic(&stream.settings.topics.channel(channel), 1).unwrap();
         }
+        mock.create_topic(&stream.settings.changelog(), partitions).unwrap();
         stream.settings.delivery = mock.settings().delivery;
         stream.mock = Some(mock);
         stream
@@ -174,25 +176,65 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
     pub(crate) seen: Arc<Seen>,
-    counts: BTreeMap<i32, BTreeMap<Vec<u8>, u64>>,
+    partitions: BTreeMap<i32, BTreeMap<Vec<u8>, Count>>,
+}
+
+/// What a key has had.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    records: u64,
+    /// The input up to here is in it.
+    offset: i64,
+    /// The first record that is in no written one.
+    dirty: Option<i64>,
 }
 
 impl Counting {
     pub(crate) fn watched_by(seen: &Arc<Seen>) -> Self {
-        Self { seen: Arc::clone(seen), counts: BTreeMap::new() }
+        Self { seen: Arc::clone(seen), partitions: BTreeMap::new() }
     }
 }
 
 impl Tasks for Counting {
-    fn open(&mut self, partition: i32, epoch: u32) {
-        self.seen.epochs.lock().unwrap().insert(partition, epoch);
-        assert!(self.counts.insert(partition, BTreeMap::new()).is_none(), "opened twice");
+    fn open(&mut self, partition: i32) {
+        assert!(self.partitions.insert(partition, BTreeMap::new()).is_none(), "opened twice");
         self.seen.moves.lock().unwrap().push((partition, true));
     }
 
+    fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
+        let text = std::str::from_utf8(record.unwrap_or_default()).map_err(|_| StateFault::Broken("a count"))?;
+        let (records, offset) = text.split_once(' ').ok_or(StateFault::Broken("a count"))?;
+        let count = Count { records: records.parse().unwrap(), offset: offset.parse().unwrap(), dirty: None };
+        self.partitions.get_mut(&partition).expect("open").insert(key.to_vec(), count);
+        Ok(())
+    }
+
+    fn resume(&mut self, partition: i32, epoch: u32, _account: &Account) {
+        self.seen.epochs.lock().unwrap().insert(partition, epoch);
+    }
+
+    fn restored(&mut self, _partition: i32) {}
+
     fn close(&mut self, partition: i32) {
-        assert!(self.counts.remove(&partition).is_some(), "closed without having been opened");
+        assert!(self.partitions.remove(&partition).is_some(), "closed without having been opened");
         self.seen.moves.lock().unwrap().push((partition, false));
+    }
+
+    fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
+        let keys = self.partitions.get_mut(&partition).expect("open");
+        let mut due: Vec<_> =
+            keys.iter_mut().filter(|(_, count)| count.dirty.is_some_and(|dirty| dirty < below)).collect();
+        due.sort_by_key(|(_, count)| count.dirty);
+        for (key, count) in due.into_iter().take(room.keys) {
+            (count.offset, count.dirty) = (position, None);
+            let value = format!("{} {position}", count.records).into_bytes();
+            out.push(StateRecord { partition, key: key.clone(), value: Some(value) });
+        }
+        keys.values().filter_map(|count| count.dirty).min().unwrap_or(position)
+    }
+
+    fn account(&self, _partition: i32) -> Account {
+        Account::default()
     }
 
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
@@ -208,8 +250,13 @@ impl Tasks for Counting {
             assert_ne!(value, die_at.to_string(), "told to die");
         }
         let key = record.key.unwrap_or_default().to_vec();
-        let count = self.counts.get_mut(&partition).expect("open").entry(key.clone()).or_default();
-        *count += 1;
+        let count = self.partitions.get_mut(&partition).expect("open").entry(key.clone()).or_default();
+        if record.offset < count.offset {
+            return;
+        }
+        count.records += 1;
+        count.dirty.get_or_insert(record.offset);
+        let count = count.records;
         let channel = if value.parse::<u32>().is_ok() { Channel::Alerts } else { Channel::Rejected };
         let value = match channel {
             Channel::Alerts => format!("{value} is number {count}").into_bytes(),
@@ -219,7 +266,7 @@ impl Tasks for Counting {
     }
 
     fn batch_done(&mut self, partition: i32) {
-        assert!(self.counts.contains_key(&partition));
+        assert!(self.partitions.contains_key(&partition));
     }
 }
 

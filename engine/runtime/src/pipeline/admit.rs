@@ -5,30 +5,29 @@ use std::borrow::Cow;
 
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::hash::hash64_some;
-use frostwatch_detect::place::Locate;
-use frostwatch_detect::plan::Plan;
 use frostwatch_detect::time::Millis;
-use frostwatch_rulebook::{CompiledRules, Subject};
+use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
 
-/// The event of an activity, and how many exceptions found no place in it.
+use super::ruling::Ruling;
+
+/// The event of an activity under the ruling of this version, and how many exceptions found no place in it.
 pub(super) fn admit(
     activity: &Activity<'_>,
     user: &str,
     stamp: Option<Millis>,
-    plan: &Plan,
-    rules: &CompiledRules,
-    locate: &dyn Locate,
+    ruling: &Ruling,
+    version: u8,
 ) -> (Event, u16) {
     let address = activity.ip.and_then(Address::new);
     // An address that the producer only guessed must not open a finding about place; the session join may find better.
     let address = address.filter(|_| activity.ip_is_direct);
     let location = address.map_or(EventLocation::NONE, |address| {
-        let known = locate.locate(address.ip());
+        let known = ruling.locate.locate(address.ip());
         EventLocation { place: known.place, carrier: known.carrier }
     });
     let groups = lower(&activity.groups);
-    let admission = rules.admit(
+    let admission = ruling.rules.admit(
         &Subject {
             user,
             groups: &groups,
@@ -63,7 +62,7 @@ pub(super) fn admit(
         quantity: Quantity { objects, rows, bytes },
         rules: admission.rules,
         exceptions: admission.exceptions,
-        version: plan.version,
+        version,
     };
     (event, admission.exceptions_dropped)
 }

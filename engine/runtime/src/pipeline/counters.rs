@@ -22,6 +22,14 @@ macro_rules! counters {
                 [$(($name, self.$field),)+].into_iter()
             }
 
+            /// Sets the counter of this name, if there is one.
+            pub(super) fn set(&mut self, name: &str, value: u64) {
+                match name {
+                    $($name => self.$field = value,)+
+                    _ => {}
+                }
+            }
+
             /// Adds another task's counters.
             pub const fn add(&mut self, other: &Self) {
                 $(self.$field += other.$field;)+
@@ -77,6 +85,8 @@ counters! {
     cap_networks = "cap_networks",
     /// Countries that a key had to forget.
     cap_countries = "cap_countries",
+    /// States of rules that were gone, put aside for longest, that a key had to forget.
+    cap_parked_rules = "cap_parked_rules",
     /// Windows whose older half was put together.
     cap_window_slots = "cap_window_slots",
     /// Objects that a window no longer tells from others.
@@ -139,6 +149,7 @@ impl Counters {
         self.cap_incidents = caps.incidents;
         self.cap_networks = caps.networks;
         self.cap_countries = caps.countries;
+        self.cap_parked_rules = caps.parked_rules;
         self.cap_window_slots = caps.window_slots;
         self.cap_window_objects = caps.window_objects;
         self.evicted = of_keys.evicted;

@@ -1,7 +1,7 @@
 //! Render: output records of changes and of records that were not scored.
 
 use frostwatch_detect::context::Subject;
-use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::Plans;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, rfc3339};
 use frostwatch_wire::activity::reject::one_line;
@@ -17,7 +17,7 @@ pub(super) const MESSAGE_CHARS_MAX: usize = 512;
 
 /// What stands beside a change: where it was found.
 pub(super) struct Found<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plans: &'a Plans,
     pub(super) key: &'a str,
     pub(super) partition: i32,
     pub(super) record: &'a InputRecord<'a>,
@@ -28,7 +28,7 @@ pub(super) struct Found<'a> {
     pub(super) build: &'static str,
 }
 
-/// The record of a change, with headers for routing without parsing and the attributes of `CloudEvents`.
+/// The record of a change in the words of the plan under which it was found, with headers for routing without parsing and the attributes of `CloudEvents`.
 pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord> {
     let subject = Subject { key: found.key };
     let detected = found.origin.clock.map(|clock| clock());
@@ -41,7 +41,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
         lag_ms: detected.map(|detected| detected - found.event_time),
         engine: found.build.to_owned(),
     };
-    let record = alert::record(change, found.plan, subject, found.epoch, delivery)?;
+    let record = alert::record(change, found.plans.of(change.version), subject, found.epoch, delivery)?;
     let test = record.body.as_ref().is_some_and(|body| body.test);
     let time = record.body.as_ref().map(|body| body.last_event_time.clone());
     let mut headers = vec![

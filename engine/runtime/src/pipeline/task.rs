@@ -6,29 +6,24 @@ use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
-use frostwatch_detect::place::Locate;
 use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::{NoVersionLeft, Plans};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND};
-use frostwatch_rulebook::CompiledRules;
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 
 use super::counters::{Counters, Hidden, Totals, hidden_by};
+use super::ruling::Ruling;
 use super::{admit, render};
 use crate::board::PartitionStatus;
+use crate::checkpoint::{Account, Room, StateFault, StateRecord};
 use crate::ports::{Channel, InputRecord, OutputRecord, Tasks};
 
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
 const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
 
-/// What all tasks share and none changes.
+/// What all tasks share and nothing switches.
 pub struct Shared {
-    /// Rules and limits.
-    pub plan: Plan,
-    /// Scopes and exceptions of the same rules.
-    pub rules: CompiledRules,
-    /// Where addresses are.
-    pub locate: Arc<dyn Locate>,
     /// Epoch of tasks that were given none of their own; it stands in every output.
     pub epoch: u32,
     /// Where records come from, for the delivery part of alerts.
@@ -51,6 +46,8 @@ pub struct Origin {
 /// One input partition.
 pub struct Task {
     shared: Arc<Shared>,
+    ruling: Arc<Ruling>,
+    plans: Plans,
     partition: i32,
     epoch: u32,
     keys: Keys,
@@ -59,14 +56,18 @@ pub struct Task {
     changes: Vec<Change>,
     newest_event: Millis,
     newest_stamp: Millis,
+    /// What changes is remembered, to be written to the log of state.
+    is_logged: bool,
 }
 
 impl Task {
     /// A task with no state.
-    pub fn new(shared: Arc<Shared>, partition: i32) -> Self {
+    pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, partition: i32) -> Self {
         Self {
             epoch: shared.epoch,
             shared,
+            plans: Plans::new(Arc::clone(&ruling.plan)),
+            ruling,
             partition,
             keys: Keys::default(),
             counters: Counters::default(),
@@ -74,14 +75,45 @@ impl Task {
             changes: Vec::new(),
             newest_event: -1,
             newest_stamp: Millis::MIN,
+            is_logged: false,
         }
     }
 
-    /// The task in an epoch of its own.
+    /// The task, with what changes remembered for the log of state.
     #[must_use]
-    pub fn in_epoch(mut self, epoch: u32) -> Self {
-        self.epoch = epoch;
+    pub fn logged(mut self) -> Self {
+        self.is_logged = true;
         self
+    }
+
+    /// The task with the plans to which the state that it is about to restore refers, under the bytes that they had. `None`
+    /// if its own ruling is not one of them.
+    #[must_use]
+    pub fn with_plans(mut self, plans: impl IntoIterator<Item = (u8, Arc<Plan>)>) -> Option<Self> {
+        let named = self.ruling.named();
+        let plans: Vec<_> = plans.into_iter().collect();
+        let (current, _) = plans.iter().find(|(_, plan)| plan.named() == named)?;
+        self.plans = Plans::restored(plans.iter().cloned(), *current)?;
+        Some(self)
+    }
+
+    /// Switches to another ruling: the records from here on arrive under it, and those before stay under theirs. Returns
+    /// the byte that events and findings of the ruling carry. A refusal changes nothing.
+    pub fn switch(&mut self, ruling: Arc<Ruling>) -> Result<u8, NoVersionLeft> {
+        let (keys, before) = (&self.keys, self.plans.clone());
+        let version = self.plans.switch(Arc::clone(&ruling.plan), || keys.versions(&before))?;
+        self.ruling = ruling;
+        Ok(version)
+    }
+
+    /// The plans that events and findings may refer to.
+    pub const fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
+    /// The ruling under which records arrive.
+    pub const fn ruling(&self) -> &Arc<Ruling> {
+        &self.ruling
     }
 
     /// Takes the next record and pushes what follows from it.
@@ -130,7 +162,7 @@ impl Task {
 
     /// Hash of the state at the stamp `now`: see [`Keys::state_hash`].
     pub fn state_hash(&self, now: Millis) -> u128 {
-        self.keys.state_hash(&self.shared.plan, now)
+        self.keys.state_hash(&self.plans, now)
     }
 
     /// The newest stamp seen, [`Millis::MIN`] when none was.
@@ -144,13 +176,17 @@ impl Task {
     }
 
     fn score(&mut self, activity: &Activity<'_>, key: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
-        let shared = Arc::clone(&self.shared);
         let user = key.split_once('|').map_or(key, |(_, user)| user);
-        let (event, dropped) =
-            admit::admit(activity, user, record.stamp, &shared.plan, &shared.rules, shared.locate.as_ref());
+        let (event, dropped) = admit::admit(activity, user, record.stamp, &self.ruling, self.plans.version());
         self.counters.exceptions_dropped += u64::from(dropped);
         self.changes.clear();
-        let verdict = self.keys.accept(key, &event, &shared.plan, &mut self.changes);
+        let verdict = if self.is_logged {
+            self.keys.accept_logged(key, record.offset, &event, &self.plans, &mut self.changes)
+        } else {
+            Some(self.keys.accept(key, &event, &self.plans, &mut self.changes))
+        };
+        // A key that was restored from a record which has it in it.
+        let Some(verdict) = verdict else { return self.counters.scored += 1 };
         self.counters.count(verdict);
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
@@ -158,14 +194,14 @@ impl Task {
             return;
         }
         self.newest_event = self.newest_event.max(event.time);
-        let (plan, partition) = (&shared.plan, self.partition);
-        let Shared { ref origin, build, .. } = *shared;
+        let (plans, partition) = (&self.plans, self.partition);
+        let Shared { ref origin, build, .. } = *self.shared;
         let (event_time, epoch) = (activity.time, self.epoch);
-        let found = render::Found { plan, key, partition, record, event_time, epoch, origin, build };
+        let found = render::Found { plans, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
-                && let Some(rule) = plan.rule(change.rule)
+                && let Some(rule) = plans.of(change.version).rule(change.rule)
             {
                 *self.hidden.entry((rule.rule.id.as_str().into(), exception.into())).or_default() += 1;
             }
@@ -179,7 +215,7 @@ impl Task {
             self.counters.unstamped += 1;
             return None;
         };
-        let skew = self.shared.plan.lateness.skew;
+        let skew = self.plans.current().lateness.skew;
         (activity.time - stamp > skew).then(|| {
             let ahead = (activity.time - stamp) / SECOND;
             format!("time: {ahead} s ahead of the record's stamp, at most {} s are allowed", skew / SECOND)
@@ -195,9 +231,13 @@ impl Task {
 /// The tasks of one worker.
 pub struct TaskSet {
     shared: Arc<Shared>,
+    /// What partitions that are opened begin under.
+    ruling: Arc<Ruling>,
     tasks: BTreeMap<i32, Task>,
     /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
     restored: BTreeMap<i32, Counters>,
+    /// What partitions had counted before they were opened here.
+    before: BTreeMap<i32, Counters>,
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
@@ -207,11 +247,13 @@ pub struct TaskSet {
 
 impl TaskSet {
     /// No partition yet.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>) -> Self {
         Self {
             shared,
+            ruling,
             tasks: BTreeMap::new(),
             restored: BTreeMap::new(),
+            before: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
             hidden: Hidden::new(),
@@ -226,6 +268,16 @@ impl TaskSet {
         sum
     }
 
+    /// Switches an open partition to another ruling: see [`Task::switch`]. `None`: it is not open.
+    pub fn switch(&mut self, partition: i32, ruling: Arc<Ruling>) -> Option<Result<u8, NoVersionLeft>> {
+        self.tasks.get_mut(&partition).map(|task| task.switch(ruling))
+    }
+
+    /// Partitions that are opened from here on begin under this ruling.
+    pub fn open_under(&mut self, ruling: Arc<Ruling>) {
+        self.ruling = ruling;
+    }
+
     /// The open tasks.
     pub fn tasks(&self) -> impl Iterator<Item = (i32, &Task)> {
         self.tasks.iter().map(|(partition, task)| (*partition, task))
@@ -233,11 +285,27 @@ impl TaskSet {
 }
 
 impl Tasks for TaskSet {
-    fn open(&mut self, partition: i32, epoch: u32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), partition).in_epoch(epoch));
+    fn open(&mut self, partition: i32) {
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), Arc::clone(&self.ruling), partition).logged());
+    }
+
+    fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Ok(()) };
+        let name = std::str::from_utf8(key).map_err(|_| StateFault::Broken("its key is not text"))?;
+        task.keys.restore(name, record)
+    }
+
+    fn resume(&mut self, partition: i32, epoch: u32, account: &Account) {
+        let Some(task) = self.tasks.get_mut(&partition) else { return };
+        task.epoch = epoch;
+        task.newest_event = account.newest_event;
+        let mut before = Counters::default();
+        account.records.iter().for_each(|(name, count)| before.set(name, *count));
+        self.before.insert(partition, before);
     }
 
     fn close(&mut self, partition: i32) {
+        self.before.remove(&partition);
         if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
             self.closed.add(&task.counters().since(&before));
             merge(&mut self.hidden, task.hidden);
@@ -247,6 +315,7 @@ impl Tasks for TaskSet {
     fn restored(&mut self, partition: i32) {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.hidden.clear();
+            task.keys.restored();
             self.restored.insert(partition, task.counters());
         }
     }
@@ -255,6 +324,26 @@ impl Tasks for TaskSet {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.record(record, out);
         }
+    }
+
+    fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
+        let Some(task) = self.tasks.get_mut(&partition) else { return position };
+        task.keys.write(position, below, room, &mut |name, record| {
+            let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
+            out.push(StateRecord { partition, key, value });
+        });
+        task.keys.low_water(position)
+    }
+
+    fn account(&self, partition: i32) -> Account {
+        let Some(task) = self.tasks.get(&partition) else { return Account::default() };
+        let mut counters = self.before.get(&partition).copied().unwrap_or_default();
+        if let Some(before) = self.restored.get(&partition) {
+            counters.add(&task.counters().since(before));
+        }
+        let counted = counters.named().filter(|(_, count)| *count > 0);
+        let records = counted.map(|(name, count)| (name.to_owned(), count)).collect();
+        Account { records, newest_event: task.newest_event }
     }
 
     fn batch_done(&mut self, _partition: i32) {

@@ -1,0 +1,166 @@
+//! The rolling checkpoint: which keys have changed since they were written, and the keys that a log of state brings
+//! back.
+//!
+//! A record of a key says up to which offset of the input it stands for. Keys are written in the order in which they
+//! changed first, a bounded number at a time, so that neither every event costs a record nor all keys are written in one
+//! burst. Whoever takes the keys over reads the records and runs the input again from the oldest change that was not
+//! written; what is below a key's own offset is in it already and is passed over.
+
+use std::collections::VecDeque;
+
+use super::stored::{self, Header, StateFault};
+use super::{Body, Keys};
+use crate::event::Event;
+use crate::hash::hash64;
+use crate::key::Verdict;
+use crate::plans::Plans;
+use crate::sent::Change;
+
+/// What is to be written of the state of keys, as far as the keys know it.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// Is the state written at all? Else nothing is remembered for it.
+    kept: bool,
+    /// Keys that have changed, with the offset of the first record that changed them since they were written.
+    dirty: VecDeque<(i64, u32)>,
+    /// Keys that were let go and whose records must go.
+    gone: Vec<Box<str>>,
+    /// The offset up to which a restored key is, by slot, until the past is behind.
+    restored: Vec<i64>,
+}
+
+/// How much may be written at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Keys.
+    pub keys: usize,
+    /// Bytes of their records; the last may exceed it.
+    pub bytes: usize,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Keys, those let go included.
+    pub keys: usize,
+    /// Bytes of their records.
+    pub bytes: usize,
+}
+
+impl Log {
+    /// A slot is free again.
+    pub(super) fn gone(&mut self, at: u32, name: Box<str>) {
+        if let Some(offset) = self.restored.get_mut(at as usize) {
+            *offset = i64::MIN;
+        }
+        if self.kept {
+            self.gone.push(name);
+        }
+    }
+}
+
+impl Keys {
+    /// Takes the event of the record at `offset`, as [`Keys::accept`] does, and remembers what it changed for
+    /// [`Keys::write`]. `None`: the key was restored from a record that has it in it already.
+    pub fn accept_logged(
+        &mut self,
+        name: &str,
+        offset: i64,
+        event: &Event,
+        plans: &Plans,
+        changes: &mut Vec<Change>,
+    ) -> Option<Verdict> {
+        self.log.kept = true;
+        let at = self.slot_of(name);
+        if self.log.restored.get(at as usize).is_some_and(|restored| offset < *restored) {
+            return None;
+        }
+        let verdict = self.accept_at(at, name, event, plans, changes);
+        if matches!(verdict, Verdict::Scored | Verdict::Conflict)
+            && let Some(slot) = self.slots.get_mut(at as usize)
+            && !std::mem::replace(&mut slot.dirty, true)
+        {
+            self.log.dirty.push_back((offset, at));
+        }
+        Some(verdict)
+    }
+
+    /// The offset of the first record that a reader of what was written must run again; `position` where there is none.
+    pub fn low_water(&self, position: i64) -> i64 {
+        self.log.dirty.front().map_or(position, |(offset, _)| *offset)
+    }
+
+    /// Keys that have changed since they were written.
+    pub fn unwritten(&self) -> usize {
+        self.log.dirty.len()
+    }
+
+    /// Writes the keys that changed first, as they are at `position`, the offset of the next record: those that changed
+    /// before `below`, and no more than there is room for. Of a key that was let go the record is deleted (`None`).
+    pub fn write(
+        &mut self,
+        position: i64,
+        below: i64,
+        room: Room,
+        write: &mut dyn FnMut(&str, Option<&[u8]>),
+    ) -> Written {
+        let mut written = Written::default();
+        for name in self.log.gone.drain(..) {
+            written.keys += 1;
+            write(&name, None);
+        }
+        while written.keys < room.keys && written.bytes < room.bytes {
+            let Some((_, at)) = self.log.dirty.pop_front_if(|(offset, _)| *offset < below) else { break };
+            let Some(slot) = self.slots.get_mut(at as usize) else { continue };
+            if !std::mem::take(&mut slot.dirty) {
+                continue;
+            }
+            let header = Header { offset: position, newest_stamp: slot.newest_stamp, keep: slot.keep };
+            let done = match &slot.body {
+                Body::Free => continue,
+                Body::Active(key) => stored::write_active(header, key, &mut self.bytes),
+                Body::Idle(kept) => stored::write_idle(header, kept, &mut self.bytes),
+            };
+            if done.is_err() {
+                self.counters.unreadable += 1;
+                continue;
+            }
+            written.keys += 1;
+            written.bytes += self.bytes.len();
+            write(&slot.name, Some(&self.bytes));
+        }
+        written
+    }
+
+    /// Takes over a key from its record, or lets it go where that was deleted. The last record of a key counts.
+    pub fn restore(&mut self, name: &str, record: Option<&[u8]>) -> Result<(), StateFault> {
+        self.log.kept = true;
+        let Some(record) = record else {
+            if let Some(at) = self.find(name) {
+                self.remove(at);
+                self.log.gone.pop();
+            }
+            return Ok(());
+        };
+        let (header, kept) = stored::read(record)?;
+        let at = self.slot_of(name) as usize;
+        let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
+        (slot.newest_stamp, slot.keep) = (header.newest_stamp, header.keep);
+        slot.body = Body::Idle(kept);
+        if self.log.restored.len() <= at {
+            self.log.restored.resize(at + 1, i64::MIN);
+        }
+        self.log.restored[at] = header.offset;
+        Ok(())
+    }
+
+    /// The past is behind: no record that a restored key has in it will come again.
+    pub fn restored(&mut self) {
+        self.log.restored = Vec::new();
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        let slots = &self.slots;
+        self.index.find(hash64(name.as_bytes()), |at| *slots[*at as usize].name == *name).copied()
+    }
+}

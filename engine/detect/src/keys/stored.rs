@@ -1,0 +1,130 @@
+//! A key's bytes: as it is kept while it is idle, and as it is written to the log of state.
+//!
+//! Both begin with the format and the form; what is written goes on with the header, which is all that must be read when
+//! a million keys are restored. Names of places are numbers inside the process and texts outside.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::STATE_FORMAT;
+use crate::context::Subject;
+use crate::key::{Key, Scratch, Settled, Whole};
+use crate::names::as_numbers;
+use crate::plans::Plans;
+use crate::time::Millis;
+
+/// The oldest format that is read.
+pub const STATE_FORMAT_OLDEST: u8 = 1;
+
+/// Nothing can join what is in it.
+const SETTLED: u8 = 0;
+/// With the events that late ones may still join.
+const WHOLE: u8 = 1;
+/// Names are texts, not numbers of this process.
+const TEXTS: u8 = 2;
+const FORMS: u8 = 4;
+
+/// Why a record of state cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateFault {
+    /// A newer program wrote it.
+    #[error(
+        "written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start the newer program"
+    )]
+    Newer {
+        /// Its format.
+        found: u8,
+    },
+    /// A program wrote it that is too old.
+    #[error(
+        "written in state format {found}; this program reads {STATE_FORMAT_OLDEST} to {STATE_FORMAT}: start a version between"
+    )]
+    Older {
+        /// Its format.
+        found: u8,
+    },
+    /// It is no record of state.
+    #[error("not a record of state: {0}")]
+    Broken(&'static str),
+}
+
+/// What stands before a written key's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// The input up to this offset is in it.
+    pub(super) offset: i64,
+    /// Stamp of its newest event.
+    pub(super) newest_stamp: Option<Millis>,
+    /// See [`Key::keep`].
+    pub(super) keep: Millis,
+}
+
+/// Writes the record of an active key.
+pub(super) fn write_active(header: Header, key: &Key, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    begin(WHOLE | TEXTS, header, out)?;
+    *out = key.write(std::mem::take(out))?;
+    Ok(())
+}
+
+/// Writes the record of a key that is kept as bytes.
+pub(super) fn write_idle(header: Header, kept: &[u8], out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    let (form, body) = form_of(kept).map_err(|_| postcard::Error::DeserializeBadEncoding)?;
+    begin(form | TEXTS, header, out)?;
+    if form & TEXTS != 0 {
+        out.extend_from_slice(body);
+        return Ok(());
+    }
+    let taken = std::mem::take(out);
+    *out = if form & WHOLE == 0 {
+        postcard::to_extend(&as_numbers(|| postcard::from_bytes::<Settled>(body))?, taken)?
+    } else {
+        postcard::to_extend(&as_numbers(|| postcard::from_bytes::<Whole>(body))?, taken)?
+    };
+    Ok(())
+}
+
+fn begin(form: u8, header: Header, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    out.clear();
+    out.extend([STATE_FORMAT, form]);
+    *out = postcard::to_extend(&header, std::mem::take(out))?;
+    Ok(())
+}
+
+/// The header of a written key, and the bytes under which it is kept.
+pub(super) fn read(record: &[u8]) -> Result<(Header, Box<[u8]>), StateFault> {
+    let (form, rest) = form_of(record)?;
+    let (header, body) = postcard::take_from_bytes::<Header>(rest).map_err(|_| StateFault::Broken("its header"))?;
+    let mut kept = Vec::with_capacity(body.len() + 2);
+    kept.extend([STATE_FORMAT, form]);
+    kept.extend_from_slice(body);
+    Ok((header, kept.into_boxed_slice()))
+}
+
+/// Bytes under which a key is kept while it is idle.
+pub(super) fn freeze(key: Key, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    out.clear();
+    out.extend([STATE_FORMAT, SETTLED]);
+    as_numbers(|| key.freeze(scratch, out))
+}
+
+/// The key of such bytes.
+pub(super) fn thaw(kept: &[u8], plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Option<Key> {
+    let (form, body) = form_of(kept).ok()?;
+    let settled = || postcard::from_bytes::<Settled>(body).ok();
+    let whole = || postcard::from_bytes::<Whole>(body).ok();
+    match form {
+        SETTLED => as_numbers(settled).map(|settled| Key::thawed(settled, scratch)),
+        WHOLE => as_numbers(whole).map(|whole| Key::restored(whole, plans, subject, scratch)),
+        form if form & WHOLE == 0 => settled().map(|settled| Key::thawed(settled, scratch)),
+        _ => whole().map(|whole| Key::restored(whole, plans, subject, scratch)),
+    }
+}
+
+fn form_of(bytes: &[u8]) -> Result<(u8, &[u8]), StateFault> {
+    match bytes {
+        [format, ..] if *format > STATE_FORMAT => Err(StateFault::Newer { found: *format }),
+        [format, ..] if *format < STATE_FORMAT_OLDEST => Err(StateFault::Older { found: *format }),
+        [_, form, rest @ ..] if *form < FORMS => Ok((*form, rest)),
+        [_, _, ..] => Err(StateFault::Broken("its form is not known")),
+        _ => Err(StateFault::Broken("it is shorter than two bytes")),
+    }
+}

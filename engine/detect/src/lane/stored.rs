@@ -1,0 +1,56 @@
+//! A lane as it is written while late events may still change it: the machine before its recent events, and those.
+//!
+//! The machine after them and the snapshots between are made again when the lane is needed: they are functions of what
+//! is written, and most lanes that are restored are never needed while they are young.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Held, Lane, Pool};
+use crate::caps::Caps;
+use crate::event::OwnedOrder;
+use crate::machine::{Machine, Surroundings};
+
+/// A lane to be written.
+#[derive(Serialize)]
+pub(crate) struct StoredLaneRef<'a> {
+    base: &'a Machine,
+    base_order: &'a Option<OwnedOrder>,
+    capped_until: &'a Option<OwnedOrder>,
+    recent: &'a std::collections::VecDeque<Held>,
+}
+
+/// A lane that was read.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredLane {
+    base: Machine,
+    base_order: Option<OwnedOrder>,
+    capped_until: Option<OwnedOrder>,
+    recent: Vec<Held>,
+}
+
+impl Lane {
+    /// The lane as it is written.
+    pub(crate) fn stored(&self) -> StoredLaneRef<'_> {
+        let Self { base, base_order, capped_until, recent, .. } = self;
+        StoredLaneRef { base, base_order, capped_until, recent }
+    }
+
+    /// The lane that was written.
+    pub(crate) fn restored(stored: StoredLane, around: Surroundings<'_>, pool: &mut Pool) -> Self {
+        let mut lane = Self::settled(stored.base, stored.base_order, pool);
+        lane.capped_until = stored.capped_until;
+        lane.ids.extend(stored.recent.iter().map(|held| held.event.id.hash64()));
+        lane.recent.extend(stored.recent);
+        // What is said here was said before, and the caps were counted then.
+        let (mut said, mut caps) = (Vec::new(), Caps::default());
+        for at in 0..lane.recent.len() {
+            lane.snapshot_if_due(at, pool);
+            let held = &lane.recent[at];
+            if !held.shadow {
+                lane.live.step(&held.event, around, &mut said, &mut caps);
+                said.clear();
+            }
+        }
+        lane
+    }
+}

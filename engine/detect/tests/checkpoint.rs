@@ -1,0 +1,189 @@
+//! The promise of the checkpoint: whoever takes keys over from their written records and runs again what those do not
+//! hold sends what the first would have sent, and ends in the same state.
+#![allow(clippy::unwrap_used, reason = "the lints spare only functions marked as tests")]
+
+#[path = "rewind/rulings.rs"]
+mod rulings;
+#[path = "rewind/world.rs"]
+mod world;
+
+use std::collections::BTreeMap;
+
+use frostwatch_detect::catalogue::STATE_FORMAT;
+use frostwatch_detect::event::Event;
+use frostwatch_detect::keys::{Keys, Room, STATE_FORMAT_OLDEST, StateFault};
+use frostwatch_detect::plans::Plans;
+use frostwatch_detect::sent::Change;
+use frostwatch_detect::time::{DAY, MINUTE};
+use proptest::prelude::*;
+use rulings::{history, plan_sets, switches};
+use world::{START, Sketch, cases, events, plans, sketches};
+
+/// The log of state, compacted, and what a commit says beside it.
+#[derive(Clone, Default)]
+struct Written {
+    records: BTreeMap<String, Vec<u8>>,
+    offset: i64,
+    low_water: i64,
+}
+
+impl Written {
+    /// A commit at `offset`.
+    fn commit(&mut self, keys: &mut Keys, offset: i64, below: i64, room: usize) {
+        let records = &mut self.records;
+        keys.write(offset, below, Room { keys: room, bytes: usize::MAX }, &mut |name, record| {
+            match record {
+                Some(record) => records.insert(name.to_owned(), record.to_vec()),
+                None => records.remove(name),
+            };
+        });
+        (self.offset, self.low_water) = (offset, keys.low_water(offset));
+    }
+}
+
+/// Takes the state over: what is below the commit is run again in silence.
+fn taken_over(written: &Written, log: &[(String, Event)], plans: &Plans) -> Keys {
+    let mut keys = Keys::default();
+    for (name, record) in &written.records {
+        keys.restore(name, Some(record)).unwrap();
+    }
+    let mut silent = Vec::new();
+    for offset in written.low_water..written.offset {
+        let (name, event) = &log[offset as usize];
+        keys.accept_logged(name, offset, event, plans, &mut silent);
+    }
+    keys.restored();
+    keys
+}
+
+fn log_of(sketches: &[Sketch]) -> Vec<(String, Event)> {
+    let mut events = events(sketches);
+    events.sort_by_key(|event| event.stamp);
+    // Keys of one event a day are idle in between, and one key is never seen again.
+    let busy = START + DAY;
+    let mut log: Vec<(String, Event)> =
+        events.into_iter().map(|event| (format!("acme|user-{}", event.content % 5), event)).collect();
+    for beat in 0..40_i64 {
+        let second = (busy - START) / 1_000 + beat * 300;
+        let sketch = Sketch { number: 800_000 + beat as u32, ..Sketch::view(second, second) };
+        log.push(("acme|somebody.else".to_owned(), sketch.event()));
+    }
+    log.sort_by_key(|(_, event)| event.stamp);
+    log
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_crash_anywhere_changes_nothing(
+        sketches in sketches(1..160),
+        crashes in prop::collection::vec(1_usize..60, 0..6),
+        every in 1_usize..20,
+        tail in 0_i64..60,
+        room in 1_usize..8,
+        sets in plan_sets(),
+        at in switches(),
+    ) {
+        let (names, events): (Vec<String>, Vec<Event>) = log_of(&sketches).into_iter().unzip();
+        let (arriving, plans) = history(events, &sets, &at);
+        let log: Vec<(String, Event)> = names.into_iter().zip(arriving).collect();
+        let mut alone = Keys::default();
+        let wanted: Vec<Vec<Change>> = log.iter().map(|(name, event)| {
+            let mut changes = Vec::new();
+            alone.accept(name, event, &plans, &mut changes);
+            changes
+        }).collect();
+
+        let (mut keys, mut written) = (Keys::default(), Written::default());
+        let mut crashes = crashes.into_iter().scan(0, |at, gap| { *at += gap; Some(*at) }).peekable();
+        let mut sent: Vec<Vec<Change>> = Vec::new();
+        while sent.len() < log.len() {
+            let offset = sent.len();
+            let (name, event) = &log[offset];
+            let mut changes = Vec::new();
+            let verdict = keys.accept_logged(name, offset as i64, event, &plans, &mut changes);
+            prop_assert!(verdict.is_some(), "what was not committed is in no record");
+            sent.push(changes);
+            if sent.len().is_multiple_of(every) {
+                let offset = sent.len() as i64;
+                written.commit(&mut keys, offset, offset - tail, room);
+                prop_assert!(room < every || offset - written.low_water <= tail + every as i64, "the tail is bounded");
+            }
+            if crashes.next_if(|at| *at <= sent.len()).is_some() {
+                // What was sent and not committed was not seen by anybody.
+                sent.truncate(written.offset as usize);
+                keys = taken_over(&written, &log, &plans);
+            }
+        }
+        prop_assert!(sent == wanted);
+        let now = log.iter().filter_map(|(_, event)| event.stamp).max().unwrap_or(0);
+        prop_assert_eq!(keys.state_hash(&plans, now), alone.state_hash(&plans, now));
+        prop_assert_eq!(keys.counters().unreadable, 0);
+        // A graceful stop leaves nothing to be run again.
+        let end = log.len() as i64;
+        written.commit(&mut keys, end, i64::MAX, usize::MAX);
+        prop_assert_eq!(written.low_water, end);
+        let next = taken_over(&written, &log, &plans);
+        prop_assert_eq!(next.state_hash(&plans, now), alone.state_hash(&plans, now));
+    }
+
+    #[test]
+    fn any_bytes_are_a_key_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..300), sane in any::<bool>()) {
+        let plans = plans();
+        let mut record = bytes;
+        if sane && record.len() > 2 {
+            (record[0], record[1]) = (STATE_FORMAT, record[1] % 4);
+        }
+        let mut keys = Keys::default();
+        if keys.restore("acme|ana", Some(&record)).is_ok() {
+            let mut changes = Vec::new();
+            keys.accept_logged("acme|ana", i64::MAX, &Sketch::view(0, 0).event(), &plans, &mut changes);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_let_go_has_its_record_deleted() {
+    let plans = plans();
+    let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
+    let day = DAY / 1_000;
+    keys.accept_logged("acme|ana", 0, &Sketch::view(0, 0).event(), &plans, &mut changes);
+    written.commit(&mut keys, 1, i64::MAX, usize::MAX);
+    assert_eq!(written.records.len(), 1);
+    for step in 0..200_i64 {
+        let second = 92 * day + step * 600;
+        let event = Sketch { number: step as u32 + 1, ..Sketch::view(second, second) }.event();
+        keys.accept_logged("acme|busy", step + 1, &event, &plans, &mut changes);
+    }
+    written.commit(&mut keys, 201, i64::MAX, usize::MAX);
+    assert_eq!(written.records.keys().collect::<Vec<_>>(), ["acme|busy"]);
+    let mut next = taken_over(&written, &[], &plans);
+    assert_eq!(next.len(), 1);
+    next.restore("acme|busy", None).unwrap();
+    assert_eq!(next.len(), 0);
+}
+
+#[test]
+fn of_a_newer_program_and_of_none_nothing_is_taken() {
+    let fault = |record: &[u8]| Keys::default().restore("acme|ana", Some(record)).unwrap_err();
+    assert_eq!(fault(&[STATE_FORMAT + 1, 0, 0]), StateFault::Newer { found: STATE_FORMAT + 1 });
+    assert_eq!(fault(&[STATE_FORMAT_OLDEST - 1, 0]), StateFault::Older { found: STATE_FORMAT_OLDEST - 1 });
+    assert!(matches!(fault(&[STATE_FORMAT, 9, 0]), StateFault::Broken(_)));
+    assert!(matches!(fault(&[]), StateFault::Broken(_)));
+}
+
+#[test]
+fn what_is_in_a_restored_key_is_not_taken_twice() {
+    let plans = plans();
+    let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
+    let event = |second| Sketch { number: second as u32, ..Sketch::view(second, second) }.event();
+    for offset in 0..3 {
+        keys.accept_logged("acme|ana", offset, &event(offset * 10), &plans, &mut changes);
+    }
+    written.commit(&mut keys, 3, i64::MAX, usize::MAX);
+    let mut next = Keys::default();
+    next.restore("acme|ana", written.records.get("acme|ana").map(Vec::as_slice)).unwrap();
+    assert_eq!(next.accept_logged("acme|ana", 2, &event(20), &plans, &mut changes), None);
+    assert!(next.accept_logged("acme|ana", 3, &event(MINUTE / 1_000), &plans, &mut changes).is_some());
+}

@@ -1,0 +1,96 @@
+//! Random sets of rules, and histories in which they are switched.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use frostwatch_detect::catalogue::Params;
+use frostwatch_detect::event::Event;
+use frostwatch_detect::place::Country;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plans::{Plans, VersionSet};
+use frostwatch_detect::rule::{Exception, Rule, Scope, Selector, Sensitivity, Severity};
+use proptest::prelude::*;
+
+use crate::world::{plan, rules};
+
+pub(crate) fn plan_of(rules: Vec<Rule>, number: usize) -> Plan {
+    let Plan { lateness, geo, .. } = plan();
+    Plan::new(rules, number.to_string(), lateness, geo)
+}
+
+/// An edit of a rule in few numbers: what is there of it, and what it says.
+fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
+    let selector = |countries: &[&str]| Selector {
+        countries: countries.iter().filter_map(|code| Country::new(code)).collect(),
+        ..Selector::default()
+    };
+    match what % 8 {
+        0 => return None,
+        1 => rule.id.push('2'),
+        2 => rule.exceptions.clear(),
+        3 => rule.scope = Scope { include: vec![selector(&["SE", "NG"])], ..Scope::default() },
+        4 => rule.scope = Scope { exclude: vec![selector(&["NG"])], ..Scope::default() },
+        5 => rule.exceptions.insert(0, Exception { id: "other".into(), ..rule.exceptions[0].clone() }),
+        _ => {}
+    }
+    match how % 6 {
+        0 => rule.severity = Severity::High,
+        1 => rule.quiet_secs *= 3,
+        2 => rule.sensitivity = Sensitivity::Low,
+        3 => match &mut rule.params {
+            Params::FailedLogins(params) => (params.failures_max, params.window_secs) = (2, 120),
+            Params::ImpossibleTravel(params) => (params.familiar_days, params.speed_kmh_max) = (1, 300),
+            Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
+            Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
+        },
+        _ => {}
+    }
+    Some(rule)
+}
+
+/// Random rule sets, the shipped one first.
+pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
+    prop::collection::vec(any::<[[u8; 2]; 4]>(), 1..5).prop_map(|edits| {
+        let some = edits.into_iter().map(|of_rules| {
+            let mut edited_rules: Vec<Rule> =
+                rules().into_iter().zip(of_rules).filter_map(|(rule, edit)| edited(rule, edit)).collect();
+            edited_rules.sort_by(|a, b| a.id.cmp(&b.id));
+            edited_rules
+        });
+        let all = std::iter::once(rules()).chain(some);
+        all.enumerate().map(|(number, rules)| plan_of(rules, number)).collect()
+    })
+}
+
+/// The event as it arrives under a plan: who asks about places does so here, and every exception covers the same.
+pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
+    let country = event.location.place.ok().map(|place| place.country);
+    let takes = |scope: &Scope| {
+        let selects = |selector: &Selector| country.is_some_and(|country| selector.countries.contains(&country));
+        (scope.include.is_empty() || scope.include.iter().any(selects)) && !scope.exclude.iter().any(selects)
+    };
+    let taking = plan.rules.iter().filter(|rule| takes(&rule.rule.scope));
+    event.rules = taking.fold(0, |bits, rule| bits | rule.bit);
+    let is_covered = !event.exceptions.is_empty();
+    let covering = (0..plan.exceptions.len() as u16).rev().filter(|index| is_covered && index % 3 != 1);
+    event.exceptions = covering.take(ArrayVec::<u16, 4>::new().capacity()).collect();
+    event.version = version;
+    event
+}
+
+/// The records as they arrive, with switches before some of them, and the plans by then.
+pub(crate) fn history(events: Vec<Event>, sets: &[Plan], switches: &[(usize, usize)]) -> (Vec<Event>, Plans) {
+    let mut plans = Plans::new(Arc::new(sets[0].clone()));
+    let (count, mut arriving) = (events.len(), Vec::new());
+    for (index, event) in events.into_iter().enumerate() {
+        for (_, set) in switches.iter().filter(|(at, _)| at % count == index) {
+            plans.switch(Arc::new(sets[set % sets.len()].clone()), VersionSet::default).unwrap();
+        }
+        arriving.push(arrived(event, plans.version(), plans.current()));
+    }
+    (arriving, plans)
+}
+
+pub(crate) fn switches() -> impl Strategy<Value = Vec<(usize, usize)>> {
+    prop::collection::vec((0_usize..160, 0_usize..5), 0..8)
+}

@@ -1,0 +1,105 @@
+//! Reads the log of state of partitions that were just assigned, to its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::client::ConsumerSide;
+use crate::fault::KafkaFault;
+use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
+use crate::group;
+use crate::settings::KafkaSettings;
+use crate::worker::take_error;
+
+const CHUNK_RECORDS: usize = 4_096;
+const CHUNK_WAIT: Duration = Duration::from_millis(10);
+
+/// Reads to the ends that were there when it was made. Those are the ends of what was written, committed or not: a
+/// transaction that its owner left open is waited for, since only its outcome tells where the partition stands.
+pub(crate) struct StateReader {
+    // Dropped before the consumer it borrows from.
+    queue: FetchQueue,
+    consumer: Arc<EngineConsumer>,
+    topic: String,
+    /// Ends to be reached.
+    left: BTreeMap<i32, i64>,
+}
+
+impl StateReader {
+    /// Begins to read partitions of the log of state.
+    pub(crate) fn open(settings: &KafkaSettings, topic: &str, partitions: &[i32]) -> Result<Self, KafkaFault> {
+        let consumer = Arc::new(client(settings, "read_committed")?);
+        let queue = FetchQueue::new(&consumer).ok_or(KafkaFault::Consumer(KafkaError::Canceled))?;
+        // A reader of committed records is told that the log ends where the first open transaction begins.
+        let asker = client(settings, "read_uncommitted")?;
+        let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        let mut left = BTreeMap::new();
+        for partition in partitions {
+            let (low, high) = group::ends(&asker, topic, *partition)?;
+            if low < high {
+                left.insert(*partition, high);
+                starts.add_partition_offset(topic, *partition, Offset::Offset(low)).map_err(KafkaFault::Consumer)?;
+                queue.attach(topic, *partition);
+            }
+        }
+        consumer.assign(&starts).map_err(KafkaFault::Consumer)?;
+        Ok(Self { queue, consumer, topic: topic.to_owned(), left })
+    }
+
+    /// Hands over records for about as long as `time`. Are all ends reached?
+    pub(crate) fn read(
+        &mut self,
+        time: Duration,
+        take: &mut dyn FnMut(&RecordView<'_>) -> Result<(), KafkaFault>,
+    ) -> Result<bool, KafkaFault> {
+        let begun = Instant::now();
+        while !self.left.is_empty() && begun.elapsed() < time {
+            let chunk = self.queue.take(CHUNK_RECORDS, CHUNK_WAIT);
+            for fetched in chunk.iter() {
+                match fetched {
+                    // What is written after the ends were asked for is not ours: somebody else holds the partition.
+                    Fetched::Record(record)
+                        if self.left.get(&record.partition).is_some_and(|end| record.offset < *end) =>
+                    {
+                        take(&record)?;
+                    }
+                    Fetched::Record(_) => {}
+                    Fetched::Error { code, .. } => take_error(code, &self.topic)?,
+                }
+            }
+            self.note_positions()?;
+            if let Some(Err(error)) = self.consumer.poll(Duration::ZERO) {
+                tracing::warn!(%error, "reader of state");
+            }
+        }
+        Ok(self.left.is_empty())
+    }
+
+    /// The client's position also passes the marks of transactions, of which no record tells.
+    fn note_positions(&mut self) -> Result<(), KafkaFault> {
+        for elem in self.consumer.position().map_err(KafkaFault::Consumer)?.elements() {
+            if let Offset::Offset(position) = elem.offset()
+                && self.left.get(&elem.partition()).is_some_and(|end| position >= *end)
+            {
+                self.left.remove(&elem.partition());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn client(settings: &KafkaSettings, isolation: &str) -> Result<EngineConsumer, KafkaFault> {
+    let mut config = settings.consumer_config(&format!("{}-restore", settings.group), 0);
+    config.set("isolation.level", isolation);
+    config.remove("group.instance.id");
+    let consumer: EngineConsumer = config
+        .create_with_context(ConsumerSide::default())
+        .map_err(|source| KafkaFault::Client { client: "reader of state", source })?;
+    // Nobody serves a group here: partitions are taken by hand and let go of when the consumer is dropped.
+    consumer.context().close();
+    Ok(consumer)
+}

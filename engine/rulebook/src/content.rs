@@ -1,0 +1,237 @@
+//! A set of rules as a text that stands for itself: one line of JSON a rule, in the order of their ids, with everything
+//! the detectors run on and nothing of how it was written down. The set's hash is the hash of this text, so it can be
+//! kept under that name, and a machine that has only the new files can run the past again under the old rules.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use frostwatch_detect::catalogue::Params;
+use frostwatch_detect::model::AccountKind;
+use frostwatch_detect::place::Country;
+use frostwatch_detect::rule::{
+    Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, Scope, Selector, Sensitivity, Severity,
+};
+use frostwatch_detect::time::Millis;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Rulebook;
+use crate::limits::CONTENT_BYTES_MAX;
+
+/// Hex digits of a hash.
+const HASH_CHARS: usize = 16;
+
+/// Why a text is no set of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentFault {
+    /// Line, from 1; 0 when it is about the text as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ContentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "content of rules: {}", self.message),
+            line => write!(f, "content of rules, line {line}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for ContentFault {}
+
+impl Rulebook {
+    /// The set as a text that stands for itself, at most [`CONTENT_BYTES_MAX`].
+    pub fn to_content(&self) -> String {
+        self.rules.iter().fold(String::new(), |text, rule| text + &canonical(rule) + "\n")
+    }
+
+    /// Reads what [`Rulebook::to_content`] wrote: the same rules under the same hash. What was checked when it was written
+    /// is not checked again in full, but nothing that the detectors could not run on is taken.
+    pub fn from_content(text: &str) -> Result<Self, ContentFault> {
+        let whole = |message| ContentFault { line: 0, message };
+        if text.len() > CONTENT_BYTES_MAX {
+            return Err(whole(format!("{} bytes; at most {CONTENT_BYTES_MAX} are read", text.len())));
+        }
+        let read =
+            |(index, line): (usize, &str)| read(line).map_err(|message| ContentFault { line: index + 1, message });
+        let rules = text.lines().enumerate().map(read).collect::<Result<Vec<Rule>, _>>()?;
+        let exceptions: usize = rules.iter().map(|rule| rule.exceptions.len()).sum();
+        if rules.len() > RULES_MAX || exceptions > EXCEPTIONS_MAX {
+            let (rules, most) = (rules.len(), format!("at most {RULES_MAX} and {EXCEPTIONS_MAX}"));
+            return Err(whole(format!("{rules} rules with {exceptions} exceptions; {most} are allowed")));
+        }
+        if !rules.is_sorted_by(|a, b| a.id < b.id) {
+            return Err(whole("the rules are not in the order of their ids, each once".to_owned()));
+        }
+        let texts: Vec<String> = rules.iter().map(canonical).collect();
+        Ok(Self { hash: hash(texts.iter().map(String::as_str)), rules, warnings: Vec::new() })
+    }
+}
+
+/// The checked rule as one line of JSON: what the hash stands for.
+pub(crate) fn canonical(rule: &Rule) -> String {
+    serde_json::to_string(&Canonical::new(rule)).unwrap_or_default()
+}
+
+/// SHA-256 over lines.
+pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text);
+        digest.update(b"\n");
+    }
+    let half = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    digest.finalize().iter().take(HASH_CHARS / 2).flat_map(|byte| [half(byte >> 4), half(byte & 15)]).collect()
+}
+
+fn read(line: &str) -> Result<Rule, String> {
+    let rule = serde_json::from_str::<Canonical<'_>>(line).map_err(|error| error.to_string())?.rule()?;
+    if let Some((name, message)) = rule.params.faults().into_iter().next() {
+        return Err(format!("{}: {name}: {message}", rule.id));
+    }
+    Ok(Rule { hash: hash([canonical(&rule).as_str()]), ..rule })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Canonical<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    version: u32,
+    detector: Cow<'a, Params>,
+    severity: u8,
+    confidence: u8,
+    #[serde(borrow)]
+    title: Cow<'a, str>,
+    #[serde(borrow)]
+    runbook_url: Cow<'a, str>,
+    recommended_actions: Cow<'a, [String]>,
+    attack: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    include: Vec<CanonicalSelector<'a>>,
+    exclude: Vec<CanonicalSelector<'a>>,
+    exceptions: Vec<CanonicalException<'a>>,
+    #[serde(borrow)]
+    sensitivity: Cow<'a, str>,
+    quiet_secs: u32,
+}
+
+/// Id, reason, owner, end, whom it covers.
+type CanonicalException<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Millis, CanonicalSelector<'a>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CanonicalSelector<'a> {
+    users: Cow<'a, [String]>,
+    groups: Cow<'a, [String]>,
+    kinds: Vec<Cow<'a, str>>,
+    networks: Vec<String>,
+    countries: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Canonical<'a> {
+    fn new(rule: &'a Rule) -> Self {
+        let attack = |attack: &'a Attack| (attack.tactic.as_str().into(), attack.technique.as_str().into());
+        let exception = |one: &'a Exception| {
+            let [id, reason, owner] = [&one.id, &one.reason, &one.owner].map(|text| text.as_str().into());
+            (id, reason, owner, one.expires_at, CanonicalSelector::new(&one.covers))
+        };
+        Self {
+            id: rule.id.as_str().into(),
+            version: rule.version,
+            detector: Cow::Borrowed(&rule.params),
+            severity: rule.severity.number(),
+            confidence: rule.confidence,
+            title: rule.title.as_str().into(),
+            runbook_url: rule.runbook_url.as_str().into(),
+            recommended_actions: rule.recommended_actions.as_slice().into(),
+            attack: rule.attack.iter().map(attack).collect(),
+            include: rule.scope.include.iter().map(CanonicalSelector::new).collect(),
+            exclude: rule.scope.exclude.iter().map(CanonicalSelector::new).collect(),
+            exceptions: rule.exceptions.iter().map(exception).collect(),
+            sensitivity: word(rule.sensitivity).into(),
+            quiet_secs: rule.quiet_secs,
+        }
+    }
+
+    /// The rule; its hash is still empty.
+    fn rule(self) -> Result<Rule, String> {
+        let attack = |(tactic, technique): (Cow<'_, str>, Cow<'_, str>)| Attack {
+            tactic: tactic.into_owned(),
+            technique: technique.into_owned(),
+        };
+        let exception = |(id, reason, owner, expires_at, covers): CanonicalException<'_>| {
+            let [id, reason, owner] = [id, reason, owner].map(Cow::into_owned);
+            Ok::<_, String>(Exception { id, reason, owner, expires_at, covers: covers.selector()? })
+        };
+        let selectors = |all: Vec<CanonicalSelector<'_>>| -> Result<Vec<Selector>, String> {
+            all.into_iter().map(CanonicalSelector::selector).collect()
+        };
+        let severity = Severity::from_number(self.severity);
+        if severity.number() != self.severity || self.confidence > 100 {
+            return Err("severity is outside 1–5 or confidence outside 0–100".to_owned());
+        }
+        let words = [Sensitivity::Low, Sensitivity::Medium, Sensitivity::High].into_iter();
+        let sensitivity = words.into_iter().find(|known| word(*known) == self.sensitivity);
+        Ok(Rule {
+            id: self.id.into_owned(),
+            version: self.version,
+            hash: String::new(),
+            params: self.detector.into_owned(),
+            severity,
+            confidence: self.confidence,
+            title: self.title.into_owned(),
+            recommended_actions: self.recommended_actions.into_owned(),
+            runbook_url: self.runbook_url.into_owned(),
+            attack: self.attack.into_iter().map(attack).collect(),
+            scope: Scope { include: selectors(self.include)?, exclude: selectors(self.exclude)? },
+            exceptions: self.exceptions.into_iter().map(exception).collect::<Result<_, _>>()?,
+            sensitivity: sensitivity.ok_or_else(|| format!("no sensitivity is called {:?}", self.sensitivity))?,
+            quiet_secs: self.quiet_secs,
+        })
+    }
+}
+
+impl<'a> CanonicalSelector<'a> {
+    fn new(selector: &'a Selector) -> Self {
+        Self {
+            users: selector.users.as_slice().into(),
+            groups: selector.groups.as_slice().into(),
+            kinds: selector.kinds.iter().map(|kind| kind.as_str().into()).collect(),
+            networks: selector.networks.iter().map(|Network { first, last }| format!("{first:x}-{last:x}")).collect(),
+            countries: selector.countries.iter().map(|country| country.as_str().into()).collect(),
+        }
+    }
+
+    fn selector(self) -> Result<Selector, String> {
+        let kind = |text: &Cow<'_, str>| {
+            let kind = AccountKind::from_word(text);
+            (kind.as_str() == text).then_some(kind).ok_or_else(|| format!("no kind of account is called {text:?}"))
+        };
+        let country = |text: &Cow<'_, str>| Country::new(text).ok_or_else(|| format!("{text:?} is no country"));
+        Ok(Selector {
+            users: self.users.into_owned(),
+            groups: self.groups.into_owned(),
+            kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
+            networks: self.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+            countries: self.countries.iter().map(country).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    let number = |text: &str| u128::from_str_radix(text, 16).ok();
+    let range = text.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?)));
+    let network = range.map(|(first, last)| Network { first, last }).filter(|range| range.first <= range.last);
+    network.ok_or_else(|| format!("{text:?} is no range of addresses"))
+}
+
+/// The word of the first release's hashes.
+const fn word(sensitivity: Sensitivity) -> &'static str {
+    match sensitivity {
+        Sensitivity::Low => "Low",
+        Sensitivity::Medium => "Medium",
+        Sensitivity::High => "High",
+    }
+}
