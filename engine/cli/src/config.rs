@@ -194,8 +194,9 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
         warnings.push("normalise: absent, so raw topics are not read; activity must be published by a producer".into());
     }
     if !cfg!(feature = "tls") && config.kafka.wants_security() {
-        warnings
-            .push("kafka: this is a plain build, without TLS and SASL; build with `--features tls` for both".into());
+        warnings.push(
+            "kafka: this is a plain build, without TLS and with no SASL but PLAIN; `--features tls` has both".into(),
+        );
     }
     Ok(Checked { config, rulebook, located, normaliser, warnings })
 }

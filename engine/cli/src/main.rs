@@ -10,6 +10,7 @@ mod file;
 mod metrics;
 mod raw;
 mod record;
+mod rejected;
 mod reload;
 mod replay;
 mod run;
@@ -61,6 +62,8 @@ enum Command {
     State(state::Args),
     /// Writes a topic's records with their stamps to standard output, for `replay`.
     Record(record::Args),
+    /// Lists records that could not be read or came too late, and publishes them again.
+    Rejected(rejected::Args),
     /// Writes the activity of a simulated company.
     Simulate(simulate::Args),
     /// Prints the JSON Schema of a contract.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Topics(args) => topics::run(&args),
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Rejected(args) => rejected::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
     };

@@ -1,5 +1,7 @@
 //! `frostwatch topics`.
 
+mod acls;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ enum What {
     Create(Sizes),
     /// Compares the topics with what they should be and explains each difference.
     Check(Sizes),
+    /// Prints the least rights that each command needs, as lines of `kafka-acls`.
+    Acls(acls::Args),
 }
 
 #[derive(clap::Args)]
@@ -47,7 +51,10 @@ struct Sizes {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (What::Create(sizes) | What::Check(sizes)) = &args.what;
+    let sizes = match &args.what {
+        What::Create(sizes) | What::Check(sizes) => sizes,
+        What::Acls(args) => return acls::run(args),
+    };
     let settings = config::load(&sizes.config)?.config.kafka;
     let wanted = topics::wanted(
         &settings,

@@ -2,7 +2,7 @@
 //! the broker restarts and connections break. What a reader of committed records sees is what a replay of the log says,
 //! each record of it once.
 //!
-//! `FROSTWATCH_SOAK_RECORDS`, `_KILLS`, `_FREEZES`, `_RESTARTS`, `_WIRE` and `_SEED` make it longer and other;
+//! `FROSTWATCH_SOAK_RECORDS`, `_KILLS`, `_FREEZES`, `_RESTARTS`, `_WIRE`, `_EXPULSIONS` and `_SEED` make it longer and other;
 //! `cargo xtask soak` sets them. Without Java or Maven it says aloud that it did not run; `FROSTWATCH_E2E=required`
 //! makes that a failure.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
@@ -12,7 +12,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fleet::{Fault, Fleet, PROCESSES_MAX};
+use fleet::{EXPELLED_RECORDS, Fault, Fleet, PROCESSES_MAX};
+use frostwatch_detect::time::rfc3339;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, proxied_port, unique_name};
@@ -57,6 +58,7 @@ struct Plan {
     freezes: u64,
     restarts: u64,
     wire: u64,
+    expulsions: u64,
 }
 
 impl Plan {
@@ -72,6 +74,7 @@ impl Plan {
             freezes: number("FREEZES", 1),
             restarts: number("RESTARTS", 1),
             wire: number("WIRE", 6),
+            expulsions: number("EXPULSIONS", 0),
         }
     }
 
@@ -82,6 +85,7 @@ impl Plan {
             (Fault::Freeze, self.freezes),
             (Fault::Broker, self.restarts),
             (Fault::Wire, self.wire),
+            (Fault::Expel, self.expulsions),
         ];
         let mut faults: Vec<Fault> =
             counts.into_iter().flat_map(|(fault, count)| (0..count).map(move |_| fault)).collect();
@@ -99,7 +103,6 @@ impl Plan {
 /// Processes wanted after this share of the faults: 1 → 2 → 4 → 1.
 fn processes(done: usize, all: usize) -> usize {
     match done * 100 / all.max(1) {
-        0..15 => 1,
         15..40 => 2,
         40..85 => PROCESSES_MAX,
         _ => 1,
@@ -117,7 +120,8 @@ fn alerts_are_those_of_a_replay_whatever_happens_to_processes_broker_and_wire() 
     let mut folder = tempfile::tempdir().unwrap();
     // Whoever looks for the cause of a failure needs the log and what the processes said.
     folder.disable_cleanup(true);
-    let mut log = Log::simulate(folder.path(), plan.seed, plan.records);
+    let all = plan.records + 2 * EXPELLED_RECORDS * plan.expulsions + LAST_RECORDS as u64;
+    let mut log = Log::simulate(folder.path(), plan.seed, all);
     let group = group_of(&broker, folder.path());
     let mut producer = group.producer();
     let mut fleet = Fleet::new(&group, &broker, &proxy, folder.path(), plan.seed);
@@ -163,8 +167,12 @@ fn rough_days(plan: &Plan, fleet: &mut Fleet<'_>, group: &Group, log: &mut Log, 
         // In the midst of the work, wherever that is.
         let until = before + chance.within(0..share.max(1));
         fleet.waited_for(PATIENCE, |_| group.committed().is_some_and(|committed| committed >= until));
-        say(&format!("{done}: {fault:?} at {:?} of {}", group.committed(), log.mixture.records));
-        fleet.suffer(*fault);
+        let (committed, published) = (group.committed(), log.mixture.records);
+        say(&format!("{} {done}: {fault:?} at {committed:?} of {published}", time_of_day()));
+        fleet.suffer(*fault, &mut |count| {
+            publish(log, producer, count);
+            producer.flush().unwrap();
+        });
         producer.flush().unwrap();
         // Sometimes the next fault comes before the group has found itself again, sometimes after it caught up.
         if chance.one_in(3) {
@@ -197,9 +205,12 @@ fn every_record_is_counted_once(
 }
 
 fn publish(log: &mut Log, producer: &mut TopicProducer<'static>, count: u64) {
+    let mut published = 0;
     for record in log.by_ref().take(count as usize) {
         producer.send(record.key.as_bytes(), record.value.as_bytes(), Some(record.stamp)).unwrap();
+        published += 1;
     }
+    assert_eq!(published, count, "the simulated days are long enough");
 }
 
 /// What came out.
@@ -219,11 +230,24 @@ fn judged(group: &Group, folder: &Path, mixture: Mixture) -> Verdict {
     let replayed_file = folder.join("replayed.jsonl");
     let told = group.frostwatch_into(&replayed_file, &["replay", file.to_str().unwrap(), "--suppressed"]);
     let replayed = values(&std::fs::read(&replayed_file).unwrap());
-    let [alerts, suppressions] = [group.record("alerts"), group.record("suppressions")].map(|lines| recorded(&lines));
+    let [alerts, suppressions] = ["alerts", "suppressions"].map(|purpose| {
+        let lines = group.record(purpose);
+        std::fs::write(folder.join(format!("{purpose}.jsonl")), &lines).unwrap();
+        recorded(&lines)
+    });
     let all = [alerts.clone(), suppressions.clone()].concat();
 
     let repeated = repeats(&all);
-    assert!(repeated.is_empty(), "{} of {} revisions came again: {repeated:?}", repeated.len(), all.len());
+    if let Some((first, times)) = repeated.first_key_value() {
+        // Who committed what, and when.
+        group.frostwatch_into(&folder.join("offsets.jsonl"), &["record", "__consumer_offsets"]);
+        panic!(
+            "{} of {} revisions came again, such as {first:?}, {times} times: {}",
+            repeated.len(),
+            all.len(),
+            folder.display()
+        );
+    }
     same("canonical bodies", &finals(&all), &finals(&replayed));
     same("revisions", &revisions(&all), &revisions(&replayed));
 
@@ -275,8 +299,10 @@ fn summary(plan: &Plan, fleet: &Fleet<'_>, mixture: Mixture, verdict: &Verdict, 
         ("attack bursts", mixture.bursts.to_string()),
         ("kills", tally.kills.to_string()),
         ("freezes", tally.freezes.to_string()),
+        ("  woken in a commit", tally.woken_in_commit.to_string()),
         ("broker restarts", tally.broker_restarts.to_string()),
         ("wire faults", plan.wire.to_string()),
+        ("expulsions", tally.expulsions.to_string()),
         ("connections broken", tally.connections_met.to_string()),
         ("processes ended by themselves", exits.to_string()),
         ("alert records", verdict.alerts.to_string()),
@@ -286,13 +312,18 @@ fn summary(plan: &Plan, fleet: &Fleet<'_>, mixture: Mixture, verdict: &Verdict, 
         ("revisions that came again", verdict.repeats.to_string()),
         ("seconds under faults", ran.as_secs().to_string()),
     ];
-    let lines: String = rows.iter().map(|(name, value)| format!("{name:<32}{value:>12}\n")).collect();
-    let reasons: String =
-        tally.exits.iter().map(|(reason, count)| format!("ended {count} times: {reason}\n")).collect();
-    say(&format!("\n{lines}{reasons}"));
+    say("");
+    rows.iter().for_each(|(name, value)| say(&format!("{name:<32}{value:>12}")));
+    tally.exits.iter().for_each(|(reason, count)| say(&format!("ended {count} times: {reason}")));
+}
+
+/// As the logs of the processes have it.
+fn time_of_day() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    rfc3339(now.as_millis() as i64)
 }
 
 /// Past libtest's capture: a long run is looked at while it runs, and its figures are the result.
 fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap();
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }

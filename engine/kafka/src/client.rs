@@ -58,7 +58,10 @@ impl ClientContext for ConsumerSide {
     fn stats(&self, _statistics: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
+        // The end of a partition is told to readers that asked for it, and is no fault.
+        if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            tracing::warn!(target: "librdkafka", %error, "{reason}");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod group;
 pub mod mock;
 pub mod normalise;
 mod note;
+pub mod originals;
 mod outbox;
 mod partitioner;
 pub mod produce;

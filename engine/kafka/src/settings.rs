@@ -167,7 +167,7 @@ impl KafkaSettings {
         if faults.is_empty() { Ok(()) } else { Err(KafkaFault::Settings(faults)) }
     }
 
-    /// Do the properties ask for TLS or SASL? A plain build has neither.
+    /// Do the properties ask for TLS or SASL? A plain build has none but SASL PLAIN.
     pub fn wants_security(&self) -> bool {
         self.maps().iter().any(|(_, properties)| properties.wants_security())
     }

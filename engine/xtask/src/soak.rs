@@ -22,6 +22,9 @@ pub(crate) struct Soak {
     /// Faults of the wire: delays, silence, half-closed, deaf and cut connections
     #[arg(long, default_value_t = 40)]
     wire: u64,
+    /// Times that members are put out of the group in the midst of joining it
+    #[arg(long, default_value_t = 10)]
+    expulsions: u64,
     /// Seed of the log, the order of the faults and their choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,6 +42,7 @@ pub(crate) fn run(soak: &Soak) -> anyhow::Result<ExitCode> {
         ("FREEZES", soak.freezes),
         ("RESTARTS", soak.restarts),
         ("WIRE", soak.wire),
+        ("EXPULSIONS", soak.expulsions),
         ("SEED", soak.seed),
     ] {
         cargo.env(format!("FROSTWATCH_SOAK_{name}"), value.to_string());

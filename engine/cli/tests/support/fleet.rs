@@ -18,6 +18,8 @@ pub(crate) const PROCESSES_MAX: usize = 4;
 const EXIT_CONFIG: i32 = 78;
 /// A process that ends by itself more often than this is not on its way anywhere.
 const RESTARTS_MAX: u64 = 200;
+/// Records that the others see while some are put out, and all see afterwards.
+pub(crate) const EXPELLED_RECORDS: u64 = 1_000;
 /// Longest reason that is shown.
 const REASON_CHARS_MAX: usize = 110;
 
@@ -32,6 +34,8 @@ pub(crate) enum Fault {
     Broker,
     /// Connections through the proxy are delayed, held, half-closed, made deaf or cut.
     Wire,
+    /// Nothing passes the proxy while the group changes: those behind it are put out in the midst of joining.
+    Expel,
 }
 
 /// What happened.
@@ -39,7 +43,10 @@ pub(crate) enum Fault {
 pub(crate) struct Tally {
     pub(crate) kills: u64,
     pub(crate) freezes: u64,
+    /// Of these, processes whose commit failed once they were awake, or that ended by themselves.
+    pub(crate) woken_in_commit: u64,
     pub(crate) broker_restarts: u64,
+    pub(crate) expulsions: u64,
     pub(crate) connections_met: u64,
     /// Processes that ended by themselves, by what they said.
     pub(crate) exits: BTreeMap<String, u64>,
@@ -70,7 +77,7 @@ impl<'a> Fleet<'a> {
         let member = |index: usize| {
             let bootstrap = (index % 2 == 1).then(|| format!("127.0.0.1:{}", proxy.port()));
             let instance = (index >= 2).then(|| format!("host-{index}"));
-            let membership = Membership { bootstrap, instance, said: None };
+            let membership = Membership { bootstrap, instance, ..Membership::default() };
             Member { membership, starts: 0, engine: None, frozen: false }
         };
         let members = (0..PROCESSES_MAX).map(member).collect();
@@ -145,8 +152,8 @@ impl<'a> Fleet<'a> {
         texts.map(sum).sum()
     }
 
-    /// Does it.
-    pub(crate) fn suffer(&mut self, fault: Fault) {
+    /// Does it; `publish` makes so many records more.
+    pub(crate) fn suffer(&mut self, fault: Fault, publish: &mut dyn FnMut(u64)) {
         match fault {
             Fault::Kill => self.kill_one(),
             Fault::Freeze => self.freeze_one(),
@@ -158,6 +165,7 @@ impl<'a> Fleet<'a> {
                 self.tally.broker_restarts += 1;
             }
             Fault::Wire => self.disturb_wire(),
+            Fault::Expel => self.expel(publish),
         }
     }
 
@@ -191,8 +199,41 @@ impl<'a> Fleet<'a> {
         self.proxy.pass();
         self.wait_for("the others have taken over", Duration::from_mins(2), |fleet| fleet.holds_all());
         self.members[index].frozen = false;
+        let (starts, failed) = (self.members[index].starts, "frostwatch_kafka_events_total{event=\"commit_failed\"} ");
         self.signal(index, "CONT");
+        let told = |fleet: &Self, name| fleet.members[index].engine.as_ref().and_then(|engine| value(engine, name));
+        let before = told(self, failed);
+        let is_put_out = self.waited_for(Duration::from_secs(5), |fleet| {
+            fleet.members[index].starts > starts || before.is_some() && told(fleet, failed) > before
+        });
         self.tally.freezes += 1;
+        self.tally.woken_in_commit += u64::from(is_put_out);
+    }
+
+    /// Somebody leaves, which makes the group form anew; before those behind the proxy have heard of it and joined, nothing
+    /// they say arrives, until the others have taken over and gone on.
+    fn expel(&mut self, publish: &mut dyn FnMut(u64)) {
+        const TAKEN_OVER: Duration = Duration::from_mins(2);
+        self.resize(PROCESSES_MAX);
+        self.wait_for("all processes hold all", TAKEN_OVER, |fleet| fleet.holds_all());
+        // Slow enough that the word to join is under way when everything stops.
+        self.proxy.delay(Duration::from_millis(800));
+        self.stop(0);
+        let wait = Duration::from_millis(self.chance.within(100..900));
+        self.waited_for(wait, |_| false);
+        self.proxy.hold();
+        self.start(0);
+        self.members.iter_mut().for_each(|member| member.frozen = member.membership.bootstrap.is_some());
+        self.wait_for("the others have taken over", TAKEN_OVER, |fleet| fleet.holds_all());
+        publish(EXPELLED_RECORDS);
+        let before = self.group.committed();
+        self.waited_for(Duration::from_secs(5), |fleet| fleet.group.committed() > before.map(|before| before + 500));
+        self.members.iter_mut().for_each(|member| member.frozen = false);
+        self.proxy.pass();
+        self.tally.expulsions += 1;
+        self.wait_for("all processes hold all", TAKEN_OVER, |fleet| fleet.holds_all());
+        // Those who were put out go on with what they hold now.
+        publish(EXPELLED_RECORDS);
     }
 
     fn disturb_wire(&mut self) {

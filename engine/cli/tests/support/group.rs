@@ -52,6 +52,8 @@ pub(crate) struct Membership {
     pub(crate) bootstrap: Option<String>,
     /// A name that stays over restarts.
     pub(crate) instance: Option<String>,
+    /// Properties of all its clients.
+    pub(crate) properties: Option<Value>,
     /// Where its standard error goes, if not to ours.
     pub(crate) said: Option<PathBuf>,
 }
@@ -65,6 +67,15 @@ impl Group {
 
     /// The same with properties for its consumers.
     pub(crate) fn create_with(folder: &Path, bootstrap: &str, name: &str, consumer: &Value) -> Self {
+        let group = Self::without_topics(folder, bootstrap, name, consumer);
+        let partitions = PARTITIONS.to_string();
+        group.frostwatch(&["topics", "create", "--partitions", &partitions, "--replication", "1"]);
+        group.wait_for_leaders();
+        group
+    }
+
+    /// The same, whose topics somebody else makes.
+    pub(crate) fn without_topics(folder: &Path, bootstrap: &str, name: &str, consumer: &Value) -> Self {
         let mut base: Value = read_json(&folder.join("frostwatch.yaml"));
         base["kafka"] = json!({
             "bootstrap_servers": bootstrap,
@@ -80,11 +91,12 @@ impl Group {
         let reader = reader(bootstrap, name);
         let group = Self { folder: folder.to_owned(), settings, base, reader };
         std::fs::write(group.config(), group.base.to_string()).unwrap();
-        let partitions = PARTITIONS.to_string();
-        group.frostwatch(&["topics", "create", "--partitions", &partitions, "--replication", "1"]);
-        // A topic is made before its partitions have leaders.
-        wait_for("the topics have leaders", || group.has_leaders());
         group
+    }
+
+    /// A topic is made before its partitions have leaders.
+    pub(crate) fn wait_for_leaders(&self) {
+        wait_for("the topics have leaders", || self.has_leaders());
     }
 
     /// Starts a process.
@@ -94,18 +106,7 @@ impl Group {
 
     /// Starts a process that takes part in its own way.
     pub(crate) fn join_as(&self, membership: &Membership) -> Engine {
-        // Nobody else is given a port that was just given back: the kernel takes them in turn.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut config = self.base.clone();
-        config["admin"] = json!({ "listen": format!("127.0.0.1:{port}") });
-        if let Some(bootstrap) = &membership.bootstrap {
-            config["kafka"]["bootstrap_servers"] = json!(bootstrap);
-        }
-        if let Some(instance) = &membership.instance {
-            config["kafka"]["instance"] = json!(instance);
-        }
-        let path = self.folder.join(format!("{port}.yaml"));
-        std::fs::write(&path, config.to_string()).unwrap();
+        let (path, port) = self.config_of(membership);
         let said = membership.said.as_ref().map(|path| Stdio::from(std::fs::File::create(path).unwrap()));
         let child = Command::new(env!("CARGO_BIN_EXE_frostwatch"))
             .args(["run", "--config"])
@@ -117,9 +118,34 @@ impl Group {
         Engine { child: RefCell::new(child), port }
     }
 
+    /// Writes the configuration of a process that takes part in its own way; its admin port.
+    fn config_of(&self, membership: &Membership) -> (PathBuf, u16) {
+        // Nobody else is given a port that was just given back: the kernel takes them in turn.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut config = self.base.clone();
+        config["admin"] = json!({ "listen": format!("127.0.0.1:{port}") });
+        let kafka = &mut config["kafka"];
+        for (name, value) in [("bootstrap_servers", &membership.bootstrap), ("instance", &membership.instance)] {
+            if let Some(value) = value {
+                kafka[name] = json!(value);
+            }
+        }
+        if let Some(properties) = &membership.properties {
+            kafka["properties"] = properties.clone();
+        }
+        let path = self.folder.join(format!("{port}.yaml"));
+        std::fs::write(&path, config.to_string()).unwrap();
+        (path, port)
+    }
+
     /// What publishes activity.
     pub(crate) fn producer(&self) -> TopicProducer<'static> {
-        TopicProducer::connect(&self.settings, &self.settings.topics.activity()).unwrap()
+        self.producer_of(&self.activity())
+    }
+
+    /// What publishes to a topic.
+    pub(crate) fn producer_of(&self, topic: &str) -> TopicProducer<'static> {
+        TopicProducer::connect(&self.settings, topic).unwrap()
     }
 
     /// The name of the activity topic.
@@ -194,8 +220,13 @@ impl Group {
 
     /// Runs a command to its end: its exit code and what it wrote.
     pub(crate) fn ended(&self, args: &[&str]) -> (Option<i32>, String) {
-        let command =
-            Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).arg("--config").arg(self.config()).output();
+        self.ended_as(&Membership::default(), args)
+    }
+
+    /// The same for somebody who takes part in his own way.
+    pub(crate) fn ended_as(&self, membership: &Membership, args: &[&str]) -> (Option<i32>, String) {
+        let (config, _) = self.config_of(membership);
+        let command = Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).arg("--config").arg(config).output();
         let ended = command.unwrap();
         (ended.status.code(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
     }
@@ -208,7 +239,11 @@ impl Group {
 
     /// Headers and values of a topic, as a reader of committed records sees them.
     pub(crate) fn read(&self, channel: Channel) -> Vec<(BTreeMap<String, String>, Vec<u8>)> {
-        let topic = self.settings.topics.channel(channel);
+        self.read_topic(&self.settings.topics.channel(channel))
+    }
+
+    /// The same by the topic's name.
+    pub(crate) fn read_topic(&self, topic: &str) -> Vec<(BTreeMap<String, String>, Vec<u8>)> {
         let reader: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.settings.bootstrap_servers)
             .set("group.id", format!("{}-reader", self.settings.group))
@@ -217,10 +252,10 @@ impl Group {
             .set("enable.partition.eof", "true")
             .create()
             .unwrap();
-        let mut left = reader.fetch_metadata(Some(&topic), DEADLINE).unwrap().topics()[0].partitions().len();
+        let mut left = reader.fetch_metadata(Some(topic), DEADLINE).unwrap().topics()[0].partitions().len();
         let mut all = TopicPartitionList::new();
         for partition in 0..left as i32 {
-            all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+            all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         }
         reader.assign(&all).unwrap();
         let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();

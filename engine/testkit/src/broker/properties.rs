@@ -98,13 +98,14 @@ inter.broker.listener.name=PLAINTEXT
 
 /// Clients of the other listeners have no name, and those without a name may do anything.
 fn guard(users: &[(String, String)]) -> String {
-    let users: String = users.iter().map(|(name, password)| format!(" user_{name}=\"{password}\"")).collect();
+    let users: Vec<String> = users.iter().map(|(name, password)| format!("user_{name}=\"{password}\"")).collect();
+    let users = users.join(" ");
     format!(
         "\
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 listener.name.guarded.sasl.enabled.mechanisms=PLAIN
-listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required{users};
+listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
 "
     )
 }
