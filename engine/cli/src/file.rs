@@ -1,6 +1,9 @@
 //! Lines of files: plain, gzip or zstd, of records as recorded, of activity, or of raw rows; and exported pages of them.
 
 mod page;
+mod switch;
+
+pub(crate) use switch::{Place, RecordedSwitch};
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,6 +14,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use frostwatch_detect::time::Millis;
+use frostwatch_rulebook::limits::CONTENT_BYTES_MAX;
 use frostwatch_runtime::ports::RawOutcome;
 use frostwatch_wire::activity::RECORD_BYTES_MAX;
 use frostwatch_wire::normalise::{Normaliser, Table};
@@ -22,8 +26,10 @@ use serde_json::value::RawValue;
 use crate::raw;
 use page::{Opening, Page, Piece};
 
-/// Longest line, and longest element of a page, bytes: a record at its limit with what is written beside it, and escaped.
-const LINE_BYTES_MAX: u64 = 4 * RECORD_BYTES_MAX as u64;
+/// Longest element of a page, bytes: a record at its limit with what is written beside it, and escaped.
+const ELEMENT_BYTES_MAX: u64 = 4 * RECORD_BYTES_MAX as u64;
+/// Longest line, bytes: as much, and a switch to the largest set of rules.
+const LINE_BYTES_MAX: u64 = ELEMENT_BYTES_MAX + CONTENT_BYTES_MAX as u64;
 /// How far a page's opening may be spread over lines, bytes.
 const OPENING_BYTES_MAX: usize = 4_096;
 const BUFFER_BYTES: usize = 1 << 16;
@@ -37,11 +43,11 @@ const RECORDED_BEGINS: [&[u8]; 4] = [b"\"stamp_ms\"", b"\"key\"", b"\"key_base64
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileRecord {
     pub(crate) line: u64,
+    /// Where it lay in the log, if the file says.
+    pub(crate) place: Option<Place>,
     pub(crate) stamp: Option<Millis>,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Vec<u8>,
-    /// Partition and offset, where it was recorded with them.
-    pub(crate) place: Option<(i32, i64)>,
 }
 
 /// What a line gave.
@@ -49,6 +55,8 @@ pub(crate) struct FileRecord {
 pub(crate) enum Read1 {
     /// A record.
     Record(FileRecord),
+    /// From here on, or from its place on, other rules hold.
+    Switch(Box<RecordedSwitch>),
     /// A raw row that was counted and dropped.
     Dropped(&'static str),
     /// Something that is no record: the line and why.
@@ -91,6 +99,10 @@ impl Recorded<'_> {
 
     const fn has_place(&self) -> bool {
         self.partition.is_some() && self.offset.is_some()
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(Place { partition: self.partition?, offset: self.offset? })
     }
 
     /// The bytes of the record; those of a tombstone are none.
@@ -169,7 +181,7 @@ impl Lines {
         let opening = Opening::of(&self.buffer);
         let is_page = matches!(opening, Opening::List { .. } | Opening::Object);
         if is_page && (is_cut || count > 0 || serde_json::from_slice::<IgnoredAny>(&self.buffer).is_err()) {
-            return Ok(Page::open(&self.buffer, first, LINE_BYTES_MAX as usize));
+            return Ok(Page::open(&self.buffer, first, ELEMENT_BYTES_MAX as usize));
         }
         self.number += count;
         Ok(None)
@@ -179,7 +191,7 @@ impl Lines {
         match page.next(&mut *self.input)? {
             Piece::Element(line, bytes) => self.line(line, &bytes, take),
             Piece::TooLong(line) => {
-                take(Read1::Unreadable(line, format!("a row of a page longer than {LINE_BYTES_MAX} bytes")));
+                take(Read1::Unreadable(line, format!("a row of a page longer than {ELEMENT_BYTES_MAX} bytes")));
             }
             Piece::Broken(line, why) => {
                 take(Read1::Unreadable(line, format!("not JSON: {why}")));
@@ -201,7 +213,15 @@ impl Lines {
 
     fn line(&self, number: u64, line: &[u8], take: &mut dyn FnMut(Read1)) {
         if is_activity(line) && !is_recorded(line) {
-            take(Read1::Record(FileRecord { line: number, stamp: None, key: None, value: line.to_vec(), place: None }));
+            let (place, stamp, key) = (None, None, None);
+            take(Read1::Record(FileRecord { line: number, place, stamp, key, value: line.to_vec() }));
+            return;
+        }
+        if switch::is_switch(line) {
+            take(
+                switch::read(line)
+                    .map_or_else(|why| Read1::Unreadable(number, why), |switch| Read1::Switch(Box::new(switch))),
+            );
             return;
         }
         let recorded = serde_json::from_slice::<Recorded<'_>>(line).ok().filter(Recorded::is_recorded);
@@ -215,8 +235,8 @@ impl Lines {
         if table.is_some() && !is_activity(&value) {
             return self.raw(number, table, recorded.stamp_ms, &value, take);
         }
-        let place = recorded.partition.zip(recorded.offset);
-        take(Read1::Record(FileRecord { line: number, stamp: recorded.stamp_ms, key, value, place }));
+        let (place, stamp) = (recorded.place(), recorded.stamp_ms);
+        take(Read1::Record(FileRecord { line: number, place, stamp, key, value }));
     }
 
     fn raw(&self, number: u64, table: Option<Table>, stamp: Option<Millis>, value: &[u8], take: &mut dyn FnMut(Read1)) {
@@ -227,7 +247,7 @@ impl Lines {
         let mut hand_on = |normalised: frostwatch_wire::normalise::Normalised| {
             take(match raw::outcome(&normalised) {
                 RawOutcome::Activity { key, value } => {
-                    Read1::Record(FileRecord { line: number, stamp, key: Some(key), value, place: None })
+                    Read1::Record(FileRecord { line: number, place: None, stamp, key: Some(key), value })
                 }
                 RawOutcome::Dropped { why } => Read1::Dropped(why),
                 RawOutcome::Rejected { reason } => Read1::Unreadable(number, reason),

@@ -1,14 +1,16 @@
 //! `frostwatch replay`: the same core over a file.
 
+mod tasks;
+
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use frostwatch_detect::time::{Lateness, Millis};
-use frostwatch_runtime::pipeline::{Counters, Origin, Task};
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
+use anyhow::bail;
+use frostwatch_detect::time::Lateness;
+use frostwatch_runtime::pipeline::{Counters, Origin};
+use frostwatch_runtime::ports::{Channel, OutputRecord};
 use frostwatch_wire::activity::decode::decode;
 use frostwatch_wire::alert::AlertRecord;
 use frostwatch_wire::normalise::Normaliser;
@@ -17,6 +19,7 @@ use crate::config::{self, Faults, GeoConfig};
 use crate::console::say;
 use crate::engine::{Located, ruling, shared};
 use crate::file::{FileRecord, Lines, Read1, progress_bar};
+use tasks::{SwitchArg, Tasks, switch_arg};
 
 /// Unreadable lines that are shown; the rest is counted.
 const SHOWN_MAX: u64 = 5;
@@ -55,37 +58,32 @@ pub(crate) struct Args {
     /// Sort by event time first (holds the file in memory): for exports of several tables one after the other.
     #[arg(long)]
     sort: bool,
+    /// Other rules from a record on: from the one with this index in the file, from 0, or from this offset of a partition
+    /// on where the file tells offsets. May be given several times.
+    #[arg(long, value_name = "INDEX|PARTITION:OFFSET=RULES_FOLDER", value_parser = switch_arg)]
+    switch: Vec<SwitchArg>,
 }
 
-/// Makes the task of a partition.
-type MakeTask = Box<dyn Fn(i32) -> Task>;
-
 struct Replay<'a> {
-    make: MakeTask,
-    /// By partition: a recording holds each in order and mixes them as they came, hours of one before hours of another,
-    /// while the clock of a task follows its own stamps. What has no partition is one log.
-    tasks: BTreeMap<i32, Task>,
+    tasks: Tasks,
     args: &'a Args,
     outputs: Vec<OutputRecord>,
     finals: BTreeMap<String, (String, Vec<u8>)>,
     out: BufWriter<std::io::StdoutLock<'static>>,
-    offset: i64,
     dropped: BTreeMap<&'static str, u64>,
     unreadable: u64,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (make, normaliser) = assemble(args)?;
+    let (tasks, normaliser) = assemble(args)?;
     let bar = progress_bar();
     let mut lines = Lines::open(&args.file, normaliser, &bar)?;
     let mut replay = Replay {
-        make,
-        tasks: BTreeMap::new(),
+        tasks,
         args,
         outputs: Vec::new(),
         finals: BTreeMap::new(),
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
-        offset: 0,
         dropped: BTreeMap::new(),
         unreadable: 0,
     };
@@ -96,6 +94,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             match one {
                 Read1::Record(record) if args.sort => held.push(record),
                 Read1::Record(record) => replay.record(&record)?,
+                Read1::Switch(_) if args.sort => {
+                    bail!("a recorded switch has its place in the order of arrival: leave out `--sort`")
+                }
+                Read1::Switch(switch) => replay.tasks.switch(*switch)?,
                 other => replay.not_a_record(&other),
             }
         }
@@ -108,15 +110,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     replay.finish()
 }
 
-fn assemble(args: &Args) -> anyhow::Result<(MakeTask, Option<Normaliser>)> {
+fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
     let folder_rules = |folder| config::rules(folder).map_err(Faults);
     if let Some(path) = &args.config {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let lateness = checked.config.lateness();
-        let (shared, ruling) = (shared(Origin::default()), ruling(checked.rulebook, checked.located, lateness));
-        let task = move |partition| Task::new(Arc::clone(&shared), Arc::clone(&ruling), partition);
-        return Ok((Box::new(task), checked.normaliser));
+        let ruling = ruling(checked.rulebook, checked.located, lateness);
+        return Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, checked.normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -130,9 +131,8 @@ fn assemble(args: &Args) -> anyhow::Result<(MakeTask, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    let (shared, ruling) = (shared(Origin::default()), ruling(rulebook, located, Lateness::DEFAULT));
-    let task = move |partition| Task::new(Arc::clone(&shared), Arc::clone(&ruling), partition);
-    Ok((Box::new(task), normaliser))
+    let ruling = ruling(rulebook, located, Lateness::DEFAULT);
+    Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.
@@ -144,11 +144,7 @@ fn normaliser_of(instance: &str) -> anyhow::Result<Normaliser> {
 
 impl Replay<'_> {
     fn record(&mut self, record: &FileRecord) -> anyhow::Result<()> {
-        let (partition, offset) = record.place.unwrap_or((0, self.offset));
-        let input = InputRecord { offset, stamp: record.stamp, key: record.key.as_deref(), value: &record.value };
-        self.offset += 1;
-        let task = self.tasks.entry(partition).or_insert_with(|| (self.make)(partition));
-        task.record(&input, &mut self.outputs);
+        self.tasks.record(record, &mut self.outputs)?;
         for output in std::mem::take(&mut self.outputs) {
             match output.channel {
                 Channel::Alerts => self.alert(output.value)?,
@@ -181,7 +177,7 @@ impl Replay<'_> {
         match read {
             Read1::Dropped(why) => *self.dropped.entry(why).or_default() += 1,
             Read1::Unreadable(line, why) => self.unreadable(*line, why),
-            Read1::Record(_) => {}
+            Read1::Record(_) | Read1::Switch(_) => {}
         }
     }
 
@@ -200,8 +196,7 @@ impl Replay<'_> {
             self.out.write_all(b"\n")?;
         }
         self.out.flush()?;
-        let mut counts = Counters::default();
-        self.tasks.values().for_each(|task| counts.add(&task.counters()));
+        let counts = self.tasks.counters();
         self.summary(&counts);
         // A file of which nothing could be read was not replayed.
         let is_unread = self.unreadable > 0 && counts.received == counts.rejected && self.dropped.is_empty();
@@ -218,7 +213,7 @@ impl Replay<'_> {
             counts.late,
             counts.over_cap,
             counts.rejected,
-            self.tasks.values().map(|task| task.keys().len()).sum::<usize>(),
+            self.tasks.users(),
         ));
         say(&format!(
             "alerts: {} opened, {} brought up to date, {} taken back; {} suppressed",
@@ -231,14 +226,15 @@ impl Replay<'_> {
         if self.unreadable > SHOWN_MAX {
             say(&format!("{} unreadable lines in all", self.unreadable));
         }
+        if self.tasks.unused() > 0 {
+            say(&format!("{} switches are for records that did not come", self.tasks.unused()));
+        }
         if counts.unstamped > 0 {
             say(&format!("{} records had no stamp: the skew limit was not applied to them", counts.unstamped));
         }
         if counts.late > counts.received / 100 && !self.args.sort {
             say("many records are late: if the file is not in the order of arrival, try `--sort`");
         }
-        let now = self.tasks.values().map(Task::newest_stamp).max().unwrap_or(Millis::MIN);
-        let state = self.tasks.values().fold(0_u128, |sum, task| sum.wrapping_add(task.state_hash(now)));
-        say(&format!("state {state:032x}"));
+        say(&format!("state {:032x}", self.tasks.state_hash()));
     }
 }

@@ -131,10 +131,10 @@ fn a_recording_of_several_partitions_replays_alike_however_they_are_mixed() {
     let text = String::from_utf8(simulated.out).unwrap();
     let mut offsets = [0; 3];
     let mut lines: Vec<(usize, String)> = text.lines().map(|line| recorded(line, &mut offsets)).collect();
-    let mixed = replayed(folder.path(), &lines);
+    let mixed = replayed_lines(folder.path(), &lines);
     // Days of one partition before days of another, as a recording that catches up holds them.
     lines.sort_by_key(|(partition, _)| *partition);
-    assert_eq!(replayed(folder.path(), &lines), mixed);
+    assert_eq!(replayed_lines(folder.path(), &lines), mixed);
     assert!(mixed.0.len() > 15, "the attacks were found");
 }
 
@@ -151,7 +151,7 @@ fn recorded(line: &str, offsets: &mut [i64]) -> (usize, String) {
 }
 
 /// Its alerts in one order, and its state.
-fn replayed(folder: &Path, lines: &[(usize, String)]) -> (Vec<String>, String) {
+fn replayed_lines(folder: &Path, lines: &[(usize, String)]) -> (Vec<String>, String) {
     let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
     let path = file(folder, "recorded.jsonl", lines.join("\n").as_bytes());
     let ended = frostwatch(&["replay", path.to_str().unwrap(), "--demo-geoip", "--suppressed"]);
@@ -170,4 +170,98 @@ fn a_file_of_which_nothing_can_be_read_is_a_failure() {
     assert!(ended.said.contains("line 1: ") && ended.said.contains("line 2: "), "{}", ended.said);
     let empty = file(folder.path(), "empty", b"");
     assert_eq!(frostwatch(&["replay", empty.to_str().unwrap()]).code, 0);
+}
+
+/// Replays a file and gives what came out and what was said.
+fn replayed(path: &Path, more: &[&str]) -> Ended {
+    let ended =
+        frostwatch(&[&["replay", path.to_str().unwrap(), "--demo-geoip", "--final", "--suppressed"], more].concat());
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    ended
+}
+
+#[test]
+fn a_switch_of_rules_is_replayed_from_the_command_line_and_from_the_file() {
+    let simulated = frostwatch(&["simulate", "--as", "activity", "--seed", "7", "--users", "40", "--days", "16"]);
+    let folder = tempfile::tempdir().unwrap();
+    let plain = file(folder.path(), "plain", &simulated.out);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
+    let edited = folder.path().join("edited");
+    std::fs::create_dir(&edited).unwrap();
+    for (name, text) in frostwatch_rulebook::default_rules().iter().filter(|(name, _)| *name != "failed_logins.yaml") {
+        file(&edited, name, text.replace("objects_max: 50", "objects_max: 40").as_bytes());
+    }
+    let lines: Vec<&[u8]> = simulated.out.split_inclusive(|byte| *byte == b'\n').collect();
+    let half = lines.len() / 2;
+    let at = |at: &str, folder: &Path| format!("{at}={}", folder.display());
+
+    let without = replayed(&plain, &[]);
+    let same = replayed(&plain, &["--switch", &at(&half.to_string(), &shipped)]);
+    assert_eq!((&same.out, &same.said), (&without.out, &without.said), "a switch that changes nothing changes nothing");
+    let switched = replayed(&plain, &["--switch", &at(&half.to_string(), &edited)]);
+    assert_ne!(switched.out, without.out);
+    let back = replayed(&plain, &["--switch", &at("0", &edited), "--switch", &at("0", &shipped)]);
+    assert_eq!(back.out, without.out, "taken back before the first record");
+
+    // The same switch as it is recorded, for all that follows and for a place in the log.
+    let files: Vec<(String, String)> = std::fs::read_dir(&edited)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap()))
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let book = frostwatch_rulebook::Rulebook::parse(&files, None).unwrap();
+    let rules = book.to_content().lines().collect::<Vec<_>>().join(",");
+    let recorded = |place: &str| {
+        let named =
+            format!(r#"{{"rules":"{}","geoip":"x","lateness_secs":3600,"skew_secs":300,"semantics":1}}"#, book.hash);
+        format!("{{\"switch\":{{{place}\"named\":{named},\"rules\":[{rules}]}}}}\n").into_bytes()
+    };
+    let (first, second) = lines.split_at(half);
+    let with = file(folder.path(), "recorded", &[first.concat(), recorded(""), second.concat()].concat());
+    let from_file = replayed(&with, &[]);
+    assert_eq!(from_file.out, switched.out);
+    assert!(from_file.said.contains("other GeoIP files"), "{}", from_file.said);
+    // Each line with a place: two partitions, and the switch in the second of them alone.
+    let mut offsets = [0_i64; 2];
+    let placed: Vec<Vec<u8>> = lines
+        .iter()
+        .map(|line| {
+            let mut line: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let partition = usize::from(line["key"].as_str().unwrap().len().is_multiple_of(2));
+            (line["partition"], line["offset"]) = (partition.into(), offsets[partition].into());
+            offsets[partition] += 1;
+            (line.to_string() + "\n").into_bytes()
+        })
+        .collect();
+    let path = file(folder.path(), "placed", &placed.concat());
+    assert_eq!(state(&replayed(&path, &[])), state(&without), "keys do not care how they are spread over partitions");
+    let one = replayed(&path, &["--switch", &at("1:100", &edited)]);
+    let head = recorded("\"partition\":1,\"offset\":100,");
+    let path = file(folder.path(), "placed with a switch", &[head, placed.concat()].concat());
+    assert_eq!(replayed(&path, &[]).out, one.out);
+    assert_ne!(state(&one), state(&without));
+    let said = replayed(&plain, &["--switch", &at("99999999", &edited)]).said;
+    assert!(said.contains("1 switches are for records that did not come"), "{said}");
+}
+
+/// The line about the state.
+fn state(ended: &Ended) -> &str {
+    ended.said.lines().find(|line| line.starts_with("state ")).unwrap()
+}
+
+#[test]
+fn a_switch_names_its_record_and_its_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "empty", b"");
+    for (switch, says) in [
+        ("rules", "is not INDEX=RULES_FOLDER"),
+        ("7=", "is not INDEX=RULES_FOLDER"),
+        ("-1=rules", "is not INDEX=RULES_FOLDER"),
+        ("1:x=rules", "is not INDEX=RULES_FOLDER"),
+        ("7=nowhere", "nowhere"),
+    ] {
+        let ended = frostwatch(&["replay", path.to_str().unwrap(), &format!("--switch={switch}")]);
+        assert!(ended.code != 0 && ended.said.contains(says), "{switch}: {}", ended.said);
+    }
 }

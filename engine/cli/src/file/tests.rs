@@ -81,3 +81,26 @@ fn a_recorded_line_need_not_have_a_stamp_nor_a_key() {
     check(r#"{"stamp_ms":7,"value_base64":"*"}"#, Err("value_base64"));
     check(r#"{"sys_id":"1"}"#, Err("neither activity.v1 nor a recorded line"));
 }
+
+/// The shipped rules as a line of a switch, with this in front of `named` and this hash.
+fn switch_line(place: &str, hash: &str) -> String {
+    let book = frostwatch_rulebook::Rulebook::parse(frostwatch_rulebook::default_rules(), None).unwrap();
+    let hash = if hash.is_empty() { &book.hash } else { hash };
+    let named = format!(r#"{{"rules":"{hash}","geoip":"4b","lateness_secs":3600,"skew_secs":300,"semantics":1}}"#);
+    let rules: Vec<String> = book.to_content().lines().map(str::to_owned).collect();
+    format!(r#"{{"switch":{{{place}"named":{named},"rules":[{}]}}}}"#, rules.join(","))
+}
+
+#[test]
+fn a_recorded_switch_carries_its_rules_and_its_place() {
+    let book = frostwatch_rulebook::Rulebook::parse(frostwatch_rulebook::default_rules(), None).unwrap();
+    for (place, wanted) in [(r#""partition":3,"offset":41,"#, Some(Place { partition: 3, offset: 41 })), ("", None)] {
+        let read = read(switch_line(place, "").replacen("{\"switch\"", "{ \"switch\"", 1).as_bytes());
+        let [Read1::Switch(switch)] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((switch.at, &switch.rules.rules, &switch.named.rules), (wanted, &book.rules, &book.hash));
+    }
+    check(&switch_line(r#""partition":3,"#, ""), Err("half of a place"));
+    check(&switch_line("", "0123456789abcdef"), Err("a switch to rules 0123456789abcdef, but its rules are"));
+    check(&switch_line(r#""when":3,"#, ""), Err("unknown field"));
+    check(r#"{"switch":1}"#, Err("a switch: "));
+}

@@ -1,0 +1,149 @@
+//! Whether the program still finds what it found: a stream that is the same byte for byte runs through rules that are
+//! kept by content, and what readers are left with is compared by its hash with what that gave under the same version of
+//! the semantics. Neither an edit of the shipped rules nor of a text around the alert is a change of the program.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop at what is broken")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use frostwatch_detect::catalogue::{DETECTORS, SEMANTICS_VERSION};
+use frostwatch_detect::hash::hash128;
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::time::Lateness;
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
+use frostwatch_runtime::ports::{Channel, InputRecord};
+use frostwatch_simulator::{Company, CompanyConfig, Delivery};
+use frostwatch_wire::alert::canonical;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The smallest company in which every kind of attack happens.
+const SEED: u64 = 7;
+const USERS: u32 = 40;
+const DAYS: u32 = 15;
+/// A Monday.
+const START_MS: i64 = 1_767_571_200_000;
+
+/// What went in, and what came out under each version of the semantics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Golden {
+    /// Hash of the records.
+    stream: String,
+    /// Digest of the places.
+    places: String,
+    /// Hash of what readers are left with, by version of the semantics.
+    alerts: BTreeMap<u32, String>,
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/semantics").join(name)
+}
+
+fn stream() -> Vec<Delivery> {
+    let company = Company::new(CompanyConfig::new(SEED, USERS, DAYS, START_MS)).unwrap();
+    company.activity().collect()
+}
+
+fn hex(text: &str) -> String {
+    format!("{:032x}", hash128(text.as_bytes()))
+}
+
+fn ruling(content: &str) -> Arc<Ruling> {
+    let locate: Arc<dyn Locate> = Arc::new(frostwatch_geoip::demo().unwrap());
+    Arc::new(Ruling::new(Rulebook::from_content(content).unwrap(), locate, Lateness::DEFAULT))
+}
+
+/// What readers of alerts and suppressed findings are left with, without the versions of what is compared apart. Before
+/// the records with these places in the stream the rules are switched.
+fn left(stream: &[Delivery], rules: &Arc<Ruling>, switches: &[(usize, &Arc<Ruling>)]) -> BTreeMap<String, Value> {
+    let shared = Shared { epoch: 0, origin: Origin::default(), build: "golden", totals: Mutex::default() };
+    let mut task = Task::new(Arc::new(shared), Arc::clone(rules), 0);
+    let (mut out, mut left) = (Vec::new(), BTreeMap::new());
+    for (index, delivery) in stream.iter().enumerate() {
+        for (_, ruling) in switches.iter().filter(|(at, _)| *at == index) {
+            task.switch(Arc::clone(ruling)).unwrap();
+        }
+        let (offset, stamp) = (index as i64, Some(delivery.stamp_ms));
+        let (key, value) = (Some(delivery.key.as_bytes()), delivery.row.as_bytes());
+        task.record(&InputRecord { offset, stamp, key, value }, &mut out);
+        for record in out.drain(..).filter(|record| matches!(record.channel, Channel::Alerts | Channel::Suppressions)) {
+            let alert: Value = serde_json::from_slice(&record.value).unwrap();
+            let name = format!("{} {}", record.channel.as_str(), alert["id"].as_str().unwrap());
+            let mut body = canonical(alert);
+            if let Some(body) = body.as_mut().and_then(Value::as_object_mut) {
+                body.remove("versions");
+                body.remove("rule");
+            }
+            left.insert(name, body.unwrap_or_default());
+        }
+    }
+    left.retain(|_, body| !body.is_null());
+    left
+}
+
+/// The alerts of the stream under the kept rules, and under those with switches: one rule gone for two days, another
+/// with other numbers from then on.
+fn found(stream: &[Delivery], content: &str) -> String {
+    let (rules, others): (Vec<&str>, Vec<&str>) = (
+        content.lines().collect(),
+        content.lines().filter(|line| !line.contains(r#""id":"impossible_travel""#)).collect(),
+    );
+    let [whole, others] = [rules, others].map(|lines| lines.join("\n"));
+    let edited = whole.replace(r#""objects_max":50"#, r#""objects_max":40"#);
+    assert_ne!(edited, whole);
+    let [whole, others, edited] = [whole, others, edited].map(|content| ruling(&content));
+    let (gone, back) = (stream.len() * 10 / 15, stream.len() * 12 / 15);
+    let plain = left(stream, &whole, &[]);
+    let switched = left(stream, &whole, &[(gone, &others), (back, &edited)]);
+    for policy in DETECTORS {
+        assert!(plain.values().any(|body| body["policy"] == **policy), "{policy} finds nothing");
+    }
+    assert_ne!(plain, switched, "the switches show");
+    hex(&serde_json::to_string(&(plain, switched)).unwrap())
+}
+
+#[test]
+fn the_same_records_give_what_they_gave_or_the_semantics_have_another_version() {
+    let write = std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some();
+    if write && !file("rules.jsonl").exists() {
+        fs::create_dir_all(file("")).unwrap();
+        fs::write(file("rules.jsonl"), Rulebook::parse(default_rules(), None).unwrap().to_content()).unwrap();
+    }
+    let rules = fs::read_to_string(file("rules.jsonl")).unwrap();
+    let stream = stream();
+    let records: Vec<(i64, &str, &str)> =
+        stream.iter().map(|one| (one.stamp_ms, one.key.as_str(), one.row.as_str())).collect();
+    let now = Golden {
+        stream: hex(&serde_json::to_string(&records).unwrap()),
+        places: frostwatch_geoip::demo().unwrap().build().digest.clone(),
+        alerts: BTreeMap::from([(SEMANTICS_VERSION, found(&stream, &rules))]),
+    };
+    let kept: Option<Golden> =
+        fs::read_to_string(file("golden.json")).ok().map(|text| serde_json::from_str(&text).unwrap());
+    let same_input = kept.as_ref().filter(|kept| (&kept.stream, &kept.places) == (&now.stream, &now.places));
+    if let Some(then) = same_input.and_then(|kept| kept.alerts.get(&SEMANTICS_VERSION)) {
+        assert_eq!(
+            &now.alerts[&SEMANTICS_VERSION], then,
+            "the same records under the same rules give other alerts than before: if that is meant, raise \
+             SEMANTICS_VERSION in engine/detect/src/catalogue.rs by one and run this test with FROSTWATCH_WRITE_GOLDEN=1"
+        );
+        return;
+    }
+    assert!(
+        write,
+        "{}: FROSTWATCH_WRITE_GOLDEN=1 writes vectors/semantics/golden.json again",
+        if same_input.is_some() {
+            "this version of the semantics is new"
+        } else {
+            "the simulator or the places are others, so this test cannot tell whether the detectors are: do that in a \
+             commit that changes no detector"
+        }
+    );
+    let mut golden = now.clone();
+    golden.alerts.extend(same_input.map(|kept| kept.alerts.clone()).unwrap_or_default());
+    fs::write(file("golden.json"), serde_json::to_string_pretty(&golden).unwrap() + "\n").unwrap();
+}
