@@ -6,7 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use frostwatch_detect::plan::Named;
+use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::record::{Recording, record};
+use frostwatch_kafka::settings::KafkaSettings;
+use frostwatch_kafka::state::{Standing, contents, survey};
+use frostwatch_runtime::checkpoint::RecordedTurn;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::config;
 use crate::console::say;
@@ -31,9 +38,48 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    if topic == settings.topics.activity() {
+        write_switches(&settings, &mut out)?;
+    }
     let recording = Recording { topic: topic.clone(), follow: args.follow, ..Recording::default() };
     let count = record(&settings, &recording, &stop, &mut out)?;
     out.flush()?;
     say(&format!("{count} records of {topic}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The switches of rules come first, each with its place: a replay turns there too. A group that has not begun has none.
+fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Result<()> {
+    let standings = match survey(settings) {
+        Err(KafkaFault::MissingTopic { .. }) => return Ok(()),
+        standings => standings?,
+    };
+    let contents = contents(settings)?;
+    for Standing { partition, turns, .. } in &standings {
+        for RecordedTurn { offset, named } in turns {
+            let Some(text) = contents.get(&named.rules).and_then(|text| std::str::from_utf8(text).ok()) else {
+                say(&format!("warning: the rules {} of partition {partition} are not kept any more", named.rules));
+                continue;
+            };
+            let rules = text.lines().map(serde_json::from_str::<&RawValue>).collect::<Result<Vec<_>, _>>()?;
+            let switch = Switch { partition: *partition, offset: *offset, named, rules };
+            serde_json::to_writer(&mut *out, &Line { switch })?;
+            out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    switch: Switch<'a>,
+}
+
+/// What [`crate::file`] reads.
+#[derive(Serialize)]
+struct Switch<'a> {
+    partition: i32,
+    offset: i64,
+    named: &'a Named,
+    rules: Vec<&'a RawValue>,
 }

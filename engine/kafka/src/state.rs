@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, TaskProgress};
+use frostwatch_runtime::checkpoint::{
+    Contents, PROGRESS_KEY, PROGRESS_SCHEMA, Progress, RecordedTurn, TaskProgress, is_turn_key,
+};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -46,6 +48,8 @@ pub struct Standing {
     pub progress: Option<Progress>,
     /// Keys that have a record there.
     pub keys: BTreeSet<Vec<u8>>,
+    /// Under which rulings its records were scored.
+    pub turns: Vec<RecordedTurn>,
     /// The group's offset.
     pub committed: Option<i64>,
     /// Epoch of the last commit, where the engine made it.
@@ -84,6 +88,7 @@ pub fn survey(settings: &KafkaSettings) -> Result<Vec<Standing>, KafkaFault> {
             partition,
             progress: None,
             keys: BTreeSet::new(),
+            turns: Vec::new(),
             committed: offset,
             epoch,
             low,
@@ -190,6 +195,23 @@ fn write(
     Ok(())
 }
 
+/// Reads the texts of all rules that are kept.
+pub fn contents(settings: &KafkaSettings) -> Result<Contents, KafkaFault> {
+    let (client, tables) = (client(settings)?, settings.topics.tables());
+    let count = group::partition_counts(&client, &[&tables])?.first().copied().unwrap_or_default();
+    let mut reader = StateReader::open(settings, &tables, &(0..count).collect::<Vec<_>>())?;
+    let mut contents = Contents::new();
+    let mut done = false;
+    while !done {
+        done = reader.read(READ_STEP, &mut |record| {
+            let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
+            contents.insert(name.to_owned(), record.value.to_vec());
+            Ok(())
+        })?;
+    }
+    Ok(contents)
+}
+
 fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut [Standing]) -> Result<(), KafkaFault> {
     let changelog = settings.changelog();
     let count = group::partition_counts(client, &[&changelog])?.first().copied().unwrap_or_default();
@@ -204,6 +226,8 @@ fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut
                 let read = (!record.value.is_empty()).then(|| Progress::read(record.value)).transpose();
                 let (topic, partition, offset) = (changelog.clone(), record.partition, record.offset);
                 standing.progress = read.map_err(|source| KafkaFault::State { topic, partition, offset, source })?;
+            } else if is_turn_key(key) {
+                standing.turns.extend(RecordedTurn::read(record.value).ok());
             } else if record.value.is_empty() {
                 standing.keys.remove(key);
             } else {
@@ -251,7 +275,16 @@ mod tests {
             misrouted: 0,
             task: TaskProgress::default(),
         });
-        Standing { partition: 0, progress, keys: BTreeSet::new(), committed, epoch: Some(2), low: 10, high: 90 }
+        Standing {
+            partition: 0,
+            progress,
+            keys: BTreeSet::new(),
+            turns: Vec::new(),
+            committed,
+            epoch: Some(2),
+            low: 10,
+            high: 90,
+        }
     }
 
     #[track_caller]

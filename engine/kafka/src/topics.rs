@@ -25,8 +25,9 @@ pub const ACTIVITY_KEPT: Millis = 7 * DAY;
 const BROKER_RECORD_BYTES: u64 = 1_048_588;
 /// Largest record librdkafka sends unless it is told otherwise, bytes: its `message.max.bytes`.
 const CLIENT_RECORD_BYTES: u64 = 1_000_000;
-/// Largest record of state, bytes: a key at all of its caps has about three.
-pub const STATE_RECORD_BYTES: u64 = 4 << 20;
+/// Largest record of state or of a table, bytes: a key at all of its caps has about three million, a set of rules at most
+/// four.
+pub const STATE_RECORD_BYTES: u64 = 5 << 20;
 
 /// How large topics are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,7 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
     all.push(changelog(settings, sizes));
     all.push(WantedTopic {
         config: vec![("cleanup.policy", "compact".to_owned())],
+        record_bytes: Some(STATE_RECORD_BYTES),
         ..topic(names.tables(), 1, 0, None)
     });
     let raw = names.raw().into_iter().map(|(name, _)| topic(name, sizes.raw_partitions, 7 * DAY, None));

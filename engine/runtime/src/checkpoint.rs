@@ -11,6 +11,9 @@ pub use frostwatch_detect::keys::{Room, StateFault};
 
 /// Key of the record of progress. Keys of users contain a `|`.
 pub const PROGRESS_KEY: &[u8] = b"#progress";
+/// How the key of a recorded turn begins; the offset follows. Such records stay: they say under which ruling each record
+/// was scored, for as long as the log of state lives.
+pub const TURN_KEY_PREFIX: &str = "#turn:";
 /// Schema of the record of progress.
 pub const PROGRESS_SCHEMA: &str = "progress.v1";
 /// Longest record of progress that is read, bytes.
@@ -66,6 +69,37 @@ pub struct Turn {
     pub version: u8,
 }
 
+/// A turn as it stays recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedTurn {
+    /// From this record on.
+    pub offset: i64,
+    /// What the ruling is known by.
+    pub named: Named,
+}
+
+impl RecordedTurn {
+    /// Its key.
+    pub fn key(&self) -> Vec<u8> {
+        format!("{TURN_KEY_PREFIX}{:020}", self.offset).into_bytes()
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads one.
+    pub fn read(bytes: &[u8]) -> Result<Self, StateFault> {
+        serde_json::from_slice(bytes).map_err(|_| StateFault::Broken("a recorded turn"))
+    }
+}
+
+/// Is the key one of a turn?
+pub fn is_turn_key(key: &[u8]) -> bool {
+    key.starts_with(TURN_KEY_PREFIX.as_bytes())
+}
+
 /// What a task knows of its partition's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskProgress {
@@ -75,6 +109,13 @@ pub struct TaskProgress {
     pub rulings: Vec<RulingRecord>,
     /// Which ruling holds from where on, since the first record that must be run again.
     pub turns: Vec<Turn>,
+}
+
+impl TaskProgress {
+    /// The ruling of a byte.
+    pub fn ruling_of(&self, version: u8) -> Option<&RulingRecord> {
+        self.rulings.iter().find(|ruling| ruling.version == version)
+    }
 }
 
 /// Texts of rules by their hash.

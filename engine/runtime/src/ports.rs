@@ -1,6 +1,7 @@
 //! What an edge hands in and what it gets back. An edge owns connections, offsets and threads; it knows nothing of
 //! detection. What lies behind these ports knows nothing of Kafka.
 
+use frostwatch_detect::plan::Named;
 use frostwatch_detect::time::Millis;
 
 use crate::board::PartitionStatus;
@@ -147,8 +148,8 @@ pub enum Turned {
     No,
     /// It holds from here on.
     To {
-        /// What tells it from others, in words.
-        ruling: String,
+        /// What tells it from others.
+        named: Named,
     },
     /// It cannot be turned to; what held goes on. Told once.
     Refused {

@@ -332,5 +332,5 @@ fn what_was_scored_under_a_build_that_is_not_at_hand_is_not_run_again_unasked() 
     left.progress = Progress { low_water: 30, task: tasks.progress(3, 30), ..left.progress };
     let (mut next, resumed) = left.taken_over(&with_geo("new"));
     assert_eq!(resumed, Resumed::Same);
-    assert!(matches!(next.turn(3, 30), Turned::To { ruling } if ruling.contains("geoip new")));
+    assert!(matches!(next.turn(3, 30), Turned::To { named } if named.geoip == "new"));
 }

@@ -43,7 +43,7 @@ pub(super) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("linger.ms", "5"),
     // A key at its caps: see `topics::STATE_RECORD_BYTES`.
-    ("message.max.bytes", "4194304"),
+    ("message.max.bytes", "5242880"),
     ("message.timeout.ms", "120000"),
     ("partitioner", "murmur2_random"),
     ("queue.buffering.max.kbytes", "131072"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::{PartitionStatus, Phase};
-use frostwatch_runtime::checkpoint::{Contents, Landmark, PROGRESS_KEY, Progress, Resumed};
+use frostwatch_runtime::checkpoint::{Contents, Landmark, PROGRESS_KEY, Progress, Resumed, is_turn_key};
 use frostwatch_runtime::ports::Tasks;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -49,6 +49,8 @@ pub(super) struct Owned {
     pub(super) misrouted: u64,
     /// All of its state is in the log of state.
     pub(super) is_written: bool,
+    /// Nothing of it is there.
+    pub(super) is_first: bool,
 }
 
 /// Partitions whose state is being read.
@@ -90,6 +92,7 @@ impl Owned {
             landmark: plan.landmark,
             misrouted: progress.map_or(0, |progress| progress.misrouted),
             is_written: progress.is_some_and(|progress| progress.low_water == progress.offset),
+            is_first: progress.is_none(),
         }
     }
 
@@ -156,6 +159,7 @@ impl<T: Tasks> Worker<'_, T> {
                     Progress::read(value).map(|read| drop(progress.insert(partition, read)))
                 }
                 None if key == PROGRESS_KEY => Ok(drop(progress.remove(&partition))),
+                _ if is_turn_key(key) => Ok(()),
                 value => {
                     *records += 1;
                     tasks.restore(partition, key, value)

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, Room, StateRecord, TaskProgress};
+use frostwatch_runtime::checkpoint::{
+    PROGRESS_KEY, PROGRESS_SCHEMA, Progress, RecordedTurn, Room, StateRecord, TaskProgress,
+};
 use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks, Turned};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
@@ -100,6 +102,7 @@ impl<T: Tasks> Worker<'_, T> {
         let (first, position) = (self.state_out.len(), owned.status.position);
         let low_water = self.tasks.checkpoint(partition, position, below, room, &mut self.state_out);
         owned.is_written = low_water == position;
+        let is_first = std::mem::take(&mut owned.is_first);
         let written = self.state_out.get(first..).unwrap_or_default();
         let bytes: usize =
             written.iter().map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len)).sum();
@@ -117,6 +120,11 @@ impl<T: Tasks> Worker<'_, T> {
             task,
         };
         self.keep_content(partition, &progress.task);
+        if is_first
+            && let Some(ruling) = progress.task.turns.first().and_then(|turn| progress.task.ruling_of(turn.version))
+        {
+            self.record_turn(partition, RecordedTurn { offset: 0, named: ruling.named.clone() });
+        }
         self.state_out.push(StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(progress.to_bytes()) });
         room
     }
@@ -124,12 +132,17 @@ impl<T: Tasks> Worker<'_, T> {
     /// The text of the rules that hold goes with the first progress that names it, so that whoever takes the partition over
     /// has it, whatever rules it has itself.
     fn keep_content(&mut self, partition: i32, task: &TaskProgress) {
-        let holds = task.turns.last().and_then(|turn| task.rulings.iter().find(|it| it.version == turn.version));
+        let holds = task.turns.last().and_then(|turn| task.ruling_of(turn.version));
         let Some(rules) = holds.map(|ruling| &ruling.named.rules) else { return };
         let is_there = self.kept.contains(rules) || self.content_out.iter().any(|(name, _)| name == rules);
         if !is_there && let Some(content) = self.tasks.content(partition) {
             self.content_out.push(content);
         }
+    }
+
+    /// What a partition is scored under stays recorded, for replays of its log.
+    fn record_turn(&mut self, partition: i32, turn: RecordedTurn) {
+        self.state_out.push(StateRecord { partition, key: turn.key(), value: Some(turn.to_bytes()) });
     }
 
     /// Every partition turns to the ruling of the process between two batches; where it does is written with its progress.
@@ -142,9 +155,10 @@ impl<T: Tasks> Worker<'_, T> {
             let (partition, position) = (index as i32, owned.status.position);
             match self.tasks.turn(partition, position) {
                 Turned::No => {}
-                Turned::To { ruling } => {
-                    tracing::info!(partition, position, ruling, "from here on under another ruling");
+                Turned::To { named } => {
+                    tracing::info!(partition, position, %named, "from here on under another ruling");
                     (owned.dirty, self.counts.turns) = (true, self.counts.turns + 1);
+                    self.record_turn(partition, RecordedTurn { offset: position, named });
                 }
                 Turned::Refused { why } => tracing::error!(partition, why, "the ruling is not switched"),
             }

@@ -247,9 +247,10 @@ impl Tasks for Counting {
         let version = rulings.len() as u8;
         let named =
             Named { rules: self.rules.clone(), geoip: String::new(), lateness_secs: 0, skew_secs: 0, semantics: 1 };
-        rulings.push(RulingRecord { version, named, geo_kind: String::new(), geo_built_at_secs: 0 });
+        let geo_kind = String::new();
+        rulings.push(RulingRecord { version, named: named.clone(), geo_kind, geo_built_at_secs: 0 });
         turns.push(Turn { offset: position, version });
-        Turned::To { ruling: self.rules.clone() }
+        Turned::To { named }
     }
 
     fn turn_early(&mut self, partition: i32, first: i64) {

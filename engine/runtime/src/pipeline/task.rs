@@ -370,7 +370,7 @@ impl Tasks for TaskSet {
         let current = self.current.get();
         match task.turn(position, &current) {
             Ok(false) => Turned::No,
-            Ok(true) => Turned::To { ruling: format!("{}", current.named()) },
+            Ok(true) => Turned::To { named: current.named() },
             Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
                 self.refused = Some(current);
                 Turned::Refused { why: fault.to_string() }
