@@ -10,7 +10,7 @@ use crate::incident::Incidents;
 use crate::plan::LaneKind;
 
 /// Raised with every change of what is kept for a key.
-pub const STATE_FORMAT: u8 = 1;
+pub const STATE_FORMAT: u8 = 2;
 
 macro_rules! catalogue {
     ($($variant:ident($module:ident),)+) => {

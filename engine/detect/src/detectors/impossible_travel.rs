@@ -13,35 +13,40 @@
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km. A thief on a network
-//! the user is regularly on. Activity without an address of its own or of its session. The first `learning_days`.
+//! the user is regularly on; of a user who works through tunnels, also one near a place where the user was on an
+//! earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, each with a record: `learning`; `same_network` (one carrier in one
 //! country and the same device or browser at both ends); `same_device` (the same registered device at both ends);
-//! `familiar_networks` (both networks were each used on `familiar_days` days); `familiar_tunnel` (the same session and
-//! browser went on over a network that this user has jumped to on `familiar_days` days).
+//! `familiar_networks` (both networks were each used on `familiar_days` days); `familiar_tunnel` (the same
+//! session and browser went on over a network that this user has jumped to on `familiar_days` days; or the user jumps on
+//! so many days, was at both places on earlier ones, as far as the radii can tell, and no other browser or device is
+//! named: where a tunnel ends says nothing of where its user is).
 //!
 //! # References
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
 //! of mobile networks are. The reference product's policy "impossible travel".
 
+mod habit;
+
 use serde::{Deserialize, Serialize};
+
+pub use habit::NETWORKS_MAX;
+use habit::{Networks, Ways};
 
 use super::{Detector, bounded, grouped, named, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::{Event, EventId};
 use crate::finding::{Measure, SeenAddress, Trace};
 use crate::geometry::distance_km;
-use crate::hash::{hash64, hash64_some};
+use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Channel, Outcome};
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
-
-/// Networks of a key that are remembered; the one unused for longest gives way.
-pub const NETWORKS_MAX: usize = 16;
 
 /// Parameters of `impossible_travel`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,13 +86,20 @@ impl Params {
         bounded(&mut faults, "familiar_forget_days", self.familiar_forget_days, 1, 365);
         faults
     }
+
+    /// What is left of a distance once it is shortened by the accuracy radii of both ends, km.
+    fn lower_km(&self, distance_km: f64, from: Place, to: Place) -> f64 {
+        let radius_km =
+            |place: Place| f64::from(if place.radius_km == 0 { self.radius_missing_km } else { place.radius_km });
+        (distance_km - self.radius_factor * (radius_km(from) + radius_km(to))).max(0.0)
+    }
 }
 
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     tracks: Vec<Sighting>,
-    networks: Vec<Network>,
+    networks: Networks,
     incidents: Incidents,
 }
 
@@ -107,18 +119,6 @@ struct Sighting {
     seen: SeenAddress,
 }
 
-/// A network of the user: one carrier at one listed place.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Network {
-    #[serde(with = "postcard::fixint::le")]
-    id: u64,
-    days: u16,
-    last_day: i32,
-    /// Days on which the user jumped to it in less time than travel takes.
-    jump_days: u16,
-    last_jump_day: i32,
-}
-
 /// A pair of sightings that no travel explains.
 struct Jump {
     from: Sighting,
@@ -127,6 +127,18 @@ struct Jump {
     lower_km: f64,
     elapsed: Millis,
     speed_kmh: f64,
+}
+
+/// What became of a jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Raised {
+    /// It is an alert.
+    Told,
+    /// It is recorded, and the user is taken to be where it led.
+    HeldBack,
+    /// It is recorded, and the user is taken to be where they were: somebody who is at home and in a tunnel at once has
+    /// not moved.
+    HeldInPlace,
 }
 
 impl Detector for State {
@@ -143,14 +155,11 @@ impl Detector for State {
         let Ok(place) = seen.location.place else { return };
         let Some(point) = place.point else { return };
         let track = track_of(context.event.channel);
-        let network = network_of(&seen);
         let jump = self.jump(params, context, track, seen, point);
-        let moved = match &jump {
-            None => true,
-            Some(jump) => self.raise(params, context, jump, network),
-        };
-        self.learn(params, context, network, jump.is_some());
-        if moved {
+        let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
+        let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
+        self.learn(params, context, &seen, held_back);
+        if raised != Some(Raised::HeldInPlace) {
             self.sight(track, context, seen);
         }
     }
@@ -161,7 +170,7 @@ impl Detector for State {
 
     fn copy_from(&mut self, other: &Self) {
         self.tracks.clone_from(&other.tracks);
-        self.networks.clone_from(&other.networks);
+        self.networks.copy_from(&other.networks);
         self.incidents.copy_from(&other.incidents);
     }
 }
@@ -182,17 +191,20 @@ impl State {
             .max_by(|a, b| a.speed_kmh.total_cmp(&b.speed_kmh))
     }
 
-    /// Raises the jump and says whether the user is now taken to be where it led.
-    fn raise(&mut self, params: &Params, context: &mut Context<'_>, jump: &Jump, network: u64) -> bool {
-        let blocks = self.blocks(params, context, jump, network);
+    fn raise(&mut self, params: &Params, context: &mut Context<'_>, jump: &Jump) -> Raised {
+        let blocks = self.blocks(params, context, jump);
         let sensitivity = context.rule.rule.sensitivity;
-        // Somebody who is at home and in a tunnel at once has not moved: what is familiar leaves the person in place.
-        let held = blocks.iter().any(|block| block.layer == Layer::User && sensitivity.takes(block.layer));
+        let in_place = blocks.iter().any(|block| block.layer == Layer::User && sensitivity.takes(block.layer));
         let from_country = place_of(&jump.from.seen).map(|place| place.country);
         let to_country = place_of(&jump.to).map(|place| place.country);
         let mut pair = [from_country, to_country].map(|country| country.map_or([0; 2], Country::to_bytes));
         pair.sort_unstable();
         let blocker = context.blocker(blocks);
+        let raised = match (&blocker, in_place) {
+            (None, _) => Raised::Told,
+            (Some(_), false) => Raised::HeldBack,
+            (Some(_), true) => Raised::HeldInPlace,
+        };
         let incident = self.incidents.touch(hash64(pair.as_flattened()), blocker.is_some(), context);
         let mut fresh = incident.is_raised();
         if incident.count == 0 {
@@ -207,15 +219,16 @@ impl State {
         let words = Words { user: context.subject.user().to_owned(), aggravations: aggravations.clone() };
         context
             .raise(incident, Raise { blocker, aggravations, fresh }, |incident| words.explain(params, jump, incident));
-        !held
+        raised
     }
 
-    fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump, network: u64) -> Vec<Block> {
+    fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump) -> Vec<Block> {
         let mut blocks = Vec::from_iter(context.learning(params.learning_days));
         let event = context.event;
         let same_agent = event.agent != 0 && event.agent == jump.from.agent;
         let other_agent = event.agent != 0 && jump.from.agent != 0 && !same_agent;
         let same_device = event.device != 0 && event.device == jump.from.device && !other_agent;
+        let other_device = event.device != 0 && jump.from.device != 0 && event.device != jump.from.device;
         let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
         let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
         if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
@@ -237,88 +250,31 @@ impl State {
                 measures: Vec::new(),
             });
         }
-        let day = day_of(context.event.time);
-        let to = self.known(params, network, day);
-        let from = self.known(params, network_of(&jump.from.seen), day);
-        let days = params.familiar_days as u16;
-        if to.0 >= days && from.0 >= days {
-            blocks.push(Block {
-                layer: Layer::User,
-                by: "familiar_networks",
-                reason: format!("the user was on both networks before, on {} and {} days", from.0, to.0),
-                measures: vec![
-                    Measure::new("days_from", f64::from(from.0), "days"),
-                    Measure::new("days_to", f64::from(to.0), "days"),
-                    Measure::new("familiar_days", f64::from(params.familiar_days), "days"),
-                ],
-            });
-        }
-        let goes_on = context.event.session != 0 && context.event.session == jump.from.session;
-        if to.1 >= days && goes_on && same_agent {
-            blocks.push(Block {
-                layer: Layer::User,
-                by: "familiar_tunnel",
-                reason: format!(
-                    "the same session and browser go on over a network the user jumped to on {} days",
-                    to.1
-                ),
-                measures: vec![
-                    Measure::new("jump_days", f64::from(to.1), "days"),
-                    Measure::new("familiar_days", f64::from(params.familiar_days), "days"),
-                ],
-            });
-        }
+        let day = day_of(event.time);
+        let ways = Ways {
+            from: self.networks.habit(params, &jump.from.seen, day),
+            to: self.networks.habit(params, &jump.to, day),
+            jump_days: self.networks.jump_days(params, day),
+            same_client: event.session != 0 && event.session == jump.from.session && same_agent,
+            stranger: other_agent || other_device,
+        };
+        blocks.extend(habit::familiar_networks(params, ways));
+        blocks.extend(habit::familiar_tunnel(params, ways));
         blocks
     }
 
-    /// Days of use and of jumps of a network, 0 once forgotten.
-    fn known(&self, params: &Params, id: u64, day: i32) -> (u16, u16) {
-        let forget = params.familiar_forget_days as i32;
-        self.networks.iter().find(|network| network.id == id).map_or((0, 0), |network| {
-            let days = if day - network.last_day > forget { 0 } else { network.days };
-            let jumps = if day - network.last_jump_day > forget { 0 } else { network.jump_days };
-            (days, jumps)
-        })
-    }
-
-    /// Counts a day of use. Nothing is learned from the session that raised an alert.
-    fn learn(&mut self, params: &Params, context: &mut Context<'_>, id: u64, jumped: bool) {
+    /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at
+    /// all is learned from the session that raised one.
+    fn learn(&mut self, params: &Params, context: &mut Context<'_>, seen: &SeenAddress, jumped: bool) {
         let actor = context.actor();
         let quiet = context.quiet();
         let tainted = self.incidents.iter().any(|incident| {
             let raised = !incident.held && incident.raised_by == actor;
             raised && context.event.time <= incident.last + quiet
         });
-        if tainted {
-            return;
-        }
-        let day = day_of(context.event.time);
-        let forget = params.familiar_forget_days as i32;
-        let index = self.networks.iter().position(|network| network.id == id).unwrap_or_else(|| {
-            if self.networks.len() >= NETWORKS_MAX {
-                context.caps.networks += 1;
-                let oldest = self.networks.iter().enumerate().min_by_key(|(_, network)| network.last_day);
-                let oldest = oldest.map_or(0, |(index, _)| index);
-                self.networks.remove(oldest);
-            }
-            self.networks.push(Network {
-                id,
-                days: 0,
-                last_day: i32::MIN / 2,
-                jump_days: 0,
-                last_jump_day: i32::MIN / 2,
-            });
-            self.networks.len() - 1
-        });
-        let network = &mut self.networks[index];
-        if day > network.last_day {
-            network.days = if day - network.last_day > forget { 1 } else { network.days.saturating_add(1) };
-            network.last_day = day;
-        }
-        if jumped && day > network.last_jump_day {
-            let forgotten = day - network.last_jump_day > forget;
-            network.jump_days = if forgotten { 1 } else { network.jump_days.saturating_add(1) };
-            network.last_jump_day = day;
+        if !tainted {
+            let gave_way = self.networks.learn(params, seen, day_of(context.event.time), jumped);
+            context.caps.networks += u64::from(gave_way);
         }
     }
 
@@ -367,23 +323,6 @@ const fn track_of(channel: Channel) -> u8 {
     }
 }
 
-/// A carrier at a listed place: an egress in another city of the same carrier is another network.
-fn network_of(seen: &SeenAddress) -> u64 {
-    let carrier = seen.location.carrier.asn;
-    let place = place_of(seen).and_then(|place| place.point).unwrap_or_default();
-    let mut bytes = [0_u8; 28];
-    bytes[..4].copy_from_slice(&carrier.to_le_bytes());
-    bytes[4..8].copy_from_slice(&place.lat_e4.to_le_bytes());
-    bytes[8..12].copy_from_slice(&place.lon_e4.to_le_bytes());
-    if carrier == 0 {
-        // Without a carrier the address block stands for it: a /24, or a /48.
-        let v4 = seen.address.ip().is_ipv4();
-        let block = if v4 { seen.address.bits() >> 8 } else { seen.address.bits() >> 80 };
-        bytes[12..].copy_from_slice(&block.to_le_bytes());
-    }
-    hash64_some(&bytes)
-}
-
 fn place_of(seen: &SeenAddress) -> Option<Place> {
     seen.location.place.ok()
 }
@@ -391,9 +330,7 @@ fn place_of(seen: &SeenAddress) -> Option<Place> {
 fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, point: Point) -> Option<Jump> {
     let (from, to) = (place_of(&last.seen)?, place_of(&seen)?);
     let distance_km = distance_km(from.point?, point);
-    let radius =
-        |place: Place| f64::from(if place.radius_km == 0 { params.radius_missing_km } else { place.radius_km });
-    let lower_km = (distance_km - params.radius_factor * (radius(from) + radius(to))).max(0.0);
+    let lower_km = params.lower_km(distance_km, from, to);
     let elapsed = now - last.time;
     let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
     let speed_kmh = lower_km / hours;
