@@ -183,6 +183,13 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
         let has = if alert.summary.contains(words) { words } else { &alert.summary };
         differs("summary", has.clone(), words.clone());
     }
+    for entity in &expected.entities {
+        let seen = alert.entities.iter().map(|entity| serde_json::to_value(entity).unwrap());
+        let all: Vec<String> = seen.map(|seen| seen.to_string()).collect();
+        let entity = entity.to_string();
+        let has = if all.contains(&entity) { entity.clone() } else { all.join(" ") };
+        differs("entity", has, entity);
+    }
     for (name, value) in &expected.numbers {
         let seen = body.observed.iter().chain(&body.baseline).find(|number| number.name == *name);
         differs(name, format!("{:?}", seen.map(|number| number.value)), format!("{:?}", Some(value)));

@@ -9,7 +9,7 @@ use std::num::NonZeroU128;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountKind, Action, Channel, Outcome, Reason};
+use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
 use crate::time::Millis;
 
@@ -35,10 +35,14 @@ pub struct Event {
     pub session: u64,
     /// Hash of the device's id; 0: none.
     pub device: u64,
+    /// What the record says of the device.
+    pub device_facts: DeviceFacts,
     /// Hash of the user agent; 0: none.
     pub agent: u64,
     /// Hash of the object; 0: none.
     pub object: u64,
+    /// The object, where it is a row.
+    pub object_row: Option<ObjectRow>,
     /// The client's address, if the record carries it.
     pub address: Option<Address>,
     /// What the `GeoIP` build says of the address.
@@ -81,6 +85,38 @@ pub struct EventLocation {
 impl EventLocation {
     /// No address, no place.
     pub const NONE: Self = Self { place: Err(NoPlace::Unknown), carrier: Carrier::NONE };
+}
+
+/// What a record says of the device it came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// Something manages it.
+    pub managed: Option<bool>,
+    /// It meets its policy.
+    pub compliant: Option<bool>,
+    /// Its operating system.
+    pub os: Os,
+}
+
+/// An object that is a row of the instance, so that alerts can name it: a few bytes and no allocation. Names of files
+/// and ids of another form are not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRow {
+    /// The table, if it is on the list.
+    pub table: ObjectTable,
+    sys_id: [u8; 16],
+}
+
+impl ObjectRow {
+    /// The row with an id of 32 hex digits in lower case; none of any other form.
+    pub fn new(table: &str, id: &str) -> Option<Self> {
+        Some(Self { table: ObjectTable::from_word(table), sys_id: hex_128(id)?.to_be_bytes() })
+    }
+
+    /// Its `sys_id`.
+    pub const fn sys_id(&self) -> u128 {
+        u128::from_be_bytes(self.sys_id)
+    }
 }
 
 /// What an event carried.

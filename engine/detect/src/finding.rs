@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Address, Event, EventId, EventLocation, OwnedOrder};
+use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, OwnedOrder};
 use crate::model::{Action, Outcome};
 use crate::rule::Severity;
 use crate::time::Millis;
@@ -115,6 +115,23 @@ pub struct SeenAddress {
     pub location: EventLocation,
 }
 
+/// A device and what was known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenDevice {
+    /// Hash of its id, never 0.
+    #[serde(with = "postcard::fixint::le")]
+    pub hash: u64,
+    /// What the record said of it.
+    pub facts: DeviceFacts,
+}
+
+impl SeenDevice {
+    /// The device of an event, if the record names one.
+    pub fn of(event: &Event) -> Option<Self> {
+        (event.device != 0).then_some(Self { hash: event.device, facts: event.device_facts })
+    }
+}
+
 /// An event as evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
@@ -130,6 +147,10 @@ pub struct Trace {
     pub address: Option<SeenAddress>,
     /// Session, hashed; 0: none.
     pub session: u64,
+    /// With what, where the record names it.
+    pub device: Option<SeenDevice>,
+    /// To what, where that is a row.
+    pub object: Option<ObjectRow>,
 }
 
 impl Trace {
@@ -142,6 +163,8 @@ impl Trace {
             outcome: event.outcome,
             address: seen,
             session: event.session,
+            device: SeenDevice::of(event),
+            object: event.object_row,
         }
     }
 }

@@ -213,6 +213,81 @@ words! {
     } else None = "none"
 }
 
+words! {
+    /// The family of operating systems of a device (`client.device.os`).
+    Os {
+        /// Android.
+        Android = "android",
+        /// ChromeOS.
+        ChromeOs = "chromeos",
+        /// iOS and iPadOS.
+        Ios = "ios",
+        /// Linux.
+        Linux = "linux",
+        /// macOS.
+        MacOs = "macos",
+        /// Windows.
+        Windows = "windows",
+    } else Unknown = "unknown"
+}
+
+impl Os {
+    /// The family that a text begins with, in any case: `Windows 11`, `iOS 18.7`.
+    pub fn of(text: &str) -> Self {
+        let begins = |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        let spellings = [("ipados", Self::Ios), ("mac os", Self::MacOs), ("chrome os", Self::ChromeOs)];
+        let spelled = spellings.into_iter().find(|(word, _)| begins(word)).map(|(_, os)| os);
+        spelled.or_else(|| Self::ALL.iter().copied().find(|os| begins(os.as_str()))).unwrap_or_default()
+    }
+}
+
+words! {
+    /// Tables of objects that alerts name (`object.table`). A row of another table is named by its id alone: a table's
+    /// name is text that a user can type into an address, and such text is not kept.
+    ObjectTable {
+        /// Attached files.
+        Attachment = "sys_attachment",
+        /// Incidents.
+        Incident = "incident",
+        /// Problems.
+        Problem = "problem",
+        /// Changes.
+        ChangeRequest = "change_request",
+        /// Their tasks.
+        ChangeTask = "change_task",
+        /// Requests.
+        Request = "sc_request",
+        /// Requested items.
+        RequestedItem = "sc_req_item",
+        /// Catalogue tasks.
+        CatalogTask = "sc_task",
+        /// Tasks of all kinds.
+        Task = "task",
+        /// Articles.
+        Knowledge = "kb_knowledge",
+        /// Users.
+        User = "sys_user",
+        /// Groups.
+        Group = "sys_user_group",
+        /// Roles.
+        Role = "sys_user_role",
+        /// Configuration items.
+        ConfigurationItem = "cmdb_ci",
+        /// Servers.
+        Server = "cmdb_ci_server",
+        /// Assets.
+        Asset = "alm_asset",
+        /// Reports.
+        Report = "sys_report",
+        /// Customer service cases.
+        CustomerCase = "sn_customerservice_case",
+        /// Human resources cases.
+        HrCase = "sn_hr_core_case",
+        /// Security incidents.
+        SecurityIncident = "sn_si_incident",
+    } else Unlisted = ""
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +300,22 @@ mod tests {
         }
         assert_eq!(Action::from_word("teleport"), Action::Other);
         assert_eq!(Outcome::from_code(200), Outcome::Unknown);
+    }
+
+    #[test]
+    fn an_operating_system_is_known_by_how_its_name_begins() {
+        for (text, os) in [
+            ("Windows 11 Enterprise", Os::Windows),
+            ("macOS", Os::MacOs),
+            ("Mac OS X 10.15", Os::MacOs),
+            ("IOS 18.7", Os::Ios),
+            ("iPadOS", Os::Ios),
+            ("Chrome OS", Os::ChromeOs),
+            ("an android", Os::Unknown),
+            ("wïndows", Os::Unknown),
+            ("", Os::Unknown),
+        ] {
+            assert_eq!(Os::of(text), os, "{text}");
+        }
     }
 }

@@ -224,6 +224,8 @@ mod tests {
             outcome: Outcome::Success,
             address: None,
             session: 0,
+            device: None,
+            object: None,
         };
         Counted { trace, carried: Quantity { objects: 1, rows: 3, bytes: 7 }, covered: false, object }
     }

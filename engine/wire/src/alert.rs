@@ -5,16 +5,17 @@
 
 use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::context::Subject;
-use frostwatch_detect::event::EventLocation;
-use frostwatch_detect::finding::{Blocker, Finding, Measure, SeenAddress, Status};
+use frostwatch_detect::finding::{Blocker, Finding, Measure, Status};
 use frostwatch_detect::plan::{Plan, PlanRule};
 use frostwatch_detect::sent::{Change, ChangeKind};
 use frostwatch_detect::time::{SECOND, rfc3339};
 use serde_json::Value;
 
+mod entity;
 mod evidence;
 mod types;
 
+pub use entity::{DEVICES_MAX, OBJECTS_MAX};
 pub use evidence::EVIDENCE_BYTES_MAX;
 pub use types::{
     AlertBody, AlertChange, AlertRecord, AlertSchema, Delivery, Entity, EvidenceEvent, EvidenceList, Gap, ID_PATTERN,
@@ -45,8 +46,7 @@ pub fn record(
     let user = subject.user().to_owned();
     let mut entities = vec![Entity::User { name: user.clone(), instance: subject.instance().to_owned() }];
     if let Some(finding) = &change.finding {
-        entities.extend(finding.addresses.iter().map(address_entity));
-        entities.extend(finding.sessions.iter().map(|hash| Entity::Session { hash: format!("{hash:016x}") }));
+        entities.extend(entity::all(finding));
     }
     let summary = match (&change.finding, change.superseded_by) {
         (Some(finding), _) => finding.summary.clone(),
@@ -168,24 +168,6 @@ fn numbers(measures: &[Measure]) -> Vec<Number> {
         unit: measure.unit.to_string(),
     };
     measures.iter().map(number).collect()
-}
-
-fn address_entity(seen: &SeenAddress) -> Entity {
-    let EventLocation { place, carrier } = seen.location;
-    Entity::Address {
-        ip: seen.address.ip(),
-        no_place: place.err().map(|why| why.as_str().to_owned()),
-        place: place.ok().map(|place| PlaceRecord {
-            country: place.country.to_string(),
-            city: (!place.city.is_empty()).then(|| place.city.as_str().to_owned()),
-            latitude: place.point.map(frostwatch_detect::place::Point::lat_degrees),
-            longitude: place.point.map(frostwatch_detect::place::Point::lon_degrees),
-            radius_km: (place.radius_km != 0).then_some(place.radius_km),
-        }),
-        asn: (carrier.asn != 0).then_some(carrier.asn),
-        organisation: (!carrier.organisation.is_empty()).then(|| carrier.organisation.as_str().to_owned()),
-        tags: Vec::new(),
-    }
 }
 
 fn hex(id: u128) -> String {

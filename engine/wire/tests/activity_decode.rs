@@ -29,6 +29,12 @@ fn good_records_are_read_as_the_whole_contract_reads_them() {
         assert_eq!(activity.ip, whole.client.as_ref().and_then(|client| client.ip));
         assert_eq!(activity.groups.len(), whole.user.groups.len());
         assert_eq!(activity.session == 0, whole.session.as_deref().unwrap_or("").is_empty());
+        let device = whole.client.and_then(|client| client.device).unwrap_or_default();
+        let facts = activity.device_facts;
+        assert_eq!((facts.managed, facts.compliant), (device.managed, device.compliant));
+        let id = whole.object.and_then(|object| object.id).unwrap_or_default();
+        let is_row = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        assert_eq!(activity.object_row.map(|row| format!("{:032x}", row.sys_id())), is_row.then_some(id));
         assert!(key_of(&activity).starts_with(&format!("{}|", whole.instance)));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Scenario {
     pub(crate) all_rules: bool,
 }
 
-/// A record or a series of them. `{n}` in a text is the number in the series, from 0.
+/// A record or a series of them. `{n}` in a text is the number in the series, from 0, and `{row}` the same as a `sys_id`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sketch {
@@ -62,6 +62,8 @@ pub(crate) struct Sketch {
     session: Option<String>,
     agent: Option<String>,
     device: Option<String>,
+    /// What else the record says of the device.
+    device_facts: Option<Value>,
     channel: Option<String>,
     mfa: Option<bool>,
     object: Option<String>,
@@ -118,6 +120,9 @@ pub(crate) struct Expected {
     /// Numbers among `observed` and `baseline`.
     #[serde(default)]
     pub(crate) numbers: BTreeMap<String, f64>,
+    /// Entities that must be among those of the alert.
+    #[serde(default)]
+    pub(crate) entities: Vec<Value>,
     /// The mechanism that held it back.
     pub(crate) by: Option<String>,
 }
@@ -158,7 +163,10 @@ impl Sketch {
     }
 
     fn record(&self, line: usize, n: usize, time: Millis) -> Value {
-        let text = |text: &Option<String>| text.as_ref().map(|text| text.replace("{n}", &n.to_string()));
+        let numbered = |text: &String| text.replace("{n}", &n.to_string()).replace("{row}", &format!("{n:032x}"));
+        let text = |text: &Option<String>| text.as_ref().map(numbered);
+        let mut device = self.device_facts.clone().unwrap_or_else(|| json!({}));
+        device["id"] = json!(self.device);
         let mut record = json!({
             "schema": "activity.v1",
             "id": text(&self.id).unwrap_or_else(|| format!("vector-{line:02}-{n:04}")),
@@ -173,7 +181,7 @@ impl Sketch {
                 "ip": text(&self.ip).map(|name| address(&name)),
                 "ip_source": self.ip_source,
                 "user_agent": text(&self.agent),
-                "device": self.device.as_ref().map(|id| json!({ "id": id })),
+                "device": device,
             },
             "session": text(&self.session),
             "auth": self.mfa.map(|mfa| json!({ "mfa": mfa })),

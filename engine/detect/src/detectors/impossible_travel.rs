@@ -38,7 +38,7 @@ use habit::{Networks, Ways};
 use super::{Detector, bounded, grouped, named, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::{Event, EventId};
-use crate::finding::{Measure, SeenAddress, Trace};
+use crate::finding::{Measure, SeenAddress, SeenDevice, Trace};
 use crate::geometry::distance_km;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
@@ -110,7 +110,7 @@ struct Sighting {
     /// Of an event that an exception covers. Such events are tracked apart: where they lead says nothing of the rest.
     covered: bool,
     /// As the record itself says, not its session: whoever holds a session must not inherit its device.
-    device: u64,
+    device: Option<SeenDevice>,
     agent: u64,
     session: u64,
     time: Millis,
@@ -227,8 +227,9 @@ impl State {
         let event = context.event;
         let same_agent = event.agent != 0 && event.agent == jump.from.agent;
         let other_agent = event.agent != 0 && jump.from.agent != 0 && !same_agent;
-        let same_device = event.device != 0 && event.device == jump.from.device && !other_agent;
-        let other_device = event.device != 0 && jump.from.device != 0 && event.device != jump.from.device;
+        let devices = jump.from.device.map(|device| device.hash).filter(|_| event.device != 0);
+        let same_device = devices == Some(event.device) && !other_agent;
+        let other_device = devices.is_some_and(|device| device != event.device);
         let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
         let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
         if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
@@ -284,7 +285,7 @@ impl State {
         let sighting = Sighting {
             track,
             covered,
-            device: event.device,
+            device: SeenDevice::of(event),
             agent: event.agent,
             session: event.session,
             time: event.time,
@@ -309,6 +310,9 @@ impl Sighting {
             outcome: Outcome::Success,
             address: Some(self.seen),
             session: self.session,
+            device: self.device,
+            // A sighting is kept for each user and way in: what was done there is left to its row.
+            object: None,
         }
     }
 }

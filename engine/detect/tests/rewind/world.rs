@@ -2,7 +2,7 @@
 
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::detectors::{failed_logins, impossible_travel, infrequent_country, mass_download};
-use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::names::Name;
@@ -143,9 +143,11 @@ impl Sketch {
             action_key: u64::from(self.action_key),
             richness: u16::from(self.object) + u16::from(address.is_some()) * 10,
             session: u64::from(self.session),
-            device: 0,
+            device: u64::from(self.session),
+            device_facts: DeviceFacts { managed: Some(self.place == 0), ..DeviceFacts::default() },
             agent: hash64_some(&[self.place % 2]),
             object: u64::from(self.object) + 1,
+            object_row: ObjectRow::new("incident", &format!("{:032x}", self.object)),
             address,
             location,
             action,

@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use frostwatch_detect::event::{DeviceFacts, ObjectRow};
 use frostwatch_detect::hash::{hash64, hash64_some};
-use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
+use frostwatch_detect::model::{AccountKind, Action, Channel, Os, Outcome, Reason};
 use frostwatch_detect::time::Millis;
 use serde::de;
 use smallvec::SmallVec;
@@ -65,10 +66,14 @@ pub struct Activity<'a> {
     pub agent: u64,
     /// Hash of the device's id; 0: none.
     pub device: u64,
+    /// What the record says of the device.
+    pub device_facts: DeviceFacts,
     /// Hash of the session; 0: none.
     pub session: u64,
     /// Hash of what tells the object from others; 0: none.
     pub object: u64,
+    /// The object, where it is a row.
+    pub object_row: Option<ObjectRow>,
     /// Objects, rows and bytes carried.
     pub quantity: (u32, u64, u64),
     /// Synthetic or canary.
@@ -206,7 +211,7 @@ object! {
     /// `client.device`.
     Device at 3 {
         required {}
-        optional { id: Text<'a, { usize::MAX }>, managed: bool, compliant: bool, os: AnyText, }
+        optional { id: Text<'a, { usize::MAX }>, managed: bool, compliant: bool, os: Text<'a, { usize::MAX }>, }
     }
 }
 
@@ -369,8 +374,10 @@ impl<'a> Record<'a> {
             ip: client.ip.map(|ip| ip.0),
             ip_is_direct: client.ip_source.is_none_or(|source| matches!(&*source.0, "direct" | "session")),
             agent: hash(text(client.user_agent)),
+            device_facts: client.device.as_ref().map_or_else(DeviceFacts::default, device_facts),
             device: hash(client.device.and_then(|device| text(device.id))),
             session: hash(self.session.map(|session| session.0).filter(|session| !session.is_empty())),
+            object_row: self.object.as_ref().and_then(object_row),
             object: self.object.map_or(0, object_hash),
             quantity: (
                 u32::try_from(count(quantity.objects)).unwrap_or(u32::MAX),
@@ -403,6 +410,16 @@ impl<'a> Record<'a> {
         ];
         told.into_iter().fold(0, |sum, told| sum << 1 | u16::from(told))
     }
+}
+
+fn device_facts(device: &Device<'_>) -> DeviceFacts {
+    let os = device.os.as_ref().map_or(Os::Unknown, |os| Os::of(&os.0));
+    DeviceFacts { managed: device.managed, compliant: device.compliant, os }
+}
+
+fn object_row(object: &Object<'_>) -> Option<ObjectRow> {
+    let table = object.table.as_ref().map_or("", |table| &*table.0);
+    ObjectRow::new(table, &object.id.as_ref()?.0)
 }
 
 fn object_hash(object: Object<'_>) -> u64 {

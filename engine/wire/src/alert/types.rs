@@ -181,13 +181,14 @@ pub struct AlertBody {
     /// What held it back; only in suppressed findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppressed_by: Option<SuppressedBy>,
-    /// Gaps in what was recorded that overlap its span; none: no gap is known.
+    /// Gaps in what was recorded that overlap its span; none: no gap is known. Nothing fills it yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coverage: Vec<Gap>,
-    /// It was found among records that came after the lateness, so it stands for itself: it is not revised.
+    /// It was found among records that came after the lateness, so it stands for itself: it is not revised. Such records
+    /// are not checked yet, so it is never so.
     #[serde(default)]
     pub late: bool,
-    /// It was found among records that were loaded as history, and not as they came.
+    /// It was found among records that were loaded as history, and not as they came. Nothing is loaded so yet.
     #[serde(default)]
     pub historical: bool,
     /// A synthetic or canary event took part.
@@ -241,14 +242,15 @@ pub enum Entity {
         /// Its organisation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organisation: Option<String>,
-        /// What is known of its network: `corporate`, `tunnel`, `hosting`, `risky` and the operator's own.
+        /// What is known of its network: `corporate`, `tunnel`, `hosting`, `risky` and the operator's own. Nothing fills
+        /// it yet: there are no lists of networks.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(length(max = TAGS_MAX))]
         tags: Vec<String>,
     },
     /// A device.
     Device {
-        /// Hash of its id, as the engine keeps it.
+        /// Hash of its id: the engine does not keep the id itself.
         hash: String,
         /// Whether something manages it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,24 +258,24 @@ pub enum Entity {
         /// Whether it meets its policy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         compliant: Option<bool>,
-        /// Operating system.
+        /// Family of its operating system: `android`, `chromeos`, `ios`, `linux`, `macos` or `windows`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         os: Option<String>,
     },
-    /// What something was done to.
+    /// What something was done to: a row of the instance. Objects with ids of another form are not named.
     Object {
-        /// Table it lives in.
+        /// Table it lives in, if it is one that the engine knows by name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<String>,
         /// Its id in that table.
         id: String,
-        /// Its name, such as a file name.
+        /// Its name, such as a file name; nothing fills it yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
-        /// Its size in bytes.
+        /// Its size in bytes; nothing fills it yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size_bytes: Option<u64>,
-        /// Sensitivity labels.
+        /// Sensitivity labels; nothing fills them yet.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         labels: Vec<String>,
     },

@@ -1,0 +1,77 @@
+//! Whom and what an alert is about, besides its user: addresses, devices, sessions, objects.
+
+use frostwatch_detect::event::{EventLocation, ObjectRow};
+use frostwatch_detect::finding::{Finding, SeenAddress, SeenDevice};
+use frostwatch_detect::model::{ObjectTable, Os};
+
+use super::types::{Entity, PlaceRecord};
+
+/// Devices an alert names at most.
+pub const DEVICES_MAX: usize = 16;
+/// Objects an alert names at most; the evidence counts them all.
+pub const OBJECTS_MAX: usize = 16;
+
+/// The entities of a finding, each kind in order of first appearance.
+pub(super) fn all(finding: &Finding) -> impl Iterator<Item = Entity> {
+    let mut devices: Vec<SeenDevice> = Vec::new();
+    let mut objects: Vec<ObjectRow> = Vec::new();
+    for trace in &finding.evidence {
+        let new = |seen: &SeenDevice| !devices.iter().any(|known| known.hash == seen.hash);
+        if let Some(device) = trace.device.filter(new)
+            && devices.len() < DEVICES_MAX
+        {
+            devices.push(device);
+        }
+        if let Some(object) = trace.object
+            && objects.len() < OBJECTS_MAX
+            && !objects.contains(&object)
+        {
+            objects.push(object);
+        }
+    }
+    let sessions = finding.sessions.iter().map(|hash| Entity::Session { hash: format!("{hash:016x}") });
+    let addresses = finding.addresses.iter().map(address_entity);
+    addresses
+        .chain(devices.into_iter().map(device_entity))
+        .chain(sessions)
+        .chain(objects.into_iter().map(object_entity))
+}
+
+fn address_entity(seen: &SeenAddress) -> Entity {
+    let EventLocation { place, carrier } = seen.location;
+    Entity::Address {
+        ip: seen.address.ip(),
+        no_place: place.err().map(|why| why.as_str().to_owned()),
+        place: place.ok().map(|place| PlaceRecord {
+            country: place.country.to_string(),
+            city: (!place.city.is_empty()).then(|| place.city.as_str().to_owned()),
+            latitude: place.point.map(frostwatch_detect::place::Point::lat_degrees),
+            longitude: place.point.map(frostwatch_detect::place::Point::lon_degrees),
+            radius_km: (place.radius_km != 0).then_some(place.radius_km),
+        }),
+        asn: (carrier.asn != 0).then_some(carrier.asn),
+        organisation: (!carrier.organisation.is_empty()).then(|| carrier.organisation.as_str().to_owned()),
+        tags: Vec::new(),
+    }
+}
+
+fn device_entity(device: SeenDevice) -> Entity {
+    let SeenDevice { hash, facts } = device;
+    Entity::Device {
+        hash: format!("{hash:016x}"),
+        managed: facts.managed,
+        compliant: facts.compliant,
+        os: (facts.os != Os::Unknown).then(|| facts.os.as_str().to_owned()),
+    }
+}
+
+fn object_entity(object: ObjectRow) -> Entity {
+    let listed = object.table != ObjectTable::Unlisted;
+    Entity::Object {
+        table: listed.then(|| object.table.as_str().to_owned()),
+        id: format!("{:032x}", object.sys_id()),
+        name: None,
+        size_bytes: None,
+        labels: Vec::new(),
+    }
+}
