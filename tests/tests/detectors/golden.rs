@@ -123,10 +123,9 @@ fn every_golden_alert_fits_the_schema_and_every_kind_of_change_is_there() {
     }
     for policy in DETECTORS {
         assert!(POLICIES.contains(policy), "{policy} is none of the contract's");
-        assert!(golden.contains_key(&((*policy).to_owned(), "opened")), "{policy}");
-    }
-    for change in CHANGES {
-        assert!(golden.keys().any(|(_, kept)| *kept == change.as_str()), "no alert is {}", change.as_str());
+        for change in CHANGES.map(AlertChange::as_str) {
+            assert!(golden.contains_key(&((*policy).to_owned(), change)), "{policy} {change}");
+        }
     }
 }
 
