@@ -2,6 +2,21 @@
 
 use std::process::Command;
 
+/// The detectors of which the demo prints a row.
+const POLICIES: [&str; 4] = ["failed_logins", "impossible_travel", "infrequent_country", "mass_download"];
+
+/// Runs a demo, which must find every attack and nothing else, and gives what it printed.
+fn clean_demo(arguments: &[&str]) -> String {
+    let demo = Command::new(env!("CARGO_BIN_EXE_frostwatch")).arg("demo").args(arguments).output().expect("it runs");
+    let output = String::from_utf8_lossy(&demo.stderr).into_owned();
+    assert!(demo.status.success(), "{output}");
+    for policy in POLICIES {
+        let [injected, found, missed, wrong, _, _] = row(&output, policy)[..] else { panic!("{output}") };
+        assert!(injected > 0 && found == injected && missed == 0 && wrong == 0, "{arguments:?}: {output}");
+    }
+    output
+}
+
 /// One row of the table: injected, found, missed, false, and the naive detector's found and false.
 fn row(output: &str, policy: &str) -> Vec<u64> {
     let line = output.lines().rev().find(|line| line.starts_with(policy)).expect(policy);
@@ -10,17 +25,18 @@ fn row(output: &str, policy: &str) -> Vec<u64> {
 
 #[test]
 fn the_demo_finds_every_attack_without_a_false_alert_where_naive_detectors_drown() {
-    let demo = Command::new(env!("CARGO_BIN_EXE_frostwatch")).arg("demo").output().expect("the demo runs");
-    let output = String::from_utf8_lossy(&demo.stderr);
-    assert!(demo.status.success(), "{output}");
-    for policy in ["failed_logins", "impossible_travel", "infrequent_country", "mass_download"] {
-        let [injected, found, missed, wrong, _, _] = row(&output, policy)[..] else { panic!("{output}") };
-        assert!(injected > 0 && found == injected && missed == 0 && wrong == 0, "{output}");
-    }
+    let output = clean_demo(&[]);
     for policy in ["failed_logins", "infrequent_country", "mass_download"] {
         let [_, _, _, _, _, naive_wrong] = row(&output, policy)[..] else { panic!("{output}") };
         assert!(naive_wrong >= 3, "the company is too easy: {output}");
     }
     let travel = row(&output, "impossible_travel");
     assert!(travel[5] >= 10 * travel[3].max(1), "the company is too easy: {output}");
+}
+
+#[test]
+fn smaller_companies_of_other_seeds_are_told_apart_as_well() {
+    for seed in ["2", "8", "17"] {
+        clean_demo(&["--seed", seed, "--users", "60", "--days", "20"]);
+    }
 }
