@@ -16,10 +16,26 @@ pub fn geo() -> GeoTable {
 
 /// A task with no state.
 pub fn task() -> Task {
-    let book = Rulebook::parse(default_rules(), None).unwrap();
+    task_of(&Rulebook::parse(default_rules(), None).unwrap())
+}
+
+/// A task with no state and `mass_download` alone, in whose rule texts are replaced.
+///
+/// # Panics
+/// If the shipped rule has no such text.
+pub fn task_with(edits: &[(&str, &str)]) -> Task {
+    let (name, text) = default_rules().iter().find(|(name, _)| name.starts_with("mass_download")).unwrap();
+    let edited = edits.iter().fold((*text).to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{name} has no '{from}'");
+        text.replace(from, to)
+    });
+    task_of(&Rulebook::parse(&[(*name, edited.as_str())], None).unwrap())
+}
+
+fn task_of(book: &Rulebook) -> Task {
     let locate: Arc<dyn Locate> = Arc::new(geo());
-    let rules = CompiledRules::new(&book);
-    let plan = Plan::new(0, book.rules, book.hash, Lateness::DEFAULT, locate.build().clone());
+    let rules = CompiledRules::new(book);
+    let plan = Plan::new(0, book.rules.clone(), book.hash.clone(), Lateness::DEFAULT, locate.build().clone());
     let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
     Task::new(Arc::new(Shared { plan, rules, locate, epoch: 0, origin, build, totals }), 0)
 }
