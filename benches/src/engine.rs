@@ -15,7 +15,23 @@ pub fn geo() -> GeoTable {
 
 /// A task with no state.
 pub fn task() -> Task {
-    let book = Rulebook::parse(default_rules(), None).unwrap();
+    task_of(Rulebook::parse(default_rules(), None).unwrap())
+}
+
+/// A task with no state and `mass_download` alone, in whose rule texts are replaced.
+///
+/// # Panics
+/// If the shipped rule has no such text.
+pub fn task_with(edits: &[(&str, &str)]) -> Task {
+    let (name, text) = default_rules().iter().find(|(name, _)| name.starts_with("mass_download")).unwrap();
+    let edited = edits.iter().fold((*text).to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{name} has no '{from}'");
+        text.replace(from, to)
+    });
+    task_of(Rulebook::parse(&[(*name, edited.as_str())], None).unwrap())
+}
+
+fn task_of(book: Rulebook) -> Task {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let ruling = Arc::new(Ruling::new(book, locate, Lateness::DEFAULT));
     let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));

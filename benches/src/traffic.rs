@@ -8,6 +8,7 @@
 
 mod hours;
 mod record;
+mod steady;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,6 +21,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use hours::{Hour, Hours};
 use record::Writer;
+pub use steady::Steady;
 
 /// When sessions begin: Monday, 2026-01-05T00:00:00Z.
 pub const START: Millis = 1_767_571_200_000;

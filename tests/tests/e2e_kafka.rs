@@ -1,6 +1,6 @@
 //! The Kafka edge on a real Apache Kafka broker: topics, a broker that dies, and marks of transactions, none of which
 //! the mock cluster knows.
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::state::{self, Choice};
 use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, WantedTopic, check, create, wanted};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
@@ -130,7 +131,10 @@ async fn records_deleted_before_they_were_read_are_refused_with_the_choice() {
     let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
     let said = fault.to_string();
     assert!(matches!(fault, KafkaFault::OutOfRange { committed: 20, low: 50, high: 100, .. }), "{said}");
-    assert!(said.contains("records were deleted before they were read") && said.contains("--to-earliest"), "{said}");
+    assert!(
+        said.contains("records were deleted before they were read") && said.contains("frostwatch state resume --lossy"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -138,14 +142,12 @@ async fn a_past_that_is_deleted_while_it_is_run_again_asks_for_a_new_start_which
     let Some(broker) = Broker::shared().unwrap() else { return };
     let stream = with_one_partition(broker).await;
     stream.send(0, 3_000);
-    let member = Member::start(&stream.settings);
-    wait_for("all committed", || stream.committed()[&0] == 3_000);
-    member.stop().unwrap();
-
+    // What lies before offsets that somebody has set is history to learn from.
+    stream.commit(0, 3_000, "");
     let seen: Arc<Seen> = Arc::default();
     *seen.hold_at.lock().unwrap() = Some(5);
     let member = Member::start_with(&stream.settings, Arc::clone(&seen));
-    wait_for("the past is being run again", || seen.records.load(Ordering::Relaxed) >= 6);
+    wait_for("the past is being run", || seen.records.load(Ordering::Relaxed) >= 6);
     delete_below(&stream, 2_500).await;
     *seen.hold_at.lock().unwrap() = None;
     let fault = member.ended().unwrap().unwrap_err();
@@ -158,6 +160,58 @@ async fn a_past_that_is_deleted_while_it_is_run_again_asks_for_a_new_start_which
     wait_for("all committed", || stream.committed()[&0] == 3_100);
     assert_eq!(member.counters.read().produced_on(Channel::Alerts), 100);
     member.stop().unwrap();
+}
+
+/// The choices of an operator, each on a stream whose engine was killed, or stopped, where it stands.
+#[tokio::test]
+async fn an_operator_chooses_where_state_offsets_and_topic_do_not_agree() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    let starts = |wanted: u32| {
+        let member = Member::start(&stream.settings);
+        wait_for("all committed", || stream.committed()[&0] == i64::from(wanted));
+        let counts = member.counters.read();
+        let epoch = member.seen.epochs.lock().unwrap().get(&0).copied().unwrap_or_default();
+        member.stop().unwrap();
+        (counts.produced_on(Channel::Alerts), counts.silent, epoch)
+    };
+    let choose = |choice| state::choose(&stream.settings, choice, &state::survey(&stream.settings).unwrap());
+    stream.send(0, 100);
+    assert_eq!(starts(100), (100, 0, 0));
+    let member = Member::start(&stream.settings);
+    wait_for("a member", || member.board.is_ready() && !member.board.lines().is_empty());
+    let refused = choose(Choice::Resume { lossy: false }).unwrap_err();
+    assert!(matches!(refused, KafkaFault::GroupInUse { members: 1, .. }), "{refused}");
+    member.stop().unwrap();
+
+    stream.commit(0, 40, "");
+    assert!(matches!(
+        Member::start(&stream.settings).ended().unwrap(),
+        Err(KafkaFault::OffsetsMoved { state: 100, .. })
+    ));
+    choose(Choice::Resume { lossy: false }).unwrap();
+    stream.send(100, 110);
+    assert_eq!(starts(110), (10, 1, 0), "on where the state stands");
+
+    stream.commit(0, 60, "");
+    let [chosen] = &choose(Choice::Rebuild).unwrap()[..] else { panic!("one partition") };
+    assert_eq!((chosen.offset, chosen.epoch, chosen.dropped), (60, 1, stream::KEYS as usize));
+    assert_eq!(starts(110), (50, 60, 1), "made anew, in silence, up to the offset that was set");
+
+    delete_below(&stream, 110).await;
+    stream.send(110, 120);
+    delete_below(&stream, 115).await;
+    assert!(matches!(
+        Member::start(&stream.settings).ended().unwrap(),
+        Err(KafkaFault::OutOfRange { committed: 110, .. })
+    ));
+    choose(Choice::Resume { lossy: true }).unwrap();
+    assert_eq!(starts(120), (5, 0, 2), "what was deleted unread is given up");
+
+    choose(Choice::Forget).unwrap();
+    assert_eq!(starts(120), (5, 0, 3), "all that is held is scored again");
+    let last = stream.outputs(Channel::Alerts).pop().unwrap();
+    assert_eq!(last.1, "119 is number 1");
 }
 
 #[tokio::test]
@@ -252,7 +306,7 @@ async fn a_log_that_ends_in_marks_of_transactions_is_restored_to_its_end() {
     first.stop().unwrap();
     let second = Member::start(&stream.settings);
     wait_for("a live board", || second.board.lines().len() == 3 && second.board.is_ready());
-    assert_eq!(second.counters.read().silent, 100);
+    assert_eq!(second.counters.read().silent, 3, "the last record of each partition");
     transaction(&stream, broker, 100..200, true);
     wait_for("100 more", || second.counters.read().produced_on(Channel::Alerts) == 100);
     second.stop().unwrap();

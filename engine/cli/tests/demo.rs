@@ -11,24 +11,25 @@ fn clean_demo(arguments: &[&str]) -> String {
     let output = String::from_utf8_lossy(&demo.stderr).into_owned();
     assert!(demo.status.success(), "{output}");
     for policy in POLICIES {
-        let [injected, found, missed, wrong, _, _] = row(&output, policy)[..] else { panic!("{output}") };
+        let [injected, found, missed, wrong, ..] = row(&output, policy);
         assert!(injected > 0 && found == injected && missed == 0 && wrong == 0, "{arguments:?}: {output}");
     }
     output
 }
 
-/// One row of the table: injected, found, missed, false, and the naive detector's found and false.
-fn row(output: &str, policy: &str) -> Vec<u64> {
+/// One row of the table: injected, found, missed, false, and the naive detector's found and false; zeros if it has
+/// another form.
+fn row(output: &str, policy: &str) -> [u64; 6] {
     let line = output.lines().rev().find(|line| line.starts_with(policy)).expect(policy);
-    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    numbers.try_into().unwrap_or_default()
 }
 
 #[test]
 fn the_demo_finds_every_attack_without_a_false_alert_where_naive_detectors_drown() {
     let output = clean_demo(&[]);
     for policy in ["failed_logins", "infrequent_country", "mass_download"] {
-        let [_, _, _, _, _, naive_wrong] = row(&output, policy)[..] else { panic!("{output}") };
-        assert!(naive_wrong >= 3, "the company is too easy: {output}");
+        assert!(row(&output, policy)[5] >= 3, "the company is too easy: {output}");
     }
     let travel = row(&output, "impossible_travel");
     assert!(travel[5] >= 10 * travel[3].max(1), "the company is too easy: {output}");

@@ -218,7 +218,7 @@ words! {
     Os {
         /// Android.
         Android = "android",
-        /// ChromeOS.
+        /// `ChromeOS`.
         ChromeOs = "chromeos",
         /// iOS and iPadOS.
         Ios = "ios",

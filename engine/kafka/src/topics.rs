@@ -140,6 +140,13 @@ pub enum Difference {
         /// It should have.
         wanted: i32,
     },
+    /// It is the log of state and has another number of partitions than its input.
+    StatePartitions {
+        /// It has.
+        found: i32,
+        /// Its input has.
+        input: i32,
+    },
     /// It carries raw rows and has another number of partitions than the first raw topic.
     RawPartitions {
         /// It has.
@@ -165,7 +172,7 @@ impl Finding {
     /// only told.
     pub fn is_fault(&self) -> bool {
         match &self.what {
-            Difference::Missing | Difference::RawPartitions { .. } => true,
+            Difference::Missing | Difference::StatePartitions { .. } | Difference::RawPartitions { .. } => true,
             Difference::Partitions { .. } => false,
             Difference::Config { name: "retention.ms", found, wanted } => kept(found) < kept(wanted),
             Difference::Config { name, .. } => !matches!(*name, "segment.bytes" | "min.cleanable.dirty.ratio"),
@@ -182,6 +189,11 @@ impl fmt::Display for Finding {
                 f,
                 "{topic}: {found} partitions where {wanted} are wanted; it works as it is. Partitions are never added \
                  under a running engine: keys would move away from their state"
+            ),
+            Difference::StatePartitions { found, input } => write!(
+                f,
+                "{topic}: {found} partitions where the activity has {input}; `frostwatch run` refuses, since the state of \
+                 a partition lies under its own number. Delete it and let `frostwatch topics create` make it"
             ),
             Difference::RawPartitions { found, other, other_count } => write!(
                 f,
@@ -262,8 +274,16 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
             found(Difference::Missing);
             continue;
         };
-        if partitions != topic.partitions {
-            found(Difference::Partitions { found: partitions, wanted: topic.partitions });
+        let of_state = topic.name == settings.changelog();
+        let like_its_input = wanted.first().and_then(|input| existing.get(&input.name)).filter(|_| of_state);
+        match like_its_input {
+            Some(input) if *input != partitions => {
+                found(Difference::StatePartitions { found: partitions, input: *input })
+            }
+            None if partitions != topic.partitions => {
+                found(Difference::Partitions { found: partitions, wanted: topic.partitions });
+            }
+            _ => {}
         }
         if topic.is_raw {
             let (other, other_count) = *first_raw.get_or_insert((&topic.name, partitions));
