@@ -304,7 +304,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
 impl<T> Drop for Worker<'_, T> {
     fn drop(&mut self) {
-        self.consumer.context().close();
+        group::let_go(&self.consumer);
         if let Some(take_over) = &self.take_over {
             take_over.partitions().for_each(|partition| self.shared.board.remove(partition));
         }
