@@ -72,6 +72,15 @@ pub enum KafkaFault {
         /// The group's offset.
         committed: i64,
     },
+    /// The group forgot the member, which has joined again without being told that its partitions were lost.
+    #[error(
+        "group '{group}' put this member out and took it in again under another name, without telling: others may have gone \
+         on with its partitions in between. Start again: nothing that was not committed is lost"
+    )]
+    Forgotten {
+        /// The group.
+        group: String,
+    },
     /// The topic has another number of partitions than the group's state was built for.
     #[error(
         "topic '{topic}' has {now} partitions, group '{group}' was built on {built_on}: keys lie elsewhere now and their \
@@ -347,6 +356,7 @@ impl KafkaFault {
             Self::NoAnswer { .. }
             | Self::Producer { .. }
             | Self::PastDeleted { .. }
+            | Self::Forgotten { .. }
             | Self::Transaction { .. }
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)

@@ -156,18 +156,24 @@ impl Drop for Chunk {
 /// Does the group know the consumer? Offsets of one that it does not (no member id, generation −1) would be taken as those
 /// of a tool, whoever owns the partitions by now.
 pub(crate) fn is_member(consumer: &EngineConsumer) -> bool {
+    member_id(consumer).is_some()
+}
+
+/// What the group calls the consumer; `None` while it does not know it. Another id than before is another membership: what
+/// was owned under the old one may have been somebody else's in between.
+pub(crate) fn member_id(consumer: &EngineConsumer) -> Option<String> {
     // SAFETY: the client is alive; what the first call gives is ours until it is destroyed by the last, and the id is read
     // before that.
     unsafe {
         let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
         if metadata.is_null() {
-            return false;
+            return None;
         }
         let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
         let id = sys::rd_kafka_consumer_group_metadata_member_id(metadata);
-        let has_id = !id.is_null() && !CStr::from_ptr(id).is_empty();
+        let known = (!id.is_null() && generation >= 0).then(|| CStr::from_ptr(id).to_string_lossy().into_owned());
         sys::rd_kafka_consumer_group_metadata_destroy(metadata);
-        has_id && generation >= 0
+        known.filter(|id| !id.is_empty())
     }
 }
 

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::client::TopicPartition;
+use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
 use crate::fault::{KafkaFault, is_transient};
 use crate::fetch::{EngineConsumer, is_member};
 use crate::outbox::code_of;
@@ -129,6 +129,23 @@ pub(crate) fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &To
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Eager => consumer.unassign(),
         _ => consumer.incremental_unassign(list),
+    }
+}
+
+/// Answers what the group has decided and nobody will serve any more, and from now on at once. A consumer that is dropped
+/// waits for each answer: for ever, if a decision was taken in and forgotten.
+pub(crate) fn let_go(consumer: &BaseConsumer<ConsumerSide>) {
+    consumer.context().close();
+    let mut answers: Vec<KafkaResult<()>> = Vec::new();
+    for event in consumer.context().take_rebalanced() {
+        if let Rebalanced::Revoked { partitions, .. } = event {
+            answers.push(unassign(consumer, &list_of(&partitions)));
+        }
+    }
+    // Partitions that were assigned and not begun are not wanted any more; where none were, there is nothing to answer.
+    answers.push(assign(consumer, &TopicPartitionList::new()));
+    for error in answers.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "letting go");
     }
 }
 

@@ -358,7 +358,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
 
 impl<R> Drop for Normaliser<'_, R> {
     fn drop(&mut self) {
-        self.consumer.context().close();
+        group::let_go(&self.consumer);
     }
 }
 

@@ -14,7 +14,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::client::ProducerSide;
 use crate::fault::{KafkaFault, is_transient};
-use crate::fetch::EngineConsumer;
+use crate::fetch::{EngineConsumer, member_id};
 use crate::outbox::{Delivered, Outbox, Outgoing, code_of};
 
 /// How long a step of a transaction may be tried before its outcome is taken to be unknown.
@@ -43,6 +43,13 @@ impl Undone {
     }
 }
 
+/// In whose name offsets are committed.
+pub(crate) struct Owner<'a> {
+    pub(crate) consumer: &'a EngineConsumer,
+    /// What the group called the member when it owned what is committed.
+    pub(crate) member: Option<&'a str>,
+}
+
 /// A producer that sends batches as transactions.
 pub(crate) struct Transactions {
     config: ClientConfig,
@@ -66,7 +73,7 @@ impl Transactions {
     /// Sends records and offsets as one transaction.
     pub(crate) fn commit<'a>(
         &mut self,
-        consumer: &EngineConsumer,
+        owner: &Owner<'_>,
         offsets: &TopicPartitionList,
         count: usize,
         record: impl Fn(usize) -> Outgoing<'a>,
@@ -76,7 +83,9 @@ impl Transactions {
             Ok(delivered) => delivered,
             Err(fault) => return Err(self.undo(fault)),
         };
-        let Some(group) = consumer.group_metadata() else {
+        // Delivery may have taken long: the group may have put the member out meanwhile, and taken it in again.
+        let is_owner = owner.member.is_some() && member_id(owner.consumer).as_deref() == owner.member;
+        let Some(group) = owner.consumer.group_metadata().filter(|_| is_owner) else {
             return Err(self.undone(RDKafkaErrorCode::UnknownMemberId));
         };
         let producer = self.outbox.producer();

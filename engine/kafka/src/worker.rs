@@ -116,6 +116,8 @@ struct Worker<'a, T> {
     thrown_away: Vec<OutputRecord>,
     counts: Counts,
     commits: Commits,
+    /// What the group called the member when it last gave or took partitions.
+    member: Option<String>,
     /// How long outputs may stay uncommitted: a rebalance takes as long as its slowest member.
     uncommitted_max: Duration,
 }
@@ -165,6 +167,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             thrown_away: Vec::new(),
             counts: Counts::default(),
             commits: Commits::new(settings.rebalance_max()),
+            member: None,
             uncommitted_max: settings.rebalance_max(),
         };
         let outputs = worker.channels.iter().map(String::as_str);
@@ -304,7 +307,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
 impl<T> Drop for Worker<'_, T> {
     fn drop(&mut self) {
-        self.consumer.context().close();
+        group::let_go(&self.consumer);
         if let Some(take_over) = &self.take_over {
             take_over.partitions().for_each(|partition| self.shared.board.remove(partition));
         }

@@ -20,6 +20,8 @@ const EXIT_CONFIG: i32 = 78;
 const RESTARTS_MAX: u64 = 200;
 /// Records that the others see while some are put out, and all see afterwards.
 pub(crate) const EXPELLED_RECORDS: u64 = 1_000;
+/// How long a process may take to end when it is asked to: systemd would then kill it.
+const STOP_MAX: Duration = Duration::from_secs(90);
 /// Longest reason that is shown.
 const REASON_CHARS_MAX: usize = 110;
 
@@ -282,7 +284,15 @@ impl<'a> Fleet<'a> {
 
     fn stop(&mut self, index: usize) {
         let Some(engine) = self.members[index].engine.take() else { return };
-        let status = engine.stop();
+        engine.signal("TERM");
+        let deadline = Instant::now() + STOP_MAX;
+        let status = loop {
+            if let Some(status) = engine.ended() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "process {index} does not end when asked to: {}", self.said(index));
+            std::thread::park_timeout(Duration::from_millis(20));
+        };
         let said = self.said(index);
         assert!(!said.contains("panicked"), "process {index} ended with {status}: {said}");
         if !status.success() {

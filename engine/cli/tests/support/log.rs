@@ -141,7 +141,6 @@ impl Log {
             self.hold(stamp + after, key.clone(), copy);
         }
         if self.chance.one_in(UNREADABLE_ONE_IN) {
-            self.mixture.unreadable += 1;
             value.truncate(value.char_indices().nth(60).map_or(0, |(at, _)| at));
         }
         self.hold(stamp, key, value);
@@ -176,6 +175,8 @@ impl Log {
 
     fn note(&mut self, record: &Record) {
         self.mixture.records += 1;
+        // Only here is known what was handed out before the end.
+        self.mixture.unreadable += u64::from(!record.value.ends_with('}'));
         // A number that no reader of the log depends on: what cannot be read has no time.
         if let Some(event) = time_in(&record.value) {
             let newest = self.newest.entry(record.key.clone()).or_insert(event);

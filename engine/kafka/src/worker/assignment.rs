@@ -19,6 +19,7 @@ use crate::changelog::StateReader;
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::RecordView;
+use crate::fetch::member_id;
 use crate::group::{self, Committed, list_of};
 use crate::note::Note;
 
@@ -139,11 +140,27 @@ impl<T: Tasks> Worker<'_, T> {
         for event in self.consumer.context().take_rebalanced() {
             self.counts.rebalances += 1;
             match event {
-                Rebalanced::Assigned(partitions) => self.begin_take_over(partitions)?,
+                Rebalanced::Assigned(partitions) => {
+                    self.still_member()?;
+                    self.member = member_id(&self.consumer);
+                    self.begin_take_over(partitions)?;
+                }
                 Rebalanced::Revoked { partitions, lost } => self.give_back(&partitions, lost)?,
             }
         }
         Ok(())
+    }
+
+    /// Does the group know the member under the name under which it was given what it owns? A static member whose request
+    /// to join is answered with "unknown" joins under another name, and librdkafka (2.x) leaves it its partitions without a
+    /// word; whoever had them in between went further, and what is committed from here would be sent again.
+    pub(super) fn still_member(&self) -> Result<bool, KafkaFault> {
+        let now = member_id(&self.consumer);
+        let owns = self.owned.iter().any(Option::is_some);
+        if owns && now.is_some() && now != self.member {
+            return Err(KafkaFault::Forgotten { group: self.group.clone() });
+        }
+        Ok(now.is_some())
     }
 
     /// Reads on in the state of partitions that were assigned; when it is there, they begin.

@@ -12,11 +12,11 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
-use crate::fetch::{RecordView, is_member, known_ends};
+use crate::fetch::{RecordView, known_ends};
 use crate::group::{self, Due};
 use crate::note::Note;
 use crate::outbox::{Delivered, Outgoing};
-use crate::transaction::Undone;
+use crate::transaction::{Owner, Undone};
 
 /// Between two attempts at a transaction.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -208,6 +208,7 @@ impl<T: Tasks> Worker<'_, T> {
         self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
         self.clear_out();
         let due = if until.is_some() { Due::Now } else { Due::Later };
+        self.still_member()?;
         let offsets = self.offsets_to_commit()?;
         match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
@@ -269,14 +270,15 @@ impl<T: Tasks> Worker<'_, T> {
     }
 
     fn attempt(&mut self) -> Result<Attempt, KafkaFault> {
-        if !is_member(&self.consumer) {
+        if !self.still_member()? {
             return Ok(Attempt::Undone(RDKafkaErrorCode::UnknownMemberId));
         }
         let offsets = self.offsets_to_commit()?;
         let (collected, shared) = (collected!(self), self.shared);
         let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
         let (count, record) = (collected.len(), |index| collected.outgoing(index));
-        match transactions.commit(&self.consumer, &offsets, count, record, || shared.is_stopping()) {
+        let owner = Owner { consumer: &self.consumer, member: self.member.as_deref() };
+        match transactions.commit(&owner, &offsets, count, record, || shared.is_stopping()) {
             Ok(delivered) => Ok(Attempt::Committed(delivered)),
             Err(Undone::Aborted(code)) => Ok(Attempt::Undone(code)),
             Err(Undone::Fault(fault)) => Err(fault),
