@@ -16,7 +16,7 @@ use frostwatch_geoip::GeoTable;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaSettings};
+use frostwatch_kafka::{Counters, KafkaSettings, Pulse};
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin};
@@ -128,6 +128,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
     let observed = Observed {
         board: Board::default(),
         counters: Counters::default(),
+        pulse: Pulse::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
         // Without a clock: the company lives in a time of its own.
         shared: shared(origin),

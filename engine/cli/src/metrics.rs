@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -11,7 +12,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use frostwatch_detect::time::SECOND;
 use frostwatch_kafka::normalise::NormaliseCounts;
-use frostwatch_kafka::{Counters, Counts};
+use frostwatch_kafka::{Counters, Counts, Pulse};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::{CurrentRuling, Shared};
 use frostwatch_runtime::ports::Channel;
@@ -22,10 +23,14 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use crate::engine::BUILD;
 use crate::reload::Reloader;
 
+/// A worker that has stood still for this long is not ready.
+const UNREADY_AFTER: Duration = Duration::from_secs(30);
+
 /// What the process counts and shows.
 pub(crate) struct Observed {
     pub(crate) board: Board,
     pub(crate) counters: Counters,
+    pub(crate) pulse: Pulse,
     pub(crate) normalised: Mutex<NormaliseCounts>,
     pub(crate) shared: Arc<Shared>,
     /// What the tasks begin under and turn to.
@@ -45,12 +50,18 @@ pub(crate) fn serve(
         .block_on(tokio::net::TcpListener::bind(listen))
         .with_context(|| format!("admin.listen: cannot listen on {listen}"))?;
     let current = Arc::clone(&observed.current);
-    let pages = Router::new()
-        .route("/metrics", get(move || async move { text_of(&registry) }))
-        .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(move || async move { readiness(&observed.board, &observed.counters.read()) }))
-        .route("/reload", post(move || reload(Arc::clone(&reloader))))
-        .route("/version", get(move || async move { format!("frostwatch {BUILD}\n{}\n", current.get().named()) }));
+    let pages =
+        Router::new()
+            .route("/metrics", get(move || async move { text_of(&registry) }))
+            .route("/livez", get(|| async { "live\n" }))
+            .route(
+                "/readyz",
+                get(move || async move {
+                    readiness(&observed.board, &observed.counters.read(), observed.pulse.stands_still())
+                }),
+            )
+            .route("/reload", post(move || reload(Arc::clone(&reloader))))
+            .route("/version", get(move || async move { format!("frostwatch {BUILD}\n{}\n", current.get().named()) }));
     runtime.spawn(async move {
         if let Err(error) = axum::serve(listener, pages).await {
             tracing::error!(%error, "the admin port closed");
@@ -75,7 +86,7 @@ fn text_of(registry: &Registry) -> (StatusCode, String) {
     }
 }
 
-fn readiness(board: &Board, counts: &Counts) -> (StatusCode, String) {
+fn readiness(board: &Board, counts: &Counts, stands_still: Duration) -> (StatusCode, String) {
     let lines = board.lines();
     let mut text = String::new();
     for (partition, status) in &lines {
@@ -93,8 +104,16 @@ fn readiness(board: &Board, counts: &Counts) -> (StatusCode, String) {
             counts.misrouted
         );
     }
-    let ready = board.is_ready();
-    text += if ready { "ready\n" } else { "restoring\n" };
+    let moves = stands_still < UNREADY_AFTER;
+    if !moves {
+        let _ = writeln!(text, "a worker has stood still for {} s", stands_still.as_secs());
+    }
+    let ready = board.is_ready() && moves;
+    text += match (ready, moves) {
+        (true, _) => "ready\n",
+        (false, true) => "restoring\n",
+        (false, false) => "not ready\n",
+    };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
 }
 
@@ -265,10 +284,11 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(phase: Phase, misrouted: u64, code: StatusCode, wanted: &[&str]) {
+    fn check(phase: Phase, misrouted: u64, still_secs: u64, code: StatusCode, wanted: &[&str]) {
         let board = Board::default();
         board.set(3, PartitionStatus { phase, keys: 7, ..PartitionStatus::default() });
-        let (found, text) = readiness(&board, &Counts { misrouted, ..Counts::default() });
+        let (found, text) =
+            readiness(&board, &Counts { misrouted, ..Counts::default() }, Duration::from_secs(still_secs));
         assert_eq!(found, code, "{text}");
         assert_eq!(text.lines().count(), wanted.len(), "{text}");
         for (line, wanted) in text.lines().zip(wanted) {
@@ -278,8 +298,10 @@ mod tests {
 
     #[test]
     fn a_process_is_ready_when_all_its_partitions_are_live_and_warns_of_misrouted_records() {
-        check(Phase::Restoring, 0, StatusCode::SERVICE_UNAVAILABLE, &["partition 3: restoring", "restoring"]);
-        check(Phase::Live, 0, StatusCode::OK, &["partition 3: live", "ready"]);
-        check(Phase::Live, 2, StatusCode::OK, &["partition 3: live", "warning: 2 records lie in another", "ready"]);
+        check(Phase::Restoring, 0, 0, StatusCode::SERVICE_UNAVAILABLE, &["partition 3: restoring", "restoring"]);
+        check(Phase::Live, 0, 29, StatusCode::OK, &["partition 3: live", "ready"]);
+        check(Phase::Live, 2, 0, StatusCode::OK, &["partition 3: live", "warning: 2 records lie in another", "ready"]);
+        let unready = StatusCode::SERVICE_UNAVAILABLE;
+        check(Phase::Live, 0, 30, unready, &["partition 3: live", "a worker has stood still for 30 s", "not ready"]);
     }
 }

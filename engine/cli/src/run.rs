@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use frostwatch_detect::time::Millis;
 use frostwatch_kafka::normalise::{NormaliseCounts, NormaliseShared, run_normaliser};
 use frostwatch_kafka::settings::KafkaSettings;
-use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Refused, StopOnExit, run_workers};
+use frostwatch_kafka::{self as kafka, Counters, KafkaFault, Pulse, Refused, StopOnExit, run_workers};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::pipeline::{self, CurrentRuling, Origin, TaskSet};
 use frostwatch_runtime::ports::RawRows;
@@ -23,6 +23,12 @@ use crate::engine::{ruling, shared};
 use crate::metrics::{self, Observed};
 use crate::raw::Rows;
 use crate::reload::{self, Reloader};
+
+/// Longer than any call of the client may rightly take: delivery of outputs has two minutes.
+const STANDSTILL_MAX: Duration = Duration::from_mins(3);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Exit code of a process that ended itself (`EX_SOFTWARE` of sysexits).
+const EXIT_STANDSTILL: i32 = 70;
 
 /// How to run.
 #[derive(clap::Args)]
@@ -49,6 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let observed = Arc::new(Observed {
         board: Board::default(),
         counters: Counters::default(),
+        pulse: Pulse::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
         shared: shared(origin),
         current: Arc::new(CurrentRuling::new(ruling(checked.rulebook, checked.located, lateness))),
@@ -61,10 +68,37 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let _reload = reload::watch(&reloader)?;
+    end_when_standing_still(&observed)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
     run_threads(&config.kafka, config.workers, rows, args.accept_change, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the process when a worker stands still: its partitions are only moved to others when it is gone, and a call of
+/// librdkafka that never comes back cannot be broken off.
+fn end_when_standing_still(observed: &Arc<Observed>) -> anyhow::Result<()> {
+    let observed = Arc::clone(observed);
+    thread::Builder::new().name("pulse".to_owned()).spawn(move || {
+        loop {
+            thread::park_timeout(LOOK_EVERY);
+            let stands_still = observed.pulse.stands_still();
+            if stands_still > STANDSTILL_MAX {
+                say(&format!(
+                    "error: a worker has stood still for {} s; nothing of its batch is committed, and what it held is \
+                     read again by whoever takes its partitions. Start again",
+                    stands_still.as_secs()
+                ));
+                #[expect(
+                    clippy::exit,
+                    clippy::disallowed_methods,
+                    reason = "the thread that stands still cannot be joined"
+                )]
+                std::process::exit(EXIT_STANDSTILL);
+            }
+        }
+    })?;
+    Ok(())
 }
 
 /// Runs workers, and a normaliser if there are rows for it, until `stop` or the first fault.
@@ -93,12 +127,12 @@ pub(crate) fn run_threads<R: RawRows + Send>(
             })
         });
         let tasks = |_| TaskSet::new(Arc::<pipeline::Shared>::clone(&observed.shared), Arc::clone(&observed.current));
-        let (board, counters) = (&observed.board, &observed.counters);
+        let (board, counters, pulse) = (&observed.board, &observed.counters, &observed.pulse);
         let ended = run_workers(
             workers,
             settings,
             tasks,
-            kafka::Shared { stop, board, counters, accept_change, on_refused: &refused },
+            kafka::Shared { stop, board, counters, pulse, accept_change, on_refused: &refused },
         );
         stop.store(true, Ordering::Release);
         let normalised = normaliser.map_or(Ok(()), |normaliser| {

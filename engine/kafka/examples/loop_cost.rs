@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaSettings, Shared, run_worker};
+use frostwatch_kafka::{Counters, KafkaSettings, Pulse, Shared, run_worker};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -122,9 +122,16 @@ fn worker(brokers: &str) -> Result<(), Box<dyn Error>> {
     settings.group = format!("worker-{}", std::process::id());
     let (stop, board, counters, records) =
         (AtomicBool::new(false), Board::default(), Counters::default(), AtomicU64::new(0));
+    let pulse = Pulse::default();
     std::thread::scope(|scope| {
-        let shared =
-            Shared { stop: &stop, board: &board, counters: &counters, accept_change: false, on_refused: &|_| {} };
+        let shared = Shared {
+            stop: &stop,
+            board: &board,
+            counters: &counters,
+            pulse: &pulse,
+            accept_change: false,
+            on_refused: &|_| {},
+        };
         let (records, settings) = (&records, &settings);
         let running = scope.spawn(move || run_worker(settings, 0, Nothing { records, bytes: 0 }, shared));
         while records.load(Ordering::Relaxed) < RECORDS && !running.is_finished() {

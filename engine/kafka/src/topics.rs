@@ -278,7 +278,7 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
         let like_its_input = wanted.first().and_then(|input| existing.get(&input.name)).filter(|_| of_state);
         match like_its_input {
             Some(input) if *input != partitions => {
-                found(Difference::StatePartitions { found: partitions, input: *input })
+                found(Difference::StatePartitions { found: partitions, input: *input });
             }
             None if partitions != topic.partitions => {
                 found(Difference::Partitions { found: partitions, wanted: topic.partitions });

@@ -27,6 +27,7 @@ use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
+use crate::pulse::Pulse;
 use crate::settings::{BatchSettings, Delivery, KafkaSettings};
 use crate::transaction::Transactions;
 use assignment::{Owned, TakeOver};
@@ -58,7 +59,9 @@ pub struct Shared<'a> {
     pub board: &'a Board,
     /// Added to once a batch.
     pub counters: &'a Counters,
-    /// Take over partitions of which something must be run again that was scored under a GeoIP build or a program that is
+    /// Told whenever a loop moves.
+    pub pulse: &'a Pulse,
+    /// Take over partitions of which something must be run again that was scored under a `GeoIP` build or a program that is
     /// not at hand: it is run under the present ones, in silence, and what is sent from then on carries an epoch raised by
     /// one. Otherwise they are refused.
     pub accept_change: bool,
@@ -69,6 +72,12 @@ pub struct Shared<'a> {
 impl Shared<'_> {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Asked while deliveries are waited for, which has its own limit: the loop does not stand still.
+    fn must_not_wait_on(&self, member: usize) -> bool {
+        self.pulse.beat(member);
+        self.is_stopping()
     }
 }
 
@@ -82,11 +91,14 @@ pub fn run_worker<T: Tasks>(
 ) -> Result<(), KafkaFault> {
     let mut worker = Worker::start(settings, member, tasks, shared)?;
     let ended = worker.run();
+    shared.pulse.end(member);
     worker.counters_folded();
     ended
 }
 
 struct Worker<'a, T> {
+    /// Tells the workers of a process apart.
+    number: usize,
     // Fields are dropped in this order: what borrows from the consumer goes before it.
     queue: FetchQueue,
     consumer: Arc<EngineConsumer>,
@@ -141,6 +153,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
         let queue = FetchQueue::new(&consumer).ok_or_else(|| KafkaFault::Consumer(KafkaError::Canceled))?;
         let topic = settings.topics.activity();
         let mut worker = Self {
+            number: member,
             queue,
             consumer,
             sender: match settings.delivery {
@@ -220,6 +233,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
     fn serve_events(&mut self) -> Result<(), KafkaFault> {
         // The consumer is shared with the queue, so what it lends does not keep `self` borrowed.
         let consumer = Arc::clone(&self.consumer);
+        self.shared.pulse.beat(self.number);
         match consumer.poll(CHUNK_WAIT / 10) {
             Some(Err(KafkaError::MessageConsumption(code))) => self.take_error(code),
             None => Ok(()),

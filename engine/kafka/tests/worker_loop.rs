@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, Shared, run_workers};
+use frostwatch_kafka::{Counters, KafkaFault, Pulse, Shared, run_workers};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::{Landmark, PROGRESS_KEY, PROGRESS_SCHEMA, Progress, TaskProgress};
 use frostwatch_runtime::ports::Channel;
@@ -346,7 +346,14 @@ fn the_first_fault_stops_all_workers_of_a_process() {
     let seen: Arc<Seen> = Arc::default();
     *seen.die_at.lock().unwrap() = Some(60);
     let (stop, board, counters) = (AtomicBool::new(false), Board::default(), Counters::default());
-    let shared = Shared { stop: &stop, board: &board, counters: &counters, accept_change: false, on_refused: &|_| {} };
+    let shared = Shared {
+        stop: &stop,
+        board: &board,
+        counters: &counters,
+        pulse: &Pulse::default(),
+        accept_change: false,
+        on_refused: &|_| {},
+    };
     let fault = run_workers(2, &stream.settings, |_| Counting::watched_by(&seen), shared).unwrap_err();
     assert!(matches!(&fault, KafkaFault::Panicked { message, .. } if message.contains("told to die")), "{fault}");
     assert!(board.lines().is_empty());

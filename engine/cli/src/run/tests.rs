@@ -34,6 +34,7 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let observed = Observed {
         board: Board::default(),
         counters: Counters::default(),
+        pulse: Pulse::default(),
         normalised: Mutex::default(),
         shared: shared(Origin::default()),
         current: Arc::new(CurrentRuling::new(ruling(

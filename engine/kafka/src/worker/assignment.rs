@@ -48,10 +48,19 @@ pub(super) struct Owned {
     landmark: Option<Landmark>,
     /// Records that belong to another partition, since the first.
     pub(super) misrouted: u64,
-    /// All of its state is in the log of state.
-    pub(super) is_written: bool,
-    /// Nothing of it is there.
-    pub(super) is_first: bool,
+    /// How much of its state is in the log of state.
+    pub(super) written: Written,
+}
+
+/// How much of a partition's state is in the log of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was never written.
+    Nothing,
+    /// The rest would be run again.
+    Part,
+    /// All.
+    All,
 }
 
 /// Partitions whose state is being read.
@@ -92,8 +101,11 @@ impl Owned {
             last: progress.and_then(|progress| progress.last),
             landmark: plan.landmark,
             misrouted: progress.map_or(0, |progress| progress.misrouted),
-            is_written: progress.is_some_and(|progress| progress.low_water == progress.offset),
-            is_first: progress.is_none(),
+            written: match progress {
+                None => Written::Nothing,
+                Some(progress) if progress.low_water == progress.offset => Written::All,
+                Some(_) => Written::Part,
+            },
         }
     }
 
@@ -111,7 +123,9 @@ impl Owned {
         self.touched = true;
         if live {
             self.dirty = true;
-            self.is_written = false;
+            if self.written == Written::All {
+                self.written = Written::Part;
+            }
             self.last = Some(Landmark { offset: record.offset, stamp: record.stamp });
         }
         self.settle();
@@ -175,7 +189,10 @@ impl<T: Tasks> Worker<'_, T> {
                 Some(value) if key == PROGRESS_KEY => {
                     Progress::read(value).map(|read| drop(progress.insert(partition, read)))
                 }
-                None if key == PROGRESS_KEY => Ok(drop(progress.remove(&partition))),
+                None if key == PROGRESS_KEY => {
+                    progress.remove(&partition);
+                    Ok(())
+                }
                 _ if is_turn_key(key) => Ok(()),
                 value => {
                     *records += 1;

@@ -10,6 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::assignment::Written;
 use super::{Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
@@ -89,7 +90,7 @@ impl<T: Tasks> Worker<'_, T> {
             if !std::mem::replace(&mut owned.told_live, true) {
                 self.tasks.restored(*partition);
             }
-            if !owned.is_written {
+            if owned.written != Written::All {
                 owned.dirty = true;
                 room = self.collect_of(*partition, i64::MAX, room);
             }
@@ -101,8 +102,8 @@ impl<T: Tasks> Worker<'_, T> {
         let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) else { return room };
         let (first, position) = (self.state_out.len(), owned.status.position);
         let low_water = self.tasks.checkpoint(partition, position, below, room, &mut self.state_out);
-        owned.is_written = low_water == position;
-        let is_first = std::mem::take(&mut owned.is_first);
+        let now = if low_water == position { Written::All } else { Written::Part };
+        let is_first = std::mem::replace(&mut owned.written, now) == Written::Nothing;
         let written = self.state_out.get(first..).unwrap_or_default();
         let bytes: usize =
             written.iter().map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len)).sum();
@@ -123,7 +124,7 @@ impl<T: Tasks> Worker<'_, T> {
         if is_first
             && let Some(ruling) = progress.task.turns.first().and_then(|turn| progress.task.ruling_of(turn.version))
         {
-            self.record_turn(partition, RecordedTurn { offset: 0, named: ruling.named.clone() });
+            self.record_turn(partition, &RecordedTurn { offset: 0, named: ruling.named.clone() });
         }
         self.state_out.push(StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(progress.to_bytes()) });
         room
@@ -141,7 +142,7 @@ impl<T: Tasks> Worker<'_, T> {
     }
 
     /// What a partition is scored under stays recorded, for replays of its log.
-    fn record_turn(&mut self, partition: i32, turn: RecordedTurn) {
+    fn record_turn(&mut self, partition: i32, turn: &RecordedTurn) {
         self.state_out.push(StateRecord { partition, key: turn.key(), value: Some(turn.to_bytes()) });
     }
 
@@ -158,7 +159,7 @@ impl<T: Tasks> Worker<'_, T> {
                 Turned::To { named } => {
                     tracing::info!(partition, position, %named, "from here on under another ruling");
                     (owned.dirty, self.counts.turns) = (true, self.counts.turns + 1);
-                    self.record_turn(partition, RecordedTurn { offset: position, named });
+                    self.record_turn(partition, &RecordedTurn { offset: position, named });
                 }
                 Turned::Refused { why } => tracing::error!(partition, why, "the ruling is not switched"),
             }
@@ -220,11 +221,11 @@ impl<T: Tasks> Worker<'_, T> {
 
     /// Delivers `count` of what is collected, outputs before state, from the one at `first` on.
     fn deliver_plain(&mut self, first: usize, count: usize) -> Result<(), KafkaFault> {
-        let shared = self.shared;
+        let (shared, number) = (self.shared, self.number);
         let collected = collected!(self);
         let Sender::Plain(outbox) = &mut self.sender else { return Ok(()) };
         let record = |index: usize| collected.outgoing(first + index);
-        let mut delivered = outbox.deliver(count, record, || shared.is_stopping())?;
+        let mut delivered = outbox.deliver(count, record, || shared.must_not_wait_on(number))?;
         delivered.refused.iter_mut().for_each(|index| *index += first);
         self.delivered(&delivered, first..first + count)
     }
@@ -274,11 +275,11 @@ impl<T: Tasks> Worker<'_, T> {
             return Ok(Attempt::Undone(RDKafkaErrorCode::UnknownMemberId));
         }
         let offsets = self.offsets_to_commit()?;
-        let (collected, shared) = (collected!(self), self.shared);
+        let (collected, shared, number) = (collected!(self), self.shared, self.number);
         let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
         let (count, record) = (collected.len(), |index| collected.outgoing(index));
         let owner = Owner { consumer: &self.consumer, member: self.member.as_deref() };
-        match transactions.commit(&owner, &offsets, count, record, || shared.is_stopping()) {
+        match transactions.commit(&owner, &offsets, count, record, || shared.must_not_wait_on(number)) {
             Ok(delivered) => Ok(Attempt::Committed(delivered)),
             Err(Undone::Aborted(code)) => Ok(Attempt::Undone(code)),
             Err(Undone::Fault(fault)) => Err(fault),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use frostwatch_detect::plan::Named;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
-use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Shared, run_worker};
+use frostwatch_kafka::{Counters, KafkaFault, KafkaSettings, Pulse, Shared, run_worker};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::checkpoint::{
     Contents, Progress, Resumed, Room, RulingRecord, StateFault, StateRecord, TaskProgress, Turn,
@@ -318,7 +318,7 @@ impl Tasks for Counting {
 }
 
 /// Under which rules a member works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) name: &'static str,
     pub(crate) has_content: bool,
@@ -357,7 +357,14 @@ impl Member {
         let thread = std::thread::spawn(move || {
             let (settings, board, counters, stop, seen) = shared;
             let Rules { name, has_content, accept_change } = rules;
-            let shared = Shared { stop: &stop, board: &board, counters: &counters, accept_change, on_refused: &|_| {} };
+            let shared = Shared {
+                stop: &stop,
+                board: &board,
+                counters: &counters,
+                pulse: &Pulse::default(),
+                accept_change,
+                on_refused: &|_| {},
+            };
             let tasks = Counting { rules: name.to_owned(), has_content, ..Counting::watched_by(&seen) };
             run_worker(&settings, 0, tasks, shared)
         });

@@ -369,13 +369,12 @@ impl Tasks for TaskSet {
         let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
         let current = self.current.get();
         match task.turn(position, &current) {
-            Ok(false) => Turned::No,
             Ok(true) => Turned::To { named: current.named() },
             Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
                 self.refused = Some(current);
                 Turned::Refused { why: fault.to_string() }
             }
-            Err(_) => Turned::No,
+            Ok(false) | Err(_) => Turned::No,
         }
     }
 
