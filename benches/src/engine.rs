@@ -6,7 +6,7 @@ use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
+use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task, TaskSet};
 
 /// The demo's `GeoIP` table.
 pub fn geo() -> GeoTable {
@@ -15,9 +15,20 @@ pub fn geo() -> GeoTable {
 
 /// A task with no state.
 pub fn task() -> Task {
+    let (shared, ruling) = parts();
+    Task::new(shared, ruling, 0)
+}
+
+/// The tasks of a worker, without partitions, which remember what is to be written of their state.
+pub fn tasks() -> TaskSet {
+    let (shared, ruling) = parts();
+    TaskSet::new(shared, ruling)
+}
+
+fn parts() -> (Arc<Shared>, Arc<Ruling>) {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let ruling = Arc::new(Ruling::new(book, locate, Lateness::DEFAULT));
     let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
-    Task::new(Arc::new(Shared { epoch: 0, origin, build, totals }), ruling, 0)
+    (Arc::new(Shared { epoch: 0, origin, build, totals }), ruling)
 }
