@@ -322,8 +322,9 @@ impl<'a> Bench<'a> {
             let on_disk = deployment.state_on_disk(&name);
             let mut engine = deployment.run(&name, &mode);
             let took = engine.wait_live(deployment.partitions());
-            let (found, bytes) = (engine.users(), engine.process().resident_bytes);
-            assert_eq!(found, u64::from(users), "users were lost");
+            // A partition is live before its first batch tells of its users.
+            wait_for("all users are there", || (engine.users() == u64::from(users)).then_some(()));
+            let bytes = engine.process().resident_bytes;
             engine.stop();
             println!(
                 "{users} | {:.0} % | {} | {:.0} MB | {what}, {copies} times | {:.2} s | + {:.2} s | {}",
