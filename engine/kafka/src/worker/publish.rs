@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Refused, Sender, Worker, is_live};
+use super::{EVENTS_WAIT, Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, is_member, known_ends};
 use crate::group::{self, Due};
@@ -202,7 +202,7 @@ impl<T: Tasks> Worker<'_, T> {
             // A member that is to join the group again does so while it is polled.
             let again_at = Instant::now() + RETRY_WAIT;
             while Instant::now() < again_at {
-                self.serve_events()?;
+                self.serve_events(EVENTS_WAIT)?;
             }
         }
     }
