@@ -19,6 +19,19 @@ impl Arguments {
         self.words.iter().any(|word| word == switch)
     }
 
+    /// The words after a name, separated by commas.
+    pub fn list(&self, name: &str) -> Option<Vec<&str>> {
+        let given = self.words.iter().position(|word| word == name).and_then(|at| self.words.get(at + 1))?;
+        Some(given.split(',').filter(|word| !word.is_empty()).collect())
+    }
+
+    /// The numbers after a name, else `quick` in a smoke run and `full` otherwise.
+    pub fn numbers(&self, name: &str, quick: &[u32], full: &[u32]) -> Vec<u32> {
+        let default = if self.is_quick() { quick } else { full };
+        let read = |text: &str| text.parse().unwrap_or_else(|_| unreadable(name, text));
+        self.list(name).map_or_else(|| default.to_vec(), |words| words.into_iter().map(read).collect())
+    }
+
     /// A smoke run?
     pub fn is_quick(&self) -> bool {
         self.has("--quick")

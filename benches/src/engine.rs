@@ -6,7 +6,7 @@ use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
+use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, Task, TaskSet};
 
 /// The demo's `GeoIP` table.
 pub fn geo() -> GeoTable {
@@ -31,9 +31,20 @@ pub fn task_with(edits: &[(&str, &str)]) -> Task {
     task_of(Rulebook::parse(&[(*name, edited.as_str())], None).unwrap())
 }
 
+/// The tasks of a worker, without partitions, which remember what is to be written of their state.
+pub fn tasks() -> TaskSet {
+    let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());
+    TaskSet::new(shared, Arc::new(CurrentRuling::new(ruling)))
+}
+
 fn task_of(book: Rulebook) -> Task {
+    let (shared, ruling) = parts(book);
+    Task::new(shared, ruling, 0)
+}
+
+fn parts(book: Rulebook) -> (Arc<Shared>, Arc<Ruling>) {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let ruling = Arc::new(Ruling::new(book, locate, Lateness::DEFAULT));
     let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
-    Task::new(Arc::new(Shared { epoch: 0, origin, build, totals }), ruling, 0)
+    (Arc::new(Shared { epoch: 0, origin, build, totals }), ruling)
 }

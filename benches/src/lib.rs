@@ -9,4 +9,5 @@ pub mod allocations;
 pub mod arguments;
 pub mod engine;
 pub mod measure;
+pub mod rig;
 pub mod traffic;

@@ -82,7 +82,8 @@ impl FetchQueue {
     /// Takes up to `count` records, waiting at most `wait` for that many.
     pub(crate) fn take(&self, count: usize, wait: Duration) -> Chunk {
         let mut messages: Vec<*mut sys::rd_kafka_message_t> = Vec::with_capacity(count);
-        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // Rounded up: less than a millisecond would be no wait, and a caller with that much time left would ask and ask.
+        let wait_ms = i32::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
         // SAFETY: the vector has room for `count` pointers; librdkafka writes as many as it returns, each a message
         // that is ours to destroy.
         unsafe {

@@ -18,8 +18,12 @@ pub(crate) const ROUNDS_MAX: u32 = 5;
 /// How long a stopping worker waits for the brokers to take its last outputs.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(15);
 
-/// Reports are awaited in steps this long: the wrapper's own flush polls in steps of 100 ms.
+/// How long room in the client's queue is waited for before it is asked again.
 const POLL_STEP: Duration = Duration::from_millis(1);
+/// Reports are looked for this often. The wrapper cannot wait for them: its flush polls in steps of 100 ms, and its poll
+/// hands librdkafka whole milliseconds and asks without pause for what is left of the last one, which at a
+/// millisecond is all of it: a core burnt for as long as the brokers take.
+const REPORT_STEP: Duration = Duration::from_micros(500);
 
 /// A record to send, borrowed from its batch.
 #[derive(Clone, Copy, Debug)]
@@ -218,10 +222,15 @@ impl Outbox {
     }
 
     fn await_reports(&self, stopping: &impl Fn() -> bool) -> Result<(), KafkaFault> {
-        let mut stop_at = None;
-        while self.producer.context().reported() < self.sent {
-            self.producer.poll(POLL_STEP);
-            self.check_stop(stopping, &mut stop_at)?;
+        let (mut stop_at, mut known) = (None, self.producer.context().reported());
+        while known < self.sent {
+            self.producer.poll(Duration::ZERO);
+            let reported = self.producer.context().reported();
+            if reported == known {
+                self.check_stop(stopping, &mut stop_at)?;
+                std::thread::park_timeout(REPORT_STEP);
+            }
+            known = reported;
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ use assignment::{Owned, TakeOver};
 const CHUNK_RECORDS: usize = 512;
 /// Longest wait for a chunk: events of the group are served in between.
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
+/// How long the group is waited for where there is nothing else to do.
+const EVENTS_WAIT: Duration = Duration::from_millis(1);
 /// How long a stopping worker waits for the group to take its partitions back.
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(15);
 /// How long the brokers may take to answer a question.
@@ -205,7 +207,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     fn run(&mut self) -> Result<(), KafkaFault> {
         while !self.shared.is_stopping() {
-            self.serve_events()?;
+            self.serve_events(Duration::ZERO)?;
             self.serve_rebalances()?;
             self.serve_take_over()?;
             self.fill_batch()?;
@@ -220,7 +222,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
         while self.owned.iter().any(Option::is_some) {
-            self.serve_events()?;
+            self.serve_events(EVENTS_WAIT)?;
             self.serve_rebalances()?;
             if Instant::now() > deadline {
                 return Err(KafkaFault::LeftHanging(self.owned.iter().flatten().count()));
@@ -229,12 +231,13 @@ impl<'a, T: Tasks> Worker<'a, T> {
         Ok(())
     }
 
-    /// Lets librdkafka tell of the group, of errors and of its log. Records do not come this way.
-    fn serve_events(&mut self) -> Result<(), KafkaFault> {
+    /// Lets librdkafka tell of the group, of errors and of its log. Records do not come this way: where they flow nothing is
+    /// waited for here.
+    fn serve_events(&mut self, wait: Duration) -> Result<(), KafkaFault> {
         // The consumer is shared with the queue, so what it lends does not keep `self` borrowed.
         let consumer = Arc::clone(&self.consumer);
         self.shared.pulse.beat(self.number);
-        match consumer.poll(CHUNK_WAIT / 10) {
+        match consumer.poll(wait) {
             Some(Err(KafkaError::MessageConsumption(code))) => self.take_error(code),
             None => Ok(()),
             Some(Err(error)) => Err(KafkaFault::Consumer(error)),
@@ -244,7 +247,12 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     fn fill_batch(&mut self) -> Result<(), KafkaFault> {
         let started = Instant::now();
-        let limit = if self.take_over.is_some() { CHUNK_WAIT } else { Duration::from_millis(self.batch.time_ms) };
+        let limit = match &self.take_over {
+            None => Duration::from_millis(self.batch.time_ms),
+            // While state is read, partitions that are held go on; where there are none it is not kept waiting for them.
+            Some(_) if self.owned.iter().all(Option::is_none) => Duration::ZERO,
+            Some(_) => CHUNK_WAIT,
+        };
         let mut taken = 0;
         while taken < self.batch.records && self.out_bytes < self.batch.output_bytes {
             let left = limit.saturating_sub(started.elapsed());
@@ -263,7 +271,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
                 }
             }
             if chunk.len() == 0 {
-                self.serve_events()?;
+                self.serve_events(Duration::ZERO)?;
             }
         }
         Ok(())

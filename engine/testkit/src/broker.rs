@@ -19,7 +19,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Once, OnceLock};
 
@@ -119,6 +119,16 @@ impl Broker {
     /// Its port for clients; [`proxied_port`] and [`guarded_port`] tell the others by it.
     pub fn port(&self) -> Result<u16, BrokerError> {
         Ok(self.ours()?.0)
+    }
+
+    /// Its process, where it runs.
+    pub fn pid(&self) -> Result<Option<i32>, BrokerError> {
+        Ok(self.ours()?.1.server.pid())
+    }
+
+    /// The folder with its logs.
+    pub fn data_dir(&self) -> Result<PathBuf, BrokerError> {
+        Ok(self.ours()?.1.server.data_dir())
     }
 
     /// One of Kafka's own command line tools, by its Java class; it is told no broker.

@@ -11,7 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::assignment::Written;
-use super::{Refused, Sender, Worker, is_live};
+use super::{EVENTS_WAIT, Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
 use crate::group::{self, Due};
@@ -265,7 +265,7 @@ impl<T: Tasks> Worker<'_, T> {
             // A member that is to join the group again does so while it is polled.
             let again_at = Instant::now() + RETRY_WAIT;
             while Instant::now() < again_at {
-                self.serve_events()?;
+                self.serve_events(EVENTS_WAIT)?;
             }
         }
     }

@@ -337,7 +337,7 @@ impl Server {
     }
 
     /// The process, where it runs and is this directory's broker.
-    fn pid(&self) -> Option<i32> {
+    pub(super) fn pid(&self) -> Option<i32> {
         let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
         process::runs(pid, &self.properties_file()).then_some(pid)
     }
@@ -370,7 +370,7 @@ impl Server {
         self.dir.join("server.properties")
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(super) fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
     }
 
