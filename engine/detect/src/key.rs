@@ -275,12 +275,12 @@ impl Key {
     }
 
     fn stamp_gap(&self, event: &Event) -> Option<Millis> {
-        Some(event.stamp? - self.newest?.stamp?)
+        Some(event.stamp?.saturating_sub(self.newest?.stamp?))
     }
 
     fn lateness(&mut self, event: &Event, plan: &Plan, scratch: &mut Scratch) -> Option<LateReason> {
         let newest = self.newest?;
-        if event.time < self.limits.horizon || newest.time - event.time > plan.lateness.window() {
+        if event.time < self.limits.horizon || newest.time.saturating_sub(event.time) > plan.lateness.window() {
             return Some(LateReason::Horizon);
         }
         let window = self.limits.window;

@@ -238,7 +238,7 @@ impl Keys {
         for _ in 0..EVICT_STEP {
             self.cursor = if self.cursor + 1 < self.slots.len() { self.cursor + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(self.cursor) else { return };
-            let keep = slot.keep + PACK_MARGIN;
+            let keep = slot.keep.saturating_add(PACK_MARGIN);
             if matches!(slot.body, Body::Idle(_))
                 && slot.newest_stamp.is_some_and(|stamp| clock.saturating_sub(stamp) > keep)
             {

@@ -129,6 +129,9 @@ impl Plans {
 pub struct VersionSet([u128; 2]);
 
 impl VersionSet {
+    /// Every byte.
+    pub const ALL: Self = Self([u128::MAX; 2]);
+
     /// Adds a byte.
     pub const fn insert(&mut self, version: u8) {
         self.0[(version >> 7) as usize] |= 1 << (version & 127);

@@ -52,7 +52,6 @@ fn taken_over(written: &Written, log: &[(String, Event)], plans: &Plans) -> Keys
         let (name, event) = &log[offset as usize];
         keys.accept_logged(name, offset, event, plans, &mut silent);
     }
-    keys.restored();
     keys
 }
 

@@ -235,6 +235,12 @@ impl KafkaSettings {
         config
     }
 
+    /// A name that no other worker has, now or later.
+    pub(crate) fn commit_name(&self, member: usize) -> String {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{member}-{}", process_name(), since.as_millis())
+    }
+
     /// Largest record that the settings let the producer send, bytes, if they say so.
     pub(crate) fn sent_bytes_max(&self) -> Option<u64> {
         let is_set = self.properties.has(SENT_BYTES) || self.producer.has(SENT_BYTES);

@@ -117,7 +117,7 @@ pub fn choose(settings: &KafkaSettings, choice: Choice, standings: &[Standing]) 
         write(&mut outbox, &settings.changelog(), standing.partition, &dropped, &progress)?;
         let mut elem = offsets.add_partition(&topic, standing.partition);
         elem.set_offset(Offset::Offset(progress.offset)).map_err(KafkaFault::Consumer)?;
-        elem.set_metadata(Note { epoch: progress.epoch, partitions: count }.written());
+        elem.set_metadata(Note { epoch: progress.epoch, partitions: count, serial: "chosen".to_owned() }.written());
         let Progress { offset, epoch, .. } = progress;
         chosen.push(Chosen { partition: standing.partition, offset, epoch, dropped: dropped.len() });
     }

@@ -50,6 +50,15 @@ pub(crate) struct Owner<'a> {
     pub(crate) member: Option<&'a str>,
 }
 
+/// What goes into one transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    /// Records.
+    pub(crate) count: usize,
+    /// Of them, the first so many may be left out when the broker refuses their size.
+    pub(crate) may_refuse: usize,
+}
+
 /// A producer that sends batches as transactions.
 pub(crate) struct Transactions {
     config: ClientConfig,
@@ -75,14 +84,19 @@ impl Transactions {
         &mut self,
         owner: &Owner<'_>,
         offsets: &TopicPartitionList,
-        count: usize,
+        batch: Batch,
         record: impl Fn(usize) -> Outgoing<'a>,
         stopping: impl Fn() -> bool,
     ) -> Result<Delivered, Undone> {
-        let delivered = match self.outbox.deliver(count, record, stopping) {
+        let delivered = match self.outbox.deliver(batch.count, &record, stopping) {
             Ok(delivered) => delivered,
             Err(fault) => return Err(self.undo(fault)),
         };
+        if let Some(index) = delivered.refused.iter().find(|index| **index >= batch.may_refuse) {
+            let refused = record(*index);
+            let (topic, bytes) = (refused.topic.to_owned(), refused.value.map_or(0, <[u8]>::len));
+            return Err(self.undo(KafkaFault::StateRefused { topic, bytes }));
+        }
         // Delivery may have taken long: the group may have put the member out meanwhile, and taken it in again.
         let is_owner = owner.member.is_some() && member_id(owner.consumer).as_deref() == owner.member;
         let Some(group) = owner.consumer.group_metadata().filter(|_| is_owner) else {

@@ -134,6 +134,10 @@ struct Worker<'a, T> {
     member: Option<String>,
     /// How long outputs may stay uncommitted: a rebalance takes as long as its slowest member.
     uncommitted_max: Duration,
+    /// Tells this worker from all others, and its commits from each other.
+    name: String,
+    published: u64,
+    serial: String,
 }
 
 /// How outputs go out.
@@ -184,6 +188,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
             commits: Commits::new(settings.rebalance_max()),
             member: None,
             uncommitted_max: settings.rebalance_max(),
+            name: settings.commit_name(member),
+            published: 0,
+            serial: String::new(),
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> =
@@ -287,17 +294,24 @@ impl<'a, T: Tasks> Worker<'a, T> {
         if !owned.recognise(record) {
             return Err(self.recreated(record));
         }
+        let is_known = record.offset < owned.fed_from;
         let live = owned.advance(record);
-        if live && !std::mem::replace(&mut owned.told_live, true) {
-            self.tasks.restored(record.partition);
+        if live && !owned.told_live {
+            self.go_live(record.partition, record.offset);
         }
         self.counts.consumed += 1;
         self.counts.silent += u64::from(!live);
+        if is_known {
+            // Read to know the log again; it is in every key's record already, as it was scored then.
+            return Ok(());
+        }
         match record.key {
             None => self.counts.keyless += 1,
             Some(key) if partition_of(key, self.partition_count) != record.partition => {
                 self.counts.misrouted += 1;
-                owned.misrouted += u64::from(live);
+                if let Some(owned) = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut) {
+                    owned.misrouted += u64::from(live);
+                }
             }
             Some(_) => {}
         }

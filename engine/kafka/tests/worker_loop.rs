@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use frostwatch_kafka::produce::TopicProducer;
+use frostwatch_kafka::settings::Delivery;
 use frostwatch_kafka::{Counters, KafkaFault, Pulse, Shared, run_workers};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::{Landmark, PROGRESS_KEY, PROGRESS_SCHEMA, Progress, TaskProgress};
@@ -220,9 +221,11 @@ fn check_refused_start(stream: &Stream, wanted: &[&str]) {
 #[test]
 fn offsets_that_another_tool_has_set_are_refused_with_the_choice() {
     for (group, offset) in [("moved-back", Some(4)), ("moved-on", Some(15)), ("expired", None)] {
-        let stream = scored_ten(group, 20, support::STAMP + 9);
-        if let Some(offset) = offset {
-            stream.commit(0, offset, "");
+        let mut stream = scored_ten(group, 20, support::STAMP + 9);
+        match offset {
+            Some(offset) => stream.commit(0, offset, ""),
+            // Where offsets follow outputs, a crash before the first commit looks like that.
+            None => stream.settings.delivery = Delivery::ExactlyOnce,
         }
         check_refused_start(&stream, &["stands at offset 10", "frostwatch state resume", "frostwatch state rebuild"]);
     }
@@ -288,6 +291,23 @@ fn rules_are_switched_where_the_past_ends_and_the_past_is_run_again_under_those_
     wait_for("all committed", || stream.committed()[&0] == 120);
     assert_eq!(epochs(&member), [1]);
     member.stop().unwrap();
+}
+
+#[test]
+fn from_the_first_record_on_that_is_new_the_rules_of_the_process_hold() {
+    let stream = Stream::new("first", 1);
+    stream.send(0, 20);
+    let member = Member::start(&stream.settings);
+    wait_for("20 alerts", || member.counters.read().produced_on(Channel::Alerts) == 20);
+    member.stop().unwrap();
+    // They lie there when the next one begins, and come in one batch with the record by which the log is known.
+    stream.send(20, 40);
+    let member = Member::start_under(&stream.settings, Arc::default(), Rules::named("2"));
+    wait_for("20 more", || member.counters.read().produced_on(Channel::Alerts) == 20);
+    let seen = member.seen.rules.lock().unwrap().clone();
+    member.stop().unwrap();
+    let wanted: Vec<(i64, String)> = (20..40).map(|offset| (offset, "2".to_owned())).collect();
+    assert_eq!(seen, wanted);
 }
 
 #[test]

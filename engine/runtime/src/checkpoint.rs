@@ -16,8 +16,8 @@ pub const PROGRESS_KEY: &[u8] = b"#progress";
 pub const TURN_KEY_PREFIX: &str = "#turn:";
 /// Schema of the record of progress.
 pub const PROGRESS_SCHEMA: &str = "progress.v1";
-/// Longest record of progress that is read, bytes.
-pub const PROGRESS_BYTES_MAX: usize = 64 << 10;
+/// Longest record of progress that is read, bytes: 255 rulings and the turns of a tail have about a third of it.
+pub const PROGRESS_BYTES_MAX: usize = 256 << 10;
 
 /// A record for the log of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl RecordedTurn {
 
 /// Is the key one of a turn?
 pub fn is_turn_key(key: &[u8]) -> bool {
-    key.starts_with(TURN_KEY_PREFIX.as_bytes())
+    key.starts_with(TURN_KEY_PREFIX.as_bytes()) && !key.contains(&b'|')
 }
 
 /// What a task knows of its partition's progress.
@@ -112,6 +112,11 @@ pub struct TaskProgress {
 }
 
 impl TaskProgress {
+    /// What the ruling that holds is known by.
+    pub fn named(&self) -> Option<Named> {
+        self.turns.last().and_then(|turn| self.ruling_of(turn.version)).map(|ruling| ruling.named.clone())
+    }
+
     /// The ruling of a byte.
     pub fn ruling_of(&self, version: u8) -> Option<&RulingRecord> {
         self.rulings.iter().find(|ruling| ruling.version == version)
@@ -179,7 +184,7 @@ impl Progress {
     /// Reads a record of progress.
     pub fn read(bytes: &[u8]) -> Result<Self, StateFault> {
         if bytes.len() > PROGRESS_BYTES_MAX {
-            return Err(StateFault::Broken("its progress is longer than 64 KiB"));
+            return Err(StateFault::Broken("its progress is longer than 256 KiB"));
         }
         let progress: Self = serde_json::from_slice(bytes).map_err(|_| StateFault::Broken("its progress"))?;
         if progress.schema == PROGRESS_SCHEMA {

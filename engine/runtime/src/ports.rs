@@ -77,7 +77,7 @@ pub trait Tasks {
     }
 
     /// Hashes of the texts of rules that [`Tasks::resume`] wants and that are not at hand.
-    fn wanted(&self, _progress: &Progress) -> Vec<String> {
+    fn wanted(&self, _partition: i32, _progress: &Progress) -> Vec<String> {
         Vec::new()
     }
 
@@ -128,8 +128,8 @@ pub trait Tasks {
         TaskProgress::default()
     }
 
-    /// The text of the rules that hold now, with its hash.
-    fn content(&self, _partition: i32) -> Option<(String, Vec<u8>)> {
+    /// The text of the rules with this hash, if a ruling of the partition has them.
+    fn content(&self, _partition: i32, _rules: &str) -> Option<Vec<u8>> {
         None
     }
 

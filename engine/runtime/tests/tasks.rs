@@ -243,7 +243,8 @@ impl Left {
         let low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
         written.into_iter().for_each(|record| drop(self.state.insert(record.key, record.value.unwrap())));
         let task = tasks.progress(3, low_water);
-        self.contents.extend(tasks.content(3));
+        let rules = task.rulings.iter().map(|ruling| &ruling.named.rules);
+        self.contents.extend(rules.filter_map(|rules| Some((rules.clone(), tasks.content(3, rules)?))));
         self.progress = Progress { offset: position, low_water, task, ..self.progress.clone() };
         // As it goes over the wire.
         self.progress = Progress::read(&self.progress.to_bytes()).unwrap();
@@ -253,7 +254,7 @@ impl Left {
         let (mut tasks, _) = tasks_under(Arc::clone(ruling));
         tasks.open(3);
         self.state.iter().for_each(|(key, value)| tasks.restore(3, key, Some(value)).unwrap());
-        let wanted = tasks.wanted(&self.progress);
+        let wanted = tasks.wanted(3, &self.progress);
         let contents = self.contents.clone().into_iter().filter(|(name, _)| wanted.contains(name)).collect();
         let resumed = tasks.resume(3, &self.progress, &contents);
         (tasks, resumed)

@@ -23,10 +23,14 @@ pub(super) struct Log {
     kept: bool,
     /// Keys that have changed, with the offset of the first record that changed them since they were written.
     dirty: VecDeque<(i64, u32)>,
-    /// Keys that were let go and whose records must go.
-    gone: Vec<Box<str>>,
-    /// The offset up to which a restored key is, by slot, until the past is behind.
+    /// Keys that were let go and whose records must go, with the offset at which they were.
+    gone: VecDeque<(i64, Box<str>)>,
+    /// The offset up to which a restored key is, by slot, until all of them are passed.
     restored: Vec<i64>,
+    /// The highest of them.
+    restored_until: i64,
+    /// The offset of the last record.
+    offset: i64,
 }
 
 /// How much may be written at a time.
@@ -54,7 +58,7 @@ impl Log {
             *offset = i64::MIN;
         }
         if self.kept {
-            self.gone.push(name);
+            self.gone.push_back((self.offset, name));
         }
     }
 }
@@ -70,7 +74,10 @@ impl Keys {
         plans: &Plans,
         changes: &mut Vec<Change>,
     ) -> Option<Verdict> {
-        self.log.kept = true;
+        (self.log.kept, self.log.offset) = (true, offset);
+        if !self.log.restored.is_empty() && offset >= self.log.restored_until {
+            self.log.restored = Vec::new();
+        }
         let at = self.slot_of(name);
         if self.log.restored.get(at as usize).is_some_and(|restored| offset < *restored) {
             return None;
@@ -105,10 +112,6 @@ impl Keys {
         write: &mut dyn FnMut(&str, Option<&[u8]>),
     ) -> Written {
         let mut written = Written::default();
-        for name in self.log.gone.drain(..) {
-            written.keys += 1;
-            write(&name, None);
-        }
         while written.keys < room.keys && written.bytes < room.bytes {
             let Some((_, at)) = self.log.dirty.pop_front_if(|(offset, _)| *offset < below) else { break };
             let Some(slot) = self.slots.get_mut(at as usize) else { continue };
@@ -129,7 +132,27 @@ impl Keys {
             written.bytes += self.bytes.len();
             write(&slot.name, Some(&self.bytes));
         }
+        self.write_gone(position, room, &mut written, write);
         written
+    }
+
+    /// Deletes the records of keys that were let go, once no record that such a key took is run again: without its record it
+    /// would begin anew in the midst of them. A key of that name that has begun since has a record of its own.
+    fn write_gone(
+        &mut self,
+        position: i64,
+        room: Room,
+        written: &mut Written,
+        write: &mut dyn FnMut(&str, Option<&[u8]>),
+    ) {
+        let low_water = self.low_water(position);
+        while written.keys < room.keys {
+            let Some((_, name)) = self.log.gone.pop_front_if(|(offset, _)| *offset < low_water) else { return };
+            if self.find(&name).is_none() {
+                written.keys += 1;
+                write(&name, None);
+            }
+        }
     }
 
     /// Takes over a key from its record, or lets it go where that was deleted. The last record of a key counts.
@@ -138,7 +161,7 @@ impl Keys {
         let Some(record) = record else {
             if let Some(at) = self.find(name) {
                 self.remove(at);
-                self.log.gone.pop();
+                self.log.gone.pop_back();
             }
             return Ok(());
         };
@@ -151,12 +174,8 @@ impl Keys {
             self.log.restored.resize(at + 1, i64::MIN);
         }
         self.log.restored[at] = header.offset;
+        self.log.restored_until = self.log.restored_until.max(header.offset);
         Ok(())
-    }
-
-    /// The past is behind: no record that a restored key has in it will come again.
-    pub fn restored(&mut self) {
-        self.log.restored = Vec::new();
     }
 
     fn find(&self, name: &str) -> Option<u32> {

@@ -94,7 +94,9 @@ pub(super) fn read(record: &[u8]) -> Result<(Header, Box<[u8]>), StateFault> {
     let (form, rest) = form_of(record)?;
     let (header, body) = postcard::take_from_bytes::<Header>(rest).map_err(|_| StateFault::Broken("its header"))?;
     let mut kept = Vec::with_capacity(body.len() + 2);
-    kept.extend([STATE_FORMAT, form]);
+    // A body of an older format keeps its format's byte.
+    kept.extend(record.first().copied());
+    kept.push(form);
     kept.extend_from_slice(body);
     Ok((header, kept.into_boxed_slice()))
 }

@@ -3,7 +3,7 @@
 //! What the group assigns is taken in two steps: its state is read while the partitions that are held go on, and when it
 //! is there the partitions begin. The client waits that long with its next rebalance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::{PartitionStatus, Phase};
@@ -22,6 +22,7 @@ use crate::fetch::RecordView;
 use crate::fetch::member_id;
 use crate::group::{self, Committed, list_of};
 use crate::note::Note;
+use crate::settings::Delivery;
 
 /// How long state is read between two batches of the partitions that are held.
 const RESTORE_STEP: Duration = Duration::from_millis(50);
@@ -50,6 +51,10 @@ pub(super) struct Owned {
     pub(super) misrouted: u64,
     /// How much of its state is in the log of state.
     pub(super) written: Written,
+    /// Records below are read to know the log again, and are in every key's record.
+    pub(super) fed_from: i64,
+    /// The past is run again under another ruling than it was scored under.
+    pub(super) turned_early: bool,
 }
 
 /// How much of a partition's state is in the log of state.
@@ -101,8 +106,15 @@ impl Owned {
             last: progress.and_then(|progress| progress.last),
             landmark: plan.landmark,
             misrouted: progress.map_or(0, |progress| progress.misrouted),
+            fed_from: match progress {
+                Some(progress) if !progress.rebuild => progress.low_water,
+                _ => 0,
+            },
+            turned_early: false,
             written: match progress {
                 None => Written::Nothing,
+                // Its turns begin anew.
+                Some(progress) if progress.task.turns.is_empty() => Written::Nothing,
                 Some(progress) if progress.low_water == progress.offset => Written::All,
                 Some(_) => Written::Part,
             },
@@ -250,36 +262,52 @@ impl<T: Tasks> Worker<'_, T> {
         let TakeOver { partitions, progress, records, begun, .. } = take_over;
         tracing::info!(records, took = ?begun.elapsed(), partitions = partitions.len(), "state read");
         self.counts.state_restored += records;
+        // Read while the group took the partitions away again, it would be older than what their owner committed since.
+        if member_id(&self.consumer) != self.member {
+            return Err(KafkaFault::Forgotten { group: self.group.clone() });
+        }
+        let contents = self.read_contents(progress)?;
         let mut starts = TopicPartitionList::with_capacity(partitions.len());
         for committed in group::committed(&self.consumer, partitions)? {
-            let start = self.begin(&committed, progress.get(&committed.partition))?;
+            self.shared.pulse.beat(self.number);
+            let start = self.begin(&committed, progress.get(&committed.partition), &contents)?;
             starts.add_partition_offset(&self.topic, committed.partition, start).map_err(KafkaFault::Consumer)?;
         }
         group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
     }
 
     /// Begins a partition whose state is there; returns where to read.
-    fn begin(&mut self, committed: &Committed, progress: Option<&Progress>) -> Result<Offset, KafkaFault> {
+    fn begin(
+        &mut self,
+        committed: &Committed,
+        progress: Option<&Progress>,
+        contents: &Contents,
+    ) -> Result<Offset, KafkaFault> {
         let Committed { partition, offset, ref note, .. } = *committed;
         let note = Note::read(note);
-        let built_on = progress.map(|progress| progress.partitions).or(note.map(|note| note.partitions));
+        let built_on = progress.map(|progress| progress.partitions).or(note.as_ref().map(|note| note.partitions));
         self.check_count(built_on.unwrap_or(self.partition_count), self.partition_count)?;
         let (low, high) = group::ends(&self.consumer, &self.topic, partition)?;
-        let known = Known { progress, committed: offset, is_ours: note.is_some(), low, high };
+        let follows = self.settings.delivery == Delivery::AtLeastOnce;
+        let known = Known { progress, committed: offset, is_ours: note.is_some(), follows, low, high };
         let plan = plan(&known).map_err(|refusal| self.refused(refusal, partition, &known))?;
         let mut owned = Owned::new(plan, low, high, progress, offset);
         if let Some(progress) = progress {
-            self.resume(&mut owned, partition, progress)?;
+            self.resume(&mut owned, partition, progress, contents)?;
         }
         self.open(partition, owned);
         Ok(plan.start.map_or(Offset::Beginning, Offset::Offset))
     }
 
     /// Goes on under the rulings of the former owner; the own one is turned to when the past is behind.
-    fn resume(&mut self, owned: &mut Owned, partition: i32, progress: &Progress) -> Result<(), KafkaFault> {
-        let wanted = self.tasks.wanted(progress);
-        let contents = if wanted.is_empty() { Contents::new() } else { self.read_contents(&wanted)? };
-        let resumed = self.tasks.resume(partition, progress, &contents);
+    fn resume(
+        &mut self,
+        owned: &mut Owned,
+        partition: i32,
+        progress: &Progress,
+        contents: &Contents,
+    ) -> Result<(), KafkaFault> {
+        let resumed = self.tasks.resume(partition, progress, contents);
         if let Resumed::Other { changes } = resumed {
             let tail = progress.offset - progress.low_water;
             if !self.shared.accept_change {
@@ -289,15 +317,22 @@ impl<T: Tasks> Worker<'_, T> {
             owned.epoch = progress.epoch.saturating_add(1);
             // Committed even if no record comes: else the next start would be asked again.
             owned.dirty = true;
-            self.tasks.turn_early(partition, owned.status.position);
+            self.tasks.turn_early(partition, progress.low_water);
+            owned.turned_early = true;
             tracing::warn!(partition, changes, tail, epoch = owned.epoch, "the past is run again under another ruling");
         }
         self.tasks.set_epoch(partition, owned.epoch);
         Ok(())
     }
 
-    /// Reads texts of rules by their hashes. The topic is small: one text for every set of rules there ever was.
-    fn read_contents(&self, wanted: &[String]) -> Result<Contents, KafkaFault> {
+    /// Reads the texts of rules that are wanted for the partitions. The topic is small: one text for every set of rules
+    /// there ever was.
+    fn read_contents(&self, progress: &BTreeMap<i32, Progress>) -> Result<Contents, KafkaFault> {
+        let wanted = progress.iter().flat_map(|(partition, progress)| self.tasks.wanted(*partition, progress));
+        let wanted: BTreeSet<String> = wanted.collect();
+        if wanted.is_empty() {
+            return Ok(Contents::new());
+        }
         let count = group::partition_counts(&self.consumer, &[&self.tables])?.first().copied().unwrap_or_default();
         let partitions: Vec<i32> = (0..count).collect();
         let mut reader = StateReader::open(self.settings, &self.tables, &partitions)?;
@@ -305,12 +340,13 @@ impl<T: Tasks> Worker<'_, T> {
         let until = Instant::now() + CONTENTS_WAIT;
         let mut done = false;
         while !done {
+            self.shared.pulse.beat(self.number);
             if Instant::now() > until {
                 return Err(KafkaFault::NoAnswer { question: "the texts of rules", source: KafkaError::Canceled });
             }
             done = reader.read(RESTORE_STEP, &mut |record| {
                 let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
-                if wanted.iter().any(|wanted| wanted == name) {
+                if wanted.contains(name) {
                     contents.insert(name.to_owned(), record.value.to_vec());
                 }
                 Ok(())

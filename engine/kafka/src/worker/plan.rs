@@ -23,6 +23,8 @@ pub(super) struct Known<'a> {
     pub(super) committed: Option<i64>,
     /// The engine has committed it.
     pub(super) is_ours: bool,
+    /// Offsets follow outputs, so a crash before the first commit leaves a state without one of ours.
+    pub(super) follows: bool,
     /// First offset the topic holds.
     pub(super) low: i64,
     /// Offset after the last one it holds.
@@ -44,7 +46,7 @@ pub(super) enum Refusal {
 
 /// Plans a partition.
 pub(super) fn plan(known: &Known<'_>) -> Result<Plan, Refusal> {
-    let Known { progress, committed, is_ours, low, high } = *known;
+    let Known { progress, committed, is_ours, follows, low, high } = *known;
     let Some(progress) = progress else {
         return match committed {
             Some(_) if is_ours => Err(Refusal::StateGone),
@@ -52,8 +54,10 @@ pub(super) fn plan(known: &Known<'_>) -> Result<Plan, Refusal> {
         };
     };
     // With offsets that follow outputs a crash leaves the group's behind; it is never ahead.
-    let agrees =
-        committed.is_some_and(|committed| committed == progress.offset || is_ours && committed < progress.offset);
+    let agrees = match committed {
+        Some(committed) => committed == progress.offset || is_ours && committed < progress.offset,
+        None => follows,
+    };
     if !agrees {
         return Err(Refusal::Moved);
     }

@@ -17,7 +17,7 @@ use crate::fetch::{RecordView, known_ends};
 use crate::group::{self, Due};
 use crate::note::Note;
 use crate::outbox::{Delivered, Outgoing};
-use crate::transaction::{Owner, Undone};
+use crate::transaction::{Batch, Owner, Undone};
 
 /// Between two attempts at a transaction.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -42,19 +42,16 @@ macro_rules! collected {
 impl<T: Tasks> Worker<'_, T> {
     /// Delivers the batch's outputs and a slice of state, commits its offsets, tells the tasks and the board.
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
+        self.pass_marks()?;
         self.turn();
         self.collect_state();
         self.publish_until(None)?;
-        self.pass_marks()?;
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
             if !std::mem::take(&mut owned.touched) {
                 continue;
             }
             let partition = index as i32;
-            if is_live(owned.status.phase) && !std::mem::replace(&mut owned.told_live, true) {
-                self.tasks.restored(partition);
-            }
             if let Some((_, end)) = known_ends(&self.consumer, &self.topic, partition) {
                 owned.status.end = owned.status.end.max(end);
             }
@@ -87,11 +84,12 @@ impl<T: Tasks> Worker<'_, T> {
             if !is_live(owned.status.phase) || owned.last.is_none() {
                 continue;
             }
-            if !std::mem::replace(&mut owned.told_live, true) {
-                self.tasks.restored(*partition);
-            }
             if owned.written != Written::All {
-                owned.dirty = true;
+                if !owned.told_live {
+                    let position = owned.status.position;
+                    self.go_live(*partition, position);
+                }
+                self.owned.get_mut(*partition as usize).into_iter().flatten().for_each(|owned| owned.dirty = true);
                 room = self.collect_of(*partition, i64::MAX, room);
             }
         }
@@ -120,7 +118,7 @@ impl<T: Tasks> Worker<'_, T> {
             misrouted: owned.misrouted,
             task,
         };
-        self.keep_content(partition, &progress.task);
+        self.keep_contents(partition, &progress.task);
         if is_first
             && let Some(ruling) = progress.task.turns.first().and_then(|turn| progress.task.ruling_of(turn.version))
         {
@@ -130,14 +128,15 @@ impl<T: Tasks> Worker<'_, T> {
         room
     }
 
-    /// The text of the rules that hold goes with the first progress that names it, so that whoever takes the partition over
-    /// has it, whatever rules it has itself.
-    fn keep_content(&mut self, partition: i32, task: &TaskProgress) {
-        let holds = task.turns.last().and_then(|turn| task.ruling_of(turn.version));
-        let Some(rules) = holds.map(|ruling| &ruling.named.rules) else { return };
-        let is_there = self.kept.contains(rules) || self.content_out.iter().any(|(name, _)| name == rules);
-        if !is_there && let Some(content) = self.tasks.content(partition) {
-            self.content_out.push(content);
+    /// The texts of the rules under which records were scored go with the first progress that names them, so that whoever
+    /// takes the partition over has them, whatever rules it has itself.
+    fn keep_contents(&mut self, partition: i32, task: &TaskProgress) {
+        for ruling in task.turns.iter().filter_map(|turn| task.ruling_of(turn.version)) {
+            let rules = &ruling.named.rules;
+            let is_there = self.kept.contains(rules) || self.content_out.iter().any(|(name, _)| name == rules);
+            if !is_there && let Some(content) = self.tasks.content(partition, rules) {
+                self.content_out.push((rules.clone(), content));
+            }
         }
     }
 
@@ -149,20 +148,42 @@ impl<T: Tasks> Worker<'_, T> {
     /// Every partition turns to the ruling of the process between two batches; where it does is written with its progress.
     fn turn(&mut self) {
         for index in 0..self.owned.len() {
-            let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
-            if !is_live(owned.status.phase) {
-                continue;
+            let Some(owned) = self.owned.get(index).and_then(Option::as_ref) else { continue };
+            if is_live(owned.status.phase) {
+                let (told, partition, position) = (owned.told_live, index as i32, owned.status.position);
+                if told { self.turn_one(partition, position) } else { self.go_live(partition, position) }
             }
-            let (partition, position) = (index as i32, owned.status.position);
-            match self.tasks.turn(partition, position) {
-                Turned::No => {}
-                Turned::To { named } => {
-                    tracing::info!(partition, position, %named, "from here on under another ruling");
-                    (owned.dirty, self.counts.turns) = (true, self.counts.turns + 1);
-                    self.record_turn(partition, &RecordedTurn { offset: position, named });
+        }
+    }
+
+    /// The past of a partition is behind it: from the record at `position` on its outputs flow, under the ruling of the
+    /// process. A former owner's may be one under which no record can be scored.
+    pub(super) fn go_live(&mut self, partition: i32, position: i64) {
+        if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) {
+            owned.told_live = true;
+            if std::mem::take(&mut owned.turned_early) {
+                let named = self.tasks.progress(partition, position).named();
+                owned.dirty = true;
+                let turn = named.map(|named| RecordedTurn { offset: position, named });
+                turn.iter().for_each(|turn| self.record_turn(partition, turn));
+            }
+        }
+        self.tasks.restored(partition);
+        self.turn_one(partition, position);
+    }
+
+    fn turn_one(&mut self, partition: i32, position: i64) {
+        match self.tasks.turn(partition, position) {
+            Turned::No => {}
+            Turned::To { named } => {
+                tracing::info!(partition, position, %named, "from here on under another ruling");
+                self.counts.turns += 1;
+                if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) {
+                    owned.dirty = true;
                 }
-                Turned::Refused { why } => tracing::error!(partition, why, "the ruling is not switched"),
+                self.record_turn(partition, &RecordedTurn { offset: position, named });
             }
+            Turned::Refused { why } => tracing::error!(partition, why, "the ruling is not switched"),
         }
     }
 
@@ -198,6 +219,8 @@ impl<T: Tasks> Worker<'_, T> {
         if self.out.is_empty() && self.state_out.is_empty() {
             return Ok(true);
         }
+        self.published += 1;
+        self.serial = format!("{}-{}", self.name, self.published);
         if matches!(self.sender, Sender::Transactions(_)) {
             return self.transact(until);
         }
@@ -205,11 +228,15 @@ impl<T: Tasks> Worker<'_, T> {
         if !self.out.is_empty() {
             self.deliver_plain(0, self.out.len())?;
         }
+        // Whoever has the partitions by now writes their state.
+        if self.consumer.assignment_lost() || !self.still_member()? {
+            self.clear_out();
+            return Ok(false);
+        }
         self.deliver_plain(self.out.len(), self.content_out.len() + self.state_out.len())?;
         self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
         self.clear_out();
         let due = if until.is_some() { Due::Now } else { Due::Later };
-        self.still_member()?;
         let offsets = self.offsets_to_commit()?;
         match self.commits.commit(&self.consumer, &offsets, due)? {
             None => {}
@@ -262,7 +289,12 @@ impl<T: Tasks> Worker<'_, T> {
                 self.clear_out();
                 return Ok(false);
             }
-            // A member that is to join the group again does so while it is polled.
+            // A member that is to join the group again does so while it is polled, and once it has answered what it was
+            // given last: a take-over that it was put out of.
+            if self.take_over.is_some() && !self.still_member()? {
+                self.drop_take_over();
+                group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
+            }
             let again_at = Instant::now() + RETRY_WAIT;
             while Instant::now() < again_at {
                 self.serve_events(EVENTS_WAIT)?;
@@ -279,7 +311,8 @@ impl<T: Tasks> Worker<'_, T> {
         let Sender::Transactions(transactions) = &mut self.sender else { return Err(KafkaFault::GaveUp) };
         let (count, record) = (collected.len(), |index| collected.outgoing(index));
         let owner = Owner { consumer: &self.consumer, member: self.member.as_deref() };
-        match transactions.commit(&owner, &offsets, count, record, || shared.must_not_wait_on(number)) {
+        let batch = Batch { count, may_refuse: self.out.len() };
+        match transactions.commit(&owner, &offsets, batch, record, || shared.must_not_wait_on(number)) {
             Ok(delivered) => Ok(Attempt::Committed(delivered)),
             Err(Undone::Aborted(code)) => Ok(Attempt::Undone(code)),
             Err(Undone::Fault(fault)) => Err(fault),
@@ -294,13 +327,15 @@ impl<T: Tasks> Worker<'_, T> {
 
     /// Do the group's stable offsets say that a transaction with these committed?
     fn is_committed(&self, offsets: &TopicPartitionList) -> Result<bool, KafkaFault> {
-        let wanted: Vec<(i32, Offset)> =
-            offsets.elements().iter().map(|elem| (elem.partition(), elem.offset())).collect();
-        let partitions: Vec<_> = wanted.iter().map(|(partition, _)| (self.topic.clone(), *partition)).collect();
+        let elements = offsets.elements();
+        let partitions: Vec<_> = elements.iter().map(|elem| (self.topic.clone(), elem.partition())).collect();
         let found = group::committed(&self.consumer, &partitions)?;
-        Ok(wanted.iter().all(|(partition, offset)| {
-            let known = found.iter().find(|known| known.partition == *partition).and_then(|known| known.offset);
-            known.is_some_and(|known| Offset::Offset(known) == *offset)
+        // The same offset may have been committed before; the note tells which commit it was.
+        Ok(elements.iter().all(|elem| {
+            let known = found.iter().find(|known| known.partition == elem.partition());
+            known.is_some_and(|known| {
+                known.offset.map(Offset::Offset) == Some(elem.offset()) && known.note == elem.metadata()
+            })
         }))
     }
 
@@ -354,9 +389,11 @@ impl<T: Tasks> Worker<'_, T> {
         for (partition, owned) in self.owned.iter().enumerate() {
             let Some(owned) = owned else { continue };
             if owned.dirty && is_live(owned.status.phase) {
+                let (epoch, partitions) = (owned.epoch, self.partition_count);
+                let note = Note { epoch, partitions, serial: self.serial.clone() };
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
                 elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
-                elem.set_metadata(Note { epoch: owned.epoch, partitions: self.partition_count }.written());
+                elem.set_metadata(note.written());
             }
         }
         Ok(offsets)

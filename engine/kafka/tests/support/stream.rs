@@ -170,6 +170,8 @@ pub(crate) struct Seen {
     pub(crate) epochs: Mutex<BTreeMap<i32, u32>>,
     /// Records handed over.
     pub(crate) records: AtomicUsize,
+    /// Offset of each, and the rules that held.
+    pub(crate) rules: Mutex<Vec<(i64, String)>>,
     /// Wait at this record number until it is taken back.
     pub(crate) hold_at: Mutex<Option<u32>>,
     /// Panic when this record number is handed over: a crash between reading and committing.
@@ -218,7 +220,7 @@ impl Tasks for Counting {
         Ok(())
     }
 
-    fn wanted(&self, progress: &Progress) -> Vec<String> {
+    fn wanted(&self, _partition: i32, progress: &Progress) -> Vec<String> {
         let rules = progress.task.rulings.iter().map(|ruling| ruling.named.rules.clone());
         rules.filter(|rules| *rules != self.rules).collect()
     }
@@ -262,8 +264,8 @@ impl Tasks for Counting {
         TaskProgress { rulings, turns, ..TaskProgress::default() }
     }
 
-    fn content(&self, _partition: i32) -> Option<(String, Vec<u8>)> {
-        self.has_content.then(|| (self.rules.clone(), b"text".to_vec()))
+    fn content(&self, _partition: i32, _rules: &str) -> Option<Vec<u8>> {
+        self.has_content.then(|| b"text".to_vec())
     }
 
     fn close(&mut self, partition: i32) {
@@ -286,6 +288,10 @@ impl Tasks for Counting {
 
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.seen.records.fetch_add(1, Ordering::Relaxed);
+        let (rulings, turns) = self.turns.entry(partition).or_default();
+        let holds = turns.last().and_then(|turn| rulings.iter().find(|it| it.version == turn.version));
+        let rules = holds.map_or(&self.rules, |ruling| &ruling.named.rules).clone();
+        self.seen.rules.lock().unwrap().push((record.offset, rules));
         let value = String::from_utf8_lossy(record.value).into_owned();
         let is_held = || self.seen.hold_at.lock().unwrap().is_some_and(|at| at.to_string() == value);
         if is_held() {

@@ -37,6 +37,11 @@ impl Ruling {
         self.plan.named()
     }
 
+    /// The text of its rules under their hash.
+    pub(super) fn named_content(&self) -> (String, Arc<str>) {
+        (self.plan.rules_hash.clone(), Arc::clone(&self.content))
+    }
+
     /// The record by which it is known again.
     pub(super) fn record(version: u8, plan: &Plan) -> RulingRecord {
         let GeoBuild { kind, built_at_secs, .. } = plan.geo.clone();
@@ -55,7 +60,8 @@ impl Ruling {
         let own = self.plan.geo.digest == *geoip;
         let locate: Arc<dyn Locate> =
             if own { Arc::clone(&self.locate) } else { Arc::new(Forgotten(record.geo_build())) };
-        let lateness = Lateness { lateness: lateness_secs * SECOND, skew: skew_secs * SECOND };
+        let millis = |secs: i64| secs.saturating_mul(SECOND);
+        let lateness = Lateness { lateness: millis(*lateness_secs), skew: millis(*skew_secs) };
         let mut ruling = Self::new(book, locate, lateness);
         if let Some(plan) = Arc::get_mut(&mut ruling.plan) {
             plan.semantics = *semantics;
@@ -63,11 +69,10 @@ impl Ruling {
         Some(Arc::new(ruling))
     }
 
-    /// Can records be scored again as they were under the recorded ruling?
-    pub(super) fn can_rerun(&self, record: &RulingRecord, contents: &Contents) -> bool {
-        let Named { rules, geoip, semantics, .. } = &record.named;
-        let has_rules = self.plan.rules_hash == *rules || contents.contains_key(rules);
-        has_rules && self.plan.geo.digest == *geoip && self.plan.semantics == *semantics
+    /// Can records be scored as they were under the recorded ruling, given its rules?
+    pub(super) fn scores_as(&self, record: &RulingRecord) -> bool {
+        let Named { geoip, semantics, .. } = &record.named;
+        self.plan.geo.digest == *geoip && self.plan.semantics == *semantics
     }
 }
 

@@ -1,12 +1,12 @@
 //! A task: one input partition, its keys, and what became of its records.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
-use frostwatch_detect::plans::{NoVersionLeft, Plans};
+use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
@@ -63,12 +63,15 @@ pub struct Task {
     turns: Vec<Turn>,
     /// Rulings that hold from later records on, which are run again.
     ahead: VecDeque<(i64, Arc<Ruling>)>,
+    /// Texts of the rules of its rulings, by their hash.
+    contents: BTreeMap<String, Arc<str>>,
 }
 
 impl Task {
     /// A task with no state.
     pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, partition: i32) -> Self {
         Self {
+            contents: [ruling.named_content()].into(),
             epoch: shared.epoch,
             shared,
             plans: Plans::new(Arc::clone(&ruling.plan)),
@@ -93,26 +96,38 @@ impl Task {
         self
     }
 
-    /// Goes on as the progress of a former owner says. Rulings whose rules are not at hand are taken to be the own one.
+    /// Goes on as the progress of a former owner says. Keys that refer to a ruling whose rules are not at hand are run
+    /// under the own one; records are not, unless that was chosen.
     fn resume(&mut self, progress: &Progress, contents: &Contents) -> Resumed {
         let TaskProgress { account, rulings, turns } = &progress.task;
         self.newest_event = account.newest_event;
         let own = Arc::clone(&self.ruling);
-        let recall = |record: &RulingRecord| own.recalled(record, contents).unwrap_or_else(|| Arc::clone(&own));
-        let recalled: BTreeMap<u8, Arc<Ruling>> = rulings.iter().map(|it| (it.version, recall(it))).collect();
-        let plans = recalled.iter().map(|(version, ruling)| (*version, Arc::clone(&ruling.plan)));
-        let mut holding = turns.iter().filter_map(|turn| Some((turn.offset, Arc::clone(recalled.get(&turn.version)?))));
-        let (Some(first), Some((_, ruling))) = (turns.first(), holding.next()) else { return Resumed::Same };
-        self.ahead = holding.collect();
-        self.ruling = ruling;
-        self.turns.clone_from(turns);
+        let recalled: BTreeMap<u8, Option<Arc<Ruling>>> =
+            rulings.iter().map(|record| (record.version, own.recalled(record, contents))).collect();
+        let stands_for = |version: u8| Arc::clone(recalled.get(&version).and_then(Option::as_ref).unwrap_or(&own));
+        let Some(first) = turns.first() else { return Resumed::Same };
+        let plans = recalled.keys().map(|version| (*version, Arc::clone(&stands_for(*version).plan)));
         if let Some(plans) = Plans::restored(plans, first.version) {
             self.plans = plans;
         }
-        let has_held = |record: &&RulingRecord| turns.iter().any(|turn| turn.version == record.version);
-        let lost = rulings.iter().filter(has_held).find(|record| !own.can_rerun(record, contents));
+        self.contents.extend(recalled.values().flatten().map(|ruling| ruling.named_content()));
+        self.ruling = stands_for(first.version);
+        self.ahead = turns.iter().skip(1).map(|turn| (turn.offset, stands_for(turn.version))).collect();
+        self.turns.clone_from(turns);
+        // Under a turn at the end nothing was scored yet.
+        let has_scored = |record: &&RulingRecord| {
+            turns.iter().any(|turn| turn.version == record.version && turn.offset < progress.offset)
+        };
+        let is_lost = |record: &&RulingRecord| {
+            recalled.get(&record.version).is_none_or(Option::is_none) || !own.scores_as(record)
+        };
+        let lost = rulings.iter().filter(has_scored).find(is_lost);
         match lost.filter(|_| progress.low_water < progress.offset) {
-            Some(record) => Resumed::Other { changes: record.named.changes(&own.named()) },
+            Some(record) => {
+                let changes = record.named.changes(&own.named());
+                let unreadable = || "the text of its rules is not kept, or not readable by this program".to_owned();
+                Resumed::Other { changes: if changes.is_empty() { unreadable() } else { changes } }
+            }
             None => Resumed::Same,
         }
     }
@@ -124,6 +139,9 @@ impl Task {
             // The same by name, and the one whose places are at hand.
             self.ruling = Arc::clone(ruling);
             return Ok(false);
+        }
+        if self.turns.is_empty() {
+            self.turns.push(Turn { offset: 0, version: self.plans.version() });
         }
         let version = self.switch(Arc::clone(ruling))?;
         self.turns.retain(|turn| turn.offset < position);
@@ -152,8 +170,11 @@ impl Task {
     /// Switches to another ruling: the records from here on arrive under it, and those before stay under theirs. Returns
     /// the byte that events and findings of the ruling carry. A refusal changes nothing.
     pub fn switch(&mut self, ruling: Arc<Ruling>) -> Result<u8, NoVersionLeft> {
-        let (keys, before) = (&self.keys, self.plans.clone());
-        let version = self.plans.switch(Arc::clone(&ruling.plan), || keys.versions(&before))?;
+        let (keys, before, is_logged) = (&self.keys, self.plans.clone(), self.is_logged);
+        // What is written of keys may refer to plans to which what is in memory no longer does: there none is forgotten.
+        let in_use = || if is_logged { VersionSet::ALL } else { keys.versions(&before) };
+        let version = self.plans.switch(Arc::clone(&ruling.plan), in_use)?;
+        self.contents.extend([ruling.named_content()]);
         self.ruling = ruling;
         Ok(version)
     }
@@ -343,12 +364,11 @@ impl Tasks for TaskSet {
         task.keys.restore(name, record)
     }
 
-    fn wanted(&self, progress: &Progress) -> Vec<String> {
-        let own = self.current.get();
-        let mut wanted: Vec<String> = progress.task.rulings.iter().map(|record| record.named.rules.clone()).collect();
-        wanted.retain(|rules| *rules != own.plan.rules_hash);
-        wanted.dedup();
-        wanted
+    fn wanted(&self, partition: i32, progress: &Progress) -> Vec<String> {
+        let Some(task) = self.tasks.get(&partition) else { return Vec::new() };
+        let rules = progress.task.rulings.iter().map(|record| record.named.rules.clone());
+        let wanted: BTreeSet<String> = rules.filter(|rules| *rules != task.ruling.plan.rules_hash).collect();
+        wanted.into_iter().collect()
     }
 
     fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
@@ -381,6 +401,7 @@ impl Tasks for TaskSet {
     fn turn_early(&mut self, partition: i32, first: i64) {
         let Some(task) = self.tasks.get_mut(&partition) else { return };
         task.ahead.clear();
+        task.turns.retain(|turn| turn.offset <= first);
         // Where no byte is left it stays under what held before, as a turn later on does, and that one is told of.
         let _turned = task.turn(first, &self.current.get());
     }
@@ -396,7 +417,6 @@ impl Tasks for TaskSet {
     fn restored(&mut self, partition: i32) {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.hidden.clear();
-            task.keys.restored();
             self.restored.insert(partition, task.counters());
         }
     }
@@ -428,9 +448,8 @@ impl Tasks for TaskSet {
         TaskProgress { account: Account { records, newest_event: task.newest_event }, rulings, turns }
     }
 
-    fn content(&self, partition: i32) -> Option<(String, Vec<u8>)> {
-        let ruling = self.tasks.get(&partition)?.ruling();
-        Some((ruling.plan.rules_hash.clone(), ruling.content.as_bytes().to_vec()))
+    fn content(&self, partition: i32, rules: &str) -> Option<Vec<u8>> {
+        self.tasks.get(&partition)?.contents.get(rules).map(|text| text.as_bytes().to_vec())
     }
 
     fn batch_done(&mut self, _partition: i32) {

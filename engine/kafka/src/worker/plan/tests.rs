@@ -25,7 +25,7 @@ fn check(
     wanted: Result<(Option<i64>, i64), Refusal>,
 ) {
     let (low, high) = ends;
-    let known = Known { progress, committed, is_ours, low, high };
+    let known = Known { progress, committed, is_ours, follows: false, low, high };
     assert_eq!(plan(&known).map(|plan| (plan.start, plan.silent_until)), wanted);
 }
 
