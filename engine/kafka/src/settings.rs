@@ -235,12 +235,6 @@ impl KafkaSettings {
         config
     }
 
-    /// A name that no other worker has, now or later.
-    pub(crate) fn commit_name(&self, member: usize) -> String {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        format!("{}-{member}-{}", process_name(), since.as_millis())
-    }
-
     /// Largest record that the settings let the producer send, bytes, if they say so.
     pub(crate) fn sent_bytes_max(&self) -> Option<u64> {
         let is_set = self.properties.has(SENT_BYTES) || self.producer.has(SENT_BYTES);
@@ -323,6 +317,12 @@ impl KafkaSettings {
             }
         }
     }
+}
+
+/// A name for the commits of a worker that no other has, now or later.
+pub(crate) fn commit_name(member: usize) -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{member}-{}", process_name(), since.as_millis())
 }
 
 /// What tells this process from others of the group: host and number.

@@ -28,9 +28,9 @@ use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
 use crate::pulse::Pulse;
-use crate::settings::{BatchSettings, Delivery, KafkaSettings};
+use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
-use assignment::{Owned, TakeOver};
+use assignment::{Owned, Past, TakeOver};
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
@@ -188,7 +188,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             commits: Commits::new(settings.rebalance_max()),
             member: None,
             uncommitted_max: settings.rebalance_max(),
-            name: settings.commit_name(member),
+            name: commit_name(member),
             published: 0,
             serial: String::new(),
         };
@@ -296,7 +296,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
         }
         let is_known = record.offset < owned.fed_from;
         let live = owned.advance(record);
-        if live && !owned.told_live {
+        if live && owned.past != Past::Behind {
             self.go_live(record.partition, record.offset);
         }
         self.counts.consumed += 1;

@@ -39,8 +39,7 @@ pub(super) struct Owned {
     pub(super) touched: bool,
     /// There is something to commit.
     pub(super) dirty: bool,
-    /// The task knows that its past is behind it.
-    pub(super) told_live: bool,
+    pub(super) past: Past,
     /// Stands in its outputs.
     pub(super) epoch: u32,
     /// The last record taken.
@@ -53,8 +52,17 @@ pub(super) struct Owned {
     pub(super) written: Written,
     /// Records below are read to know the log again, and are in every key's record.
     pub(super) fed_from: i64,
-    /// The past is run again under another ruling than it was scored under.
-    pub(super) turned_early: bool,
+}
+
+/// What a task knows of the part that is run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// It is run again as it was scored.
+    Ahead,
+    /// It is run again under another ruling.
+    AheadUnderAnother,
+    /// It is behind, and the task has been told.
+    Behind,
 }
 
 /// How much of a partition's state is in the log of state.
@@ -101,7 +109,7 @@ impl Owned {
             status,
             touched: true,
             dirty: false,
-            told_live: false,
+            past: Past::Ahead,
             epoch: progress.map_or(0, |progress| progress.epoch),
             last: progress.and_then(|progress| progress.last),
             landmark: plan.landmark,
@@ -110,7 +118,6 @@ impl Owned {
                 Some(progress) if !progress.rebuild => progress.low_water,
                 _ => 0,
             },
-            turned_early: false,
             written: match progress {
                 None => Written::Nothing,
                 // Its turns begin anew.
@@ -318,7 +325,7 @@ impl<T: Tasks> Worker<'_, T> {
             // Committed even if no record comes: else the next start would be asked again.
             owned.dirty = true;
             self.tasks.turn_early(partition, progress.low_water);
-            owned.turned_early = true;
+            owned.past = Past::AheadUnderAnother;
             tracing::warn!(partition, changes, tail, epoch = owned.epoch, "the past is run again under another ruling");
         }
         self.tasks.set_epoch(partition, owned.epoch);

@@ -10,7 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::assignment::Written;
+use super::assignment::{Past, Written};
 use super::{EVENTS_WAIT, Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
@@ -85,7 +85,7 @@ impl<T: Tasks> Worker<'_, T> {
                 continue;
             }
             if owned.written != Written::All {
-                if !owned.told_live {
+                if owned.past != Past::Behind {
                     let position = owned.status.position;
                     self.go_live(*partition, position);
                 }
@@ -150,7 +150,7 @@ impl<T: Tasks> Worker<'_, T> {
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get(index).and_then(Option::as_ref) else { continue };
             if is_live(owned.status.phase) {
-                let (told, partition, position) = (owned.told_live, index as i32, owned.status.position);
+                let (told, partition, position) = (owned.past == Past::Behind, index as i32, owned.status.position);
                 if told { self.turn_one(partition, position) } else { self.go_live(partition, position) }
             }
         }
@@ -160,8 +160,7 @@ impl<T: Tasks> Worker<'_, T> {
     /// process. A former owner's may be one under which no record can be scored.
     pub(super) fn go_live(&mut self, partition: i32, position: i64) {
         if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) {
-            owned.told_live = true;
-            if std::mem::take(&mut owned.turned_early) {
+            if std::mem::replace(&mut owned.past, Past::Behind) == Past::AheadUnderAnother {
                 let named = self.tasks.progress(partition, position).named();
                 owned.dirty = true;
                 let turn = named.map(|named| RecordedTurn { offset: position, named });
