@@ -159,13 +159,13 @@ impl<T: Tasks> Worker<'_, T> {
     /// The past of a partition is behind it: from the record at `position` on its outputs flow, under the ruling of the
     /// process. A former owner's may be one under which no record can be scored.
     pub(super) fn go_live(&mut self, partition: i32, position: i64) {
-        if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut) {
-            if std::mem::replace(&mut owned.past, Past::Behind) == Past::AheadUnderAnother {
-                let named = self.tasks.progress(partition, position).named();
-                owned.dirty = true;
-                let turn = named.map(|named| RecordedTurn { offset: position, named });
-                turn.iter().for_each(|turn| self.record_turn(partition, turn));
-            }
+        if let Some(owned) = self.owned.get_mut(partition as usize).and_then(Option::as_mut)
+            && std::mem::replace(&mut owned.past, Past::Behind) == Past::AheadUnderAnother
+        {
+            owned.dirty = true;
+            let named = self.tasks.progress(partition, position).named();
+            let turn = named.map(|named| RecordedTurn { offset: position, named });
+            turn.iter().for_each(|turn| self.record_turn(partition, turn));
         }
         self.tasks.restored(partition);
         self.turn_one(partition, position);
