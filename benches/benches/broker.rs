@@ -120,8 +120,8 @@ impl Look {
             events: end.events - self.events,
             alerts: end.alerts - self.alerts,
             wall: end.at - self.at,
-            cpu: end.process.cpu - self.process.cpu,
-            broker: end.broker.cpu - self.broker.cpu,
+            cpu: end.process.cpu.saturating_sub(self.process.cpu),
+            broker: end.broker.cpu.saturating_sub(self.broker.cpu),
         }
     }
 }
