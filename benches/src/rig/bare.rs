@@ -66,8 +66,7 @@ pub fn bare(deployment: &Deployment<'_>, from: i64, events: u64) -> Bare {
     loop {
         // SAFETY: the vector has room for as many pointers; those that are written are ours to destroy, once.
         unsafe {
-            let taken =
-                sys::rd_kafka_consume_batch_queue(queue, CHUNK_WAIT_MS, messages.as_mut_ptr(), CHUNK_RECORDS);
+            let taken = sys::rd_kafka_consume_batch_queue(queue, CHUNK_WAIT_MS, messages.as_mut_ptr(), CHUNK_RECORDS);
             for message in messages.iter().take(usize::try_from(taken).unwrap_or(0)) {
                 read += 1;
                 bytes += (**message).len as u64;
