@@ -40,14 +40,19 @@ const BATCH: usize = 4_096;
 ///
 /// # Panics
 /// When it is not reached in time.
-pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
+    wait_asking(Duration::from_millis(5), what, state)
+}
+
+/// The same, asking after each pause.
+fn wait_asking<T>(pause: Duration, what: &str, mut state: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(reached) = state() {
             return reached;
         }
         assert!(Instant::now() < deadline, "not reached in time: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
     }
 }
 

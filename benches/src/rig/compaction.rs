@@ -12,7 +12,7 @@ impl Deployment<'_> {
         let (lag, ratio) = if now { ("0", "0.01") } else { ("86400000", "0.2") };
         let change = AlterConfig::new(ResourceSpecifier::Topic(&topic))
             .set("cleanup.policy", "compact")
-            .set("segment.bytes", "16777216")
+            .set("segment.bytes", "4194304")
             .set("max.message.bytes", "4194304")
             .set("min.compaction.lag.ms", lag)
             .set("min.cleanable.dirty.ratio", ratio);
@@ -27,13 +27,14 @@ impl Deployment<'_> {
         let (topic, data) = (self.settings(group).changelog(), self.rig.broker.data_dir().unwrap());
         for partition in 0..self.partitions() {
             wait_for("the log is compacted", || {
-                let cleaned = std::fs::read_to_string(data.join("cleaner-offset-checkpoint")).ok()?;
+                let cleaned = std::fs::read_to_string(data.join("cleaner-offset-checkpoint")).unwrap_or_default();
                 let prefix = format!("{topic} {partition} ");
-                let cleaned: u64 = cleaned.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok())?;
+                let cleaned = cleaned.lines().find_map(|line| line.strip_prefix(&prefix)?.parse::<u64>().ok());
                 let segments = std::fs::read_dir(data.join(format!("{topic}-{partition}"))).ok()?;
                 let base = |name: &str| name.strip_suffix(".log")?.parse::<u64>().ok();
                 let active = segments.filter_map(|entry| base(entry.ok()?.file_name().to_str()?)).max()?;
-                (cleaned >= active).then_some(())
+                // A log of one segment has nothing to compact, and is not told of.
+                (cleaned.unwrap_or(0) >= active).then_some(())
             });
         }
     }
