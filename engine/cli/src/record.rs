@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The switches of rules come first, each with its place: a replay turns there too. What is recorded stands without them;
 /// but a broker hides what one may not describe as if it were not there, so that is said.
 fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Result<()> {
-    let found = survey(settings).and_then(|standings| {
+    let found = survey(settings, &[]).and_then(|standings| {
         let any = standings.iter().any(|standing| !standing.turns.is_empty());
         Ok((standings, if any { contents(settings)? } else { Contents::new() }))
     });
