@@ -11,6 +11,7 @@ use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::state::{self, Choice};
 use frostwatch_kafka::topics::{Difference, Finding, Made, TopicSizes, WantedTopic, check, create, wanted};
+use frostwatch_runtime::checkpoint::{PROGRESS_KEY, Progress};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, unique_name};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -175,7 +176,7 @@ async fn an_operator_chooses_where_state_offsets_and_topic_do_not_agree() {
         member.stop().unwrap();
         (counts.produced_on(Channel::Alerts), counts.silent, epoch)
     };
-    let choose = |choice| state::choose(&stream.settings, choice, &state::survey(&stream.settings).unwrap());
+    let choose = |choice| state::choose(&stream.settings, choice, &[]);
     stream.send(0, 100);
     assert_eq!(starts(100), (100, 0, 0));
     let member = Member::start(&stream.settings);
@@ -208,10 +209,50 @@ async fn an_operator_chooses_where_state_offsets_and_topic_do_not_agree() {
     choose(Choice::Resume { lossy: true }).unwrap();
     assert_eq!(starts(120), (5, 0, 2), "what was deleted unread is given up");
 
+    break_off(&stream, broker);
+    let refused = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    assert!(matches!(refused, KafkaFault::OffsetsMoved { state: -1, .. }), "{refused}");
+    assert!(refused.to_string().contains("make that choice again"), "{refused}");
+    let refused = choose(Choice::Resume { lossy: true }).unwrap_err();
+    assert!(matches!(refused, KafkaFault::ChoiceBrokenOff { .. }), "{refused}");
     choose(Choice::Forget).unwrap();
     assert_eq!(starts(120), (5, 0, 3), "all that is held is scored again");
+    assert!(matches!(
+        state::choose(&stream.settings, Choice::Forget, &[1]).unwrap_err(),
+        KafkaFault::NoPartition { partition: 1, count: 1, .. }
+    ));
     let last = stream.outputs(Channel::Alerts).pop().unwrap();
     assert_eq!(last.1, "119 is number 1");
+}
+
+/// Leaves the log of state as an operator's choice does that ends before it is whole.
+fn break_off(stream: &Stream, broker: &Broker) {
+    let standing = state::survey(&stream.settings, &[]).unwrap().remove(0);
+    let under_way = Progress { offset: -1, ..standing.progress.unwrap() }.to_bytes();
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+    let changelog = stream.settings.changelog();
+    let record = BaseRecord::to(&changelog).partition(0).key(PROGRESS_KEY).payload(&under_way);
+    producer.send(record).unwrap();
+    producer.flush(WAIT).unwrap();
+}
+
+#[tokio::test]
+async fn offsets_that_a_tool_has_set_are_forgotten_though_there_is_no_state() {
+    let Some(broker) = Broker::shared().unwrap() else { return };
+    let stream = with_one_partition(broker).await;
+    let forget = || state::choose(&stream.settings, Choice::Forget, &[]);
+    assert_eq!(forget().unwrap(), [], "nobody has begun");
+    stream.send(0, 100);
+    stream.commit(0, 20, "");
+    delete_below(&stream, 50).await;
+    let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    assert!(matches!(fault, KafkaFault::OutOfRange { committed: 20, .. }), "{fault}");
+    let [chosen] = &forget().unwrap()[..] else { panic!("one partition") };
+    assert_eq!((chosen.offset, chosen.epoch), (50, 0));
+    let member = Member::start(&stream.settings);
+    wait_for("all committed", || stream.committed()[&0] == 100);
+    assert_eq!(member.counters.read().produced_on(Channel::Alerts), 50);
+    member.stop().unwrap();
 }
 
 #[tokio::test]

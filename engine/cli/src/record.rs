@@ -11,7 +11,7 @@ use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::record::{Recording, record};
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_kafka::state::{Standing, contents, survey};
-use frostwatch_runtime::checkpoint::RecordedTurn;
+use frostwatch_runtime::checkpoint::{Contents, RecordedTurn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -48,13 +48,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The switches of rules come first, each with its place: a replay turns there too. A group that has not begun has none.
+/// The switches of rules come first, each with its place: a replay turns there too. What is recorded stands without them;
+/// but a broker hides what one may not describe as if it were not there, so that is said.
 fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Result<()> {
-    let standings = match survey(settings) {
-        Err(KafkaFault::MissingTopic { .. }) => return Ok(()),
-        standings => standings?,
+    let found = survey(settings, &[]).and_then(|standings| {
+        let any = standings.iter().any(|standing| !standing.turns.is_empty());
+        Ok((standings, if any { contents(settings)? } else { Contents::new() }))
+    });
+    let (standings, contents) = match found {
+        Err(KafkaFault::MissingTopic { topic }) if topic != settings.topics.activity() => {
+            say(&format!(
+                "warning: '{topic}' does not exist, or this user may not read it (`frostwatch topics acls --for record`): \
+                 the recording has no switches of rules"
+            ));
+            return Ok(());
+        }
+        found => found?,
     };
-    let contents = contents(settings)?;
     for Standing { partition, turns, .. } in &standings {
         for RecordedTurn { offset, named } in turns {
             let Some(text) = contents.get(&named.rules).and_then(|text| std::str::from_utf8(text).ok()) else {

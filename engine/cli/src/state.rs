@@ -4,8 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use frostwatch_kafka::settings::KafkaSettings;
-use frostwatch_kafka::state::{Choice, Standing, choose, survey};
+use frostwatch_kafka::state::{Choice, choose, survey};
 
 use crate::config;
 
@@ -30,13 +29,16 @@ enum What {
     Resume {
         #[command(flatten)]
         of: Of,
-        /// Also where records that are needed are not held any more. What they held is given up, and the epoch is raised.
+        /// Also where records that are needed are not held any more. What they held is given up, and the epoch is raised;
+        /// where the end of the topic is lost, the state is made anew of what is left.
         #[arg(long)]
         lossy: bool,
     },
-    /// Makes the state anew, in silence, of what the topic holds before the group's offset, and raises the epoch.
+    /// Makes the state anew, in silence, of what the topic holds before the group's offset, and raises the epoch. Refused
+    /// where the topic has another number of partitions than the state was begun with.
     Rebuild(Of),
-    /// Drops state and offsets: all that the topic holds is scored, its alerts flow, and the epoch is raised.
+    /// Drops state, offsets and the record of switches: all that the topic holds is scored, its alerts flow, and the epoch
+    /// is raised.
     Forget(Of),
 }
 
@@ -57,31 +59,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Rebuild(of) => (of, Choice::Rebuild),
         What::Forget(of) => (of, Choice::Forget),
     };
-    let (settings, standings) = standings(of)?;
+    let settings = config::load(&of.config)?.config.kafka;
+    let chosen = choose(&settings, choice, &of.partition)?;
+    if chosen.is_empty() {
+        anyhow::bail!("nothing to choose: group '{}' has neither state nor offset there", settings.group);
+    }
     let mut out = std::io::stdout().lock();
-    let chosen = choose(&settings, choice, &standings)?;
     for one in &chosen {
         let dropped = if one.dropped > 0 { format!(", {} keys dropped", one.dropped) } else { String::new() };
         writeln!(out, "partition {}: goes on at offset {} in epoch {}{dropped}", one.partition, one.offset, one.epoch)?;
     }
-    if chosen.is_empty() {
-        writeln!(out, "nothing to choose: no partition has a state")?;
-    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn standings(of: &Of) -> anyhow::Result<(KafkaSettings, Vec<Standing>)> {
-    let settings = config::load(&of.config)?.config.kafka;
-    let mut standings = survey(&settings)?;
-    if let Some(unknown) = of.partition.iter().find(|one| !standings.iter().any(|it| it.partition == **one)) {
-        anyhow::bail!("--partition {unknown}: {} has {} partitions", settings.topics.activity(), standings.len());
-    }
-    standings.retain(|standing| of.partition.is_empty() || of.partition.contains(&standing.partition));
-    Ok((settings, standings))
-}
-
 fn show(of: &Of, json: bool) -> anyhow::Result<ExitCode> {
-    let (_, standings) = standings(of)?;
+    let standings = survey(&config::load(&of.config)?.config.kafka, &of.partition)?;
     let mut out = std::io::stdout().lock();
     if json {
         for it in &standings {
@@ -97,12 +89,14 @@ fn show(of: &Of, json: bool) -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", head.map(|name| format!("{name:>10}")).join(" "))?;
     for it in &standings {
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        let progress = it.progress.as_ref();
+        // Of a choice that was broken off nothing holds but that it is to be made again.
+        let is_broken_off = it.is_broken_off();
+        let progress = it.progress.as_ref().filter(|_| !is_broken_off);
         let counted =
             |name: &str| progress.map_or(0, |it| it.task.account.records.get(name).copied().unwrap_or_default());
         let cells = [
             it.partition.to_string(),
-            or_none(progress.map(|progress| progress.offset.to_string())),
+            or_none(progress.map_or(is_broken_off.then(|| "broken off".to_owned()), |it| Some(it.offset.to_string()))),
             or_none(it.committed.map(|offset| offset.to_string())),
             it.high.to_string(),
             or_none(progress.map(|progress| {

@@ -38,10 +38,14 @@ pub enum KafkaFault {
     /// The group's offset does not lie in what the topic still holds.
     #[error(
         "{topic}[{partition}]: group '{group}' has committed offset {committed}, but the topic holds {low} to {high}: \
-         {}. Nothing is skipped in silence; choose: `frostwatch state resume --lossy` goes on with the first record held \
-         (what lies between is given up) and raises the epoch; `frostwatch state forget` drops state and offsets and scores \
+         {}. Nothing is skipped in silence; choose: `frostwatch state resume --lossy` {} and raises the epoch; `frostwatch state forget` drops state and offsets and scores \
          all that is held, its alerts flow",
-        if committed < low { "records were deleted before they were read" } else { "the end of the log was lost" }
+        if committed < low { "records were deleted before they were read" } else { "the end of the log was lost" },
+        if committed < low {
+            "goes on with the first record held (what lies between is given up)"
+        } else {
+            "goes on at its end, makes the state anew from what is held before,"
+        }
     )]
     OutOfRange {
         /// Topic.
@@ -100,10 +104,20 @@ pub enum KafkaFault {
     },
     /// The group's offset is not where the state is.
     #[error(
-        "{topic}[{partition}]: the state of group '{group}' stands at offset {state}, its committed offset is {committed}: \
-         it was set by another tool, or has expired. Nothing is skipped or sent twice in silence; choose: `frostwatch state \
-         resume` goes on where the state stands; `frostwatch state rebuild` takes the committed offset (the state's where \
-         there is none), makes the state anew from what the topic holds before it, and raises the epoch"
+        "{topic}[{partition}]: {}",
+        if *state < 0 {
+            format!(
+                "`frostwatch state rebuild` or `forget` was broken off for group '{group}', and part of its state is deleted: \
+                 make that choice again"
+            )
+        } else {
+            format!(
+                "the state of group '{group}' stands at offset {state}, its committed offset is {committed}: it was set by \
+                 another tool, or has expired. Nothing is skipped or sent twice in silence; choose: `frostwatch state resume` \
+                 goes on where the state stands; `frostwatch state rebuild` takes the committed offset (the state's where \
+                 there is none), makes the state anew from what the topic holds before it, and raises the epoch"
+            )
+        }
     )]
     OffsetsMoved {
         /// Topic.
@@ -170,6 +184,29 @@ pub enum KafkaFault {
         /// Where.
         offset: i64,
     },
+    /// A choice was broken off while records of keys were deleted: no state is left to go on with.
+    #[error(
+        "{topic}[{partition}]: `frostwatch state rebuild` or `forget` was broken off for group '{group}', and part of its \
+         state is deleted: make that choice again"
+    )]
+    ChoiceBrokenOff {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+    },
+    /// The topic has no such partition.
+    #[error("partition {partition}: '{topic}' has {count}, numbered from 0")]
+    NoPartition {
+        /// Topic.
+        topic: String,
+        /// What was asked for.
+        partition: i32,
+        /// Partitions it has.
+        count: i32,
+    },
     /// A choice is to be written while the group has members.
     #[error(
         "group '{group}' has {members} members: stop every process of it first, else its next commit undoes the choice"
@@ -195,7 +232,9 @@ pub enum KafkaFault {
     /// The log of state has another number of partitions than its input.
     #[error(
         "'{changelog}' has {found} partitions and '{topic}' has {wanted}: the state of a partition lies under its own \
-         number. Delete '{changelog}' and let `frostwatch topics create` make it, then `frostwatch state rebuild`"
+         number. Delete '{changelog}' and let `frostwatch topics create` make it. If '{topic}' still has as many partitions as \
+         when the group began, `frostwatch state rebuild` then makes the state anew; if it has others, keys lie elsewhere now: \
+         name another `group`, or choose `frostwatch state forget`, which scores all that is held and raises the epoch"
     )]
     StatePartitions {
         /// The input.

@@ -2,6 +2,9 @@
 //!
 //! A choice is written as any progress is: a record in the log of state, and the group's offset. The next process that
 //! takes the partition over acts on it. Nothing is chosen while the group has members.
+//!
+//! Where records of keys are deleted, a progress that no process goes on with is written first: a choice that is broken off
+//! is refused at the next start, and can be made again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,12 +28,16 @@ use crate::worker::ANSWER_WAIT;
 /// How long state is read before anybody asks whether to go on.
 const READ_STEP: Duration = Duration::from_secs(1);
 
+/// Offset of a progress under which records of keys are being deleted. No group's offset agrees with it.
+const UNDER_WAY: i64 = -1;
+
 /// What an operator chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Go on where the state stands: the group's offset is put there.
     Resume {
-        /// Also where records that are needed are not held any more: what they held is given up.
+        /// Also where records that are needed are not held any more: what they held is given up. Where the end of the
+        /// topic is lost, that is all that was learned, since it may come of records that are gone.
         lossy: bool,
     },
     /// Make the state anew, in silence, of what the topic holds before the group's offset.
@@ -54,10 +61,26 @@ pub struct Standing {
     pub committed: Option<i64>,
     /// Epoch of the last commit, where the engine made it.
     pub epoch: Option<u32>,
+    /// Partitions of the topic when the state was begun, as far as anything tells.
+    pub built_on: Option<i32>,
     /// First offset the topic holds.
     pub low: i64,
     /// Offset after the last.
     pub high: i64,
+}
+
+impl Standing {
+    /// Was a choice broken off while records of keys were deleted?
+    pub fn is_broken_off(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.offset == UNDER_WAY)
+    }
+
+    /// Where the state stands; a progress of a choice that was broken off keeps that in the other field.
+    fn offset(&self) -> Option<i64> {
+        let progress = self.progress.as_ref()?;
+        let offset = if self.is_broken_off() { progress.low_water } else { progress.offset };
+        (offset >= 0).then_some(offset)
+    }
 }
 
 /// What was chosen for a partition.
@@ -73,62 +96,100 @@ pub struct Chosen {
     pub dropped: usize,
 }
 
-/// Reads how the partitions of a group stand.
-pub fn survey(settings: &KafkaSettings) -> Result<Vec<Standing>, KafkaFault> {
+/// Reads how partitions of a group stand: those named, or all.
+pub fn survey(settings: &KafkaSettings, only: &[i32]) -> Result<Vec<Standing>, KafkaFault> {
     settings.checked()?;
+    survey_with(settings, &client(settings)?, only)
+}
+
+fn survey_with(settings: &KafkaSettings, client: &EngineConsumer, only: &[i32]) -> Result<Vec<Standing>, KafkaFault> {
     let topic = settings.topics.activity();
-    let client = client(settings)?;
-    let count = group::partition_counts(&client, &[&topic])?.first().copied().unwrap_or_default();
-    let partitions: Vec<_> = (0..count).map(|partition| (topic.clone(), partition)).collect();
+    let count = group::partition_counts(client, &[&topic])?.first().copied().unwrap_or_default();
+    if let Some(partition) = only.iter().copied().find(|one| !(0..count).contains(one)) {
+        return Err(KafkaFault::NoPartition { topic, partition, count });
+    }
+    let wanted = (0..count).filter(|partition| only.is_empty() || only.contains(partition));
+    let partitions: Vec<_> = wanted.map(|partition| (topic.clone(), partition)).collect();
     let mut standings = Vec::new();
-    for Committed { partition, offset, note, .. } in group::committed(&client, &partitions)? {
-        let (low, high) = group::ends(&client, &topic, partition)?;
-        let epoch = Note::read(&note).map(|note| note.epoch);
+    for Committed { partition, offset, note, .. } in group::committed(client, &partitions)? {
+        let (low, high) = group::ends(client, &topic, partition)?;
+        let note = Note::read(&note);
         standings.push(Standing {
             partition,
             progress: None,
             keys: BTreeSet::new(),
             turns: Vec::new(),
             committed: offset,
-            epoch,
+            epoch: note.as_ref().map(|note| note.epoch),
+            built_on: note.map(|note| note.partitions),
             low,
             high,
         });
     }
-    read_state(settings, &client, &mut standings)?;
+    read_state(settings, client, &mut standings)?;
     Ok(standings)
 }
 
-/// Writes a choice for partitions; returns what was chosen for each.
-pub fn choose(settings: &KafkaSettings, choice: Choice, standings: &[Standing]) -> Result<Vec<Chosen>, KafkaFault> {
+/// Makes a choice for partitions, those named or all; returns what was chosen for each. All are refused where one is.
+pub fn choose(settings: &KafkaSettings, choice: Choice, only: &[i32]) -> Result<Vec<Chosen>, KafkaFault> {
+    settings.checked()?;
     let client = client(settings)?;
-    let topic = settings.topics.activity();
+    // While there are members, what is read is not what will stand when they have gone.
     check_no_members(&client, &settings.group)?;
-    let count = group::partition_counts(&client, &[&topic])?.first().copied().unwrap_or_default();
-    let mut outbox = Outbox::new(&settings.producer_config())?;
-    let mut offsets = TopicPartitionList::new();
-    let mut chosen = Vec::new();
-    for standing in standings {
-        let Some(progress) = decide(choice, standing, count) else { continue };
-        let dropped: Vec<&Vec<u8>> = match choice {
-            Choice::Resume { .. } => Vec::new(),
-            Choice::Rebuild | Choice::Forget => standing.keys.iter().collect(),
-        };
-        write(&mut outbox, &settings.changelog(), standing.partition, &dropped, &progress)?;
-        let mut elem = offsets.add_partition(&topic, standing.partition);
-        elem.set_offset(Offset::Offset(progress.offset)).map_err(KafkaFault::Consumer)?;
-        elem.set_metadata(Note { epoch: progress.epoch, partitions: count, serial: "chosen".to_owned() }.written());
-        let Progress { offset, epoch, .. } = progress;
-        chosen.push(Chosen { partition: standing.partition, offset, epoch, dropped: dropped.len() });
+    let standings = survey_with(settings, &client, only)?;
+    let count = check_counts(settings, &client)?;
+    let mut decided = Vec::new();
+    for standing in &standings {
+        check_allowed(settings, choice, standing, count)?;
+        decided.extend(decide(choice, standing, count).map(|decision| (standing, decision)));
     }
-    if offsets.count() > 0 {
-        client.commit(&offsets, CommitMode::Sync).map_err(KafkaFault::Consumer)?;
+    check_no_members(&client, &settings.group)?;
+    let mut outbox = Outbox::new(&settings.producer_config())?;
+    let mut chosen = Vec::new();
+    for (standing, decision) in decided {
+        write(&mut outbox, &settings.changelog(), standing, &decision)?;
+        commit(settings, &client, standing.partition, &decision.progress)?;
+        let Progress { offset, epoch, .. } = decision.progress;
+        chosen.push(Chosen { partition: standing.partition, offset, epoch, dropped: decision.keys_dropped });
     }
     Ok(chosen)
 }
 
-/// The progress that says what is chosen; `None` where there is nothing to choose.
-fn decide(choice: Choice, standing: &Standing, partitions: i32) -> Option<Progress> {
+/// What is to be written of a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decision {
+    /// The group's offset is put where it stands.
+    progress: Progress,
+    /// What stands in the log of state while records are deleted, and stays there if that is broken off.
+    under_way: Progress,
+    /// Keys of records that are deleted.
+    deleted: Vec<Vec<u8>>,
+    /// How many of them are those of users.
+    keys_dropped: usize,
+}
+
+/// What is decided of a partition; `None` where there is nothing to choose.
+fn decide(choice: Choice, standing: &Standing, partitions: i32) -> Option<Decision> {
+    let progress = decide_progress(choice, standing, partitions)?;
+    let drops = choice == Choice::Forget || progress.rebuild && standing.progress.as_ref() != Some(&progress);
+    let keys = standing.keys.iter().filter(|_| drops).cloned();
+    // What lies beyond the offset is scored again, or is gone: what it was scored under before says nothing of it.
+    let is_void = |turn: &&RecordedTurn| choice == Choice::Forget || drops && turn.offset > progress.offset;
+    let turns = standing.turns.iter().filter(is_void).map(RecordedTurn::key);
+    let keys_dropped = if drops { standing.keys.len() } else { 0 };
+    let before = standing.progress.clone().unwrap_or_else(|| progress.clone());
+    let under_way = Progress {
+        offset: UNDER_WAY,
+        low_water: standing.offset().or(standing.committed).unwrap_or(UNDER_WAY),
+        epoch: standing.progress.as_ref().map(|progress| progress.epoch).max(standing.epoch).unwrap_or_default(),
+        partitions: standing.built_on.unwrap_or(partitions),
+        ..before
+    };
+    Some(Decision { under_way, deleted: keys.chain(turns).collect(), keys_dropped, progress })
+}
+
+/// The progress that says what is chosen.
+fn decide_progress(choice: Choice, standing: &Standing, partitions: i32) -> Option<Progress> {
     let Standing { progress, committed, epoch, low, high, .. } = standing;
     let (low, high) = (*low, *high);
     let before = progress.as_ref().map(|progress| progress.epoch).max(*epoch);
@@ -152,47 +213,99 @@ fn decide(choice: Choice, standing: &Standing, partitions: i32) -> Option<Progre
         },
     };
     match choice {
+        Choice::Resume { .. } if standing.is_broken_off() => None,
         Choice::Resume { lossy: false } => progress.clone(),
         Choice::Resume { lossy: true } => {
             let known = progress.as_ref()?;
-            let (offset, low_water) = (known.offset.clamp(low, high), known.low_water.clamp(low, high));
+            if known.offset > high {
+                // Other records come at the offsets that are lost: records of keys may stand ahead of them.
+                return Some(fresh(high, low, true));
+            }
+            let (offset, low_water) = (known.offset.max(low), known.low_water.max(low));
             let is_whole = (offset, low_water) == (known.offset, known.low_water);
             Some(if is_whole { known.clone() } else { fresh(offset, low_water, known.rebuild) })
         }
         Choice::Rebuild => {
-            let offset = committed.or(progress.as_ref().map(|progress| progress.offset))?;
+            let offset = committed.or(standing.offset())?;
             Some(fresh(offset.clamp(low, high), low, true))
         }
         Choice::Forget => {
-            before?;
+            // Nobody has begun where there is neither.
+            if progress.is_none() && committed.is_none() {
+                return None;
+            }
             // Every count begins anew: what was counted is counted again.
             Some(Progress { last: None, misrouted: 0, task: TaskProgress::default(), ..fresh(low, low, false) })
         }
     }
 }
 
-fn write(
-    outbox: &mut Outbox,
-    changelog: &str,
+/// The state of a partition lies under its own number.
+fn check_counts(settings: &KafkaSettings, client: &EngineConsumer) -> Result<i32, KafkaFault> {
+    let (topic, changelog) = (settings.topics.activity(), settings.changelog());
+    match group::partition_counts(client, &[&topic, &changelog])?[..] {
+        [wanted, found] if wanted != found => Err(KafkaFault::StatePartitions { topic, changelog, wanted, found }),
+        [wanted, ..] => Ok(wanted),
+        [] => Ok(0),
+    }
+}
+
+fn check_allowed(
+    settings: &KafkaSettings,
+    choice: Choice,
+    standing: &Standing,
+    partitions: i32,
+) -> Result<(), KafkaFault> {
+    let (topic, group) = (settings.topics.activity(), settings.group.clone());
+    // Keys lie elsewhere when the count changes: only who drops all of the past may go on.
+    if let Some(built_on) = standing.built_on.filter(|built_on| *built_on != partitions && choice != Choice::Forget) {
+        return Err(KafkaFault::PartitionCount { topic, group, built_on, now: partitions });
+    }
+    if standing.is_broken_off() && matches!(choice, Choice::Resume { .. }) {
+        return Err(KafkaFault::ChoiceBrokenOff { topic, partition: standing.partition, group });
+    }
+    Ok(())
+}
+
+/// Writes what was decided, in an order in which it can be broken off anywhere.
+fn write(outbox: &mut Outbox, changelog: &str, standing: &Standing, decision: &Decision) -> Result<(), KafkaFault> {
+    let (before, after) = (decision.under_way.to_bytes(), decision.progress.to_bytes());
+    let mut deliver = |records: &[(&[u8], Option<&[u8]>)]| {
+        let outgoing = |index: usize| {
+            let (key, value) = records.get(index).copied().unwrap_or_default();
+            let partition = Some(standing.partition);
+            Outgoing { topic: changelog, partition, key: Some(key), value, headers: &[], stamp: None }
+        };
+        let delivered = outbox.deliver(records.len(), outgoing, || false)?;
+        // Given up for its size: the choice is not whole.
+        let refused = delivered.refused.first().and_then(|index| records.get(*index));
+        refused.map_or(Ok(()), |(key, value)| {
+            let bytes = key.len() + value.map_or(0, <[u8]>::len);
+            Err(KafkaFault::StateRefused { topic: changelog.to_owned(), bytes })
+        })
+    };
+    if !decision.deleted.is_empty() {
+        deliver(&[(PROGRESS_KEY, Some(&before))])?;
+        let deleted: Vec<_> = decision.deleted.iter().map(|key| (key.as_slice(), None)).collect();
+        deliver(&deleted)?;
+    }
+    deliver(&[(PROGRESS_KEY, Some(&after))])
+}
+
+/// Puts the group's offset where a progress stands.
+fn commit(
+    settings: &KafkaSettings,
+    client: &EngineConsumer,
     partition: i32,
-    dropped: &[&Vec<u8>],
     progress: &Progress,
 ) -> Result<(), KafkaFault> {
-    let bytes = progress.to_bytes();
-    let record = |index: usize| {
-        let dropped = dropped.get(index);
-        Outgoing {
-            topic: changelog,
-            partition: Some(partition),
-            key: Some(dropped.map_or(PROGRESS_KEY, |key| key.as_slice())),
-            value: if dropped.is_some() { None } else { Some(&bytes) },
-            headers: &[],
-            stamp: None,
-        }
-    };
-    // The choice comes last: a log that ends before it stands as it stood, but for keys that are made anew in any case.
-    outbox.deliver(dropped.len() + 1, record, || false)?;
-    Ok(())
+    let mut offsets = TopicPartitionList::new();
+    let mut elem = offsets.add_partition(&settings.topics.activity(), partition);
+    elem.set_offset(Offset::Offset(progress.offset)).map_err(KafkaFault::Consumer)?;
+    elem.set_metadata(
+        Note { epoch: progress.epoch, partitions: progress.partitions, serial: "chosen".to_owned() }.written(),
+    );
+    client.commit(&offsets, CommitMode::Sync).map_err(KafkaFault::Consumer)
 }
 
 /// Reads the texts of all rules that are kept.
@@ -215,18 +328,21 @@ pub fn contents(settings: &KafkaSettings) -> Result<Contents, KafkaFault> {
 fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut [Standing]) -> Result<(), KafkaFault> {
     let changelog = settings.changelog();
     let count = group::partition_counts(client, &[&changelog])?.first().copied().unwrap_or_default();
-    let numbers: Vec<i32> = (0..count).collect();
+    let numbers: Vec<i32> = standings.iter().map(|standing| standing.partition).filter(|it| *it < count).collect();
     let mut reader = StateReader::open(settings, &changelog, &numbers)?;
     let mut done = false;
     while !done {
         done = reader.read(READ_STEP, &mut |record| {
-            let Some(standing) = standings.get_mut(record.partition as usize) else { return Ok(()) };
+            let Some(standing) = standings.iter_mut().find(|it| it.partition == record.partition) else {
+                return Ok(());
+            };
             let key = record.key.unwrap_or_default();
             if key == PROGRESS_KEY {
                 let read = (!record.value.is_empty()).then(|| Progress::read(record.value)).transpose();
                 let (topic, partition, offset) = (changelog.clone(), record.partition, record.offset);
                 standing.progress = read.map_err(|source| KafkaFault::State { topic, partition, offset, source })?;
             } else if is_turn_key(key) {
+                standing.turns.retain(|turn| turn.key() != key);
                 standing.turns.extend(RecordedTurn::read(record.value).ok());
             } else if record.value.is_empty() {
                 standing.keys.remove(key);
@@ -235,6 +351,9 @@ fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut
             }
             Ok(())
         })?;
+    }
+    for standing in standings {
+        standing.built_on = standing.progress.as_ref().map(|progress| progress.partitions).or(standing.built_on);
     }
     Ok(())
 }
@@ -260,61 +379,4 @@ fn client(settings: &KafkaSettings) -> Result<EngineConsumer, KafkaFault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn standing(progress: Option<(i64, i64, u32)>, committed: Option<i64>) -> Standing {
-        let progress = progress.map(|(offset, low_water, epoch)| Progress {
-            schema: PROGRESS_SCHEMA.to_owned(),
-            offset,
-            low_water,
-            rebuild: false,
-            epoch,
-            partitions: 1,
-            last: None,
-            misrouted: 0,
-            task: TaskProgress::default(),
-        });
-        Standing {
-            partition: 0,
-            progress,
-            keys: BTreeSet::new(),
-            turns: Vec::new(),
-            committed,
-            epoch: Some(2),
-            low: 10,
-            high: 90,
-        }
-    }
-
-    #[track_caller]
-    fn check(choice: Choice, standing: &Standing, wanted: Option<(i64, i64, bool, u32)>) {
-        let decided = decide(choice, standing, 1);
-        assert_eq!(decided.map(|it| (it.offset, it.low_water, it.rebuild, it.epoch)), wanted, "{choice:?}");
-    }
-
-    #[test]
-    fn the_state_goes_on_where_it_stands_and_what_is_lost_raises_the_epoch() {
-        let whole = standing(Some((50, 40, 2)), Some(70));
-        check(Choice::Resume { lossy: false }, &whole, Some((50, 40, false, 2)));
-        check(Choice::Resume { lossy: true }, &whole, Some((50, 40, false, 2)));
-        check(Choice::Resume { lossy: true }, &standing(Some((50, 4, 2)), Some(50)), Some((50, 10, false, 3)));
-        check(Choice::Resume { lossy: true }, &standing(Some((7, 4, 2)), Some(7)), Some((10, 10, false, 3)));
-        check(Choice::Resume { lossy: true }, &standing(Some((95, 93, 2)), Some(95)), Some((90, 90, false, 3)));
-        check(Choice::Resume { lossy: false }, &standing(None, Some(50)), None);
-    }
-
-    #[test]
-    fn state_is_made_anew_before_the_offset_of_the_group_or_else_of_the_state() {
-        check(Choice::Rebuild, &standing(Some((50, 40, 2)), Some(70)), Some((70, 10, true, 3)));
-        check(Choice::Rebuild, &standing(Some((50, 40, 5)), None), Some((50, 10, true, 6)));
-        check(Choice::Rebuild, &standing(None, Some(50)), Some((50, 10, true, 3)));
-        check(Choice::Rebuild, &Standing { epoch: None, ..standing(None, None) }, None);
-    }
-
-    #[test]
-    fn what_is_forgotten_is_scored_again_in_an_epoch_of_its_own() {
-        check(Choice::Forget, &standing(Some((50, 40, 2)), Some(70)), Some((10, 10, false, 3)));
-        check(Choice::Forget, &Standing { epoch: None, ..standing(None, None) }, None);
-    }
-}
+mod tests;

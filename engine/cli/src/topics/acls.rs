@@ -142,7 +142,7 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
     let raw = || names.raw().into_iter().map(|(topic, _)| topic).collect::<Vec<_>>();
     let all = || {
         let outputs = Channel::ALL.map(|channel| names.channel(channel));
-        [activity(), outputs.into(), raw(), vec![settings.changelog(), tables(settings)]].concat()
+        [activity(), outputs.into(), raw(), vec![settings.changelog(), names.tables()]].concat()
     };
     let topics = |why, operations, topics| Right { why, operations, on: Resources::Topics(topics) };
     let group = |why, operations, group| Right { why, operations, on: Resources::Group(group) };
@@ -159,6 +159,13 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
         ],
         For::Record => vec![
             topics("reads activity; for another topic name that one", &["Read"], activity()),
+            topics(
+                "reads at which offsets the engine switched its rules, and the rules' texts",
+                &["Read"],
+                vec![settings.changelog(), names.tables()],
+            ),
+            group("reads the engine's offsets", &["Describe"], settings.group.clone()),
+            group("names a group, to read state, that it does not join", &["Describe"], restore_group(settings)),
             group("names a group that it does not join", &["Describe"], format!("{}-record", settings.group)),
         ],
         For::TopicsCreate => vec![topics("makes what is missing", &["Create", "Describe"], all())],
@@ -216,7 +223,7 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
         topics(
             "keeps state and reads it back; rules, lists and tables by their content",
             &["Read", "Write"],
-            vec![settings.changelog(), tables(settings)],
+            vec![settings.changelog(), names.tables()],
         ),
         Right {
             why: "names a group, to read state, that it does not join",
@@ -239,11 +246,6 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
 /// The group that readers of state name and never join.
 fn restore_group(settings: &KafkaSettings) -> String {
     format!("{}-restore", settings.group)
-}
-
-/// The topic of versioned tables.
-fn tables(settings: &KafkaSettings) -> String {
-    format!("{}tables.v1", settings.topics.prefix)
 }
 
 /// As a shell takes it for one word.
@@ -285,6 +287,16 @@ mod tests {
         assert!(text(&settings, false, "User:a", &[For::Run]).contains("--transactional-id frostwatch-host-1- "));
         settings.delivery = Delivery::AtLeastOnce;
         assert!(!text(&settings, false, "User:a", &[For::Run]).contains("--transactional-id"));
+    }
+
+    #[test]
+    fn topics_with_names_of_their_own_are_named_so() {
+        let mut settings = KafkaSettings::new("b:1");
+        settings.topics.tables = Some("texts".to_owned());
+        for command in [For::Run, For::Record, For::TopicsCreate, For::TopicsCheck] {
+            let said = text(&settings, true, "User:a", &[command]);
+            assert!(said.contains(" --topic texts") && !said.contains("tables.v1"), "{said}");
+        }
     }
 
     #[test]
