@@ -39,7 +39,7 @@ const CHUNK_WAIT: Duration = Duration::from_millis(10);
 /// How long the group is waited for where there is nothing else to do.
 const EVENTS_WAIT: Duration = Duration::from_millis(1);
 /// How long a stopping worker waits for the group to take its partitions back.
-pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(30);
 /// How long the brokers may take to answer a question.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(30);
 

@@ -46,6 +46,8 @@ impl<T: Tasks> Worker<'_, T> {
         self.turn();
         self.collect_state();
         self.publish_until(None)?;
+        // Before the board: whoever sees a partition live there finds counted what made it so.
+        self.counters_folded();
         for index in 0..self.owned.len() {
             let Some(owned) = self.owned.get_mut(index).and_then(Option::as_mut) else { continue };
             if !std::mem::take(&mut owned.touched) {
@@ -59,7 +61,6 @@ impl<T: Tasks> Worker<'_, T> {
             self.tasks.describe(partition, &mut owned.status);
             self.shared.board.set(partition, owned.status);
         }
-        self.counters_folded();
         Ok(())
     }
 
