@@ -67,7 +67,7 @@ pub(crate) struct GeoConfig {
 }
 
 /// The admin port.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdminConfig {
     /// Address and port; keep it on loopback unless the network around it is trusted.
@@ -124,12 +124,15 @@ impl Config {
         Lateness { lateness: i64::from(self.lateness_secs) * SECOND, skew: i64::from(self.skew_secs) * SECOND }
     }
 
-    /// Files and folders that the ruling is read from.
+    /// Files and folders that the ruling is read from, once it is checked.
     pub(crate) fn watched(&self, path: &Path) -> Vec<PathBuf> {
-        let beside = path.parent().unwrap_or(Path::new("."));
-        let rules = self.rules.iter().map(|rules| beside.join(rules));
-        let geoip = self.geoip.city.iter().chain(&self.geoip.asn).map(|file| beside.join(file));
-        [path.to_owned()].into_iter().chain(rules).chain(geoip).collect()
+        watched(path, self.rules.as_deref(), self.geoip.city.iter().chain(&self.geoip.asn).map(PathBuf::as_path))
+    }
+
+    /// What a running process does not take over.
+    pub(crate) fn settled_at_start(&self) -> SettledAtStart {
+        let Self { kafka, workers, normalise, admin, .. } = self;
+        SettledAtStart { kafka: kafka.clone(), workers: *workers, normalise: normalise.clone(), admin: admin.clone() }
     }
 
     fn own_faults(&self) -> Vec<String> {
@@ -148,6 +151,53 @@ impl Config {
         faults.extend(self.kafka.check().iter().map(ToString::to_string));
         faults
     }
+}
+
+/// Parts of a configuration that hold until the process ends.
+#[derive(Debug)]
+pub(crate) struct SettledAtStart {
+    kafka: KafkaSettings,
+    workers: usize,
+    normalise: Option<NormaliseConfig>,
+    admin: Option<AdminConfig>,
+}
+
+impl SettledAtStart {
+    /// Names of the parts in which another one differs.
+    pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("kafka", self.kafka != other.kafka),
+            ("workers", self.workers != other.workers),
+            ("normalise", self.normalise != other.normalise),
+            ("admin", self.admin != other.admin),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
+/// The configuration itself and what it names: rules relative to it, GeoIP files resolved already.
+fn watched<'a>(path: &Path, rules: Option<&Path>, geoip: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let named = rules.map(|rules| beside.join(rules)).into_iter().chain(geoip.map(Path::to_owned));
+    [path.to_owned()].into_iter().chain(named).collect()
+}
+
+/// Files and folders that a configuration names, though it may be refused: that they are mended must be noticed too.
+/// `None` where it cannot be read at all.
+pub(crate) fn named_files(path: &Path) -> Option<Vec<PathBuf>> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let parts: Value = serde_saphyr::from_str_with_options(&read_bounded(path).ok()?, options).ok()?;
+    let text = |value: &Value| value.as_str().map(PathBuf::from);
+    let list = |name: &str| {
+        let files = parts.get("geoip").and_then(|geoip| geoip.get(name)).and_then(Value::as_array);
+        files.into_iter().flatten().filter_map(text).collect::<Vec<_>>()
+    };
+    let mut geoip = GeoConfig { city: list("city"), asn: list("asn") };
+    geoip.resolve(path.parent().unwrap_or(Path::new(".")));
+    let rules = parts.get("rules").and_then(text);
+    Some(watched(path, rules.as_deref(), geoip.city.iter().chain(&geoip.asn).map(PathBuf::as_path)))
 }
 
 /// Reads and checks a configuration whole.
@@ -192,6 +242,12 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     warnings.extend(located.warnings());
     if config.normalise.is_none() {
         warnings.push("normalise: absent, so raw topics are not read; activity must be published by a producer".into());
+    }
+    if let Some(AdminConfig { listen }) = config.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
+        warnings.push(format!(
+            "admin.listen: {listen} is not on loopback: whoever reaches it reads metrics, with counts of users, and can \
+             ask for the configuration to be read again; keep it in a network that is trusted"
+        ));
     }
     if !cfg!(feature = "tls") && config.kafka.wants_security() {
         warnings.push(

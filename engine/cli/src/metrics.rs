@@ -21,7 +21,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::engine::BUILD;
-use crate::reload::Reloader;
+use crate::reload::{NotSwitched, Reloader};
 
 /// A worker that has stood still for this long is not ready.
 const UNREADY_AFTER: Duration = Duration::from_secs(30);
@@ -74,7 +74,10 @@ pub(crate) fn serve(
 async fn reload(reloader: Arc<Reloader>) -> (StatusCode, String) {
     match tokio::task::spawn_blocking(move || reloader.reload()).await {
         Ok(Ok(told)) => (StatusCode::OK, told + "\n"),
-        Ok(Err(fault)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{fault:#}\n")),
+        Ok(Err(fault @ NotSwitched::Refused(_))) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{fault}\n")),
+        Ok(Err(fault @ (NotSwitched::UnderWay | NotSwitched::Changing))) => {
+            (StatusCode::CONFLICT, format!("{fault}\n"))
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }

@@ -27,7 +27,8 @@ pub(crate) struct Args {
     config: PathBuf,
     /// The topic; without it the activity topic.
     topic: Option<String>,
-    /// Go on past the end, until stopped.
+    /// Go on past the end, until stopped. Switches of rules that are made meanwhile are missing: a recording begins with
+    /// those made before it.
     #[arg(long)]
     follow: bool,
 }

@@ -1,9 +1,10 @@
 //! Another ruling while the process runs: rules, GeoIP files and lateness are read again when their files change, on
 //! SIGHUP, or when the admin port is asked to. What is read is checked whole; with a single fault nothing is switched.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use frostwatch_runtime::pipeline::CurrentRuling;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{self, Config};
+use crate::config::{self, Checked, Config, SettledAtStart};
 use crate::console::say;
 use crate::engine::ruling;
 
@@ -34,51 +35,139 @@ pub(crate) struct Reloader {
     path: PathBuf,
     current: Arc<CurrentRuling>,
     pub(crate) readings: Readings,
-    /// The files of the last configuration that was read whole.
-    watched: Mutex<Vec<PathBuf>>,
+    at_start: SettledAtStart,
+    /// Held by the reading that is under way: of two, the older could set its ruling last.
+    reading: Mutex<()>,
+    watched: Mutex<Watched>,
+}
+
+/// The files of the last configuration that could be read at all.
+struct Watched {
+    paths: Vec<PathBuf>,
+    /// How they looked when they were read. `None`: they are to be read again.
+    read: Option<Look>,
 }
 
 /// When a file was changed last, and its length.
 type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
+/// Why nothing was switched.
+#[derive(Debug)]
+pub(crate) enum NotSwitched {
+    /// One reading at a time.
+    UnderWay,
+    /// What was read may be half of the one and half of the other.
+    Changing,
+    /// There are faults.
+    Refused(anyhow::Error),
+}
+
+impl fmt::Display for NotSwitched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnderWay => f.write_str("the configuration is being read already; ask again when that is done"),
+            Self::Changing => f.write_str(
+                "files changed while they were read: nothing is switched; they are read again once they have settled",
+            ),
+            Self::Refused(faults) => write!(f, "nothing is switched: {faults:#}"),
+        }
+    }
+}
+
 impl Reloader {
     /// For a configuration that was read from `path`.
     pub(crate) fn new(path: &Path, config: &Config, current: Arc<CurrentRuling>) -> Self {
-        let watched = Mutex::new(config.watched(path));
-        Self { path: path.to_owned(), current, readings: Readings::default(), watched }
+        let paths = config.watched(path);
+        let read = Some(look_at(&paths));
+        Self {
+            path: path.to_owned(),
+            current,
+            readings: Readings::default(),
+            at_start: config.settled_at_start(),
+            reading: Mutex::default(),
+            watched: Mutex::new(Watched { paths, read }),
+        }
     }
 
     /// Reads, checks and sets. Returns what holds from now on, in words.
-    pub(crate) fn reload(&self) -> anyhow::Result<String> {
-        let checked = match config::load(&self.path) {
-            Ok(checked) => checked,
+    pub(crate) fn reload(&self) -> Result<String, NotSwitched> {
+        self.reload_with(config::load)
+    }
+
+    fn reload_with(&self, load: impl FnOnce(&Path) -> anyhow::Result<Checked>) -> Result<String, NotSwitched> {
+        let _reading = match self.reading.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(NotSwitched::UnderWay),
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
+            Ok(held) => held,
+        };
+        let (paths, before) = self.begin_reading();
+        let loaded = load(&self.path);
+        let named_others = loaded.as_ref().is_ok_and(|checked| checked.config.watched(&self.path) != paths);
+        if named_others || look_at(&paths) != before {
+            self.watched().read = None;
+            return Err(NotSwitched::Changing);
+        }
+        match loaded {
+            Ok(checked) => Ok(self.set(checked)),
             Err(fault) => {
                 self.readings.refused.fetch_add(1, Ordering::Relaxed);
-                return Err(fault.context("nothing is switched"));
+                Err(NotSwitched::Refused(fault))
             }
-        };
-        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = checked.config.watched(&self.path);
+        }
+    }
+
+    /// Looks at the files that are named now, before they are read.
+    fn begin_reading(&self) -> (Vec<PathBuf>, Look) {
+        let named = config::named_files(&self.path);
+        let mut watched = self.watched();
+        if let Some(named) = named {
+            watched.paths = named;
+        }
+        let look = look_at(&watched.paths);
+        watched.read = Some(look.clone());
+        (watched.paths.clone(), look)
+    }
+
+    fn set(&self, checked: Checked) -> String {
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+        let differing = self.at_start.differing(&checked.config.settled_at_start());
+        let wait = if differing.is_empty() {
+            String::new()
+        } else {
+            format!("; a restart is needed for what else differs from the start: {}", differing.join(", "))
+        };
         let lateness = checked.config.lateness();
         let before = self.current.get().named();
         let next = ruling(checked.rulebook, checked.located, lateness);
         let changes = before.changes(&next.named());
         if changes.is_empty() {
             self.readings.unchanged.fetch_add(1, Ordering::Relaxed);
-            return Ok(format!("nothing differs: {before}"));
+            return format!("nothing of rules, GeoIP files and lateness differs: {before}{wait}");
         }
         self.current.set(next);
         self.readings.applied.fetch_add(1, Ordering::Relaxed);
-        Ok(format!("switched: {changes}; each partition turns between two records, and the offset is recorded"))
+        format!("switched: {changes}; each partition turns between two records, and the offset is recorded{wait}")
     }
 
     fn look(&self) -> Look {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut look: Look =
-            watched.iter().flat_map(|path| files_of(path)).map(|path| (path.clone(), seen(&path))).collect();
-        look.sort();
-        look
+        let paths = self.watched().paths.clone();
+        look_at(&paths)
     }
+
+    /// Have the files changed since they were read?
+    fn is_stale(&self, look: &Look) -> bool {
+        self.watched().read.as_ref() != Some(look)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn look_at(paths: &[PathBuf]) -> Look {
+    let mut look: Look = paths.iter().flat_map(|path| files_of(path)).map(|path| (path.clone(), seen(&path))).collect();
+    look.sort();
+    look
 }
 
 /// A folder's files, or the file itself.
@@ -104,7 +193,7 @@ pub(crate) fn watch(reloader: &Arc<Reloader>) -> anyhow::Result<tokio::runtime::
     runtime.spawn(async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut read, mut last) = (reloader.look(), reloader.look());
+        let mut last = reloader.look();
         loop {
             let is_due = tokio::select! {
                 asked = hangup.recv() => asked.is_some(),
@@ -112,17 +201,16 @@ pub(crate) fn watch(reloader: &Arc<Reloader>) -> anyhow::Result<tokio::runtime::
                     let now = reloader.look();
                     let is_settled = now == last;
                     last = now;
-                    is_settled && last != read
+                    is_settled && reloader.is_stale(&last)
                 }
             };
             if is_due {
-                read.clone_from(&last);
                 let reloader = Arc::clone(&reloader);
                 // A GeoIP file takes half a second.
                 let done = tokio::task::spawn_blocking(move || reloader.reload()).await;
                 match done {
                     Ok(Ok(told)) => say(&told),
-                    Ok(Err(fault)) => say(&format!("error: {fault:#}")),
+                    Ok(Err(fault)) => say(&format!("error: {fault}")),
                     Err(error) => tracing::error!(%error, "reading the configuration again"),
                 }
             }
@@ -130,3 +218,6 @@ pub(crate) fn watch(reloader: &Arc<Reloader>) -> anyhow::Result<tokio::runtime::
     });
     Ok(runtime)
 }
+
+#[cfg(test)]
+mod tests;

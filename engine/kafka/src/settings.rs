@@ -47,7 +47,7 @@ impl std::fmt::Display for SettingFault {
 }
 
 /// The `kafka` block of the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSettings {
     /// Brokers to begin with, `host:port`, separated by commas.
