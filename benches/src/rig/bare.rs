@@ -78,7 +78,8 @@ pub fn bare(deployment: &Deployment<'_>, from: i64, events: u64) -> Bare {
         if read == 0 {
             begun = None;
         } else if read >= events {
-            let used = Bare { events: read - first, bytes, wall: wall.elapsed(), cpu: process_cpu() - cpu };
+            let used =
+                Bare { events: read - first, bytes, wall: wall.elapsed(), cpu: process_cpu().saturating_sub(cpu) };
             // SAFETY: made above, and nothing is read from it any more.
             unsafe { sys::rd_kafka_queue_destroy(queue) };
             return used;
