@@ -298,7 +298,7 @@ impl<'a> Bench<'a> {
     /// P8: from the start of a process until its partitions are live.
     fn restore(&self) {
         println!(
-            "\nusers | awake | bytes a user | on disk | log of state | start → live | ÷ an empty log's | resident bytes a user"
+            "\nusers | awake | bytes a user | on disk | log of state | start → live | more than with an empty log | resident bytes a user"
         );
         let copies = self.arguments.number("--copies", 3, 3);
         let sizes = self.arguments.numbers("--restore-users", &[20_000], &[100_000, 1_000_000]);
@@ -317,9 +317,13 @@ impl<'a> Bench<'a> {
         let deployment = self.rig.deploy(&name, self.partitions(), Stamps::Broker);
         let mode = Mode::default();
         let (empty_took, empty_bytes) = *empty.get_or_insert_with(|| {
-            let mut engine = deployment.run("restore-nothing", &mode);
-            let took = engine.wait_live(deployment.partitions());
-            (took, engine.process().resident_bytes)
+            // Twice, since the first start of all pays for cold caches.
+            let start = |group: &str| {
+                let mut engine = deployment.run(group, &mode);
+                let took = engine.wait_live(deployment.partitions());
+                (took, engine.process().resident_bytes)
+            };
+            start("restore-nothing").min(start("restore-nothing-again"))
         });
         prepared.write(&deployment, &name, copies);
         for what in ["as written", "compacted"] {

@@ -12,7 +12,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{DEADLINE, Deployment};
+use super::{ANSWER_WAIT, DEADLINE, Deployment};
 use crate::engine;
 use crate::traffic::{Batch, Config, Traffic};
 
@@ -53,9 +53,11 @@ fn read(deployment: &Deployment<'_>, topic: &str, from: &[i64], mut take: impl F
     }
     consumer.assign(&starts).unwrap();
     while left > 0 {
-        match consumer.poll(DEADLINE).unwrap() {
-            Err(KafkaError::PartitionEOF(_)) => left -= 1,
-            message => {
+        match consumer.poll(ANSWER_WAIT) {
+            // The client may have told of something else.
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => left -= 1,
+            Some(message) => {
                 let message = message.unwrap();
                 take(message.key().unwrap_or_default(), message.payload());
             }
