@@ -213,10 +213,15 @@ impl Tasks for Counting {
     }
 
     fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
-        let text = std::str::from_utf8(record.unwrap_or_default()).map_err(|_| StateFault::Broken("a count"))?;
+        let keys = self.partitions.get_mut(&partition).expect("open");
+        let Some(record) = record else {
+            keys.remove(key);
+            return Ok(());
+        };
+        let text = std::str::from_utf8(record).map_err(|_| StateFault::Broken("a count"))?;
         let (records, offset) = text.split_once(' ').ok_or(StateFault::Broken("a count"))?;
         let count = Count { records: records.parse().unwrap(), offset: offset.parse().unwrap(), dirty: None };
-        self.partitions.get_mut(&partition).expect("open").insert(key.to_vec(), count);
+        keys.insert(key.to_vec(), count);
         Ok(())
     }
 
