@@ -229,7 +229,7 @@ impl<T: Tasks> Worker<'_, T> {
             self.deliver_plain(0, self.out.len())?;
         }
         // Whoever has the partitions by now writes their state.
-        if self.consumer.assignment_lost() || !self.still_member()? {
+        if self.is_put_out()? {
             self.clear_out();
             return Ok(false);
         }
@@ -263,8 +263,8 @@ impl<T: Tasks> Worker<'_, T> {
         let begun = Instant::now();
         let mut attempts = 0;
         loop {
-            if self.consumer.assignment_lost() {
-                tracing::warn!(outputs = self.out.len(), "partitions lost before their outputs were committed");
+            if self.is_put_out()? {
+                tracing::warn!(outputs = self.out.len(), "put out of the group before outputs were committed");
                 self.clear_out();
                 return Ok(false);
             }
@@ -289,17 +289,25 @@ impl<T: Tasks> Worker<'_, T> {
                 self.clear_out();
                 return Ok(false);
             }
-            // A member that is to join the group again does so while it is polled, and once it has answered what it was
-            // given last: a take-over that it was put out of.
-            if self.take_over.is_some() && !self.still_member()? {
-                self.drop_take_over();
-                group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-            }
+            // A member that is to join the group again does so while it is polled.
             let again_at = Instant::now() + RETRY_WAIT;
             while Instant::now() < again_at {
                 self.serve_events(EVENTS_WAIT)?;
             }
         }
+    }
+
+    /// Has the group put the member out? What it collected can never be committed: whoever is given its partitions makes it
+    /// anew. What it was given last is answered, or it could not join again.
+    fn is_put_out(&mut self) -> Result<bool, KafkaFault> {
+        if !self.consumer.assignment_lost() && self.still_member()? {
+            return Ok(false);
+        }
+        if self.take_over.is_some() {
+            self.drop_take_over();
+            group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
+        }
+        Ok(true)
     }
 
     fn attempt(&mut self) -> Result<Attempt, KafkaFault> {
