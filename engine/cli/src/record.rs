@@ -67,6 +67,8 @@ fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Resu
         found => found?,
     };
     for Standing { partition, turns, .. } in &standings {
+        let mut turns: Vec<&RecordedTurn> = turns.iter().collect();
+        turns.sort_by_key(|turn| turn.offset);
         for RecordedTurn { offset, named } in turns {
             let Some(text) = contents.get(&named.rules).and_then(|text| std::str::from_utf8(text).ok()) else {
                 say(&format!("warning: the rules {} of partition {partition} are not kept any more", named.rules));

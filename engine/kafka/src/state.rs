@@ -136,7 +136,10 @@ pub fn choose(settings: &KafkaSettings, choice: Choice, only: &[i32]) -> Result<
     let client = client(settings)?;
     // While there are members, what is read is not what will stand when they have gone.
     check_no_members(&client, &settings.group)?;
-    let standings = survey_with(settings, &client, only)?;
+    let mut standings = survey_with(settings, &client, only)?;
+    if choice == Choice::Forget {
+        in_one_epoch(&mut standings);
+    }
     let count = check_counts(settings, &client)?;
     let mut decided = Vec::new();
     for standing in &standings {
@@ -153,6 +156,19 @@ pub fn choose(settings: &KafkaSettings, choice: Choice, only: &[i32]) -> Result<
         chosen.push(Chosen { partition: standing.partition, offset, epoch, dropped: decision.keys_dropped });
     }
     Ok(chosen)
+}
+
+/// All is scored again, and a user may lie in another partition than before: every partition goes above the highest epoch
+/// there was, those too that had not begun.
+fn in_one_epoch(standings: &mut [Standing]) {
+    let epoch_of = |standing: &Standing| standing.progress.as_ref().map(|it| it.epoch).max(standing.epoch);
+    let Some(highest) = standings.iter().filter_map(epoch_of).max() else { return };
+    for standing in standings {
+        standing.epoch = Some(highest);
+        if standing.progress.is_none() {
+            standing.committed.get_or_insert(standing.low);
+        }
+    }
 }
 
 /// What is to be written of a choice.

@@ -123,3 +123,15 @@ fn only_who_forgets_goes_on_under_another_number_of_partitions_or_resumes_nothin
     }
     assert_eq!(decide(Choice::Forget, &known, 2).unwrap().under_way.partitions, 1, "what is left of it is of one");
 }
+
+#[test]
+fn what_is_scored_again_is_above_the_highest_epoch_in_every_partition() {
+    let begun = |epoch| Standing { epoch: Some(epoch), progress: None, committed: Some(50), ..standing(None, None) };
+    let mut standings = [begun(5), begun(1), Standing { epoch: None, ..standing(None, None) }];
+    in_one_epoch(&mut standings);
+    let epochs = standings.map(|it| decide(Choice::Forget, &it, 3).map(|decision| decision.progress.epoch));
+    assert_eq!(epochs, [Some(6); 3]);
+    let mut none = [Standing { epoch: None, ..standing(None, None) }];
+    in_one_epoch(&mut none);
+    assert_eq!(decide(Choice::Forget, &none[0], 1), None, "nobody has begun");
+}

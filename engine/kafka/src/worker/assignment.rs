@@ -109,7 +109,7 @@ impl Owned {
             status,
             touched: true,
             dirty: false,
-            past: Past::Ahead,
+            past: if progress.is_some_and(|progress| progress.rebuild) { Past::AheadUnderAnother } else { Past::Ahead },
             epoch: progress.map_or(0, |progress| progress.epoch),
             last: progress.and_then(|progress| progress.last),
             landmark: plan.landmark,
@@ -121,7 +121,7 @@ impl Owned {
             written: match progress {
                 None => Written::Nothing,
                 // Its turns begin anew.
-                Some(progress) if progress.task.turns.is_empty() => Written::Nothing,
+                Some(progress) if progress.task.turns.is_empty() && !progress.rebuild => Written::Nothing,
                 Some(progress) if progress.low_water == progress.offset => Written::All,
                 Some(_) => Written::Part,
             },
@@ -270,8 +270,15 @@ impl<T: Tasks> Worker<'_, T> {
         tracing::info!(records, took = ?begun.elapsed(), partitions = partitions.len(), "state read");
         self.counts.state_restored += records;
         // Read while the group took the partitions away again, it would be older than what their owner committed since.
-        if member_id(&self.consumer) != self.member {
-            return Err(KafkaFault::Forgotten { group: self.group.clone() });
+        match member_id(&self.consumer) {
+            now if now == self.member => {}
+            // It was put out meanwhile, and can only join again when what it was given is answered.
+            None => {
+                partitions.iter().for_each(|(_, partition)| self.tasks.close(*partition));
+                partitions.iter().for_each(|(_, partition)| self.shared.board.remove(*partition));
+                return group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer);
+            }
+            Some(_) => return Err(KafkaFault::Forgotten { group: self.group.clone() }),
         }
         let contents = self.read_contents(progress)?;
         let mut starts = TopicPartitionList::with_capacity(partitions.len());
@@ -411,6 +418,9 @@ impl<T: Tasks> Worker<'_, T> {
     /// Writes what is not written yet of the state of partitions that go, so that their next owner need not run anything
     /// again.
     fn hand_over(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaFault> {
+        if !self.still_member()? {
+            return Ok(());
+        }
         let leaving: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
         let until = Instant::now() + HAND_OVER_MAX;
         while self.collect_leaving(&leaving) {

@@ -21,6 +21,8 @@ use crate::transaction::{Batch, Owner, Undone};
 
 /// Between two attempts at a transaction.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
+/// How long a member that the group does not know may take to join again.
+const MEMBERSHIP_WAIT: Duration = Duration::from_secs(30);
 /// State written with one commit at most. As many keys as a batch has records, so that what changes is written as fast as
 /// it changes.
 const STATE_BYTES_MAX: usize = 32 << 20;
@@ -229,7 +231,7 @@ impl<T: Tasks> Worker<'_, T> {
             self.deliver_plain(0, self.out.len())?;
         }
         // Whoever has the partitions by now writes their state.
-        if self.is_put_out()? {
+        if !self.await_membership()? {
             self.clear_out();
             return Ok(false);
         }
@@ -263,8 +265,8 @@ impl<T: Tasks> Worker<'_, T> {
         let begun = Instant::now();
         let mut attempts = 0;
         loop {
-            if self.is_put_out()? {
-                tracing::warn!(outputs = self.out.len(), "put out of the group before outputs were committed");
+            if !self.await_membership()? {
+                tracing::warn!(outputs = self.out.len(), "partitions lost before their outputs were committed");
                 self.clear_out();
                 return Ok(false);
             }
@@ -297,17 +299,28 @@ impl<T: Tasks> Worker<'_, T> {
         }
     }
 
-    /// Has the group put the member out? What it collected can never be committed: whoever is given its partitions makes it
-    /// anew. What it was given last is answered, or it could not join again.
-    fn is_put_out(&mut self) -> Result<bool, KafkaFault> {
-        if !self.consumer.assignment_lost() && self.still_member()? {
-            return Ok(false);
+    /// Waits until the group knows the member, for a bounded time: between two generations it has none, and what was
+    /// collected for partitions that it keeps must be committed. `false`: the group has given them to others, who make it
+    /// anew. A member that does not come back in time is started again, with nothing committed of what it holds.
+    fn await_membership(&mut self) -> Result<bool, KafkaFault> {
+        let until = Instant::now() + MEMBERSHIP_WAIT;
+        loop {
+            if self.consumer.assignment_lost() {
+                return Ok(false);
+            }
+            if self.still_member()? {
+                return Ok(true);
+            }
+            if Instant::now() > until || self.shared.is_stopping() {
+                return Err(KafkaFault::Forgotten { group: self.group.clone() });
+            }
+            if self.take_over.is_some() {
+                // What it was given last is answered, or it could not join again.
+                self.drop_take_over();
+                group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
+            }
+            self.serve_events(EVENTS_WAIT)?;
         }
-        if self.take_over.is_some() {
-            self.drop_take_over();
-            group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-        }
-        Ok(true)
     }
 
     fn attempt(&mut self) -> Result<Attempt, KafkaFault> {
