@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -225,7 +226,11 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     /// Gives the partitions back and waits until they are.
     fn leave(&mut self) -> Result<(), KafkaFault> {
-        self.drop_take_over();
+        if self.take_over.is_some() {
+            // Unanswered, the client would wait for the answer and give nothing back.
+            self.drop_take_over();
+            group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
+        }
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
         while self.owned.iter().any(Option::is_some) {

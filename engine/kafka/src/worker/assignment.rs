@@ -173,6 +173,10 @@ impl<T: Tasks> Worker<'_, T> {
         for event in self.consumer.context().take_rebalanced() {
             self.counts.rebalances += 1;
             match event {
+                // What comes while the worker leaves is not wanted, but the client waits for an answer.
+                Rebalanced::Assigned(_) if self.shared.is_stopping() => {
+                    group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
+                }
                 Rebalanced::Assigned(partitions) => {
                     self.still_member()?;
                     self.member = member_id(&self.consumer);
