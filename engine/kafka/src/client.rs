@@ -68,9 +68,15 @@ impl ClientContext for ConsumerSide {
 impl ConsumerContext for ConsumerSide {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         if self.closing.load(Ordering::Acquire) {
-            // The loop is gone: a consumer that is being dropped waits until its partitions are given back.
-            if let Err(error) = group::unassign(consumer, list) {
-                tracing::debug!(%error, "unassign while closing");
+            // The loop is gone: a consumer that is being dropped waits until every decision is answered.
+            let answered = match err {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                    group::assign(consumer, &TopicPartitionList::new())
+                }
+                _ => group::unassign(consumer, list),
+            };
+            if let Err(error) = answered {
+                tracing::debug!(%error, "answered while closing");
             }
             return;
         }

@@ -124,12 +124,20 @@ pub(crate) fn assign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &Topi
     }
 }
 
-/// Lets partitions go as the group's protocol wants it: an eager one takes all of them back at once.
+/// Lets partitions go as the group's protocol wants it: an eager one takes all of them back at once. The group also takes
+/// back what was never begun; the client refuses an answer that names such a partition, and would wait for another.
 pub(crate) fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
-    match consumer.rebalance_protocol() {
-        RebalanceProtocol::Eager => consumer.unassign(),
-        _ => consumer.incremental_unassign(list),
+    if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Eager) {
+        return consumer.unassign();
     }
+    let begun = consumer.assignment()?;
+    let mut going = TopicPartitionList::with_capacity(list.count());
+    for elem in list.elements() {
+        if begun.find_partition(elem.topic(), elem.partition()).is_some() {
+            going.add_partition(elem.topic(), elem.partition());
+        }
+    }
+    consumer.incremental_unassign(&going)
 }
 
 /// Answers what the group has decided and nobody will serve any more, and from now on at once. A consumer that is dropped
