@@ -94,8 +94,10 @@ pub fn run_worker<T: Tasks>(
 ) -> Result<(), KafkaFault> {
     let mut worker = Worker::start(settings, member, tasks, shared)?;
     let ended = worker.run();
-    shared.pulse.end(member);
     worker.counters_folded();
+    // Only now is the loop no longer watched: the clients wait for their threads and for the group when they are dropped.
+    drop(worker);
+    shared.pulse.end(member);
     ended
 }
 
