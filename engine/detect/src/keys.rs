@@ -38,7 +38,8 @@ pub struct Keys {
     free: Vec<u32>,
     scratch: Scratch,
     clock: Clock,
-    /// Active keys with the time from which they are idle as far as was known, by the task's clock.
+    /// Active keys, and those restored as they were while active, with the time from which they are idle as far as was
+    /// known, by the task's clock.
     due: VecDeque<(Millis, u32)>,
     cursor: usize,
     bytes: Vec<u8>,
@@ -193,10 +194,12 @@ impl Keys {
 
     fn unpack(&mut self, at: u32, plans: &Plans) {
         let slot = &mut self.slots[at as usize];
+        let mut waits = false;
         let key = match &slot.body {
             Body::Active(_) => return,
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
+                waits = stored::is_whole(bytes);
                 self.counters.unpacked += 1;
                 let subject = Subject { key: &slot.name };
                 stored::thaw(bytes, plans, subject, &mut self.scratch).unwrap_or_else(|| {
@@ -206,7 +209,9 @@ impl Keys {
             }
         };
         slot.body = Body::Active(Box::new(key));
-        self.due.push_back((self.clock.now(), at));
+        if !waits {
+            self.due.push_back((self.clock.now(), at));
+        }
     }
 
     /// Packs keys that have been idle for long. That cannot be seen from outside: a record that comes after such a gap
@@ -215,18 +220,32 @@ impl Keys {
         let idle = |since: Millis| clock.saturating_sub(since) > plans.window_max() + PACK_MARGIN;
         for _ in 0..PACK_STEP {
             let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
-            match self.slots[at as usize].newest_stamp {
-                Some(newest) if idle(newest) => self.pack(at),
+            let slot = &self.slots[at as usize];
+            match slot.newest_stamp {
+                _ if !slot.waits_for_packing() => {}
+                Some(newest) if idle(newest) => self.pack(at, plans),
                 // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
                 newest => self.due.push_back((newest.map_or(clock, |newest| newest.min(clock)), at)),
             }
         }
     }
 
-    fn pack(&mut self, at: u32) {
+    fn pack(&mut self, at: u32, plans: &Plans) {
         let slot = &mut self.slots[at as usize];
-        let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
-        if stored::freeze(*key, &mut self.scratch, &mut self.bytes).is_err() {
+        let key = match std::mem::take(&mut slot.body) {
+            Body::Free => return,
+            Body::Active(key) => *key,
+            Body::Idle(bytes) => {
+                let subject = Subject { key: &slot.name };
+                let Some(key) = stored::thaw(&bytes, plans, subject, &mut self.scratch) else {
+                    // It stays as it is: whoever asks for it finds that it cannot be read.
+                    slot.body = Body::Idle(bytes);
+                    return;
+                };
+                key
+            }
+        };
+        if stored::freeze(key, &mut self.scratch, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
         slot.body = Body::Idle(self.bytes.as_slice().into());
@@ -259,6 +278,15 @@ impl Keys {
 }
 
 impl Slot {
+    /// Does it hold events that can be let go once it is idle?
+    fn waits_for_packing(&self) -> bool {
+        match &self.body {
+            Body::Free => false,
+            Body::Active(_) => true,
+            Body::Idle(bytes) => stored::is_whole(bytes),
+        }
+    }
+
     fn hash(&self, plans: &Plans) -> u128 {
         let name = self.name.as_bytes().to_vec();
         let key = match &self.body {

@@ -186,3 +186,29 @@ fn what_is_in_a_restored_key_is_not_taken_twice() {
     assert_eq!(next.accept_logged("acme|ana", 2, &event(20), &plans, &mut changes), None);
     assert!(next.accept_logged("acme|ana", 3, &event(MINUTE / 1_000), &plans, &mut changes).is_some());
 }
+
+#[test]
+fn keys_restored_with_their_events_are_packed_once_they_are_idle() {
+    let plans = plans();
+    let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
+    let event = |second: i64| Sketch { number: second as u32, ..Sketch::view(second, second) }.event();
+    for number in 0..50 {
+        keys.accept_logged(&format!("acme|user-{number}"), number, &event(number), &plans, &mut changes);
+    }
+    written.commit(&mut keys, 50, i64::MAX, usize::MAX);
+    let mut next = taken_over(&written, &[], &plans);
+    // One of them goes on, and is not packed under its own feet.
+    for beat in 0..100_i64 {
+        next.accept_logged("acme|user-7", 50 + beat, &event(100 + beat * 90), &plans, &mut changes);
+    }
+    assert_eq!((next.counters().packed, next.active(), next.len()), (49, 1, 50));
+    // What they hold is as it was, and each is packed only once more however often it wakes.
+    for number in 0..50 {
+        next.accept_logged(&format!("acme|user-{number}"), 150 + number, &event(9_200), &plans, &mut changes);
+    }
+    assert_eq!((next.counters().unpacked, next.counters().unreadable), (50, 0));
+    for beat in 0..200_i64 {
+        next.accept_logged("acme|user-7", 200 + beat, &event(9_300 + beat * 90), &plans, &mut changes);
+    }
+    assert_eq!((next.counters().packed, next.active()), (98, 1));
+}

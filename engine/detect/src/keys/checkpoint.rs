@@ -15,6 +15,7 @@ use crate::hash::hash64;
 use crate::key::Verdict;
 use crate::plans::Plans;
 use crate::sent::Change;
+use crate::time::Millis;
 
 /// What is to be written of the state of keys, as far as the keys know it.
 #[derive(Debug, Default)]
@@ -169,7 +170,12 @@ impl Keys {
         let at = self.slot_of(name) as usize;
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
         (slot.newest_stamp, slot.keep) = (header.newest_stamp, header.keep);
+        let waited = slot.waits_for_packing();
         slot.body = Body::Idle(kept);
+        if !waited && slot.waits_for_packing() {
+            // When it is idle is asked with the first records: there is no clock yet.
+            self.due.push_back((Millis::MIN, at as u32));
+        }
         if self.log.restored.len() <= at {
             self.log.restored.resize(at + 1, i64::MIN);
         }

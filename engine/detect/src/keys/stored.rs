@@ -121,6 +121,11 @@ pub(super) fn thaw(kept: &[u8], plans: &Plans, subject: Subject<'_>, scratch: &m
     }
 }
 
+/// Do kept bytes hold events that late ones may still join?
+pub(super) fn is_whole(kept: &[u8]) -> bool {
+    matches!(kept, [_, form, ..] if form & WHOLE != 0)
+}
+
 fn form_of(bytes: &[u8]) -> Result<(u8, &[u8]), StateFault> {
     match bytes {
         [format, ..] if *format > STATE_FORMAT => Err(StateFault::Newer { found: *format }),
