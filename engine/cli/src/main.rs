@@ -22,9 +22,12 @@ mod topics;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use frostwatch_kafka::KafkaFault;
 
 /// Exit code of a faulty configuration (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
+/// Exit code where the same command may succeed a little later, with nothing changed (`EX_TEMPFAIL` of sysexits).
+const EXIT_LATER: u8 = 75;
 
 /// Streaming detection for ServiceNow activity.
 #[derive(Parser)]
@@ -90,8 +93,19 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             console::say(&format!("error: {error:#}"));
-            if error.is::<config::Faults>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+            exit_code(&error)
         }
+    }
+}
+
+/// What a supervisor needs to know: whether to start again.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<config::Faults>() {
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    match error.downcast_ref::<KafkaFault>() {
+        Some(fault) if fault.is_retriable() => ExitCode::from(EXIT_LATER),
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -59,8 +59,15 @@ fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Resu
     let (standings, contents) = match found {
         Err(KafkaFault::MissingTopic { topic }) if topic != settings.topics.activity() => {
             say(&format!(
-                "warning: '{topic}' does not exist, or this user may not read it (`frostwatch topics acls --for record`): \
+                "warning: '{topic}' does not exist, or this user may not see it (`frostwatch topics acls --for record`): \
                  the recording has no switches of rules"
+            ));
+            return Ok(());
+        }
+        Err(fault) if fault.lacks_a_right() => {
+            say(&format!(
+                "warning: {fault}: the recording has no switches of rules (`frostwatch topics acls --for record` prints \
+                 the rights they take)"
             ));
             return Ok(());
         }

@@ -49,7 +49,7 @@ struct Watched {
 }
 
 /// When a file was changed last, and its length.
-type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+pub(crate) type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// Why nothing was switched.
 #[derive(Debug)]
@@ -75,10 +75,11 @@ impl fmt::Display for NotSwitched {
 }
 
 impl Reloader {
-    /// For a configuration that was read from `path`.
-    pub(crate) fn new(path: &Path, config: &Config, current: Arc<CurrentRuling>) -> Self {
+    /// For a configuration that was read from `path`, after its files had looked as `before` says.
+    pub(crate) fn new(path: &Path, before: Look, config: &Config, current: Arc<CurrentRuling>) -> Self {
         let paths = config.watched(path);
-        let read = Some(look_at(&paths));
+        // What was changed while it was read differs from this look, and is read again.
+        let read = Some(before);
         Self {
             path: path.to_owned(),
             current,
@@ -162,6 +163,11 @@ impl Reloader {
     fn watched(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How the files look that a configuration names, before it is read.
+pub(crate) fn look_before(path: &Path) -> Look {
+    look_at(&config::named_files(path).unwrap_or_else(|| vec![path.to_owned()]))
 }
 
 fn look_at(paths: &[PathBuf]) -> Look {

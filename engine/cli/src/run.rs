@@ -46,6 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let look = reload::look_before(&args.config);
     let checked = config::load(&args.config)?;
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let config = checked.config;
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         shared: shared(origin),
         current: Arc::new(CurrentRuling::new(ruling(checked.rulebook, checked.located, lateness))),
     });
-    let reloader = Arc::new(Reloader::new(&args.config, &config, Arc::clone(&observed.current)));
+    let reloader = Arc::new(Reloader::new(&args.config, look, &config, Arc::clone(&observed.current)));
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
     let _admin = match &config.admin {

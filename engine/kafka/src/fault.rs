@@ -5,6 +5,7 @@ use std::any::Any;
 use frostwatch_runtime::checkpoint::StateFault;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::outbox::code_of;
 use crate::settings::SettingFault;
 
 /// Why a loop stopped or could not start.
@@ -186,8 +187,8 @@ pub enum KafkaFault {
     },
     /// A choice was broken off while records of keys were deleted: no state is left to go on with.
     #[error(
-        "{topic}[{partition}]: `frostwatch state rebuild` or `forget` was broken off for group '{group}', and part of its \
-         state is deleted: make that choice again"
+        "{topic}[{partition}]: a choice for group '{group}' was broken off, and part of its state is deleted: after `rebuild` \
+         or `resume --lossy` run `frostwatch state rebuild`, after `forget` run `frostwatch state forget`"
     )]
     ChoiceBrokenOff {
         /// Topic.
@@ -387,6 +388,20 @@ impl KafkaFault {
     /// Does it tell of the stop itself, and not of what caused it?
     pub const fn is_of_the_stop(&self) -> bool {
         matches!(self, Self::StoppedUnacknowledged(_) | Self::LeftHanging(_))
+    }
+
+    /// Has the broker refused it because this user lacks a right?
+    pub fn lacks_a_right(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        let code = match self {
+            Self::NoAnswer { source, .. } | Self::Consumer(source) => code_of(source),
+            Self::Admin { code, .. } => *code,
+            _ => return false,
+        };
+        matches!(
+            code,
+            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed
+        )
     }
 
     /// May the same start succeed a little later, with nothing changed by people?

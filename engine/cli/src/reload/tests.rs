@@ -14,12 +14,19 @@ struct Folder {
 impl Folder {
     /// A configuration that was read when a process began, with the shipped rules.
     fn new() -> Self {
+        Self::changed_while_read(|_| ())
+    }
+
+    /// The same, where something was changed just after it was read.
+    fn changed_while_read(change: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frostwatch.yaml");
         fs::write(&path, CONFIG).unwrap();
+        let look = look_before(&path);
         let Checked { config, rulebook, located, .. } = config::load(&path).unwrap();
+        change(&path);
         let current = CurrentRuling::new(ruling(rulebook, located, config.lateness()));
-        Self { folder, reloader: Reloader::new(&path, &config, Arc::new(current)) }
+        Self { folder, reloader: Reloader::new(&path, look, &config, Arc::new(current)) }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -47,6 +54,15 @@ fn a_configuration_that_is_refused_has_its_new_files_watched() {
     folder.write("rules/a.yaml", default_rules()[0].1);
     assert!(folder.is_stale(), "the rules were mended");
     folder.write("frostwatch.yaml", &format!("{CONFIG}rules: rules\n"));
+    let told = folder.reloader.reload().unwrap();
+    assert!(told.starts_with("switched: "), "{told}");
+    assert!(!folder.is_stale());
+}
+
+#[test]
+fn what_was_changed_while_the_process_began_is_read_again() {
+    let folder = Folder::changed_while_read(|path| fs::write(path, format!("{CONFIG}lateness_secs: 1800\n")).unwrap());
+    assert!(folder.is_stale());
     let told = folder.reloader.reload().unwrap();
     assert!(told.starts_with("switched: "), "{told}");
     assert!(!folder.is_stale());
