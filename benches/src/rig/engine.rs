@@ -32,7 +32,7 @@ impl Default for Mode {
         Self {
             exactly_once: true,
             batch_ms: 100,
-            linger_ms: 5,
+            linger_ms: 1,
             session_timeout_ms: 10_000,
             workers: 1,
             tail_records: 1_000_000,

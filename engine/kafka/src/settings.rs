@@ -100,7 +100,8 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchSettings {
-    /// Time it may collect, milliseconds.
+    /// From one commit to the next, milliseconds: it collects for that long, less what the last one took to go out, and for
+    /// half of it at least.
     pub time_ms: u64,
     /// Records it may hold.
     pub records: usize,

@@ -141,6 +141,8 @@ struct Worker<'a, T> {
     name: String,
     published: u64,
     serial: String,
+    /// How long the last batch took to go out.
+    publishing: Duration,
 }
 
 /// How outputs go out.
@@ -194,6 +196,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             name: commit_name(member),
             published: 0,
             serial: String::new(),
+            publishing: Duration::ZERO,
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> =
@@ -221,7 +224,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
             self.serve_rebalances()?;
             self.serve_take_over()?;
             self.fill_batch()?;
+            let filled = Instant::now();
             self.finish_batch()?;
+            self.publishing = filled.elapsed();
         }
         self.leave()
     }
@@ -262,19 +267,24 @@ impl<'a, T: Tasks> Worker<'a, T> {
     fn fill_batch(&mut self) -> Result<(), KafkaFault> {
         let started = Instant::now();
         let limit = match &self.take_over {
-            None => Duration::from_millis(self.batch.time_ms),
+            None => collecting(Duration::from_millis(self.batch.time_ms), self.publishing),
             // While state is read, partitions that are held go on; where there are none it is not kept waiting for them.
             Some(_) if self.owned.iter().all(Option::is_none) => Duration::ZERO,
             Some(_) => CHUNK_WAIT,
         };
-        let mut taken = 0;
+        let (mut taken, mut is_behind) = (0, false);
         while taken < self.batch.records && self.out_bytes < self.batch.output_bytes {
-            let left = limit.saturating_sub(started.elapsed());
-            if left.is_zero() || self.shared.is_stopping() || self.consumer.context().has_rebalanced() {
+            let spent = started.elapsed();
+            let left = limit.saturating_sub(spent);
+            // Where records wait, as long is spent on them as the last batch took to go out: short batches would fall behind.
+            let is_over = left.is_zero() && !(is_behind && spent < self.publishing);
+            if is_over || self.shared.is_stopping() || self.consumer.context().has_rebalanced() {
                 break;
             }
-            let chunk = self.queue.take(CHUNK_RECORDS.min(self.batch.records - taken), left.min(CHUNK_WAIT));
+            let wanted = CHUNK_RECORDS.min(self.batch.records - taken);
+            let chunk = self.queue.take(wanted, left.min(CHUNK_WAIT));
             taken += chunk.len();
+            is_behind = chunk.len() == wanted;
             for fetched in chunk.iter() {
                 match fetched {
                     Fetched::Record(record) => self.take_record(&record)?,
@@ -374,6 +384,12 @@ pub(crate) fn take_error(code: RDKafkaErrorCode, topic: &str) -> Result<(), Kafk
         code if is_refusal(code) => Err(KafkaFault::Consumer(KafkaError::MessageConsumption(code))),
         _ => Ok(()),
     }
+}
+
+/// How long records are collected, so that a commit comes every `every`: what the last one took is part of that time, up to
+/// the half.
+fn collecting(every: Duration, publishing: Duration) -> Duration {
+    every.saturating_sub(publishing).max(every / 2)
 }
 
 /// Is a partition's past behind it?

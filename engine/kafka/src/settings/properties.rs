@@ -41,7 +41,8 @@ pub(super) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "frostwatch"),
     ("compression.codec", "lz4"),
     ("enable.idempotence", "true"),
-    ("linger.ms", "5"),
+    // What goes out together is handed over together.
+    ("linger.ms", "1"),
     // A key at its caps: see `topics::STATE_RECORD_BYTES`.
     ("message.max.bytes", "5242880"),
     ("message.timeout.ms", "120000"),
