@@ -149,12 +149,17 @@ fn two_members_that_catch_up_keep_the_order_of_each_user() {
         assert_eq!(member.counts().out_of_order, 0);
         member.stop().unwrap();
     }
-    let mut newest = std::collections::BTreeMap::new();
+    // A partition that moves before its offset is committed is published again from where it stands, which the engine knows
+    // by the activity's ids; what is published first of each row is in order.
+    let (mut newest, mut seen) = (std::collections::BTreeMap::new(), std::collections::BTreeSet::new());
     for message in read_all(&stream.settings, &stream.settings.topics.activity()) {
         let stamp = message.timestamp().to_millis().unwrap();
-        let earlier = newest.insert(message.key().unwrap().to_vec(), stamp).unwrap_or_default();
-        assert!(earlier < stamp, "{earlier} was published before {stamp}");
+        if seen.insert(stamp) {
+            let earlier = newest.insert(message.key().unwrap().to_vec(), stamp).unwrap_or_default();
+            assert!(earlier < stamp, "{earlier} was published before {stamp}");
+        }
     }
+    assert_eq!(seen.len() as i64, ROWS);
     assert_eq!(newest.len(), 10);
 }
 
