@@ -15,13 +15,14 @@ mod reload;
 mod replay;
 mod run;
 mod schema;
+mod shell;
 mod simulate;
 mod state;
 mod topics;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use frostwatch_kafka::KafkaFault;
 
 /// Exit code of a faulty configuration (`EX_CONFIG` of sysexits).
@@ -71,6 +72,10 @@ enum Command {
     Simulate(simulate::Args),
     /// Prints the JSON Schema of a contract.
     Schema(schema::Args),
+    /// Prints the completions of a shell.
+    Completions(shell::CompletionsArgs),
+    /// Writes manual pages.
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +92,8 @@ fn main() -> ExitCode {
         Command::Rejected(args) => rejected::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
     };
     match done {
         Ok(code) => code,
