@@ -339,7 +339,8 @@ pub(crate) fn rules(folder: Option<&Path>) -> Result<Rulebook, Vec<String>> {
     Rulebook::parse(&files, as_of).map_err(texts)
 }
 
-fn rule_files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+/// Names and texts of the rule files of a folder, in the order of their names.
+pub(crate) fn rule_files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("rules: {}", folder.display()))?;
     let mut files = Vec::new();
     for entry in entries {

@@ -6,6 +6,7 @@ mod config;
 mod console;
 mod demo;
 mod engine;
+mod except;
 mod file;
 mod metrics;
 mod raw;
@@ -68,6 +69,8 @@ enum Command {
     Record(record::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
     Rejected(rejected::Args),
+    /// Makes an exception of an alert, in its rule's file.
+    Except(except::Args),
     /// Writes the activity of a simulated company.
     Simulate(simulate::Args),
     /// Prints the JSON Schema of a contract.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Rejected(args) => rejected::run(&args),
+        Command::Except(args) => except::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
