@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use frostwatch_runtime::checkpoint::Contents;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
@@ -17,6 +18,8 @@ use crate::worker::take_error;
 
 const CHUNK_RECORDS: usize = 4_096;
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
+/// How long is read before anybody asks whether to go on.
+const READ_STEP: Duration = Duration::from_millis(50);
 
 /// Reads to the ends that were there when it was made. Those are the ends of what was written, committed or not: a
 /// transaction that its owner left open is waited for, since only its outcome tells where the partition stands.
@@ -90,6 +93,32 @@ impl StateReader {
         }
         Ok(())
     }
+}
+
+/// Reads the texts of rules, those whose hashes are wanted. The topic is small: one text for every set of rules there ever
+/// was. `goes_on` is asked now and then.
+pub(crate) fn read_contents(
+    settings: &KafkaSettings,
+    client: &EngineConsumer,
+    is_wanted: impl Fn(&str) -> bool,
+    goes_on: impl Fn() -> Result<(), KafkaFault>,
+) -> Result<Contents, KafkaFault> {
+    let tables = settings.topics.tables();
+    let count = group::partition_counts(client, &[&tables])?.first().copied().unwrap_or_default();
+    let mut reader = StateReader::open(settings, &tables, &(0..count).collect::<Vec<_>>())?;
+    let mut contents = Contents::new();
+    let mut done = false;
+    while !done {
+        goes_on()?;
+        done = reader.read(READ_STEP, &mut |record| {
+            let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
+            if is_wanted(name) {
+                contents.insert(name.to_owned(), record.value.to_vec());
+            }
+            Ok(())
+        })?;
+    }
+    Ok(contents)
 }
 
 fn client(settings: &KafkaSettings, isolation: &str) -> Result<EngineConsumer, KafkaFault> {

@@ -131,6 +131,25 @@ pub enum KafkaFault {
         /// Offset the state stands at.
         state: i64,
     },
+    /// The engine has committed an offset beyond the state, however often that is read.
+    #[error(
+        "{topic}[{partition}]: the state of group '{group}' stands at offset {state}, and the engine has committed {committed}: \
+         another member's last commit was not in the log of state yet. Start again. If it stays so, that log has lost its end: \
+         `frostwatch state resume` goes on where the state stands, and what was sent since is sent again; `frostwatch state \
+         rebuild` takes the committed offset, makes the state anew from what the topic holds before it, and raises the epoch"
+    )]
+    StateBehind {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Its offset.
+        committed: i64,
+        /// Offset the state stands at.
+        state: i64,
+    },
     /// The engine has committed an offset, and the log of state holds nothing of the partition.
     #[error(
         "{topic}[{partition}]: group '{group}' has committed offset {committed}, and '{changelog}' holds nothing of its \
@@ -396,6 +415,7 @@ impl KafkaFault {
             | Self::Producer { .. }
             | Self::PastDeleted { .. }
             | Self::Forgotten { .. }
+            | Self::StateBehind { .. }
             | Self::Transaction { .. }
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)

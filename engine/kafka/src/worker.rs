@@ -8,6 +8,7 @@
 mod assignment;
 mod plan;
 mod publish;
+mod take_over;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -31,7 +31,8 @@ use crate::partitioner::partition_of;
 use crate::pulse::Pulse;
 use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
-use assignment::{Owned, Past, TakeOver};
+use assignment::{Owned, Past};
+use take_over::TakeOver;
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
@@ -228,11 +229,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     /// Gives the partitions back and waits until they are.
     fn leave(&mut self) -> Result<(), KafkaFault> {
-        if self.take_over.is_some() {
-            // Unanswered, the client would wait for the answer and give nothing back.
-            self.drop_take_over();
-            group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-        }
+        self.decline_take_over()?;
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
         while self.owned.iter().any(Option::is_some) {

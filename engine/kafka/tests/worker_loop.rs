@@ -192,21 +192,26 @@ fn an_offset_beyond_the_end_is_refused_with_the_choice() {
 fn scored_ten(group: &str, records: u32, last_stamp: i64) -> Stream {
     let stream = Stream::new(group, 1);
     stream.send(0, records);
+    write_progress(&stream, 10, last_stamp);
+    stream
+}
+
+fn write_progress(stream: &Stream, offset: i64, last_stamp: i64) {
     let progress = Progress {
         schema: PROGRESS_SCHEMA.to_owned(),
-        offset: 10,
-        low_water: 10,
+        offset,
+        low_water: offset,
         rebuild: false,
+        unsettled: false,
         epoch: 0,
         partitions: 1,
-        last: Some(Landmark { offset: 9, stamp: Some(last_stamp) }),
+        last: Some(Landmark { offset: offset - 1, stamp: Some(last_stamp) }),
         misrouted: 0,
         task: TaskProgress::default(),
     };
     let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.changelog()).unwrap();
     producer.send(PROGRESS_KEY, &progress.to_bytes(), None).unwrap();
     producer.flush().unwrap();
-    stream
 }
 
 #[track_caller]
@@ -229,6 +234,32 @@ fn offsets_that_another_tool_has_set_are_refused_with_the_choice() {
         }
         check_refused_start(&stream, &["stands at offset 10", "frostwatch state resume", "frostwatch state rebuild"]);
     }
+}
+
+#[test]
+fn state_that_was_read_too_early_is_read_again() {
+    let stream = scored_ten("early", 20, support::STAMP + 9);
+    stream.commit(0, 15, OURS);
+    let seen = Arc::<Seen>::default();
+    *seen.hold_opening.lock().unwrap() = Some(2);
+    let member = Member::start_with(&stream.settings, Arc::clone(&seen));
+    wait_for("the second reading", || seen.moves.lock().unwrap().len() == 3);
+    // The former owner's commit ends.
+    write_progress(&stream, 15, support::STAMP + 14);
+    *seen.hold_opening.lock().unwrap() = None;
+    wait_for("5 alerts", || member.counters.read().produced_on(Channel::Alerts) == 5);
+    member.stop().unwrap();
+    assert_eq!(stream.outputs(Channel::Alerts)[0].1, "15 is number 1");
+}
+
+#[test]
+fn state_that_stays_behind_an_offset_of_the_engine_asks_for_another_start() {
+    let stream = scored_ten("behind", 20, support::STAMP + 9);
+    stream.commit(0, 15, OURS);
+    let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    assert!(matches!(fault, KafkaFault::StateBehind { committed: 15, state: 10, .. }), "{fault}");
+    assert!(fault.is_retriable());
+    assert!(stream.outputs(Channel::Alerts).is_empty(), "nothing is sent");
 }
 
 #[test]

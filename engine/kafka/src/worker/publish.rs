@@ -115,6 +115,7 @@ impl<T: Tasks> Worker<'_, T> {
             offset: position,
             low_water,
             rebuild: false,
+            unsettled: false,
             epoch: owned.epoch,
             partitions: self.partition_count,
             last: owned.last,
@@ -314,11 +315,7 @@ impl<T: Tasks> Worker<'_, T> {
             if Instant::now() > until || self.shared.is_stopping() {
                 return Err(KafkaFault::Forgotten { group: self.group.clone() });
             }
-            if self.take_over.is_some() {
-                // What it was given last is answered, or it could not join again.
-                self.drop_take_over();
-                group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-            }
+            self.decline_take_over()?;
             self.serve_events(EVENTS_WAIT)?;
         }
     }

@@ -172,6 +172,8 @@ pub(crate) struct Seen {
     pub(crate) records: AtomicUsize,
     /// Offset of each, and the rules that held.
     pub(crate) rules: Mutex<Vec<(i64, String)>>,
+    /// Wait when a partition is opened for this time until it is taken back.
+    pub(crate) hold_opening: Mutex<Option<usize>>,
     /// Wait at this record number until it is taken back.
     pub(crate) hold_at: Mutex<Option<u32>>,
     /// Panic when this record number is handed over: a crash between reading and committing.
@@ -210,6 +212,8 @@ impl Tasks for Counting {
     fn open(&mut self, partition: i32) {
         assert!(self.partitions.insert(partition, BTreeMap::new()).is_none(), "opened twice");
         self.seen.moves.lock().unwrap().push((partition, true));
+        let opened = self.seen.moves.lock().unwrap().iter().filter(|(_, opened)| *opened).count();
+        wait_for("the opening is let go", || *self.seen.hold_opening.lock().unwrap() != Some(opened));
     }
 
     fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
