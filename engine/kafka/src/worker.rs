@@ -5,6 +5,7 @@
 //! input; or, as the settings choose, before them, and then a crash repeats outputs, identical ones, and loses none.
 //! Rebalances are recorded by the callback and served between batches, when nothing is pending.
 
+mod aloud;
 mod assignment;
 mod plan;
 mod publish;
@@ -66,8 +67,8 @@ pub struct Shared<'a> {
     /// Told whenever a loop moves.
     pub pulse: &'a Pulse,
     /// Take over partitions of which something must be run again that was scored under a `GeoIP` build or a program that is
-    /// not at hand: it is run under the present ones, in silence, and what is sent from then on carries an epoch raised by
-    /// one. Otherwise they are refused.
+    /// not at hand: it is run under the present ones, aloud, under an epoch raised by one, and what was sent about it and is
+    /// not found again is taken back. Otherwise they are refused.
     pub accept_change: bool,
     /// Told of every refused output.
     pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
@@ -328,6 +329,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
         } else {
             self.tasks.record(record.partition, &input, &mut self.thrown_away);
+            let owned = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut);
+            if let Some(aloud) = owned.and_then(|owned| owned.aloud.as_mut()) {
+                aloud.take(&mut self.thrown_away);
+            }
             self.thrown_away.clear();
         }
         Ok(())

@@ -10,6 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::Worker;
+use super::aloud::Aloud;
 use super::plan::{Lost, Plan, when_lost};
 use crate::client::{Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
@@ -29,6 +30,8 @@ pub(super) struct Owned {
     /// There is something to commit.
     pub(super) dirty: bool,
     pub(super) past: Past,
+    /// Its past is run again aloud.
+    pub(super) aloud: Option<Aloud>,
     /// Stands in its outputs.
     pub(super) epoch: u32,
     /// The last record taken.
@@ -83,6 +86,7 @@ impl Owned {
             touched: true,
             dirty: false,
             past: if progress.is_some_and(|progress| progress.rebuild) { Past::AheadUnderAnother } else { Past::Ahead },
+            aloud: None,
             epoch: progress.map_or(0, |progress| progress.epoch),
             last: progress.and_then(|progress| progress.last),
             landmark: plan.landmark,
@@ -122,6 +126,15 @@ impl Owned {
         }
         self.settle();
         live
+    }
+
+    /// What was sent about the past is replaced: by what is found now, under the next epoch.
+    pub(super) fn run_aloud(&mut self, progress: &Progress) {
+        let aloud = Aloud::new(progress);
+        self.epoch = aloud.epoch();
+        self.aloud = Some(aloud);
+        // Committed even if no record comes.
+        self.dirty = true;
     }
 
     /// Takes the client's position, which also moves past what it does not hand out: the marks of transactions.

@@ -128,11 +128,8 @@ impl<T: Tasks> Worker<'_, T> {
         tracing::info!(records, took = ?begun.elapsed(), partitions = partitions.len(), readings, "state read");
         self.counts.state_restored += records;
         // Read while the group took the partitions away again, it would be older than what their owner committed since.
-        match member_id(&self.consumer) {
-            now if now == self.member => {}
-            // It was put out meanwhile.
-            None => return self.decline(Some(take_over)),
-            Some(_) => return Err(KafkaFault::Forgotten { group: self.group.clone() }),
+        if !self.is_same_member()? {
+            return self.decline(Some(take_over));
         }
         let contents = self.wanted_contents(progress)?;
         let mut begun = Vec::with_capacity(partitions.len());
@@ -152,12 +149,26 @@ impl<T: Tasks> Worker<'_, T> {
                 }
             }
         }
+        let aloud = |one: &Begun| Some((one.partition, one.owned.aloud.as_ref()?.span()));
+        if !self.read_back(&begun.iter().filter_map(aloud).collect())? || !self.is_same_member()? {
+            return self.decline(Some(take_over));
+        }
         let mut starts = TopicPartitionList::with_capacity(begun.len());
         for Begun { partition, owned, start } in begun {
             self.open(partition, owned);
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
         }
-        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)
+        group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)?;
+        self.unsettle_before()
+    }
+
+    /// Does the group know the member as the one to whom it gave the partitions? `false`: it was put out meanwhile.
+    fn is_same_member(&self) -> Result<bool, KafkaFault> {
+        match member_id(&self.consumer) {
+            now if now == self.member => Ok(true),
+            None => Ok(false),
+            Some(_) => Err(KafkaFault::Forgotten { group: self.group.clone() }),
+        }
     }
 
     /// Begins a partition whose state is there.
@@ -204,12 +215,22 @@ impl<T: Tasks> Worker<'_, T> {
                 let (topic, group) = (self.topic.clone(), self.group.clone());
                 return Err(KafkaFault::Changed { topic, partition, group, changes, epoch: progress.epoch, tail });
             }
-            owned.epoch = progress.epoch.saturating_add(1);
-            // Committed even if no record comes: else the next start would be asked again.
-            owned.dirty = true;
+            owned.run_aloud(progress);
             self.tasks.turn_early(partition, progress.low_water);
             owned.past = Past::AheadUnderAnother;
-            tracing::warn!(partition, changes, tail, epoch = owned.epoch, "the past is run again under another ruling");
+            tracing::warn!(
+                partition,
+                changes,
+                tail,
+                epoch = owned.epoch,
+                "the past is run again aloud, under another ruling"
+            );
+        } else if progress.unsettled {
+            owned.run_aloud(progress);
+            tracing::warn!(partition, epoch = owned.epoch, "the past is run again aloud: that was broken off before");
+        }
+        if let Some(aloud) = &owned.aloud {
+            self.tasks.aloud(partition, aloud.span());
         }
         self.tasks.set_epoch(partition, owned.epoch);
         Ok(())
