@@ -203,6 +203,18 @@ impl Key {
         self.sent.versions(found);
     }
 
+    /// What stands of findings with these ids, as it was sent last. What the machine no longer says is left out.
+    pub fn standing(&self, ids: &[u128], plans: &Plans, subject: Subject<'_>) -> Vec<Change> {
+        let mut standing = Vec::new();
+        for kind in LaneKind::ALL {
+            if let Some(lane) = &self.lanes[kind.index()] {
+                let said = lane.said_again(Surroundings { plans, lane: kind, subject });
+                standing.extend(self.sent.standing(kind, ids, &said));
+            }
+        }
+        standing
+    }
+
     /// Writes the key as it is once nothing can come before its newest event.
     pub fn freeze(self, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
         let [activity, authentication] = self.lanes;

@@ -48,6 +48,15 @@ enum Standing {
     Retracted,
 }
 
+impl Standing {
+    const fn of(finding: &Finding) -> Self {
+        match finding.status {
+            Status::Open => Self::Open,
+            Status::Suppressed(_) => Self::Suppressed,
+        }
+    }
+}
+
 /// What kind of record a change makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
@@ -136,13 +145,25 @@ impl Sent {
         over
     }
 
+    /// What stands of findings with these ids, as it was sent last: `said` is what the machine of the lane says, in order.
+    /// What it does not say is left out.
+    pub(crate) fn standing<'a>(
+        &'a self,
+        lane: LaneKind,
+        ids: &'a [u128],
+        said: &'a [Arc<Finding>],
+    ) -> impl Iterator<Item = Change> + 'a {
+        self.list.iter().filter(move |entry| entry.lane == lane as u8 && ids.contains(&entry.id)).filter_map(|entry| {
+            let finding = said.iter().rfind(|finding| finding.id == entry.id)?;
+            let is_same = Standing::of(finding) == entry.standing;
+            is_same.then(|| entry.change(entry.standing, finding, false))
+        })
+    }
+
     /// This is what the finding's id should read now.
     fn stand(&mut self, lane: LaneKind, finding: &Arc<Finding>, changes: &mut Vec<Change>) {
         let content = content_of(finding);
-        let standing = match finding.status {
-            Status::Open => Standing::Open,
-            Status::Suppressed(_) => Standing::Suppressed,
-        };
+        let standing = Standing::of(finding);
         let Some(entry) = self.list.iter_mut().find(|entry| entry.id == finding.id) else {
             let entry = Entry {
                 id: finding.id,

@@ -132,6 +132,25 @@ pub enum KafkaFault {
         /// Offset the state stands at.
         state: i64,
     },
+    /// The engine has committed an offset beyond the state, however often that is read.
+    #[error(
+        "{topic}[{partition}]: the state of group '{group}' stands at offset {state}, and the engine has committed {committed}: \
+         another member's last commit was not in the log of state yet. Start again. If it stays so, that log has lost its end: \
+         `frostwatch state resume` goes on where the state stands, and what was sent since is sent again; `frostwatch state \
+         rebuild` takes the committed offset, makes the state anew from what the topic holds before it, and raises the epoch"
+    )]
+    StateBehind {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Its offset.
+        committed: i64,
+        /// Offset the state stands at.
+        state: i64,
+    },
     /// The engine has committed an offset, and the log of state holds nothing of the partition.
     #[error(
         "{topic}[{partition}]: group '{group}' has committed offset {committed}, and '{changelog}' holds nothing of its \
@@ -262,10 +281,11 @@ pub enum KafkaFault {
     /// The outputs that would be made again were made under other rules, tables or another program.
     #[error(
         "{topic}[{partition}]: the last {tail} records were scored by group '{group}' under what is not at hand: {changes}; \
-         and the process that did so died before it had written all of their state. They would be run again under the \
-         present GeoIP files and program, and what was said under the former ones would not be taken back. Choose: \
-         `frostwatch run --accept-change` does that in silence and raises the epoch of what follows above {epoch}; or start \
-         once with what was there before and stop it gracefully, then nothing is left to be run again"
+         and the process that did so died before it had written all of their state. Choose: `frostwatch run \
+         --accept-change` runs them again under the present rules, GeoIP files and program, sends what these find under \
+         epoch {}, and takes back what was sent about them and is not found again; or start once with what was there before \
+         and stop it gracefully, then nothing is left to be run again and all that was sent stands",
+        epoch + 1
     )]
     Changed {
         /// Topic.
@@ -280,6 +300,27 @@ pub enum KafkaFault {
         epoch: u32,
         /// Records that would be run again.
         tail: i64,
+    },
+    /// What was sent about a past that is to be run again aloud was not read back in time.
+    #[error(
+        "what was sent before could not be read back within {secs} s; nothing was sent. Start again with fewer partitions a \
+         process (more processes), or with what was there before, and stop that gracefully"
+    )]
+    ReadBack {
+        /// How long was waited.
+        secs: u64,
+    },
+    /// More was sent about a past that is to be run again aloud than is compared.
+    #[error(
+        "'{topic}': more than {max} findings were sent about what is to be run again of a partition, too many to be compared \
+         with what is found now. Start once with what was there before and stop it gracefully, then nothing is left to be run \
+         again; a smaller `kafka.state.tail_records` leaves less after a crash"
+    )]
+    TooManySent {
+        /// Where the one too many lies.
+        topic: String,
+        /// Findings that are compared at most.
+        max: usize,
     },
     /// Raw topics have different numbers of partitions.
     #[error(
@@ -411,6 +452,7 @@ impl KafkaFault {
             | Self::Producer { .. }
             | Self::PastDeleted { .. }
             | Self::Forgotten { .. }
+            | Self::StateBehind { .. }
             | Self::Transaction { .. }
             | Self::Commit { .. }
             | Self::StoppedUnacknowledged(_)

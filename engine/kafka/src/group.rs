@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use frostwatch_detect::time::Millis;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
@@ -60,6 +61,23 @@ pub(crate) fn committed(
 pub(crate) fn ends(consumer: &EngineConsumer, topic: &str, partition: i32) -> Result<(i64, i64), KafkaFault> {
     once_it_leads(|| consumer.fetch_watermarks(topic, partition, ANSWER_WAIT))
         .map_err(|source| KafkaFault::NoAnswer { question: "the ends of a partition", source })
+}
+
+/// Asks for the offset of a partition's first record that is not stamped before `since`; `None` where there is none.
+pub(crate) fn first_since(
+    consumer: &EngineConsumer,
+    topic: &str,
+    partition: i32,
+    since: Millis,
+) -> Result<Option<i64>, KafkaFault> {
+    let mut asked = TopicPartitionList::with_capacity(1);
+    asked.add_partition_offset(topic, partition, Offset::Offset(since)).map_err(KafkaFault::Consumer)?;
+    let no_answer = |source| KafkaFault::NoAnswer { question: "the offset of a time", source };
+    let told = once_it_leads(|| consumer.offsets_for_times(asked.clone(), ANSWER_WAIT)).map_err(no_answer)?;
+    let elements = told.elements();
+    let Some(elem) = elements.first() else { return Ok(None) };
+    elem.error().map_err(no_answer)?;
+    Ok(if let Offset::Offset(offset) = elem.offset() { Some(offset) } else { None })
 }
 
 /// Asks a partition's leader again, a bounded number of times, while it does not yet know that it leads: right after a

@@ -15,7 +15,7 @@ use frostwatch_runtime::checkpoint::{
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::changelog::StateReader;
+use crate::changelog::{StateReader, read_contents};
 use crate::client::ConsumerSide;
 use crate::fault::KafkaFault;
 use crate::fetch::EngineConsumer;
@@ -215,6 +215,8 @@ fn decide_progress(choice: Choice, standing: &Standing, partitions: i32) -> Opti
         offset,
         low_water,
         rebuild,
+        // What was sent of a part goes on to be so, unless all is made anew.
+        unsettled: !rebuild && choice != Choice::Forget && progress.as_ref().is_some_and(|it| it.unsettled),
         epoch: raised,
         partitions,
         last: progress.as_ref().and_then(|progress| progress.last).filter(|last| last.offset + 1 == offset),
@@ -326,19 +328,7 @@ fn commit(
 
 /// Reads the texts of all rules that are kept.
 pub fn contents(settings: &KafkaSettings) -> Result<Contents, KafkaFault> {
-    let (client, tables) = (client(settings)?, settings.topics.tables());
-    let count = group::partition_counts(&client, &[&tables])?.first().copied().unwrap_or_default();
-    let mut reader = StateReader::open(settings, &tables, &(0..count).collect::<Vec<_>>())?;
-    let mut contents = Contents::new();
-    let mut done = false;
-    while !done {
-        done = reader.read(READ_STEP, &mut |record| {
-            let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
-            contents.insert(name.to_owned(), record.value.to_vec());
-            Ok(())
-        })?;
-    }
-    Ok(contents)
+    read_contents(settings, &client(settings)?, |_| true, || Ok(()))
 }
 
 fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut [Standing]) -> Result<(), KafkaFault> {

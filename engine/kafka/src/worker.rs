@@ -5,9 +5,11 @@
 //! input; or, as the settings choose, before them, and then a crash repeats outputs, identical ones, and loses none.
 //! Rebalances are recorded by the callback and served between batches, when nothing is pending.
 
+mod aloud;
 mod assignment;
 mod plan;
 mod publish;
+mod take_over;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use std::time::{Duration, Instant};
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -31,7 +32,8 @@ use crate::partitioner::partition_of;
 use crate::pulse::Pulse;
 use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
-use assignment::{Owned, Past, TakeOver};
+use assignment::{Owned, Past};
+use take_over::TakeOver;
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
@@ -65,8 +67,8 @@ pub struct Shared<'a> {
     /// Told whenever a loop moves.
     pub pulse: &'a Pulse,
     /// Take over partitions of which something must be run again that was scored under a `GeoIP` build or a program that is
-    /// not at hand: it is run under the present ones, in silence, and what is sent from then on carries an epoch raised by
-    /// one. Otherwise they are refused.
+    /// not at hand: it is run under the present ones, aloud, under an epoch raised by one, and what was sent about it and is
+    /// not found again is taken back. Otherwise they are refused.
     pub accept_change: bool,
     /// Told of every refused output.
     pub on_refused: &'a (dyn Fn(&Refused<'_>) + Sync),
@@ -233,11 +235,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     /// Gives the partitions back and waits until they are.
     fn leave(&mut self) -> Result<(), KafkaFault> {
-        if self.take_over.is_some() {
-            // Unanswered, the client would wait for the answer and give nothing back.
-            self.drop_take_over();
-            group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-        }
+        self.decline_take_over()?;
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
         while self.owned.iter().any(Option::is_some) {
@@ -341,6 +339,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
         } else {
             self.tasks.record(record.partition, &input, &mut self.thrown_away);
+            let owned = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut);
+            if let Some(aloud) = owned.and_then(|owned| owned.aloud.as_mut()) {
+                aloud.take(&mut self.thrown_away);
+            }
             self.thrown_away.clear();
         }
         Ok(())

@@ -163,6 +163,8 @@ fn two_members_share_the_partitions_and_move_them_without_losing_a_record() {
     assert_eq!(by_key(stream.outputs(Channel::Alerts)), wanted(1_200));
 }
 
+/// The year 2100.
+const AHEAD: i64 = 4_102_444_800_000;
 /// The note of an offset that the engine has committed.
 const OURS: &str = r#"frostwatch {"epoch":0,"partitions":1}"#;
 
@@ -192,21 +194,26 @@ fn an_offset_beyond_the_end_is_refused_with_the_choice() {
 fn scored_ten(group: &str, records: u32, last_stamp: i64) -> Stream {
     let stream = Stream::new(group, 1);
     stream.send(0, records);
+    write_progress(&stream, 10, last_stamp);
+    stream
+}
+
+fn write_progress(stream: &Stream, offset: i64, last_stamp: i64) {
     let progress = Progress {
         schema: PROGRESS_SCHEMA.to_owned(),
-        offset: 10,
-        low_water: 10,
+        offset,
+        low_water: offset,
         rebuild: false,
+        unsettled: false,
         epoch: 0,
         partitions: 1,
-        last: Some(Landmark { offset: 9, stamp: Some(last_stamp) }),
+        last: Some(Landmark { offset: offset - 1, stamp: Some(last_stamp) }),
         misrouted: 0,
         task: TaskProgress::default(),
     };
     let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.changelog()).unwrap();
     producer.send(PROGRESS_KEY, &progress.to_bytes(), None).unwrap();
     producer.flush().unwrap();
-    stream
 }
 
 #[track_caller]
@@ -229,6 +236,32 @@ fn offsets_that_another_tool_has_set_are_refused_with_the_choice() {
         }
         check_refused_start(&stream, &["stands at offset 10", "frostwatch state resume", "frostwatch state rebuild"]);
     }
+}
+
+#[test]
+fn state_that_was_read_too_early_is_read_again() {
+    let stream = scored_ten("early", 20, support::STAMP + 9);
+    stream.commit(0, 15, OURS);
+    let seen = Arc::<Seen>::default();
+    *seen.hold_opening.lock().unwrap() = Some(2);
+    let member = Member::start_with(&stream.settings, Arc::clone(&seen));
+    wait_for("the second reading", || seen.moves.lock().unwrap().len() == 3);
+    // The former owner's commit ends.
+    write_progress(&stream, 15, support::STAMP + 14);
+    *seen.hold_opening.lock().unwrap() = None;
+    wait_for("5 alerts", || member.counters.read().produced_on(Channel::Alerts) == 5);
+    member.stop().unwrap();
+    assert_eq!(stream.outputs(Channel::Alerts)[0].1, "15 is number 1");
+}
+
+#[test]
+fn state_that_stays_behind_an_offset_of_the_engine_asks_for_another_start() {
+    let stream = scored_ten("behind", 20, support::STAMP + 9);
+    stream.commit(0, 15, OURS);
+    let fault = Member::start(&stream.settings).ended().unwrap().unwrap_err();
+    assert!(matches!(fault, KafkaFault::StateBehind { committed: 15, state: 10, .. }), "{fault}");
+    assert!(fault.is_retriable());
+    assert!(stream.outputs(Channel::Alerts).is_empty(), "nothing is sent");
 }
 
 #[test]
@@ -264,7 +297,9 @@ fn another_number_of_partitions_is_refused_with_the_choice() {
 
 #[test]
 fn rules_are_switched_where_the_past_ends_and_the_past_is_run_again_under_those_it_had() {
-    let stream = Stream::new("rules", 1);
+    let mut stream = Stream::new("rules", 1);
+    // The mock knows no offset of a time, and records ahead of the clock do not ask for one.
+    stream.first_stamp = AHEAD;
     let start = |rules: Rules| Member::start_under(&stream.settings, Arc::default(), rules);
     let epochs = |member: &Member| member.seen.epochs.lock().unwrap().values().copied().collect::<Vec<_>>();
     let dies = |member: Member, from: u32| {
@@ -287,10 +322,56 @@ fn rules_are_switched_where_the_past_ends_and_the_past_is_run_again_under_those_
     assert!(matches!(fault, KafkaFault::Changed { epoch: 0, .. }), "{said}");
     assert!(!fault.is_retriable());
     assert!(said.contains("group 'rules'") && said.contains("→ 4") && said.contains("--accept-change"), "{said}");
+    let sent = stream.outputs(Channel::Alerts);
     let member = start(Rules { accept_change: true, ..Rules::named("4") });
     wait_for("all committed", || stream.committed()[&0] == 120);
     assert_eq!(epochs(&member), [1]);
+    let read_back = member.seen.sent_before.lock().unwrap().clone();
     member.stop().unwrap();
+    let read_back: BTreeSet<String> = read_back.into_iter().map(|(_, said)| said).collect();
+    let sent = sent.into_iter().map(|(key, value)| format!("{key}: {value}"));
+    assert_eq!(read_back, sent.collect(), "all that was sent is read back before");
+    assert_eq!(settled(&stream).len(), 1, "what is run again flows, and then what takes back");
+    let again = stream.outputs(Channel::Alerts).into_iter().filter(|(_, value)| value.starts_with("85 is number"));
+    assert_eq!(again.count(), 2);
+}
+
+/// What tasks said at the end of pasts that were run again aloud.
+fn settled(stream: &Stream) -> Vec<String> {
+    let said = stream.outputs(Channel::Alerts).into_iter().map(|(_, value)| value);
+    said.filter(|value| value.ends_with("is settled")).collect()
+}
+
+#[test]
+fn a_past_whose_re_run_aloud_was_broken_off_is_run_aloud_by_whoever_comes_next() {
+    let stream = Stream::new("unsettled", 1);
+    let start = |rules: Rules| Member::start_under(&stream.settings, Arc::default(), rules);
+    let epochs = |member: &Member| member.seen.epochs.lock().unwrap().values().copied().collect::<Vec<_>>();
+    let accepting = Rules { accept_change: true, ..Rules::named("2") };
+    let member = start(Rules { has_content: false, ..Rules::named("1") });
+    stream.send(0, 20);
+    wait_for("all committed", || stream.committed()[&0] == 20);
+    *member.seen.die_at.lock().unwrap() = Some(20);
+    stream.send(20, 40);
+    assert!(member.ended().is_err(), "it panicked");
+    let seen = Arc::<Seen>::default();
+    // In the midst of the past.
+    *seen.die_at.lock().unwrap() = Some(10);
+    let member = Member::start_under(&stream.settings, seen, accepting);
+    assert!(member.ended().is_err(), "it panicked");
+    let fault = start(Rules::named("2")).ended().unwrap().unwrap_err();
+    assert!(matches!(fault, KafkaFault::Changed { epoch: 1, .. }), "{fault}");
+    // The former ruling is at hand again, and yet what the other one may have sent is taken back.
+    let member = start(Rules::named("1"));
+    wait_for("all committed", || stream.committed()[&0] == 40);
+    assert_eq!(epochs(&member), [2]);
+    member.stop().unwrap();
+    assert_eq!(settled(&stream), ["0..20 is settled"]);
+    let member = start(Rules::named("1"));
+    wait_for("a live board", || member.board.is_ready() && !member.board.lines().is_empty());
+    assert_eq!(epochs(&member), [2]);
+    member.stop().unwrap();
+    assert_eq!(settled(&stream).len(), 1);
 }
 
 #[test]

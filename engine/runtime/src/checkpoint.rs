@@ -159,6 +159,10 @@ pub struct Progress {
     /// Nothing is in the records of keys: all that is retained is run again in silence.
     #[serde(default)]
     pub rebuild: bool,
+    /// What is run again was run aloud under this epoch, and only a part of it may have been sent: whoever takes over runs
+    /// it again aloud, under the next one.
+    #[serde(default)]
+    pub unsettled: bool,
     /// Stands in every output.
     pub epoch: u32,
     /// Partitions of the input.
@@ -206,6 +210,7 @@ mod tests {
             offset: 41,
             low_water: 7,
             rebuild: false,
+            unsettled: true,
             epoch: 2,
             partitions: 12,
             last: Some(Landmark { offset: 39, stamp: Some(5) }),

@@ -1,11 +1,14 @@
 //! From bytes to alerts, one stage a file: decode, admit, detect, render.
 
 mod admit;
+mod aloud;
 mod counters;
 mod render;
 mod ruling;
 mod task;
+mod task_set;
 
 pub use counters::{Counters, Hidden, Totals};
 pub use ruling::{CurrentRuling, Ruling};
-pub use task::{Origin, Shared, Task, TaskSet};
+pub use task::{Origin, Shared, Task};
+pub use task_set::TaskSet;

@@ -1,6 +1,8 @@
 //! What an edge hands in and what it gets back. An edge owns connections, offsets and threads; it knows nothing of
 //! detection. What lies behind these ports knows nothing of Kafka.
 
+use std::ops::Range;
+
 use frostwatch_detect::plan::Named;
 use frostwatch_detect::time::Millis;
 
@@ -99,6 +101,21 @@ pub trait Tasks {
     /// What must be run again is run under the ruling of the process from its first record on.
     fn turn_early(&mut self, _partition: i32, _first: i64) {}
 
+    /// What must be run again, the records at the offsets of `span`, is run again aloud: it was sent under another ruling,
+    /// or only a part of what was found under the epoch before was sent. What is pushed of it flows, but for late and
+    /// rejected records, which name no revision by which they are known again.
+    fn aloud(&mut self, _partition: i32, _span: Range<i64>) {}
+
+    /// Told of every record that lies on the channels of alerts and suppressions, of whatever partition and span, before
+    /// the first record of a span that is run again aloud.
+    fn sent_before(&mut self, _channel: Channel, _key: &[u8], _value: &[u8]) -> Result<(), TooManySent> {
+        Ok(())
+    }
+
+    /// A span that was run again aloud is behind, and [`Tasks::restored`] comes next: pushes what makes what was sent
+    /// before read as what is found now. Where nothing was run again aloud, nothing is pushed.
+    fn settle(&mut self, _partition: i32, _out: &mut Vec<OutputRecord>) {}
+
     /// Forgets a partition and its state.
     fn close(&mut self, partition: i32);
 
@@ -139,6 +156,13 @@ pub trait Tasks {
     /// Fills in what only the task knows of a partition, before its line is written to the board: the newest event time
     /// and the number of keys.
     fn describe(&self, _partition: i32, _status: &mut PartitionStatus) {}
+}
+
+/// More was sent about a span than is compared with what is found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManySent {
+    /// Findings that are noted at most.
+    pub max: usize,
 }
 
 /// What became of a turn to the ruling of the process.

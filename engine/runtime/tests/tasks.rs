@@ -227,6 +227,7 @@ impl Left {
             offset: 0,
             low_water: 0,
             rebuild: false,
+            unsettled: false,
             epoch: 0,
             partitions: 1,
             last: None,

@@ -74,6 +74,26 @@ pub fn record(
     })
 }
 
+/// The record that takes back what stands after `before`, since the span it was found in was run again under another
+/// ruling and it is not found there any more. It speaks in the words of what it takes back: the rule may be gone. Its
+/// revision is the one before the first, so whatever is found of the id later in this epoch comes after it.
+pub fn not_found_again(before: AlertRecord, epoch: u32, delivery: Delivery) -> AlertRecord {
+    let is_user = |entity: &Entity| matches!(entity, Entity::User { .. });
+    AlertRecord {
+        epoch,
+        revision: 0,
+        change: AlertChange::Retracted,
+        significant: true,
+        supersedes: Vec::new(),
+        superseded_by: None,
+        summary: "Withdrawn: run again under other rules, places or another program, it is not found.".to_owned(),
+        entities: before.entities.into_iter().filter(is_user).collect(),
+        body: None,
+        delivery,
+        ..before
+    }
+}
+
 /// The bytes of a record, within [`ALERT_BYTES_MAX`].
 pub fn to_bytes(record: &AlertRecord) -> Vec<u8> {
     let bytes = serde_json::to_vec(record).unwrap_or_default();

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::stored::{self, Header, StateFault};
 use super::{Body, Keys};
+use crate::context::Subject;
 use crate::event::Event;
 use crate::hash::hash64;
 use crate::key::Verdict;
@@ -182,6 +183,24 @@ impl Keys {
         self.log.restored[at] = header.offset;
         self.log.restored_until = self.log.restored_until.max(header.offset);
         Ok(())
+    }
+
+    /// The offset up to which the record of a restored key has the input in it, until all of them are passed;
+    /// [`i64::MIN`] where it had none.
+    pub fn restored_until(&self, name: &str) -> i64 {
+        let at = self.find(name);
+        at.and_then(|at| self.log.restored.get(at as usize)).copied().unwrap_or(i64::MIN)
+    }
+
+    /// What stands of a key's findings with these ids, as it was sent last. What the machine no longer says is left out.
+    pub fn standing(&self, name: &str, ids: &[u128], plans: &Plans) -> Vec<Change> {
+        let Some(slot) = self.find(name).and_then(|at| self.slots.get(at as usize)) else { return Vec::new() };
+        let subject = Subject { key: name };
+        match &slot.body {
+            Body::Free => Vec::new(),
+            Body::Active(key) => key.standing(ids, plans, subject),
+            Body::Idle(_) => slot.thawed(plans).map_or_else(Vec::new, |key| key.standing(ids, plans, subject)),
+        }
     }
 
     fn find(&self, name: &str) -> Option<u32> {

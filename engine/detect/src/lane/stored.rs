@@ -3,11 +3,14 @@
 //! The machine after them and the snapshots between are made again when the lane is needed: they are functions of what
 //! is written, and most lanes that are restored are never needed while they are young.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Held, Lane, Pool};
 use crate::caps::Caps;
 use crate::event::OwnedOrder;
+use crate::finding::Finding;
 use crate::machine::{Machine, Surroundings};
 
 /// A lane to be written.
@@ -52,5 +55,17 @@ impl Lane {
             }
         }
         lane
+    }
+
+    /// All that is said of events that late ones may still join, in order, after what stood before them: of an id the last
+    /// is what stands.
+    pub(crate) fn said_again(&self, around: Surroundings<'_>) -> Vec<Arc<Finding>> {
+        let (mut said, mut caps) = (Vec::new(), Caps::default());
+        self.base.standing(&mut said);
+        let mut machine = (*self.base).clone();
+        for held in self.recent.iter().filter(|held| !held.shadow) {
+            machine.step(&held.event, around, &mut said, &mut caps);
+        }
+        said
     }
 }

@@ -8,6 +8,7 @@ fn standing(progress: Option<(i64, i64, u32)>, committed: Option<i64>) -> Standi
         offset,
         low_water,
         rebuild: false,
+        unsettled: false,
         epoch,
         partitions: 1,
         last: None,

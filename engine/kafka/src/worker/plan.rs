@@ -36,6 +36,8 @@ pub(super) struct Known<'a> {
 pub(super) enum Refusal {
     /// The offset from which to go on is not held.
     OutOfRange(i64),
+    /// The engine has committed an offset beyond what was read of the state: the state was read before that commit ended.
+    StateBehind,
     /// The group's offset is not where the state is: it was set by hand, has expired or was deleted.
     Moved,
     /// The engine has committed an offset, and of its state there is nothing.
@@ -59,7 +61,9 @@ pub(super) fn plan(known: &Known<'_>) -> Result<Plan, Refusal> {
         None => follows,
     };
     if !agrees {
-        return Err(Refusal::Moved);
+        // One of ours is only committed with the progress, or after it.
+        let is_behind = is_ours && progress.offset >= 0 && committed.is_some_and(|it| it > progress.offset);
+        return Err(if is_behind { Refusal::StateBehind } else { Refusal::Moved });
     }
     let offset = progress.offset;
     if offset < low || offset > high {

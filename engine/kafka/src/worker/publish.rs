@@ -10,6 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::aloud::Aloud;
 use super::assignment::{Past, Written};
 use super::{EVENTS_WAIT, Refused, Sender, Worker, is_live};
 use crate::fault::KafkaFault;
@@ -46,6 +47,7 @@ impl<T: Tasks> Worker<'_, T> {
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
         self.pass_marks()?;
         self.turn();
+        self.send_parts();
         self.collect_state();
         self.publish_until(None)?;
         // Before the board: whoever sees a partition live there finds counted what made it so.
@@ -115,6 +117,7 @@ impl<T: Tasks> Worker<'_, T> {
             offset: position,
             low_water,
             rebuild: false,
+            unsettled: false,
             epoch: owned.epoch,
             partitions: self.partition_count,
             last: owned.last,
@@ -166,10 +169,15 @@ impl<T: Tasks> Worker<'_, T> {
             && std::mem::replace(&mut owned.past, Past::Behind) == Past::AheadUnderAnother
         {
             owned.dirty = true;
+            // What was sent of it aloud is what the present ruling finds from its first record on.
+            let from = owned.aloud.as_ref().map_or(position, |aloud| aloud.span().start);
+            let void: Vec<Vec<u8>> = owned.aloud.iter().flat_map(Aloud::void_turns).collect();
+            self.state_out.extend(void.into_iter().map(|key| StateRecord { partition, key, value: None }));
             let named = self.tasks.progress(partition, position).named();
-            let turn = named.map(|named| RecordedTurn { offset: position, named });
+            let turn = named.map(|named| RecordedTurn { offset: from, named });
             turn.iter().for_each(|turn| self.record_turn(partition, turn));
         }
+        self.settle(partition);
         self.tasks.restored(partition);
         self.turn_one(partition, position);
     }
@@ -314,11 +322,7 @@ impl<T: Tasks> Worker<'_, T> {
             if Instant::now() > until || self.shared.is_stopping() {
                 return Err(KafkaFault::Forgotten { group: self.group.clone() });
             }
-            if self.take_over.is_some() {
-                // What it was given last is answered, or it could not join again.
-                self.drop_take_over();
-                group::assign(&self.consumer, &TopicPartitionList::new()).map_err(KafkaFault::Consumer)?;
-            }
+            self.decline_take_over()?;
             self.serve_events(EVENTS_WAIT)?;
         }
     }
@@ -364,6 +368,7 @@ impl<T: Tasks> Worker<'_, T> {
         self.counts.commits += 1;
         self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
         for owned in self.owned.iter_mut().flatten() {
+            owned.aloud.iter_mut().for_each(|aloud| aloud.goes = false);
             if is_live(owned.status.phase) && std::mem::take(&mut owned.dirty) {
                 owned.status.committed = owned.status.position;
             }
@@ -409,11 +414,14 @@ impl<T: Tasks> Worker<'_, T> {
         let mut offsets = TopicPartitionList::new();
         for (partition, owned) in self.owned.iter().enumerate() {
             let Some(owned) = owned else { continue };
-            if owned.dirty && is_live(owned.status.phase) {
+            // With a part of a past goes the offset that stands already: its note tells whether the part was committed.
+            let stands = owned.aloud.as_ref().filter(|aloud| aloud.goes).map(|aloud| aloud.span().end);
+            let moved = (owned.dirty && is_live(owned.status.phase)).then_some(owned.status.position);
+            if let Some(offset) = moved.or(stands) {
                 let (epoch, partitions) = (owned.epoch, self.partition_count);
                 let note = Note { epoch, partitions, serial: self.serial.clone() };
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
-                elem.set_offset(Offset::Offset(owned.status.position)).map_err(KafkaFault::Consumer)?;
+                elem.set_offset(Offset::Offset(offset)).map_err(KafkaFault::Consumer)?;
                 elem.set_metadata(note.written());
             }
         }

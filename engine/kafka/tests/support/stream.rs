@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use frostwatch_runtime::board::Board;
 use frostwatch_runtime::checkpoint::{
     Contents, Progress, Resumed, Room, RulingRecord, StateFault, StateRecord, TaskProgress, Turn,
 };
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, TooManySent, Turned};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -36,6 +37,8 @@ pub(crate) struct Stream {
     pub(crate) mock: Option<MockKafka>,
     pub(crate) settings: KafkaSettings,
     pub(crate) partitions: i32,
+    /// Time stamp of record 0.
+    pub(crate) first_stamp: i64,
 }
 
 impl Stream {
@@ -62,7 +65,7 @@ impl Stream {
         // The mock's group waits for the session timeout of members that have not heard of a rebalance yet.
         let quick = settings.consumer.with("session.timeout.ms", "6000").with("heartbeat.interval.ms", "100");
         settings.consumer = quick.with("fetch.wait.max.ms", "10");
-        Self { mock: None, settings, partitions }
+        Self { mock: None, settings, partitions, first_stamp: STAMP }
     }
 
     pub(crate) fn create_mock_topic(&self, topic: &str, partitions: i32) {
@@ -74,7 +77,9 @@ impl Stream {
         let mut producer = TopicProducer::connect(&self.settings, &self.settings.topics.activity()).unwrap();
         for number in from..to {
             let key = format!("acme|user-{}", number % KEYS);
-            producer.send(key.as_bytes(), number.to_string().as_bytes(), Some(STAMP + i64::from(number))).unwrap();
+            producer
+                .send(key.as_bytes(), number.to_string().as_bytes(), Some(self.first_stamp + i64::from(number)))
+                .unwrap();
         }
         producer.flush().unwrap();
     }
@@ -172,6 +177,10 @@ pub(crate) struct Seen {
     pub(crate) records: AtomicUsize,
     /// Offset of each, and the rules that held.
     pub(crate) rules: Mutex<Vec<(i64, String)>>,
+    /// What was read back of what was sent before.
+    pub(crate) sent_before: Mutex<Vec<(Channel, String)>>,
+    /// Wait when a partition is opened for this time until it is taken back.
+    pub(crate) hold_opening: Mutex<Option<usize>>,
     /// Wait at this record number until it is taken back.
     pub(crate) hold_at: Mutex<Option<u32>>,
     /// Panic when this record number is handed over: a crash between reading and committing.
@@ -188,6 +197,7 @@ pub(crate) struct Counting {
     has_content: bool,
     turns: BTreeMap<i32, (Vec<RulingRecord>, Vec<Turn>)>,
     partitions: BTreeMap<i32, BTreeMap<Vec<u8>, Count>>,
+    aloud: BTreeMap<i32, Range<i64>>,
 }
 
 /// What a key has had.
@@ -210,6 +220,8 @@ impl Tasks for Counting {
     fn open(&mut self, partition: i32) {
         assert!(self.partitions.insert(partition, BTreeMap::new()).is_none(), "opened twice");
         self.seen.moves.lock().unwrap().push((partition, true));
+        let opened = self.seen.moves.lock().unwrap().iter().filter(|(_, opened)| *opened).count();
+        wait_for("the opening is let go", || *self.seen.hold_opening.lock().unwrap() != Some(opened));
     }
 
     fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
@@ -271,6 +283,22 @@ impl Tasks for Counting {
 
     fn content(&self, _partition: i32, _rules: &str) -> Option<Vec<u8>> {
         self.has_content.then(|| b"text".to_vec())
+    }
+
+    fn aloud(&mut self, partition: i32, span: Range<i64>) {
+        self.aloud.insert(partition, span);
+    }
+
+    fn sent_before(&mut self, channel: Channel, key: &[u8], value: &[u8]) -> Result<(), TooManySent> {
+        let said = format!("{}: {}", String::from_utf8_lossy(key), String::from_utf8_lossy(value));
+        self.seen.sent_before.lock().unwrap().push((channel, said));
+        Ok(())
+    }
+
+    fn settle(&mut self, partition: i32, out: &mut Vec<OutputRecord>) {
+        let Some(span) = self.aloud.remove(&partition) else { return };
+        let value = format!("{}..{} is settled", span.start, span.end).into_bytes();
+        out.push(OutputRecord { channel: Channel::Alerts, key: b"acme|all".to_vec(), value, headers: Vec::new() });
     }
 
     fn close(&mut self, partition: i32) {

@@ -5,7 +5,7 @@ use frostwatch_detect::plans::Plans;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, rfc3339};
 use frostwatch_wire::activity::reject::one_line;
-use frostwatch_wire::alert::{self, Delivery};
+use frostwatch_wire::alert::{self, AlertRecord, Delivery};
 
 use super::task::Origin;
 use crate::ports::{Channel, InputRecord, OutputRecord};
@@ -42,6 +42,11 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
         engine: found.build.to_owned(),
     };
     let record = alert::record(change, found.plans.of(change.version), subject, found.epoch, delivery)?;
+    Some(output(&record, subject, change.suppression))
+}
+
+/// The output of an alert's record.
+pub(super) fn output(record: &AlertRecord, subject: Subject<'_>, suppression: bool) -> OutputRecord {
     let test = record.body.as_ref().is_some_and(|body| body.test);
     let time = record.body.as_ref().map(|body| body.last_event_time.clone());
     let mut headers = vec![
@@ -58,15 +63,15 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
         ("ce_id", format!("{}-{}-{}", record.id, record.epoch, record.revision).into_bytes()),
         ("ce_source", format!("frostwatch/{}", subject.instance()).into_bytes()),
         ("ce_type", format!("frostwatch.alert.v1.{}", record.change.as_str()).into_bytes()),
-        ("ce_subject", found.key.as_bytes().to_vec()),
+        ("ce_subject", subject.key.as_bytes().to_vec()),
     ];
     headers.extend(time.map(|time| ("ce_time", time.into_bytes())));
-    Some(OutputRecord {
-        channel: if change.suppression { Channel::Suppressions } else { Channel::Alerts },
-        key: found.key.as_bytes().to_vec(),
-        value: alert::to_bytes(&record),
+    OutputRecord {
+        channel: if suppression { Channel::Suppressions } else { Channel::Alerts },
+        key: subject.key.as_bytes().to_vec(),
+        value: alert::to_bytes(record),
         headers,
-    })
+    }
 }
 
 /// A record that was not scored, with its original bytes.

@@ -1,6 +1,6 @@
 //! A task: one input partition, its keys, and what became of its records.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
@@ -8,17 +8,16 @@ use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::Keys;
 use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
 use frostwatch_detect::sent::Change;
-use frostwatch_detect::time::{Millis, SECOND};
+use frostwatch_detect::time::{Millis, SECOND, rfc3339};
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
+use frostwatch_wire::alert::Delivery;
 
+use super::aloud::{Aloud, Marks};
 use super::counters::{Counters, Hidden, Totals, hidden_by};
-use super::ruling::{CurrentRuling, Ruling};
+use super::ruling::Ruling;
 use super::{admit, render};
-use crate::board::PartitionStatus;
-use crate::checkpoint::{
-    Account, Contents, Progress, Resumed, Room, RulingRecord, StateFault, StateRecord, TaskProgress, Turn,
-};
-use crate::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
+use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
+use crate::ports::{Channel, InputRecord, OutputRecord, TooManySent};
 
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
 const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
@@ -47,24 +46,26 @@ pub struct Origin {
 /// One input partition.
 pub struct Task {
     shared: Arc<Shared>,
-    ruling: Arc<Ruling>,
+    pub(super) ruling: Arc<Ruling>,
     plans: Plans,
     partition: i32,
-    epoch: u32,
-    keys: Keys,
+    pub(super) epoch: u32,
+    pub(super) keys: Keys,
     counters: Counters,
-    hidden: Hidden,
+    pub(super) hidden: Hidden,
     changes: Vec<Change>,
-    newest_event: Millis,
+    pub(super) newest_event: Millis,
     newest_stamp: Millis,
     /// What changes is remembered, to be written to the log of state.
     is_logged: bool,
     /// Which ruling holds from where on, since the first record that must be run again.
-    turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
     /// Rulings that hold from later records on, which are run again.
-    ahead: VecDeque<(i64, Arc<Ruling>)>,
+    pub(super) ahead: VecDeque<(i64, Arc<Ruling>)>,
     /// Texts of the rules of its rulings, by their hash.
-    contents: BTreeMap<String, Arc<str>>,
+    pub(super) contents: BTreeMap<String, Arc<str>>,
+    /// What is run again aloud.
+    pub(super) aloud: Option<Aloud>,
 }
 
 impl Task {
@@ -86,6 +87,7 @@ impl Task {
             is_logged: false,
             turns: Vec::new(),
             ahead: VecDeque::new(),
+            aloud: None,
         }
     }
 
@@ -98,7 +100,7 @@ impl Task {
 
     /// Goes on as the progress of a former owner says. Keys that refer to a ruling whose rules are not at hand are run
     /// under the own one; records are not, unless that was chosen.
-    fn resume(&mut self, progress: &Progress, contents: &Contents) -> Resumed {
+    pub(super) fn resume(&mut self, progress: &Progress, contents: &Contents) -> Resumed {
         let TaskProgress { account, rulings, turns } = &progress.task;
         self.newest_event = account.newest_event;
         let own = Arc::clone(&self.ruling);
@@ -133,7 +135,7 @@ impl Task {
     }
 
     /// Turns to a ruling before the record at `position`, if another one holds.
-    fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
+    pub(super) fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
         self.pass_turns(position);
         if Arc::ptr_eq(&self.ruling, ruling) || self.ruling.named() == ruling.named() {
             // The same by name, and the one whose places are at hand.
@@ -157,7 +159,7 @@ impl Task {
         }
     }
 
-    fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {
+    pub(super) fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {
         if self.turns.is_empty() {
             self.turns.push(Turn { offset: 0, version: self.plans.version() });
         }
@@ -256,6 +258,9 @@ impl Task {
         let (event, dropped) = admit::admit(activity, user, record.stamp, &self.ruling, self.plans.version());
         self.counters.exceptions_dropped += u64::from(dropped);
         self.changes.clear();
+        if let Some(aloud) = &mut self.aloud {
+            aloud.ask(key, &self.keys, &self.plans);
+        }
         let verdict = if self.is_logged {
             self.keys.accept_logged(key, record.offset, &event, &self.plans, &mut self.changes)
         } else {
@@ -275,6 +280,9 @@ impl Task {
         let (event_time, epoch) = (activity.time, self.epoch);
         let found = render::Found { plans, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
+            if let Some(aloud) = &mut self.aloud {
+                aloud.found(change);
+            }
             self.counters.count_change(change);
             if let Some(exception) = hidden_by(change)
                 && let Some(rule) = plans.of(change.version).rule(change.rule)
@@ -283,6 +291,36 @@ impl Task {
             }
             out.extend(render::change(change, &found));
         }
+    }
+
+    /// Notes what was sent because of a record at `offset`, unless the key was restored from a record that has it in it:
+    /// that stands as it was sent.
+    pub(super) fn sent_before(
+        &mut self,
+        channel: Channel,
+        key: &[u8],
+        offset: i64,
+        value: &[u8],
+    ) -> Result<(), TooManySent> {
+        let Some(aloud) = self.aloud.as_mut().filter(|aloud| aloud.covers(offset)) else { return Ok(()) };
+        match std::str::from_utf8(key) {
+            Ok(key) if offset >= self.keys.restored_until(key) => aloud.note(channel, key, value),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was run again aloud is behind.
+    pub(super) fn settle(&mut self, out: &mut Vec<OutputRecord>) {
+        let Some(aloud) = self.aloud.take() else { return };
+        let Shared { ref origin, build, .. } = *self.shared;
+        let delivery = || Delivery {
+            topic: origin.topic.clone(),
+            partition: self.partition,
+            detected_at: origin.clock.map(|clock| rfc3339(clock())),
+            engine: build.to_owned(),
+            ..Delivery::default()
+        };
+        aloud.settle(&self.keys, &self.plans, &Marks { epoch: self.epoch, delivery: &delivery }, out);
     }
 
     /// Is the event further ahead of its stamp than clocks may be?
@@ -301,180 +339,5 @@ impl Task {
     fn reject(&mut self, code: &'static str, message: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.counters.rejected += 1;
         out.push(render::original(Channel::Rejected, code, message, self.partition, record));
-    }
-}
-
-/// The tasks of one worker.
-pub struct TaskSet {
-    shared: Arc<Shared>,
-    /// What partitions that are opened begin under, and all turn to.
-    current: Arc<CurrentRuling>,
-    tasks: BTreeMap<i32, Task>,
-    /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
-    restored: BTreeMap<i32, Counters>,
-    /// What partitions had counted before they were opened here.
-    before: BTreeMap<i32, Counters>,
-    closed: Counters,
-    /// What of the counters is in the totals already.
-    told: Counters,
-    /// What exceptions hid and is not in the totals yet.
-    hidden: Hidden,
-    /// The ruling that could not be turned to, so that it is told once.
-    refused: Option<Arc<Ruling>>,
-}
-
-impl TaskSet {
-    /// No partition yet.
-    pub fn new(shared: Arc<Shared>, current: Arc<CurrentRuling>) -> Self {
-        Self {
-            shared,
-            current,
-            tasks: BTreeMap::new(),
-            restored: BTreeMap::new(),
-            before: BTreeMap::new(),
-            closed: Counters::default(),
-            told: Counters::default(),
-            hidden: Hidden::new(),
-            refused: None,
-        }
-    }
-
-    /// What became of all records, of closed partitions too, but for those run again in silence.
-    pub fn counters(&self) -> Counters {
-        let mut sum = self.closed;
-        let live = self.tasks.iter().filter_map(|(partition, task)| Some((task, self.restored.get(partition)?)));
-        live.for_each(|(task, before)| sum.add(&task.counters().since(before)));
-        sum
-    }
-
-    /// The open tasks.
-    pub fn tasks(&self) -> impl Iterator<Item = (i32, &Task)> {
-        self.tasks.iter().map(|(partition, task)| (*partition, task))
-    }
-}
-
-impl Tasks for TaskSet {
-    fn open(&mut self, partition: i32) {
-        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), self.current.get(), partition).logged());
-    }
-
-    fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
-        let Some(task) = self.tasks.get_mut(&partition) else { return Ok(()) };
-        let name = std::str::from_utf8(key).map_err(|_| StateFault::Broken("its key is not text"))?;
-        task.keys.restore(name, record)
-    }
-
-    fn wanted(&self, partition: i32, progress: &Progress) -> Vec<String> {
-        let Some(task) = self.tasks.get(&partition) else { return Vec::new() };
-        let rules = progress.task.rulings.iter().map(|record| record.named.rules.clone());
-        let wanted: BTreeSet<String> = rules.filter(|rules| *rules != task.ruling.plan.rules_hash).collect();
-        wanted.into_iter().collect()
-    }
-
-    fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
-        let Some(task) = self.tasks.get_mut(&partition) else { return Resumed::Same };
-        let mut before = Counters::default();
-        progress.task.account.records.iter().for_each(|(name, count)| before.set(name, *count));
-        self.before.insert(partition, before);
-        task.resume(progress, contents)
-    }
-
-    fn set_epoch(&mut self, partition: i32, epoch: u32) {
-        if let Some(task) = self.tasks.get_mut(&partition) {
-            task.epoch = epoch;
-        }
-    }
-
-    fn turn(&mut self, partition: i32, position: i64) -> Turned {
-        let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
-        let current = self.current.get();
-        match task.turn(position, &current) {
-            Ok(true) => Turned::To { named: current.named() },
-            Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
-                self.refused = Some(current);
-                Turned::Refused { why: fault.to_string() }
-            }
-            Ok(false) | Err(_) => Turned::No,
-        }
-    }
-
-    fn turn_early(&mut self, partition: i32, first: i64) {
-        let Some(task) = self.tasks.get_mut(&partition) else { return };
-        task.ahead.clear();
-        task.turns.retain(|turn| turn.offset <= first);
-        // Where no byte is left it stays under what held before, as a turn later on does, and that one is told of.
-        let _turned = task.turn(first, &self.current.get());
-    }
-
-    fn close(&mut self, partition: i32) {
-        self.before.remove(&partition);
-        if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
-            self.closed.add(&task.counters().since(&before));
-            merge(&mut self.hidden, task.hidden);
-        }
-    }
-
-    fn restored(&mut self, partition: i32) {
-        if let Some(task) = self.tasks.get_mut(&partition) {
-            task.hidden.clear();
-            self.restored.insert(partition, task.counters());
-        }
-    }
-
-    fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
-        if let Some(task) = self.tasks.get_mut(&partition) {
-            task.record(record, out);
-        }
-    }
-
-    fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
-        let Some(task) = self.tasks.get_mut(&partition) else { return position };
-        task.keys.write(position, below, room, &mut |name, record| {
-            let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
-            out.push(StateRecord { partition, key, value });
-        });
-        task.keys.low_water(position)
-    }
-
-    fn progress(&mut self, partition: i32, low_water: i64) -> TaskProgress {
-        let Some(task) = self.tasks.get_mut(&partition) else { return TaskProgress::default() };
-        let (rulings, turns) = task.progress(low_water);
-        let mut counters = self.before.get(&partition).copied().unwrap_or_default();
-        if let Some(before) = self.restored.get(&partition) {
-            counters.add(&task.counters().since(before));
-        }
-        let counted = counters.named().filter(|(_, count)| *count > 0);
-        let records = counted.map(|(name, count)| (name.to_owned(), count)).collect();
-        TaskProgress { account: Account { records, newest_event: task.newest_event }, rulings, turns }
-    }
-
-    fn content(&self, partition: i32, rules: &str) -> Option<Vec<u8>> {
-        self.tasks.get(&partition)?.contents.get(rules).map(|text| text.as_bytes().to_vec())
-    }
-
-    fn batch_done(&mut self, _partition: i32) {
-        let now = self.counters();
-        let live = self.tasks.iter_mut().filter(|(partition, _)| self.restored.contains_key(partition));
-        for (_, task) in live {
-            merge(&mut self.hidden, std::mem::take(&mut task.hidden));
-        }
-        if let Ok(mut totals) = self.shared.totals.lock() {
-            totals.counters.add(&now.since(&self.told));
-            merge(&mut totals.hidden, std::mem::take(&mut self.hidden));
-        }
-        self.told = now;
-    }
-
-    fn describe(&self, partition: i32, status: &mut PartitionStatus) {
-        if let Some(task) = self.tasks.get(&partition) {
-            status.newest_event = task.newest_event();
-            status.keys = task.keys().len() as u64;
-        }
-    }
-}
-
-fn merge(into: &mut Hidden, from: Hidden) {
-    for (exception, count) in from {
-        *into.entry(exception).or_default() += count;
     }
 }

@@ -45,8 +45,8 @@ pub struct AlertRecord {
     pub dedup_key: String,
     /// Rises when a span was run again under other versions; orders the records of an id before `revision`.
     pub epoch: u32,
-    /// Counts the records of an id from 1.
-    #[schemars(range(min = 1))]
+    /// Counts the records of an id from 1, over epochs where what was sent goes on. 0 takes back, before all else of its
+    /// epoch, what an earlier epoch had sent of a span that was run again and is not found there any more.
     pub revision: u32,
     /// What became of it.
     pub change: AlertChange,

@@ -8,6 +8,7 @@ fn progress(offset: i64, low_water: i64, last: Option<i64>) -> Progress {
         offset,
         low_water,
         rebuild: false,
+        unsettled: false,
         epoch: 0,
         partitions: 1,
         last: last.map(|offset| Landmark { offset, stamp: Some(1) }),
@@ -54,6 +55,9 @@ fn from_written_state_only_the_tail_is_run_again() {
     let none = progress(50, 50, Some(49));
     check(Some(&none), Some(50), true, (7, 90), Ok((Some(49), 50)));
     check(Some(&none), Some(50), true, (50, 50), Ok((Some(50), 50)));
+    // The engine's own may be ahead of a state that was read too early; that of a tool is not guessed about.
+    check(Some(&tail), Some(51), true, (7, 90), Err(Refusal::StateBehind));
+    check(Some(&tail), Some(51), false, (7, 90), Err(Refusal::Moved));
     // Offsets that follow outputs may be behind after a crash, and only the engine's own.
     check(Some(&tail), Some(45), true, (7, 90), Ok((Some(40), 50)));
     let rebuild = Progress { rebuild: true, low_water: 0, ..tail };
@@ -65,7 +69,6 @@ fn what_does_not_agree_is_refused() {
     let tail = progress(50, 40, Some(49));
     check(Some(&tail), None, false, (7, 90), Err(Refusal::Moved));
     check(Some(&tail), Some(45), false, (7, 90), Err(Refusal::Moved));
-    check(Some(&tail), Some(51), true, (7, 90), Err(Refusal::Moved));
     check(Some(&tail), Some(50), true, (41, 90), Err(Refusal::TailGone));
     check(Some(&tail), Some(50), true, (51, 90), Err(Refusal::OutOfRange(50)));
     check(Some(&tail), Some(50), true, (7, 49), Err(Refusal::OutOfRange(50)));

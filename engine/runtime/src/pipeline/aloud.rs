@@ -1,0 +1,190 @@
+//! Aloud: a span that is run again under another ruling than the one its outputs were sent under. What was sent about it
+//! is noted before; when the span is behind, what stands and is not found again is taken back.
+//!
+//! What is sent again carries a higher epoch and the revisions that the key's record counts from, and what is taken back
+//! revision 0 of that epoch: nothing that is sent here needs to be remembered by a key, so its state stays a function of
+//! the log, and whoever runs the span again in silence later has the same state.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use frostwatch_detect::context::Subject;
+use frostwatch_detect::keys::Keys;
+use frostwatch_detect::plans::Plans;
+use frostwatch_detect::sent::{Change, ChangeKind};
+use frostwatch_wire::alert::{self, AlertChange, AlertRecord, Delivery};
+use serde::Deserialize;
+
+use super::render;
+use crate::ports::{Channel, OutputRecord, TooManySent};
+
+/// Findings of one span that are noted at most: below a kilobyte each.
+pub(super) const SENT_BEFORE_MAX: usize = 1 << 18;
+
+/// A span that is run again aloud.
+#[derive(Debug)]
+pub(super) struct Aloud {
+    /// Offsets of the input.
+    span: Range<i64>,
+    sent: BTreeMap<u128, Sent>,
+    /// Findings of a key of which nobody has asked yet what stood before the span.
+    unasked: BTreeMap<Box<str>, Vec<u128>>,
+}
+
+/// What was sent of one finding over the span, and what is found again.
+#[derive(Debug)]
+struct Sent {
+    key: Box<str>,
+    /// The record that a reader takes for the last, without its body.
+    last: AlertRecord,
+    /// By channel, alerts and suppressions: what a reader of that one takes for the last.
+    by_channel: [Option<Last>; 2],
+    /// By channel: something was sent again.
+    again: [bool; 2],
+    /// What stands: before the span, then in what is found again.
+    stands: Option<Change>,
+}
+
+/// The last record of a finding on a channel.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// Epoch and revision.
+    at: (u32, u32),
+    is_retracted: bool,
+    severity: u8,
+}
+
+/// Where the input of an output lies.
+#[derive(Debug, Deserialize)]
+pub(super) struct Placed {
+    pub(super) delivery: Place,
+}
+
+/// A place in the input.
+#[derive(Debug, Deserialize)]
+pub(super) struct Place {
+    pub(super) topic: Option<String>,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+}
+
+/// Where the input of an output lies; `None`: it is not one of an engine.
+pub(super) fn place_of(value: &[u8]) -> Option<Place> {
+    serde_json::from_slice(value).ok().map(|placed: Placed| placed.delivery)
+}
+
+/// How what is sent at the end of the span is marked.
+pub(super) struct Marks<'a> {
+    pub(super) epoch: u32,
+    /// What of [`Delivery`] is not that of what was sent before.
+    pub(super) delivery: &'a dyn Fn() -> Delivery,
+}
+
+impl Aloud {
+    pub(super) const fn new(span: Range<i64>) -> Self {
+        Self { span, sent: BTreeMap::new(), unasked: BTreeMap::new() }
+    }
+
+    /// Is the record at this offset one that is run again?
+    pub(super) fn covers(&self, offset: i64) -> bool {
+        self.span.contains(&offset)
+    }
+
+    /// Notes a record that was sent because of a record of the span.
+    pub(super) fn note(&mut self, channel: Channel, key: &str, value: &[u8]) -> Result<(), TooManySent> {
+        let Ok(mut record) = serde_json::from_slice::<AlertRecord>(value) else { return Ok(()) };
+        let (Some(channel), Ok(id)) = (index_of(channel), u128::from_str_radix(&record.id, 16)) else { return Ok(()) };
+        record.body = None;
+        let is_retracted = record.change == AlertChange::Retracted;
+        let at = (record.epoch, record.revision);
+        let last = Last { at, is_retracted, severity: record.severity };
+        let is_full = self.sent.len() >= SENT_BEFORE_MAX;
+        let sent = match self.sent.entry(id) {
+            std::collections::btree_map::Entry::Vacant(_) if is_full => {
+                return Err(TooManySent { max: SENT_BEFORE_MAX });
+            }
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                self.unasked.entry(key.into()).or_default().push(id);
+                let (by_channel, again) = ([None; 2], [false; 2]);
+                slot.insert(Sent { key: key.into(), last: record.clone(), by_channel, again, stands: None })
+            }
+            std::collections::btree_map::Entry::Occupied(slot) => slot.into_mut(),
+        };
+        // Of two channels the order of reading says nothing, and a repeat is the same.
+        if at >= (sent.last.epoch, sent.last.revision) {
+            sent.last = record;
+        }
+        let slot = &mut sent.by_channel[channel];
+        if slot.is_none_or(|known| at >= known.at) {
+            *slot = Some(last);
+        }
+        Ok(())
+    }
+
+    /// Asks what stands of a key's findings, before the first record of the span changes it.
+    pub(super) fn ask(&mut self, key: &str, keys: &Keys, plans: &Plans) {
+        let Some(ids) = self.unasked.remove(key) else { return };
+        for change in keys.standing(key, &ids, plans) {
+            if let Some(sent) = self.sent.get_mut(&change.id) {
+                sent.stands = Some(change);
+            }
+        }
+    }
+
+    /// Notes what is sent again.
+    pub(super) fn found(&mut self, change: &Change) {
+        if let Some(sent) = self.sent.get_mut(&change.id) {
+            sent.again[usize::from(change.suppression)] = true;
+            sent.stands = change.finding.is_some().then(|| change.clone());
+        }
+    }
+
+    /// The span is behind: pushes what takes back, and what stands as it stood before.
+    pub(super) fn settle(mut self, keys: &Keys, plans: &Plans, marks: &Marks<'_>, out: &mut Vec<OutputRecord>) {
+        // Keys whose records are not read as they were have taken none.
+        while let Some(key) = self.unasked.keys().next().cloned() {
+            self.ask(&key, keys, plans);
+        }
+        for sent in self.sent.into_values() {
+            sent.settle(plans, marks, out);
+        }
+    }
+}
+
+impl Sent {
+    fn settle(self, plans: &Plans, marks: &Marks<'_>, out: &mut Vec<OutputRecord>) {
+        let Self { key, last, by_channel, again, stands } = self;
+        let subject = Subject { key: &key };
+        let delivery =
+            || Delivery { offset: last.delivery.offset, stamp: last.delivery.stamp.clone(), ..(marks.delivery)() };
+        let stands_on = stands.as_ref().map(|change| usize::from(change.suppression));
+        let stood_on = |channel: usize| by_channel[channel].is_some_and(|last| !last.is_retracted);
+        for (channel, found_again) in again.into_iter().enumerate() {
+            if stood_on(channel) && !found_again && stands_on != Some(channel) {
+                // On both channels the same record, so that a reader of both has one.
+                let record = alert::not_found_again(last.clone(), marks.epoch, delivery());
+                out.push(render::output(&record, subject, channel == 1));
+            }
+        }
+        let Some(mut change) = stands else { return };
+        let channel = usize::from(change.suppression);
+        if again[channel] {
+            return;
+        }
+        if change.kind != ChangeKind::Suppressed {
+            change.kind = if stood_on(channel) { ChangeKind::Updated } else { ChangeKind::Opened };
+        }
+        change.severity_raised =
+            by_channel[channel].is_some_and(|last| change.severity.number() > last.severity && !last.is_retracted);
+        let record = alert::record(&change, plans.of(change.version), subject, marks.epoch, delivery());
+        out.extend(record.map(|record| render::output(&record, subject, change.suppression)));
+    }
+}
+
+const fn index_of(channel: Channel) -> Option<usize> {
+    match channel {
+        Channel::Alerts => Some(0),
+        Channel::Suppressions => Some(1),
+        Channel::Late | Channel::Rejected => None,
+    }
+}

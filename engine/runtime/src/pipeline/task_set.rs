@@ -1,0 +1,208 @@
+//! The tasks of one worker, behind the port.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use frostwatch_detect::keys::{Room, StateFault};
+
+use super::aloud::{self, Aloud};
+use super::counters::{Counters, Hidden};
+use super::ruling::{CurrentRuling, Ruling};
+use super::task::{Shared, Task};
+use crate::board::PartitionStatus;
+use crate::checkpoint::{Account, Contents, Progress, Resumed, StateRecord, TaskProgress};
+use crate::ports::{Channel, InputRecord, OutputRecord, Tasks, TooManySent, Turned};
+
+/// The tasks of one worker.
+pub struct TaskSet {
+    shared: Arc<Shared>,
+    /// What partitions that are opened begin under, and all turn to.
+    current: Arc<CurrentRuling>,
+    tasks: BTreeMap<i32, Task>,
+    /// Partitions whose past is behind them, with what they had counted by then: it has been counted before.
+    restored: BTreeMap<i32, Counters>,
+    /// What partitions had counted before they were opened here.
+    before: BTreeMap<i32, Counters>,
+    closed: Counters,
+    /// What of the counters is in the totals already.
+    told: Counters,
+    /// What exceptions hid and is not in the totals yet.
+    hidden: Hidden,
+    /// The ruling that could not be turned to, so that it is told once.
+    refused: Option<Arc<Ruling>>,
+}
+
+impl TaskSet {
+    /// No partition yet.
+    pub fn new(shared: Arc<Shared>, current: Arc<CurrentRuling>) -> Self {
+        Self {
+            shared,
+            current,
+            tasks: BTreeMap::new(),
+            restored: BTreeMap::new(),
+            before: BTreeMap::new(),
+            closed: Counters::default(),
+            told: Counters::default(),
+            hidden: Hidden::new(),
+            refused: None,
+        }
+    }
+
+    /// What became of all records, of closed partitions too, but for those run again in silence.
+    pub fn counters(&self) -> Counters {
+        let mut sum = self.closed;
+        let live = self.tasks.iter().filter_map(|(partition, task)| Some((task, self.restored.get(partition)?)));
+        live.for_each(|(task, before)| sum.add(&task.counters().since(before)));
+        sum
+    }
+
+    /// The open tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = (i32, &Task)> {
+        self.tasks.iter().map(|(partition, task)| (*partition, task))
+    }
+}
+
+impl Tasks for TaskSet {
+    fn open(&mut self, partition: i32) {
+        self.tasks.insert(partition, Task::new(Arc::clone(&self.shared), self.current.get(), partition).logged());
+    }
+
+    fn restore(&mut self, partition: i32, key: &[u8], record: Option<&[u8]>) -> Result<(), StateFault> {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Ok(()) };
+        let name = std::str::from_utf8(key).map_err(|_| StateFault::Broken("its key is not text"))?;
+        task.keys.restore(name, record)
+    }
+
+    fn wanted(&self, partition: i32, progress: &Progress) -> Vec<String> {
+        let Some(task) = self.tasks.get(&partition) else { return Vec::new() };
+        let rules = progress.task.rulings.iter().map(|record| record.named.rules.clone());
+        let wanted: BTreeSet<String> = rules.filter(|rules| *rules != task.ruling.plan.rules_hash).collect();
+        wanted.into_iter().collect()
+    }
+
+    fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Resumed::Same };
+        let mut before = Counters::default();
+        progress.task.account.records.iter().for_each(|(name, count)| before.set(name, *count));
+        self.before.insert(partition, before);
+        task.resume(progress, contents)
+    }
+
+    fn set_epoch(&mut self, partition: i32, epoch: u32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.epoch = epoch;
+        }
+    }
+
+    fn turn(&mut self, partition: i32, position: i64) -> Turned {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
+        let current = self.current.get();
+        match task.turn(position, &current) {
+            Ok(true) => Turned::To { named: current.named() },
+            Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
+                self.refused = Some(current);
+                Turned::Refused { why: fault.to_string() }
+            }
+            Ok(false) | Err(_) => Turned::No,
+        }
+    }
+
+    fn turn_early(&mut self, partition: i32, first: i64) {
+        let Some(task) = self.tasks.get_mut(&partition) else { return };
+        task.ahead.clear();
+        task.turns.retain(|turn| turn.offset <= first);
+        // Where no byte is left it stays under what held before, as a turn later on does, and that one is told of.
+        let _turned = task.turn(first, &self.current.get());
+    }
+
+    fn aloud(&mut self, partition: i32, span: Range<i64>) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.aloud = Some(Aloud::new(span));
+        }
+    }
+
+    fn sent_before(&mut self, channel: Channel, key: &[u8], value: &[u8]) -> Result<(), TooManySent> {
+        let place = aloud::place_of(value).filter(|place| place.topic == self.shared.origin.topic);
+        let task = place.and_then(|place| Some((self.tasks.get_mut(&place.partition)?, place.offset)));
+        task.map_or(Ok(()), |(task, offset)| task.sent_before(channel, key, offset, value))
+    }
+
+    fn settle(&mut self, partition: i32, out: &mut Vec<OutputRecord>) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.settle(out);
+        }
+    }
+
+    fn close(&mut self, partition: i32) {
+        self.before.remove(&partition);
+        if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
+            self.closed.add(&task.counters().since(&before));
+            merge(&mut self.hidden, task.hidden);
+        }
+    }
+
+    fn restored(&mut self, partition: i32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.hidden.clear();
+            self.restored.insert(partition, task.counters());
+        }
+    }
+
+    fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.record(record, out);
+        }
+    }
+
+    fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
+        let Some(task) = self.tasks.get_mut(&partition) else { return position };
+        task.keys.write(position, below, room, &mut |name, record| {
+            let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
+            out.push(StateRecord { partition, key, value });
+        });
+        task.keys.low_water(position)
+    }
+
+    fn progress(&mut self, partition: i32, low_water: i64) -> TaskProgress {
+        let Some(task) = self.tasks.get_mut(&partition) else { return TaskProgress::default() };
+        let (rulings, turns) = task.progress(low_water);
+        let mut counters = self.before.get(&partition).copied().unwrap_or_default();
+        if let Some(before) = self.restored.get(&partition) {
+            counters.add(&task.counters().since(before));
+        }
+        let counted = counters.named().filter(|(_, count)| *count > 0);
+        let records = counted.map(|(name, count)| (name.to_owned(), count)).collect();
+        TaskProgress { account: Account { records, newest_event: task.newest_event }, rulings, turns }
+    }
+
+    fn content(&self, partition: i32, rules: &str) -> Option<Vec<u8>> {
+        self.tasks.get(&partition)?.contents.get(rules).map(|text| text.as_bytes().to_vec())
+    }
+
+    fn batch_done(&mut self, _partition: i32) {
+        let now = self.counters();
+        let live = self.tasks.iter_mut().filter(|(partition, _)| self.restored.contains_key(partition));
+        for (_, task) in live {
+            merge(&mut self.hidden, std::mem::take(&mut task.hidden));
+        }
+        if let Ok(mut totals) = self.shared.totals.lock() {
+            totals.counters.add(&now.since(&self.told));
+            merge(&mut totals.hidden, std::mem::take(&mut self.hidden));
+        }
+        self.told = now;
+    }
+
+    fn describe(&self, partition: i32, status: &mut PartitionStatus) {
+        if let Some(task) = self.tasks.get(&partition) {
+            status.newest_event = task.newest_event();
+            status.keys = task.keys().len() as u64;
+        }
+    }
+}
+
+fn merge(into: &mut Hidden, from: Hidden) {
+    for (exception, count) in from {
+        *into.entry(exception).or_default() += count;
+    }
+}
