@@ -1,6 +1,7 @@
 //! The binary `frostwatch`: reads configuration, joins the edges, runs. Data goes to standard output, all else to
 //! standard error.
 
+mod admin;
 mod check;
 mod config;
 mod console;

@@ -1,30 +1,23 @@
-//! The admin port: metrics for Prometheus, liveness, readiness and version.
+//! Plain counters of the loops, as metrics for Prometheus: they are read when it asks.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use anyhow::Context as _;
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use frostwatch_detect::rule::Severity;
 use frostwatch_detect::time::SECOND;
 use frostwatch_kafka::normalise::NormaliseCounts;
-use frostwatch_kafka::{Counters, Counts, Pulse};
+use frostwatch_kafka::{Counters, Pulse};
 use frostwatch_runtime::board::Board;
-use frostwatch_runtime::pipeline::{CurrentRuling, Shared};
+use frostwatch_runtime::histogram::Histogram;
+use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, Shared, Totals};
 use frostwatch_runtime::ports::Channel;
+use frostwatch_wire::alert::AlertChange;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::proto::{self, MetricFamily, MetricType};
+use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 
 use crate::engine::BUILD;
-use crate::reload::{NotSwitched, Reloader};
-
-/// A worker that has stood still for this long is not ready.
-const UNREADY_AFTER: Duration = Duration::from_secs(30);
+use crate::reload::Reloader;
 
 /// What the process counts and shows.
 pub(crate) struct Observed {
@@ -37,97 +30,16 @@ pub(crate) struct Observed {
     pub(crate) current: Arc<CurrentRuling>,
 }
 
-/// Serves the admin port for as long as the result is kept.
-pub(crate) fn serve(
-    listen: SocketAddr,
-    observed: Arc<Observed>,
-    reloader: Arc<Reloader>,
-) -> anyhow::Result<tokio::runtime::Runtime> {
-    let registry = Registry::new();
-    registry.register(Box::new(Metrics::new(Arc::clone(&observed), Arc::clone(&reloader))?))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(listen))
-        .with_context(|| format!("admin.listen: cannot listen on {listen}"))?;
-    let current = Arc::clone(&observed.current);
-    let pages =
-        Router::new()
-            .route("/metrics", get(move || async move { text_of(&registry) }))
-            .route("/livez", get(|| async { "live\n" }))
-            .route(
-                "/readyz",
-                get(move || async move {
-                    readiness(&observed.board, &observed.counters.read(), observed.pulse.stands_still())
-                }),
-            )
-            .route("/reload", post(move || reload(Arc::clone(&reloader))))
-            .route("/version", get(move || async move { format!("frostwatch {BUILD}\n{}\n", current.get().named()) }));
-    runtime.spawn(async move {
-        if let Err(error) = axum::serve(listener, pages).await {
-            tracing::error!(%error, "the admin port closed");
-        }
-    });
-    Ok(runtime)
-}
-
-/// Reads the configuration again; a fault is told whole and switches nothing.
-async fn reload(reloader: Arc<Reloader>) -> (StatusCode, String) {
-    match tokio::task::spawn_blocking(move || reloader.reload()).await {
-        Ok(Ok(told)) => (StatusCode::OK, told + "\n"),
-        Ok(Err(fault @ NotSwitched::Refused(_))) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{fault}\n")),
-        Ok(Err(fault @ (NotSwitched::UnderWay | NotSwitched::Changing))) => {
-            (StatusCode::CONFLICT, format!("{fault}\n"))
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-    }
-}
-
-fn text_of(registry: &Registry) -> (StatusCode, String) {
-    match TextEncoder::new().encode_to_string(&registry.gather()) {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
-
-fn readiness(board: &Board, counts: &Counts, stands_still: Duration) -> (StatusCode, String) {
-    let lines = board.lines();
-    let mut text = String::new();
-    for (partition, status) in &lines {
-        let (phase, position, until, users) =
-            (status.phase.as_str(), status.position, status.restore_until, status.keys);
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(text, "partition {partition}: {phase}, position {position}, restore until {until}, {users} users");
-    }
-    if counts.misrouted > 0 {
-        let _ = writeln!(
-            text,
-            "warning: {} records lie in another partition than murmur2 gives their key: their producer partitions \
-             otherwise, and what concerns one user is split",
-            counts.misrouted
-        );
-    }
-    let moves = stands_still < UNREADY_AFTER;
-    if !moves {
-        let _ = writeln!(text, "a worker has stood still for {} s", stands_still.as_secs());
-    }
-    let ready = board.is_ready() && moves;
-    text += match (ready, moves) {
-        (true, _) => "ready\n",
-        (false, true) => "restoring\n",
-        (false, false) => "not ready\n",
-    };
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
-}
-
 /// Plain counters, read when Prometheus asks.
-struct Metrics {
+pub(crate) struct Metrics {
     observed: Arc<Observed>,
     reloader: Arc<Reloader>,
     reloads: IntCounterVec,
     records: IntCounterVec,
     outputs: IntCounterVec,
     kafka: IntCounterVec,
+    alerts: IntCounterVec,
+    suppressed: IntCounterVec,
     hidden: IntCounterVec,
     raw: IntCounterVec,
     normaliser: IntCounterVec,
@@ -135,11 +47,13 @@ struct Metrics {
     last_event: IntGaugeVec,
     users: IntGaugeVec,
     lag: IntGaugeVec,
+    geoip: IntGaugeVec,
     build: IntGaugeVec,
+    delays: Vec<Desc>,
 }
 
 impl Metrics {
-    fn new(observed: Arc<Observed>, reloader: Arc<Reloader>) -> prometheus::Result<Self> {
+    pub(crate) fn new(observed: Arc<Observed>, reloader: Arc<Reloader>) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
         let gauge = |name: &str, help: &str, label: &str| IntGaugeVec::new(Opts::new(name, help), &[label]);
         Ok(Self {
@@ -158,6 +72,17 @@ impl Metrics {
             )?,
             outputs: counter("frostwatch_outputs_total", "Records written and acknowledged.", "channel")?,
             kafka: counter("frostwatch_kafka_events_total", "What the Kafka edge did.", "event")?,
+            alerts: IntCounterVec::new(
+                Opts::new(
+                    "frostwatch_alerts_total",
+                    "Records about alerts, by rule, severity and what became of the alert: opened, updated, retracted.",
+                ),
+                &["rule", "severity", "change"],
+            )?,
+            suppressed: IntCounterVec::new(
+                Opts::new("frostwatch_suppressed_total", "Findings that were held back, by rule and by what did."),
+                &["rule", "reason"],
+            )?,
             hidden: IntCounterVec::new(
                 Opts::new("frostwatch_exception_hidden_total", "Findings that an exception of a rule hid."),
                 &["rule", "exception"],
@@ -172,15 +97,19 @@ impl Metrics {
             last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
             users: gauge("frostwatch_state_entries", "Users with state.", "partition")?,
             lag: gauge("frostwatch_consumer_lag", "Records not yet read.", "partition")?,
+            geoip: gauge("frostwatch_geoip_build_timestamp_seconds", "When the GeoIP files were built.", "kind")?,
             build: gauge("frostwatch_build_info", "Always 1.", "version")?,
+            delays: DELAYS.iter().map(|(name, help)| describe(name, help)).collect::<prometheus::Result<_>>()?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 12] {
+    fn all(&self) -> [&dyn Collector; 15] {
         [
             &self.records,
             &self.outputs,
             &self.kafka,
+            &self.alerts,
+            &self.suppressed,
             &self.hidden,
             &self.raw,
             &self.normaliser,
@@ -188,20 +117,24 @@ impl Metrics {
             &self.last_event,
             &self.users,
             &self.lag,
+            &self.geoip,
             &self.build,
             &self.reloads,
         ]
     }
 
-    fn fold(&self) {
-        let totals = self.observed.shared.totals.lock().map(|totals| totals.clone()).unwrap_or_default();
-        totals.counters.named().for_each(|(outcome, value)| raise(&self.records, outcome, value));
-        for ((rule, exception), hidden) in &totals.hidden {
-            let counter = self.hidden.with_label_values(&[&**rule, &**exception]);
-            counter.inc_by(hidden.saturating_sub(counter.get()));
+    fn fold(&self, totals: &Totals) {
+        totals.counters.named().for_each(|(outcome, value)| raise(&self.records, &[outcome], value));
+        for ((rule, severity, change), value) in &totals.findings.alerts {
+            raise(&self.alerts, &[&**rule, word_of(*severity), change], *value);
         }
+        let by_rule = |counter: &IntCounterVec, counts: &ByRule| {
+            counts.iter().for_each(|((rule, word), value)| raise(counter, &[&**rule, &**word], *value));
+        };
+        by_rule(&self.suppressed, &totals.findings.suppressed);
+        by_rule(&self.hidden, &totals.findings.hidden);
         let counts = self.observed.counters.read();
-        Channel::ALL.iter().for_each(|channel| raise(&self.outputs, channel.as_str(), counts.produced_on(*channel)));
+        Channel::ALL.iter().for_each(|channel| raise(&self.outputs, &[channel.as_str()], counts.produced_on(*channel)));
         for (event, value) in [
             ("consumed", counts.consumed),
             ("restored_in_silence", counts.silent),
@@ -217,17 +150,17 @@ impl Metrics {
             ("state_written", counts.state_written),
             ("ruling_turned", counts.turns),
         ] {
-            raise(&self.kafka, event, value);
+            raise(&self.kafka, &[event], value);
         }
         let readings = &self.reloader.readings;
         for (outcome, value) in
             [("applied", &readings.applied), ("unchanged", &readings.unchanged), ("refused", &readings.refused)]
         {
-            raise(&self.reloads, outcome, value.load(Ordering::Relaxed));
+            raise(&self.reloads, &[outcome], value.load(Ordering::Relaxed));
         }
         if let Ok(normalised) = self.observed.normalised.lock() {
-            raise(&self.raw, "activity", normalised.activity);
-            raise(&self.raw, "rejected", normalised.rejected);
+            raise(&self.raw, &["activity"], normalised.activity);
+            raise(&self.raw, &["rejected"], normalised.rejected);
             for (event, value) in [
                 ("consumed", normalised.consumed),
                 ("output_refused", normalised.refused),
@@ -236,12 +169,32 @@ impl Metrics {
                 ("rebalance", normalised.rebalances),
                 ("out_of_order", normalised.out_of_order),
             ] {
-                raise(&self.normaliser, event, value);
+                raise(&self.normaliser, &[event], value);
             }
-            normalised.dropped.iter().for_each(|(why, value)| raise(&self.raw, why, *value));
+            normalised.dropped.iter().for_each(|(why, value)| raise(&self.raw, &[why], *value));
         }
         self.fold_board();
         self.build.with_label_values(&[BUILD]).set(1);
+        self.geoip.reset();
+        let ruling = self.observed.current.get();
+        // A series that begins with its first count shows no increase: those that are to be expected are there before.
+        for rule in &ruling.plan.rules {
+            for severity in SEVERITIES.into_iter().filter(|severity| *severity >= rule.rule.severity) {
+                for change in [AlertChange::Opened, AlertChange::Updated, AlertChange::Retracted] {
+                    self.alerts.with_label_values(&[rule.rule.id.as_str(), word_of(severity), change.as_str()]);
+                }
+            }
+        }
+        let places = &ruling.plan.geo;
+        if places.built_at_secs > 0 {
+            self.geoip.with_label_values(&[&*places.kind]).set(places.built_at_secs);
+        }
+    }
+
+    fn delays(&self, totals: &Totals) -> Vec<MetricFamily> {
+        let timings = self.observed.counters.timings();
+        let histograms = [&timings.alert_delay, &totals.findings.delivery_delay, &timings.commit];
+        DELAYS.iter().zip(histograms).map(|((name, help), histogram)| family_of(name, help, histogram)).collect()
     }
 
     fn fold_board(&self) {
@@ -265,46 +218,72 @@ impl Metrics {
 
 impl Collector for Metrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(Collector::desc).collect()
+        self.all().into_iter().flat_map(Collector::desc).chain(&self.delays).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.fold();
-        self.all().into_iter().flat_map(Collector::collect).collect()
+        let totals = self.observed.shared.totals.lock().map(|totals| totals.clone()).unwrap_or_default();
+        self.fold(&totals);
+        let mut families: Vec<_> = self.all().into_iter().flat_map(Collector::collect).collect();
+        families.extend(self.delays(&totals));
+        families
+    }
+}
+
+/// Histograms: name and help.
+const DELAYS: [(&str, &str); 3] = [
+    (
+        "frostwatch_alert_delay_seconds",
+        "From the stamp of the record that led to an alert or a suppressed finding to the commit of that.",
+    ),
+    (
+        "frostwatch_delivery_delay_seconds",
+        "From the event to the stamp of the records that led to an alert or a suppressed finding.",
+    ),
+    ("frostwatch_commit_seconds", "From the end of a batch until its outputs, state and offsets are committed."),
+];
+
+fn describe(name: &str, help: &str) -> prometheus::Result<Desc> {
+    Desc::new(name.to_owned(), help.to_owned(), Vec::new(), std::collections::HashMap::new())
+}
+
+fn family_of(name: &str, help: &str, histogram: &Histogram) -> MetricFamily {
+    let buckets = histogram.cumulative().map(|(bound, count)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    let mut counted = proto::Histogram::default();
+    counted.set_bucket(buckets.collect());
+    counted.set_sample_count(histogram.count());
+    counted.set_sample_sum(histogram.sum());
+    let mut metric = proto::Metric::default();
+    metric.set_histogram(counted);
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(MetricType::HISTOGRAM);
+    family.set_metric(vec![metric]);
+    family
+}
+
+const SEVERITIES: [Severity; 5] =
+    [Severity::Informational, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
+/// The word of OCSF for a severity.
+const fn word_of(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Informational => "informational",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
     }
 }
 
 /// Brings a counter up to a reading.
-fn raise(counter: &IntCounterVec, label: &str, value: u64) {
-    let counter = counter.with_label_values(&[label]);
+fn raise(counter: &IntCounterVec, labels: &[&str], value: u64) {
+    let counter = counter.with_label_values(labels);
     counter.inc_by(value.saturating_sub(counter.get()));
-}
-
-#[cfg(test)]
-mod tests {
-    use frostwatch_runtime::board::{PartitionStatus, Phase};
-
-    use super::*;
-
-    #[track_caller]
-    fn check(phase: Phase, misrouted: u64, still_secs: u64, code: StatusCode, wanted: &[&str]) {
-        let board = Board::default();
-        board.set(3, PartitionStatus { phase, keys: 7, ..PartitionStatus::default() });
-        let (found, text) =
-            readiness(&board, &Counts { misrouted, ..Counts::default() }, Duration::from_secs(still_secs));
-        assert_eq!(found, code, "{text}");
-        assert_eq!(text.lines().count(), wanted.len(), "{text}");
-        for (line, wanted) in text.lines().zip(wanted) {
-            assert!(line.starts_with(wanted), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_process_is_ready_when_all_its_partitions_are_live_and_warns_of_misrouted_records() {
-        check(Phase::Restoring, 0, 0, StatusCode::SERVICE_UNAVAILABLE, &["partition 3: restoring", "restoring"]);
-        check(Phase::Live, 0, 29, StatusCode::OK, &["partition 3: live", "ready"]);
-        check(Phase::Live, 2, 0, StatusCode::OK, &["partition 3: live", "warning: 2 records lie in another", "ready"]);
-        let unready = StatusCode::SERVICE_UNAVAILABLE;
-        check(Phase::Live, 0, 30, unready, &["partition 3: live", "a worker has stood still for 30 s", "not ready"]);
-    }
 }

@@ -17,10 +17,11 @@ use frostwatch_runtime::pipeline::{self, CurrentRuling, Origin, TaskSet};
 use frostwatch_runtime::ports::RawRows;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin;
 use crate::config;
 use crate::console::say;
 use crate::engine::{ruling, shared};
-use crate::metrics::{self, Observed};
+use crate::metrics::Observed;
 use crate::raw::Rows;
 use crate::reload::{self, Reloader};
 
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
     let _admin = match &config.admin {
-        Some(admin) => Some(metrics::serve(admin.listen, Arc::clone(&observed), Arc::clone(&reloader))?),
+        Some(admin) => Some(admin::serve(admin.listen, Arc::clone(&observed), Arc::clone(&reloader))?),
         None => None,
     };
     let _reload = reload::watch(&reloader)?;

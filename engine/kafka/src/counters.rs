@@ -1,7 +1,9 @@
 //! What the loops count, for metrics and for tests of conservation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use frostwatch_runtime::histogram::Histogram;
 use frostwatch_runtime::ports::Channel;
 
 /// Counts of a process since it began. Every loop adds its own once a batch.
@@ -110,10 +112,32 @@ impl Counts {
 
 const COUNTERS: usize = 13 + Channel::ALL.len();
 
-/// [`Counts`] that many workers add to and anybody reads.
+/// Upper bounds of the times from stamp to commit, milliseconds: a backlog may be days old.
+const ALERT_BOUNDS_MS: &[u64] =
+    &[5, 10, 20, 50, 100, 150, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000, 300_000, 3_600_000, 86_400_000];
+/// Upper bounds of the times of commits, milliseconds.
+const COMMIT_BOUNDS_MS: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
+
+/// How long things took. Every loop adds its own once a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// From the stamp of the record that led to an alert or a suppressed finding to the commit of that.
+    pub alert_delay: Histogram,
+    /// From the end of a batch until it is committed.
+    pub commit: Histogram,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self { alert_delay: Histogram::new(ALERT_BOUNDS_MS), commit: Histogram::new(COMMIT_BOUNDS_MS) }
+    }
+}
+
+/// [`Counts`] and [`Timings`] that many workers add to and anybody reads.
 #[derive(Debug, Default)]
 pub struct Counters {
     all: [AtomicU64; COUNTERS],
+    timings: Mutex<Timings>,
 }
 
 impl Counters {
@@ -122,6 +146,19 @@ impl Counters {
         Counts::from_array(std::array::from_fn(|index| {
             self.all.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed))
         }))
+    }
+
+    /// The times now.
+    pub fn timings(&self) -> Timings {
+        // Whole after every statement, so a panic elsewhere does not spoil it.
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds what a worker timed since its last call, and begins again at zero.
+    pub(crate) fn fold_timings(&self, timings: &mut Timings) {
+        let mut all = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
+        all.alert_delay.take(&mut timings.alert_delay);
+        all.commit.take(&mut timings.commit);
     }
 
     /// Adds what a worker counted since its last call, and begins again at zero.

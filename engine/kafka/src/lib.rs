@@ -24,7 +24,7 @@ pub mod topics;
 mod transaction;
 mod worker;
 
-pub use counters::{Counters, Counts};
+pub use counters::{Counters, Counts, Timings};
 pub use fault::KafkaFault;
 pub use fleet::{StopOnExit, run_workers};
 pub use partitioner::{murmur2, partition_of};

@@ -10,6 +10,7 @@ mod assignment;
 mod plan;
 mod publish;
 mod take_over;
+mod timing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
 use assignment::{Owned, Past};
 use take_over::TakeOver;
+use timing::Stopwatch;
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
@@ -145,6 +147,7 @@ struct Worker<'a, T> {
     serial: String,
     /// How long the last batch took to go out.
     publishing: Duration,
+    stopwatch: Stopwatch,
 }
 
 /// How outputs go out.
@@ -199,6 +202,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             published: 0,
             serial: String::new(),
             publishing: Duration::ZERO,
+            stopwatch: Stopwatch::default(),
         };
         let outputs = worker.channels.iter().map(String::as_str);
         let topics: Vec<&str> =
@@ -357,6 +361,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     fn counters_folded(&mut self) {
         self.shared.counters.fold(&mut self.counts);
+        self.stopwatch.fold(self.shared.counters);
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod board;
 pub mod checkpoint;
+pub mod histogram;
 pub mod pipeline;
 pub mod ports;

@@ -8,7 +8,7 @@ mod ruling;
 mod task;
 mod task_set;
 
-pub use counters::{Counters, Hidden, Totals};
+pub use counters::{ByRule, Counters, Findings, Totals};
 pub use ruling::{CurrentRuling, Ruling};
 pub use task::{Origin, Shared, Task};
 pub use task_set::TaskSet;

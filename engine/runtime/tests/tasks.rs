@@ -134,7 +134,7 @@ fn what_exceptions_hide_is_counted_under_the_rules_of_its_time() {
         (0..11).for_each(|failure| fail(&mut tasks, number * 1_000 + failure, &mut out));
     }
     let (_, task) = tasks.tasks().next().unwrap();
-    let hidden: Vec<(&str, u64)> = task.hidden().iter().map(|((_, id), count)| (&**id, *count)).collect();
+    let hidden: Vec<(&str, u64)> = task.findings().hidden.iter().map(|((_, id), count)| (&**id, *count)).collect();
     assert_eq!(hidden, [("another", 1), ("one", 2)]);
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use frostwatch_detect::time::{HOUR, Millis};
 use frostwatch_runtime::checkpoint::{PROGRESS_KEY, Progress, RecordedTurn, StateRecord};
@@ -17,6 +17,7 @@ use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks, TooManySent};
 use super::Worker;
 use super::assignment::Owned;
 use super::take_over::RESTORE_STEP;
+use super::timing::now;
 use crate::changelog::StateReader;
 use crate::fault::KafkaFault;
 use crate::settings::Delivery;
@@ -185,10 +186,6 @@ fn sent_since(stamps: impl Iterator<Item = Option<Millis>>, now: Millis) -> Opti
     }
     // A stamp ahead of the clock is not one of the clock.
     (earliest <= now).then(|| (earliest - CLOCKS_APART_MAX).max(0))
-}
-
-fn now() -> Millis {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as Millis)
 }
 
 #[cfg(test)]

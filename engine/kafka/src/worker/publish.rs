@@ -49,7 +49,10 @@ impl<T: Tasks> Worker<'_, T> {
         self.turn();
         self.send_parts();
         self.collect_state();
-        self.publish_until(None)?;
+        let (begun, is_due) = (Instant::now(), !self.out.is_empty() || !self.state_out.is_empty());
+        if self.publish_until(None)? && is_due {
+            self.stopwatch.committed(begun);
+        }
         // Before the board: whoever sees a partition live there finds counted what made it so.
         self.counters_folded();
         for index in 0..self.owned.len() {
@@ -215,6 +218,7 @@ impl<T: Tasks> Worker<'_, T> {
     /// Counts new outputs' bytes and tells the topic of the originals of late and rejected records, as Kafka Connect does;
     /// partition and offset the task has told.
     pub(super) fn note_outputs(&mut self, first: usize, source: &RecordView<'_>) {
+        self.stopwatch.found(source.stamp, self.out.get(first..).unwrap_or_default());
         for output in self.out.iter_mut().skip(first) {
             self.out_bytes += output.key.len() + output.value.len();
             if matches!(output.channel, Channel::Late | Channel::Rejected) {
@@ -393,6 +397,7 @@ impl<T: Tasks> Worker<'_, T> {
         self.counts.refused += delivered.refused.len() as u64;
         self.counts.resent += u64::from(delivered.rounds > 1);
         self.counts.state_written += sent.end.saturating_sub(sent.start.max(self.out.len())) as u64;
+        self.stopwatch.seen();
         for index in sent {
             if let Some(record) = self.out.get(index)
                 && delivered.refused.binary_search(&index).is_err()
@@ -408,6 +413,7 @@ impl<T: Tasks> Worker<'_, T> {
         self.out_bytes = 0;
         self.content_out.clear();
         self.state_out.clear();
+        self.stopwatch.dropped();
     }
 
     fn offsets_to_commit(&self) -> Result<TopicPartitionList, KafkaFault> {

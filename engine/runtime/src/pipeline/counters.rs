@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use frostwatch_detect::finding::Status;
+use frostwatch_detect::finding::{Blocker, Status};
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
+use frostwatch_detect::rule::Severity;
 use frostwatch_detect::sent::{Change, ChangeKind};
+
+use frostwatch_wire::alert::AlertChange;
+
+use crate::histogram::Histogram;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)+) => {
@@ -102,12 +107,70 @@ counters! {
 pub struct Totals {
     /// What became of records.
     pub counters: Counters,
-    /// What exceptions hid.
-    pub hidden: Hidden,
+    /// What the detectors said.
+    pub findings: Findings,
 }
 
-/// Findings that exceptions hid, by rule and exception: each counts once, however often it is brought up to date.
-pub type Hidden = BTreeMap<(Box<str>, Box<str>), u64>;
+/// Counts by rule and a word: `suppressed` by what held back, `hidden` by the exception.
+pub type ByRule = BTreeMap<(Box<str>, Box<str>), u64>;
+
+/// Upper bounds of the times from event to stamp, milliseconds: polling takes seconds to minutes, connectors hours.
+const DELIVERY_BOUNDS_MS: &[u64] = &[
+    1_000, 2_000, 5_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000,
+    21_600_000, 86_400_000,
+];
+
+/// What the detectors said, by rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// Records about alerts, by rule, severity and what became of the alert.
+    pub alerts: BTreeMap<(Box<str>, Severity, &'static str), u64>,
+    /// Findings that were held back, by rule and by what did: each counts once, however often it is brought up to date.
+    pub suppressed: ByRule,
+    /// Of those, what exceptions hid, by rule and exception.
+    pub hidden: ByRule,
+    /// From the event to the stamp of the records that led to something.
+    pub delivery_delay: Histogram,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self {
+            alerts: BTreeMap::new(),
+            suppressed: ByRule::new(),
+            hidden: ByRule::new(),
+            delivery_delay: Histogram::new(DELIVERY_BOUNDS_MS),
+        }
+    }
+}
+
+impl Findings {
+    /// Counts a change that a record led to.
+    pub(super) fn count(&mut self, rule: &str, change: &Change) {
+        if !change.suppression {
+            let became = AlertChange::from(change.kind).as_str();
+            *self.alerts.entry((rule.into(), change.severity, became)).or_default() += 1;
+        } else if let Some(blocker) = held_back_by(change) {
+            *self.suppressed.entry((rule.into(), (*blocker.by).into())).or_default() += 1;
+            if let Some(exception) = &blocker.exception {
+                *self.hidden.entry((rule.into(), exception.clone())).or_default() += 1;
+            }
+        }
+    }
+
+    /// Moves what others have counted here.
+    pub(super) fn take(&mut self, other: &mut Self) {
+        for (of, count) in std::mem::take(&mut other.alerts) {
+            *self.alerts.entry(of).or_default() += count;
+        }
+        for (to, from) in [(&mut self.suppressed, &mut other.suppressed), (&mut self.hidden, &mut other.hidden)] {
+            for (of, count) in std::mem::take(from) {
+                *to.entry(of).or_default() += count;
+            }
+        }
+        self.delivery_delay.take(&mut other.delivery_delay);
+    }
+}
 
 impl Counters {
     /// Nothing was lost: every record received is counted once.
@@ -158,11 +221,11 @@ impl Counters {
     }
 }
 
-/// The exception that hid a finding for the first time, if one did.
-pub(super) fn hidden_by(change: &Change) -> Option<&str> {
+/// What held a finding back for the first time, if something did.
+fn held_back_by(change: &Change) -> Option<&Blocker> {
     let first = change.kind == ChangeKind::Suppressed && change.revision == 1;
     match &change.finding.as_ref().filter(|_| first)?.status {
-        Status::Suppressed(blocker) => blocker.exception.as_deref(),
+        Status::Suppressed(blocker) => Some(blocker),
         Status::Open => None,
     }
 }

@@ -13,7 +13,7 @@ use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 use frostwatch_wire::alert::Delivery;
 
 use super::aloud::{Aloud, Marks};
-use super::counters::{Counters, Hidden, Totals, hidden_by};
+use super::counters::{Counters, Findings, Totals};
 use super::ruling::Ruling;
 use super::{admit, render};
 use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
@@ -52,7 +52,7 @@ pub struct Task {
     pub(super) epoch: u32,
     pub(super) keys: Keys,
     counters: Counters,
-    pub(super) hidden: Hidden,
+    pub(super) findings: Findings,
     changes: Vec<Change>,
     pub(super) newest_event: Millis,
     newest_stamp: Millis,
@@ -80,7 +80,7 @@ impl Task {
             partition,
             keys: Keys::default(),
             counters: Counters::default(),
-            hidden: Hidden::new(),
+            findings: Findings::default(),
             changes: Vec::new(),
             newest_event: -1,
             newest_stamp: Millis::MIN,
@@ -228,9 +228,9 @@ impl Task {
         self.counters.with_keys(&self.keys)
     }
 
-    /// Findings that exceptions hid so far.
-    pub const fn hidden(&self) -> &Hidden {
-        &self.hidden
+    /// What the detectors said so far.
+    pub const fn findings(&self) -> &Findings {
+        &self.findings
     }
 
     /// The keys.
@@ -278,16 +278,17 @@ impl Task {
         let (plans, partition) = (&self.plans, self.partition);
         let Shared { ref origin, build, .. } = *self.shared;
         let (event_time, epoch) = (activity.time, self.epoch);
+        if let Some(stamp) = record.stamp.filter(|_| !self.changes.is_empty()) {
+            self.findings.delivery_delay.observe(u64::try_from(stamp - event_time).unwrap_or_default());
+        }
         let found = render::Found { plans, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
             if let Some(aloud) = &mut self.aloud {
                 aloud.found(change);
             }
             self.counters.count_change(change);
-            if let Some(exception) = hidden_by(change)
-                && let Some(rule) = plans.of(change.version).rule(change.rule)
-            {
-                *self.hidden.entry((rule.rule.id.as_str().into(), exception.into())).or_default() += 1;
+            if let Some(rule) = plans.of(change.version).rule(change.rule) {
+                self.findings.count(&rule.rule.id, change);
             }
             out.extend(render::change(change, &found));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use frostwatch_detect::keys::{Room, StateFault};
 
 use super::aloud::{self, Aloud};
-use super::counters::{Counters, Hidden};
+use super::counters::{Counters, Findings};
 use super::ruling::{CurrentRuling, Ruling};
 use super::task::{Shared, Task};
 use crate::board::PartitionStatus;
@@ -27,8 +27,8 @@ pub struct TaskSet {
     closed: Counters,
     /// What of the counters is in the totals already.
     told: Counters,
-    /// What exceptions hid and is not in the totals yet.
-    hidden: Hidden,
+    /// What the detectors said and is not in the totals yet.
+    findings: Findings,
     /// The ruling that could not be turned to, so that it is told once.
     refused: Option<Arc<Ruling>>,
 }
@@ -44,7 +44,7 @@ impl TaskSet {
             before: BTreeMap::new(),
             closed: Counters::default(),
             told: Counters::default(),
-            hidden: Hidden::new(),
+            findings: Findings::default(),
             refused: None,
         }
     }
@@ -136,15 +136,15 @@ impl Tasks for TaskSet {
 
     fn close(&mut self, partition: i32) {
         self.before.remove(&partition);
-        if let (Some(task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
+        if let (Some(mut task), Some(before)) = (self.tasks.remove(&partition), self.restored.remove(&partition)) {
             self.closed.add(&task.counters().since(&before));
-            merge(&mut self.hidden, task.hidden);
+            self.findings.take(&mut task.findings);
         }
     }
 
     fn restored(&mut self, partition: i32) {
         if let Some(task) = self.tasks.get_mut(&partition) {
-            task.hidden.clear();
+            task.findings = Findings::default();
             self.restored.insert(partition, task.counters());
         }
     }
@@ -184,11 +184,11 @@ impl Tasks for TaskSet {
         let now = self.counters();
         let live = self.tasks.iter_mut().filter(|(partition, _)| self.restored.contains_key(partition));
         for (_, task) in live {
-            merge(&mut self.hidden, std::mem::take(&mut task.hidden));
+            self.findings.take(&mut task.findings);
         }
         if let Ok(mut totals) = self.shared.totals.lock() {
             totals.counters.add(&now.since(&self.told));
-            merge(&mut totals.hidden, std::mem::take(&mut self.hidden));
+            totals.findings.take(&mut self.findings);
         }
         self.told = now;
     }
@@ -198,11 +198,5 @@ impl Tasks for TaskSet {
             status.newest_event = task.newest_event();
             status.keys = task.keys().len() as u64;
         }
-    }
-}
-
-fn merge(into: &mut Hidden, from: Hidden) {
-    for (exception, count) in from {
-        *into.entry(exception).or_default() += count;
     }
 }

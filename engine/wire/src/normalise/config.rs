@@ -11,6 +11,10 @@ pub use crate::subject::PLACEHOLDERS;
 
 /// Most names or patterns in one list.
 pub const LIST_MAX: usize = 1_024;
+/// Accounts that are named in full at most.
+pub const ACCOUNTS_MAX: usize = 20_000;
+/// What is wild in a pattern.
+pub(super) const WILD: [char; 2] = ['*', '?'];
 /// Longest name or pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 256;
 
@@ -196,7 +200,14 @@ impl NormaliseConfig {
     }
 
     fn check_accounts(&self, faults: &mut Vec<ConfigFault>) {
-        check_length(faults, "accounts", self.accounts.len());
+        if self.accounts.len() > ACCOUNTS_MAX {
+            fault(faults, "accounts", &format!("{} entries, at most {ACCOUNTS_MAX}", self.accounts.len()));
+        }
+        let wild = self.accounts.iter().filter(|account| account.pattern.contains(WILD)).count();
+        if wild > LIST_MAX {
+            let reason = format!("{wild} patterns with `*` or `?`, at most {LIST_MAX}; name the accounts in full");
+            fault(faults, "accounts", &reason);
+        }
         for (at, account) in self.accounts.iter().enumerate() {
             if account.pattern.trim().is_empty() || account.pattern.len() > PATTERN_BYTES_MAX {
                 let reason = format!("must have 1 to {PATTERN_BYTES_MAX} bytes");
