@@ -403,6 +403,11 @@ impl Engine {
         child.wait().unwrap();
     }
 
+    /// Its admin port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Asks it to end (SIGTERM) and waits.
     pub(crate) fn stop(&self) -> ExitStatus {
         self.signal("TERM");
