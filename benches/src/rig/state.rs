@@ -170,6 +170,7 @@ impl Prepared {
             offset: 0,
             low_water: 0,
             rebuild: false,
+            unsettled: false,
             epoch: 0,
             partitions: count,
             last: None,

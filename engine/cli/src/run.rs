@@ -41,7 +41,8 @@ pub(crate) struct Args {
     #[arg(long)]
     no_normalise: bool,
     /// Go on although what must be run again after a crash was scored under GeoIP files or a program that are not at hand:
-    /// it is run again under the present ones, in silence, and what is sent from then on carries an epoch raised by one.
+    /// it is run again under the present ones, what these find is sent under an epoch raised by one, and what was sent
+    /// about it and is not found again is taken back.
     #[arg(long)]
     accept_change: bool,
 }

@@ -61,6 +61,8 @@ fn rulings() -> Vec<Arc<Ruling>> {
     ]
 }
 
+/// Which ruling holds for a key from which offset on.
+type Turns = BTreeMap<Vec<u8>, Vec<(i64, Arc<Ruling>)>>;
 /// A record of the log: key, value, stamp.
 type Logged = (Vec<u8>, Vec<u8>, i64);
 
@@ -205,11 +207,7 @@ fn finals(sent: &[OutputRecord], channels: &[Channel]) -> BTreeMap<String, (Chan
 }
 
 /// What each key finds under the former ruling up to what its record holds, and under the present one from there on.
-fn wanted(
-    log: &[Logged],
-    turns: &BTreeMap<Vec<u8>, Vec<(i64, Arc<Ruling>)>>,
-    first: &Arc<Ruling>,
-) -> Vec<OutputRecord> {
+fn wanted(log: &[Logged], turns: &Turns, first: &Arc<Ruling>) -> Vec<OutputRecord> {
     let mut out = Vec::new();
     for user in 0..USERS {
         let name = format!("acme|user-{user}").into_bytes();
@@ -236,6 +234,18 @@ struct Met {
     broken_off: usize,
 }
 
+impl Met {
+    fn count(&mut self, out: &[OutputRecord]) {
+        let of_change = |change: &str| {
+            let is_it = |record: &&OutputRecord| String::from_utf8_lossy(&record.value).contains(change);
+            out.iter().filter(is_it).count()
+        };
+        self.taken_back += of_change("\"revision\":0,");
+        self.told_again += of_change("\"updated\"");
+        self.held_back += of_change("\"suppressed\"");
+    }
+}
+
 fn run_case(seed: u64, met: &mut Met) {
     let mut chance = Chance::new(seed);
     let (log, rulings) = (log(&mut chance, 300), rulings());
@@ -245,7 +255,7 @@ fn run_case(seed: u64, met: &mut Met) {
     let (mut tasks, _) = broker.restored(&first);
     tasks.restored(PARTITION);
     let mut is_alive = true;
-    let mut turns: BTreeMap<Vec<u8>, Vec<(i64, Arc<Ruling>)>> = BTreeMap::new();
+    let mut turns = Turns::new();
     let mut epoch = 0;
     loop {
         let (mut pending, from) = (Vec::new(), broker.progress.offset);
@@ -272,10 +282,7 @@ fn run_case(seed: u64, met: &mut Met) {
             silent.set_epoch(PARTITION, epoch);
             silent.restored(PARTITION);
             silent.turn(PARTITION, at);
-            for user in 0..USERS {
-                let key = format!("acme|user-{user}").into_bytes();
-                turns.entry(key).or_default().push((at, Arc::clone(&next)));
-            }
+            turn_keys(&mut turns, &next, |_| at);
             tasks = silent;
             continue;
         }
@@ -292,28 +299,30 @@ fn run_case(seed: u64, met: &mut Met) {
             is_alive = false;
             continue;
         }
-        let of_change = |change: &str| {
-            let is_it = |record: &&OutputRecord| String::from_utf8_lossy(&record.value).contains(change);
-            out.iter().filter(is_it).count()
-        };
-        met.taken_back += of_change("\"revision\":0,");
-        met.told_again += of_change("\"updated\"");
-        met.held_back += of_change("\"suppressed\"");
-        for user in 0..USERS {
-            let key = format!("acme|user-{user}").into_bytes();
-            let holds = broker.holds.get(&key).copied().unwrap_or(0).max(low_water);
-            let from = if is_other { holds } else { at };
-            let of_key = turns.entry(key).or_default();
-            // What was turned to later than that was run again under this one.
-            of_key.retain(|(turn, _)| *turn < from);
-            of_key.push((from, Arc::clone(&next)));
-        }
+        met.count(&out);
+        let holds = |key: &[u8]| broker.holds.get(key).copied().unwrap_or(0).max(low_water);
+        turn_keys(&mut turns, &next, |key| if is_other { holds(key) } else { at });
         broker.commit(&mut loud, at, at - 20, raised, &mut out);
         (tasks, epoch) = (loud, raised);
     }
+    check(seed, &broker.sent, &wanted(&log, &turns, &first));
+}
+
+/// Each key turns to a ruling; what it turned to later than that is run again under this one.
+fn turn_keys(turns: &mut Turns, ruling: &Arc<Ruling>, from: impl Fn(&[u8]) -> i64) {
+    for user in 0..USERS {
+        let key = format!("acme|user-{user}").into_bytes();
+        let from = from(&key);
+        let of_key = turns.entry(key).or_default();
+        of_key.retain(|(turn, _)| *turn < from);
+        of_key.push((from, Arc::clone(ruling)));
+    }
+}
+
+#[track_caller]
+fn check(seed: u64, sent: &[OutputRecord], wanted: &[OutputRecord]) {
     for channels in [&[Channel::Alerts][..], &[Channel::Suppressions], &[Channel::Alerts, Channel::Suppressions]] {
-        let wanted = finals(&wanted(&log, &turns, &first), channels);
-        let found = finals(&broker.sent, channels);
+        let (found, wanted) = (finals(sent, channels), finals(wanted, channels));
         for (id, wanted) in &wanted {
             assert_eq!(found.get(id), Some(wanted), "seed {seed}, {channels:?}, {id}");
         }
@@ -324,6 +333,7 @@ fn run_case(seed: u64, met: &mut Met) {
 
 #[test]
 fn after_a_re_run_aloud_the_last_records_are_what_the_present_ruling_finds() {
+    #[expect(clippy::disallowed_methods, reason = "the number of cases is the test runner's to choose")]
     let cases = std::env::var("FROSTWATCH_PROPERTY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256);
     let mut met = Met::default();
     (0..cases).for_each(|seed| run_case(seed, &mut met));

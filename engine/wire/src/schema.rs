@@ -20,12 +20,13 @@ pub fn activity_v1() -> String {
 /// The JSON Schema (draft 2020-12) of alert.v1, likewise.
 pub fn alert_v1() -> String {
     let mut schema = schema_of::<AlertRecord>();
-    // The generator knows that a retraction has no body, but not that everything else has one.
+    // The generator knows that a retraction has no body, but not that everything else has one, and that revision 0 takes back.
     let body = schema_of::<AlertBody>().remove("required");
     let rest = json!({
         "if": { "properties": { "change": { "const": "suppressed" } } },
         "then": { "required": ["suppressed_by"] },
         "required": body,
+        "properties": { "revision": { "minimum": 1 } },
     });
     schema.insert("if".to_owned(), json!({ "properties": { "change": { "const": "retracted" } } }));
     schema.insert("else".to_owned(), rest);

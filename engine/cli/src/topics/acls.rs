@@ -221,6 +221,11 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
             Channel::ALL.map(|channel| names.channel(channel)).into(),
         ),
         topics(
+            "reads back what it sent, with --accept-change after a crash before a change of GeoIP files or program",
+            &["Read"],
+            [Channel::Alerts, Channel::Suppressions].map(|channel| names.channel(channel)).into(),
+        ),
+        topics(
             "keeps state and reads it back; rules, lists and tables by their content",
             &["Read", "Write"],
             vec![settings.changelog(), names.tables()],

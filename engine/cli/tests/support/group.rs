@@ -54,6 +54,8 @@ pub(crate) struct Membership {
     pub(crate) instance: Option<String>,
     /// Properties of all its clients.
     pub(crate) properties: Option<Value>,
+    /// Goes on under what is there now (`--accept-change`).
+    pub(crate) accept_change: bool,
     /// Where its standard error goes, if not to ours.
     pub(crate) said: Option<PathBuf>,
 }
@@ -111,6 +113,7 @@ impl Group {
         let child = Command::new(env!("CARGO_BIN_EXE_frostwatch"))
             .args(["run", "--config"])
             .arg(&path)
+            .args(membership.accept_change.then_some("--accept-change"))
             .stdin(Stdio::null())
             .stderr(said.unwrap_or_else(Stdio::inherit))
             .spawn()
@@ -146,6 +149,11 @@ impl Group {
     /// What publishes to a topic.
     pub(crate) fn producer_of(&self, topic: &str) -> TopicProducer<'static> {
         TopicProducer::connect(&self.settings, topic).unwrap()
+    }
+
+    /// Its settings.
+    pub(crate) const fn settings(&self) -> &KafkaSettings {
+        &self.settings
     }
 
     /// The name of the activity topic.

@@ -27,9 +27,6 @@ use crate::settings::Delivery;
 const CLOCKS_APART_MAX: Millis = HOUR;
 /// How long reading back may take: topics of alerts are small beside activity.
 const READ_BACK_MAX: Duration = Duration::from_mins(10);
-/// Outputs of a past that are sent in one transaction, about as many as a broker takes in a second; its transactions may
-/// be open for ten.
-const PART_BYTES_MAX: usize = 64 << 20;
 
 /// A partition's past that is run again aloud.
 #[derive(Clone, Debug)]
@@ -150,11 +147,12 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// Sends a part of a past that has grown too large for one transaction.
+    /// Sends a part of a past that has grown too large for one transaction, which takes as much as one of a batch.
     pub(super) fn send_parts(&mut self) {
+        let part_bytes = self.batch.output_bytes;
         for (partition, owned) in self.owned.iter_mut().enumerate() {
             let Some(aloud) = owned.as_mut().and_then(|owned| owned.aloud.as_mut()) else { continue };
-            if aloud.bytes >= PART_BYTES_MAX {
+            if aloud.bytes >= part_bytes {
                 self.state_out.push(aloud.record(partition as i32));
                 self.out_bytes += std::mem::take(&mut aloud.bytes);
                 self.out.append(&mut aloud.out);
