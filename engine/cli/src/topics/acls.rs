@@ -33,6 +33,8 @@ pub(super) struct Args {
 enum For {
     /// `run`
     Run,
+    /// What `run --accept-change` needs beside: it reads back what was sent.
+    AcceptChange,
     /// `run`, where it makes activity of raw rows; `run --no-normalise` goes without.
     Normalise,
     /// `record`
@@ -54,8 +56,9 @@ enum For {
 }
 
 impl For {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Run,
+        Self::AcceptChange,
         Self::Normalise,
         Self::Record,
         Self::TopicsCreate,
@@ -70,6 +73,7 @@ impl For {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Run => "frostwatch run",
+            Self::AcceptChange => "frostwatch run --accept-change, beside those of run",
             Self::Normalise => "frostwatch run, for raw topics",
             Self::Record => "frostwatch record",
             Self::TopicsCreate => "frostwatch topics create",
@@ -148,6 +152,11 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
     let group = |why, operations, group| Right { why, operations, on: Resources::Group(group) };
     match command {
         For::Run => run_rights(settings),
+        For::AcceptChange => vec![topics(
+            "reads back what was sent about records that are run again",
+            &["Read"],
+            [Channel::Alerts, Channel::Suppressions].map(|channel| names.channel(channel)).into(),
+        )],
         For::Normalise => vec![
             topics("reads raw rows", &["Read"], raw()),
             group("shares them among processes and commits their offsets", &["Read"], settings.normalise_group()),
@@ -219,11 +228,6 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
             "writes alerts, what was held back, and what was not scored",
             &["Write"],
             Channel::ALL.map(|channel| names.channel(channel)).into(),
-        ),
-        topics(
-            "reads back what it sent, with --accept-change after a crash before a change of GeoIP files or program",
-            &["Read"],
-            [Channel::Alerts, Channel::Suppressions].map(|channel| names.channel(channel)).into(),
         ),
         topics(
             "keeps state and reads it back; rules, lists and tables by their content",
