@@ -87,6 +87,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(state) => state.incidents(),)+ }
             }
 
+            /// Brings near what lies apart from the state itself.
+            pub(crate) fn bring(&self) {
+                match self { $(Self::$variant(state) => state.bring(),)+ }
+            }
+
             /// Copies without giving memory back.
             pub fn copy_from(&mut self, other: &Self) {
                 match (self, other) {

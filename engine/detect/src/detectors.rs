@@ -33,6 +33,9 @@ pub trait Detector {
     /// Its incidents.
     fn incidents(&self) -> &Incidents;
 
+    /// Brings near what lies apart from the state itself and is needed at nearly every event.
+    fn bring(&self) {}
+
     /// Copies without giving memory back.
     fn copy_from(&mut self, other: &Self);
 }

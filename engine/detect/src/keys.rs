@@ -1,15 +1,16 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
 //! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
+mod ahead;
 mod checkpoint;
+mod index;
 mod stored;
 
+pub use ahead::EXPECTED_MAX;
 pub use checkpoint::{Room, Written};
 pub use stored::{STATE_FORMAT_OLDEST, StateFault};
 
 use std::collections::VecDeque;
-
-use hashbrown::HashTable;
 
 use crate::context::Subject;
 use crate::event::Event;
@@ -19,6 +20,7 @@ use crate::lane::ACTION_SPAN;
 use crate::plans::{Plans, VersionSet};
 use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
+use index::Index;
 
 /// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
 /// stamps run back a little lose nothing.
@@ -33,7 +35,7 @@ const PACK_STEP: usize = 8;
 /// The keys of one task.
 #[derive(Debug, Default)]
 pub struct Keys {
-    index: HashTable<u32>,
+    index: Index,
     slots: Vec<Slot>,
     free: Vec<u32>,
     scratch: Scratch,
@@ -174,9 +176,8 @@ impl Keys {
 
     fn slot_of(&mut self, name: &str) -> u32 {
         let hash = hash64(name.as_bytes());
-        let slots = &self.slots;
-        if let Some(at) = self.index.find(hash, |at| &*slots[*at as usize].name == name) {
-            return *at;
+        if let Some(at) = self.find_hashed(hash, name) {
+            return at;
         }
         let slot = Slot { name: name.into(), ..Slot::default() };
         let at = if let Some(at) = self.free.pop() {
@@ -186,9 +187,16 @@ impl Keys {
             self.slots.push(slot);
             self.slots.len() as u32 - 1
         };
-        let slots = &self.slots;
-        self.index.insert_unique(hash, at, |at| hash64(slots[*at as usize].name.as_bytes()));
+        self.index.insert(hash, at);
         at
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        self.find_hashed(hash64(name.as_bytes()), name)
+    }
+
+    fn find_hashed(&self, hash: u64, name: &str) -> Option<u32> {
+        self.index.find(hash, |at| self.slots.get(at as usize).is_some_and(|slot| *slot.name == *name))
     }
 
     fn unpack(&mut self, at: u32, plans: &Plans) {
@@ -215,6 +223,7 @@ impl Keys {
         let idle = |since: Millis| clock.saturating_sub(since) > plans.window_max() + PACK_MARGIN;
         for _ in 0..PACK_STEP {
             let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
+            self.expect_packing();
             match self.slots[at as usize].newest_stamp {
                 Some(newest) if idle(newest) => self.pack(at),
                 // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
@@ -226,9 +235,10 @@ impl Keys {
     fn pack(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = std::mem::take(&mut slot.body) else { return };
-        if stored::freeze(*key, &mut self.scratch, &mut self.bytes).is_err() {
+        if stored::freeze(&key, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
+        key.leave(&mut self.scratch);
         slot.body = Body::Idle(self.bytes.as_slice().into());
         self.counters.packed += 1;
     }
@@ -250,9 +260,7 @@ impl Keys {
 
     fn remove(&mut self, at: u32) {
         let Slot { name, .. } = std::mem::take(&mut self.slots[at as usize]);
-        if let Ok(entry) = self.index.find_entry(hash64(name.as_bytes()), |known| *known == at) {
-            entry.remove();
-        }
+        self.index.remove(hash64(name.as_bytes()), at);
         self.free.push(at);
         self.log.gone(at, name);
     }

@@ -8,6 +8,7 @@ use crate::caps::Caps;
 use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
 use crate::finding::SeenAddress;
 use crate::model::{Action, IpSource};
+use crate::near;
 use crate::plans::{Plans, VersionSet};
 use crate::time::{HOUR, MINUTE, Millis};
 
@@ -130,6 +131,11 @@ impl Sessions {
             self.list.remove(index);
         }
         origin
+    }
+
+    /// Brings near what the next event needs.
+    pub(crate) fn bring(&self) {
+        near::bring(self.list.as_slice());
     }
 
     /// Adds the versions that it refers to.

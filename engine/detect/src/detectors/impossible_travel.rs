@@ -43,6 +43,7 @@ use crate::geometry::distance_km;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Channel, Outcome};
+use crate::near;
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
@@ -166,6 +167,12 @@ impl Detector for State {
 
     fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.tracks.as_slice());
+        self.networks.bring();
     }
 
     fn copy_from(&mut self, other: &Self) {

@@ -32,6 +32,7 @@ use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::Outcome;
+use crate::near;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::time::{Millis, clock, day_of};
@@ -151,6 +152,11 @@ impl Detector for State {
 
     fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.countries.as_slice());
     }
 
     fn copy_from(&mut self, other: &Self) {

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use super::stored::{self, Header, StateFault};
 use super::{Body, Keys};
 use crate::event::Event;
-use crate::hash::hash64;
 use crate::key::Verdict;
 use crate::plans::Plans;
 use crate::sent::Change;
@@ -176,10 +175,5 @@ impl Keys {
         self.log.restored[at] = header.offset;
         self.log.restored_until = self.log.restored_until.max(header.offset);
         Ok(())
-    }
-
-    fn find(&self, name: &str) -> Option<u32> {
-        let slots = &self.slots;
-        self.index.find(hash64(name.as_bytes()), |at| *slots[*at as usize].name == *name).copied()
     }
 }

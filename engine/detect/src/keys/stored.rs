@@ -102,10 +102,11 @@ pub(super) fn read(record: &[u8]) -> Result<(Header, Box<[u8]>), StateFault> {
 }
 
 /// Bytes under which a key is kept while it is idle.
-pub(super) fn freeze(key: Key, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+pub(super) fn freeze(key: &Key, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     out.clear();
     out.extend([STATE_FORMAT, SETTLED]);
-    as_numbers(|| key.freeze(scratch, out))
+    *out = as_numbers(|| key.freeze(std::mem::take(out)))?;
+    Ok(())
 }
 
 /// The key of such bytes.

@@ -6,6 +6,7 @@ use super::{Params, place_of};
 use crate::context::Block;
 use crate::finding::{Measure, SeenAddress};
 use crate::geometry::distance_km;
+use crate::near;
 use crate::place::{Place, Point};
 use crate::rule::Layer;
 
@@ -130,6 +131,11 @@ impl Networks {
             self.jumps.add(day, forget);
         }
         gives_way
+    }
+
+    /// Brings near what the next event needs.
+    pub(super) fn bring(&self) {
+        near::bring(self.list.as_slice());
     }
 
     /// Copies without giving memory back.
