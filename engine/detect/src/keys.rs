@@ -2,8 +2,10 @@
 //! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
 mod ahead;
+mod arena;
 mod checkpoint;
 mod index;
+mod squeeze;
 mod stored;
 
 pub use ahead::EXPECTED_MAX;
@@ -20,7 +22,9 @@ use crate::lane::ACTION_SPAN;
 use crate::plans::{Plans, VersionSet};
 use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
+use arena::{Arena, Piece};
 use index::Index;
+use squeeze::Squeezer;
 
 /// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
 /// stamps run back a little lose nothing.
@@ -37,6 +41,8 @@ const PACK_STEP: usize = 8;
 pub struct Keys {
     index: Index,
     slots: Vec<Slot>,
+    /// Names of keys, and those that are packed.
+    arena: Arena,
     free: Vec<u32>,
     scratch: Scratch,
     clock: Clock,
@@ -44,6 +50,8 @@ pub struct Keys {
     due: VecDeque<(Millis, u32)>,
     cursor: usize,
     bytes: Vec<u8>,
+    squeezed: Vec<u8>,
+    squeezer: Squeezer,
     counters: KeyCounters,
     log: checkpoint::Log,
 }
@@ -63,7 +71,7 @@ pub struct KeyCounters {
 
 #[derive(Debug, Default)]
 struct Slot {
-    name: Box<str>,
+    name: Option<Piece>,
     newest_stamp: Option<Millis>,
     /// See [`Key::keep`].
     keep: Millis,
@@ -76,7 +84,7 @@ struct Slot {
 enum Body {
     #[default]
     Free,
-    Idle(Box<[u8]>),
+    Idle(Piece),
     Active(Box<Key>),
 }
 
@@ -113,7 +121,7 @@ impl Keys {
     }
 
     fn accept_at(&mut self, at: u32, name: &str, event: &Event, plans: &Plans, changes: &mut Vec<Change>) -> Verdict {
-        self.unpack(at, plans);
+        self.unpack(at, name, plans);
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
         let verdict = key.accept(event, Subject { key: name }, plans, &mut self.scratch, changes);
@@ -158,7 +166,7 @@ impl Keys {
     pub fn state_hash(&self, plans: &Plans, now: Millis) -> u128 {
         let over = |slot: &&Slot| slot.newest_stamp.is_some_and(|stamp| now.saturating_sub(stamp) > slot.keep);
         let kept = self.slots.iter().filter(|slot| !over(slot));
-        kept.fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plans)))
+        kept.fold(0_u128, |sum, slot| sum.wrapping_add(self.hash(slot, plans)))
     }
 
     /// The versions that some key refers to. It reads every key, and is asked only when all bytes are taken.
@@ -168,7 +176,7 @@ impl Keys {
             match &slot.body {
                 Body::Free => {}
                 Body::Active(key) => key.versions(&mut found),
-                Body::Idle(_) => drop(slot.thawed(plans).map(|key| key.versions(&mut found))),
+                Body::Idle(_) => drop(self.thawed(slot, plans).map(|key| key.versions(&mut found))),
             }
         }
         found
@@ -179,7 +187,7 @@ impl Keys {
         if let Some(at) = self.find_hashed(hash, name) {
             return at;
         }
-        let slot = Slot { name: name.into(), ..Slot::default() };
+        let slot = Slot { name: Some(self.arena.put(name.as_bytes())), ..Slot::default() };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -196,18 +204,22 @@ impl Keys {
     }
 
     fn find_hashed(&self, hash: u64, name: &str) -> Option<u32> {
-        self.index.find(hash, |at| self.slots.get(at as usize).is_some_and(|slot| *slot.name == *name))
+        self.index
+            .find(hash, |at| self.slots.get(at as usize).is_some_and(|slot| self.name_of(slot) == name.as_bytes()))
     }
 
-    fn unpack(&mut self, at: u32, plans: &Plans) {
+    fn unpack(&mut self, at: u32, name: &str, plans: &Plans) {
         let slot = &mut self.slots[at as usize];
         let key = match &slot.body {
             Body::Active(_) => return,
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
                 self.counters.unpacked += 1;
-                let subject = Subject { key: &slot.name };
-                stored::thaw(bytes, plans, subject, &mut self.scratch).unwrap_or_else(|| {
+                let subject = Subject { key: name };
+                let restored = self.squeezer.restore(self.arena.get(bytes), &mut self.bytes);
+                self.arena.free(bytes);
+                let thawed = restored.and_then(|()| stored::thaw(&self.bytes, plans, subject, &mut self.scratch));
+                thawed.unwrap_or_else(|| {
                     self.counters.unreadable += 1;
                     Key::default()
                 })
@@ -239,7 +251,8 @@ impl Keys {
             self.counters.unreadable += 1;
         }
         key.leave(&mut self.scratch);
-        slot.body = Body::Idle(self.bytes.as_slice().into());
+        self.squeezer.squeeze(&self.bytes, &mut self.squeezed);
+        slot.body = Body::Idle(self.arena.put(&self.squeezed));
         self.counters.packed += 1;
     }
 
@@ -259,20 +272,28 @@ impl Keys {
     }
 
     fn remove(&mut self, at: u32) {
-        let Slot { name, .. } = std::mem::take(&mut self.slots[at as usize]);
-        self.index.remove(hash64(name.as_bytes()), at);
+        let Slot { name, body, .. } = std::mem::take(&mut self.slots[at as usize]);
+        if let Body::Idle(kept) = &body {
+            self.arena.free(kept);
+        }
+        let Some(name) = name else { return };
+        let bytes = self.arena.get(&name);
+        self.index.remove(hash64(bytes), at);
         self.free.push(at);
-        self.log.gone(at, name);
+        self.log.gone(at, || String::from_utf8_lossy(bytes).into());
+        self.arena.free(&name);
     }
-}
 
-impl Slot {
-    fn hash(&self, plans: &Plans) -> u128 {
-        let name = self.name.as_bytes().to_vec();
-        let key = match &self.body {
+    fn name_of(&self, slot: &Slot) -> &[u8] {
+        slot.name.as_ref().map_or(&[], |name| self.arena.get(name))
+    }
+
+    fn hash(&self, slot: &Slot, plans: &Plans) -> u128 {
+        let name = self.name_of(slot).to_vec();
+        let key = match &slot.body {
             Body::Free => return 0,
             Body::Active(key) => key.canonical(name),
-            Body::Idle(_) => match self.thawed(plans) {
+            Body::Idle(_) => match self.thawed(slot, plans) {
                 Some(key) => key.canonical(name),
                 None => return 0,
             },
@@ -281,8 +302,11 @@ impl Slot {
     }
 
     /// A copy of a key that is kept as bytes.
-    fn thawed(&self, plans: &Plans) -> Option<Key> {
-        let Body::Idle(bytes) = &self.body else { return None };
-        stored::thaw(bytes, plans, Subject { key: &self.name }, &mut Scratch::default())
+    fn thawed(&self, slot: &Slot, plans: &Plans) -> Option<Key> {
+        let Body::Idle(bytes) = &slot.body else { return None };
+        let subject = Subject { key: std::str::from_utf8(self.name_of(slot)).unwrap_or_default() };
+        let mut kept = Vec::new();
+        self.squeezer.restore(self.arena.get(bytes), &mut kept)?;
+        stored::thaw(&kept, plans, subject, &mut Scratch::default())
     }
 }

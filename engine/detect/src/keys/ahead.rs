@@ -28,7 +28,7 @@ impl Keys {
             expected.extend(slot.inspect(|slot| near::bring(*slot)));
         }
         for step in 0..BRING_STEPS {
-            expected.iter().for_each(|slot| slot.bring(step));
+            expected.iter().for_each(|slot| self.bring(slot, step));
         }
     }
 
@@ -37,20 +37,18 @@ impl Keys {
         let due = |ahead: usize| self.due.get(ahead).and_then(|(_, at)| self.slots.get(*at as usize));
         due(BRING_STEPS).into_iter().for_each(near::bring);
         for step in 0..BRING_STEPS {
-            due(BRING_STEPS - 1 - step).into_iter().for_each(|slot| slot.bring(step));
+            due(BRING_STEPS - 1 - step).into_iter().for_each(|slot| self.bring(slot, step));
         }
     }
-}
 
-impl Slot {
-    fn bring(&self, step: usize) {
-        match &self.body {
+    fn bring(&self, slot: &Slot, step: usize) {
+        match &slot.body {
             Body::Active(key) => key.bring(step),
-            Body::Idle(kept) if step == 0 => near::bring(&**kept),
+            Body::Idle(kept) if step == 0 => near::bring(self.arena.get(kept)),
             _ => {}
         }
         if step == 0 {
-            near::bring(&*self.name);
+            near::bring(self.name_of(slot));
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::stored::{self, Header, StateFault};
-use super::{Body, Keys};
+use super::{Body, Keys, squeeze};
 use crate::event::Event;
 use crate::key::Verdict;
 use crate::plans::Plans;
@@ -52,12 +52,12 @@ pub struct Written {
 
 impl Log {
     /// A slot is free again.
-    pub(super) fn gone(&mut self, at: u32, name: Box<str>) {
+    pub(super) fn gone(&mut self, at: u32, name: impl FnOnce() -> Box<str>) {
         if let Some(offset) = self.restored.get_mut(at as usize) {
             *offset = i64::MIN;
         }
         if self.kept {
-            self.gone.push_back((self.offset, name));
+            self.gone.push_back((self.offset, name()));
         }
     }
 }
@@ -121,7 +121,11 @@ impl Keys {
             let done = match &slot.body {
                 Body::Free => continue,
                 Body::Active(key) => stored::write_active(header, key, &mut self.bytes),
-                Body::Idle(kept) => stored::write_idle(header, kept, &mut self.bytes),
+                // What cannot be restored is empty, and refused.
+                Body::Idle(kept) => {
+                    let _refused = self.squeezer.restore(self.arena.get(kept), &mut self.squeezed);
+                    stored::write_idle(header, &self.squeezed, &mut self.bytes)
+                }
             };
             if done.is_err() {
                 self.counters.unreadable += 1;
@@ -129,7 +133,8 @@ impl Keys {
             }
             written.keys += 1;
             written.bytes += self.bytes.len();
-            write(&slot.name, Some(&self.bytes));
+            let name = slot.name.as_ref().map_or(&[][..], |name| self.arena.get(name));
+            write(std::str::from_utf8(name).unwrap_or_default(), Some(&self.bytes));
         }
         self.write_gone(position, room, &mut written, write);
         written
@@ -164,11 +169,16 @@ impl Keys {
             }
             return Ok(());
         };
-        let (header, kept) = stored::read(record)?;
+        let header = stored::read(record, &mut self.bytes)?;
         let at = self.slot_of(name) as usize;
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
+        if let Body::Idle(kept) = &slot.body {
+            self.arena.free(kept);
+        }
         (slot.newest_stamp, slot.keep) = (header.newest_stamp, header.keep);
-        slot.body = Body::Idle(kept);
+        // It is squeezed when it is packed the next time: a million keys must be restored soon.
+        squeeze::keep(&self.bytes, &mut self.squeezed);
+        slot.body = Body::Idle(self.arena.put(&self.squeezed));
         if self.log.restored.len() <= at {
             self.log.restored.resize(at + 1, i64::MIN);
         }

@@ -122,12 +122,11 @@ mod tests {
             let name = hash64(&step.to_le_bytes()) as u32 % 1_000;
             // Every name has the place of many others.
             let hash = u64::from(name % 97) << 3 | u64::from(name % 2) << 31;
-            match known.remove(&name) {
-                Some(slot) => index.remove(hash, slot),
-                None => {
-                    known.insert(name, step);
-                    index.insert(hash, step);
-                }
+            if let Some(slot) = known.remove(&name) {
+                index.remove(hash, slot);
+            } else {
+                known.insert(name, step);
+                index.insert(hash, step);
             }
             if step % 100 == 0 {
                 for name in 0..1_000 {
