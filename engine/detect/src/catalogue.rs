@@ -87,6 +87,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(state) => state.incidents(),)+ }
             }
 
+            /// What a copy of it costs, beyond the usual.
+            pub(crate) fn weight(&self) -> usize {
+                match self { $(Self::$variant(state) => state.weight(),)+ }
+            }
+
             /// Brings near what lies apart from the state itself.
             pub(crate) fn bring(&self) {
                 match self { $(Self::$variant(state) => state.bring(),)+ }

@@ -204,15 +204,11 @@ impl Key {
 
     /// Brings near what the next event needs, in [`BRING_STEPS`] steps each of which needs what the one before has brought.
     pub(crate) fn bring(&self, step: usize) {
-        match step {
-            0 => near::bring(self),
-            _ => {
-                let [activity, authentication] = &self.lanes;
-                activity.iter().for_each(|lane| lane.bring(step - 1));
-                // Sign-ins are few: of their history only the ids are needed at every event.
-                authentication.iter().filter(|_| step == 1).for_each(Lane::bring_ids);
-            }
-        }
+        let Some(step) = step.checked_sub(1) else { return near::bring(self) };
+        let [activity, authentication] = &self.lanes;
+        activity.iter().for_each(|lane| lane.bring(step));
+        // Sign-ins are few: of their history only the ids are needed at every event.
+        authentication.iter().filter(|_| step == 0).for_each(Lane::bring_ids);
     }
 
     /// The stamp of the newest event's record.

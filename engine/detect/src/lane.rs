@@ -28,6 +28,8 @@ pub const LANE_EVENTS_MAX: usize = 4_096;
 pub const ACTION_SPAN: Millis = 30 * SECOND;
 /// Events between two snapshots.
 const SNAPSHOT_EVERY: usize = 32;
+/// So much of a machine's weight is copied in the time of a step: a heavy one is copied less often.
+const WEIGHT_PER_STEP: usize = 16;
 /// Snapshots a lane holds at most; they thin out with age.
 const SNAPSHOTS_MAX: usize = 8;
 /// Events that settle together at least: settling costs a step each.
@@ -325,7 +327,8 @@ impl Lane {
     }
 
     fn snapshot_if_due(&mut self, at: usize, pool: &mut Pool) {
-        if at < self.lists.snapshots.last().map_or(0, |snapshot| snapshot.index) + SNAPSHOT_EVERY {
+        let due = self.lists.snapshots.last().map_or(0, |snapshot| snapshot.index) + SNAPSHOT_EVERY;
+        if at < due || at < due + self.live.weight() / WEIGHT_PER_STEP {
             return;
         }
         if self.lists.snapshots.len() == SNAPSHOTS_MAX {

@@ -153,6 +153,11 @@ impl Machine {
         self.states.iter().for_each(|known| known.state.bring());
     }
 
+    /// What a copy of it costs, beyond the usual: times and objects that its windows keep apart.
+    pub(crate) fn weight(&self) -> usize {
+        self.states.iter().map(|known| known.state.weight()).sum()
+    }
+
     /// Adds the versions that it refers to.
     pub fn versions(&self, found: &mut VersionSet) {
         found.insert(self.aligned);

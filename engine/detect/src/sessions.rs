@@ -3,6 +3,7 @@
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::caps::Caps;
 use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
@@ -14,6 +15,8 @@ use crate::time::{HOUR, MINUTE, Millis};
 
 /// Sessions of a key that are remembered; the one unused for longest gives way.
 pub const SESSIONS_MAX: usize = 8;
+/// Sessions that lie in the machine itself: more are rare.
+const SESSIONS_NEAR: usize = 2;
 /// A session unused for this long is forgotten.
 pub const SESSION_IDLE: Millis = 12 * HOUR;
 /// How far back an event without session looks for the user's only live session.
@@ -22,7 +25,7 @@ pub const NEAREST: Millis = MINUTE;
 /// The recent sessions of a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sessions {
-    list: Vec<Session>,
+    list: SmallVec<[Session; SESSIONS_NEAR]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

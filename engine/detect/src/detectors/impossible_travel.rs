@@ -31,6 +31,7 @@
 mod habit;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
@@ -48,6 +49,9 @@ use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
+
+/// Tracks that lie in the state itself: more are rare.
+const TRACKS_NEAR: usize = 1;
 
 /// Parameters of `impossible_travel`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +103,7 @@ impl Params {
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    tracks: Vec<Sighting>,
+    tracks: SmallVec<[Sighting; TRACKS_NEAR]>,
     networks: Networks,
     incidents: Incidents,
 }

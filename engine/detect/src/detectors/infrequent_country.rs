@@ -23,6 +23,7 @@
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
@@ -37,6 +38,8 @@ use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::time::{Millis, clock, day_of};
 
+/// Countries that lie in the state itself: more are rare.
+const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
 pub const COUNTRIES_MAX: usize = 32;
 
@@ -69,7 +72,7 @@ impl Params {
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    countries: Vec<Known>,
+    countries: SmallVec<[Known; COUNTRIES_NEAR]>,
     incidents: Incidents,
 }
 

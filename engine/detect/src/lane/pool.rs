@@ -37,7 +37,6 @@ pub(super) struct Buffers {
 
 impl Pool {
     /// A machine that is a copy of another one.
-    #[expect(clippy::unnecessary_box_returns, reason = "the box is one that was used before")]
     pub(super) fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
         let Some(mut copy) = self.machines.pop() else { return Box::new(machine.clone()) };
         copy.copy_from(machine);
