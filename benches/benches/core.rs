@@ -12,7 +12,7 @@ use frostwatch_benches::measure::{ns_each, timed};
 use frostwatch_benches::traffic::{Batch, Config, Traffic};
 use frostwatch_benches::{allocations, engine};
 use frostwatch_runtime::pipeline::Task;
-use frostwatch_runtime::ports::OutputRecord;
+use frostwatch_runtime::ports::{InputRecord, OutputRecord};
 
 /// Records made at a time; making them is not timed.
 const BATCH: usize = 4_096;
@@ -173,10 +173,10 @@ impl Run {
     }
 }
 
+/// As a worker does: the records of a batch, which it has at once.
 fn feed(task: &mut Task, batch: &Batch, out: &mut Vec<OutputRecord>) {
-    for record in batch.records() {
-        task.record(&record, out);
-    }
+    let records: Vec<InputRecord<'_>> = batch.records().collect();
+    task.records(&records, out);
     black_box(&mut *out).clear();
 }
 

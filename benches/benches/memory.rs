@@ -26,7 +26,7 @@ struct Run {
 fn main() {
     let arguments = Arguments::of_process();
     let users = arguments.number("--users", 20_000, 1_000_000);
-    println!("{users} users | awake | bytes a user asked for | resident bytes a user");
+    println!("{users} users | awake | bytes a user asked for | resident bytes a user, of these free in the allocator");
     let mut run = Run::new(users);
     // The few events beyond the calls move the clock on, so that the last callers go to sleep too: at each event up to
     // eight are put to sleep.
@@ -68,13 +68,17 @@ impl Run {
     fn report(&self, when: &str) {
         let keys = self.task.keys();
         let each = |bytes: i64| bytes as f64 / keys.len() as f64;
-        let (live, resident) = (allocations::live_bytes() - self.live, resident_bytes() - self.resident);
+        let (live, held) = (allocations::live_bytes() - self.live, resident_bytes());
+        // What keys that were awake have left, and keys that wake up will use again.
+        allocations::give_back();
+        let resident = held - self.resident;
         println!(
-            "{when}: {} users | {:.1} % | {:.0} | {:.0} | {} events",
+            "{when}: {} users | {:.1} % | {:.0} | {:.0}, {:.0} | {} events",
             keys.len(),
             keys.active() as f64 * 100.0 / keys.len() as f64,
             each(live),
             each(resident),
+            each(held - resident_bytes()),
             self.delivered,
         );
     }

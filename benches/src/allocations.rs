@@ -38,6 +38,17 @@ pub fn calls() -> u64 {
     CALLS.load(Relaxed)
 }
 
+/// Gives the system back what the allocator holds on to.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            safe fn malloc_trim(pad: usize) -> i32;
+        }
+        malloc_trim(0);
+    }
+}
+
 /// Bytes asked for and not given back, since counting began.
 pub fn live_bytes() -> i64 {
     LIVE.load(Relaxed)

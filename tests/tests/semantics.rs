@@ -147,3 +147,35 @@ fn the_same_records_give_what_they_gave_or_the_semantics_have_another_version() 
     golden.alerts.extend(same_input.map(|kept| kept.alerts.clone()).unwrap_or_default());
     fs::write(file("golden.json"), serde_json::to_string_pretty(&golden).unwrap() + "\n").unwrap();
 }
+
+#[test]
+fn records_taken_together_give_what_they_give_one_by_one() {
+    let content = Rulebook::parse(default_rules(), None).unwrap().to_content();
+    let (stream, rules) = (stream(), ruling(&content));
+    let task = || {
+        let shared = Shared { epoch: 0, origin: Origin::default(), build: "golden", totals: Mutex::default() };
+        Task::new(Arc::new(shared), Arc::clone(&rules), 0)
+    };
+    let input = |(index, delivery): (usize, &Delivery)| {
+        let (offset, stamp) = (index as i64, Some(delivery.stamp_ms));
+        (offset, stamp, delivery.key.clone(), delivery.row.clone())
+    };
+    let owned: Vec<_> = stream.iter().enumerate().map(input).collect();
+    let records: Vec<InputRecord<'_>> = owned
+        .iter()
+        .map(|(offset, stamp, key, value)| InputRecord {
+            offset: *offset,
+            stamp: *stamp,
+            key: Some(key.as_bytes()),
+            value: value.as_bytes(),
+        })
+        .collect();
+    let (mut one, mut together) = (task(), task());
+    let (mut by_one, mut by_many) = (Vec::new(), Vec::new());
+    records.iter().for_each(|record| one.record(record, &mut by_one));
+    records.chunks(500).for_each(|chunk| together.records(chunk, &mut by_many));
+    assert!(by_one.len() > 10);
+    assert_eq!(by_one, by_many);
+    let now = one.newest_stamp();
+    assert_eq!(one.state_hash(now), together.state_hash(now));
+}

@@ -87,6 +87,16 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(state) => state.incidents(),)+ }
             }
 
+            /// What a copy of it costs, beyond the usual.
+            pub(crate) fn weight(&self) -> usize {
+                match self { $(Self::$variant(state) => state.weight(),)+ }
+            }
+
+            /// Brings near what lies apart from the state itself.
+            pub(crate) fn bring(&self) {
+                match self { $(Self::$variant(state) => state.bring(),)+ }
+            }
+
             /// Copies without giving memory back.
             pub fn copy_from(&mut self, other: &Self) {
                 match (self, other) {

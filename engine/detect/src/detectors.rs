@@ -33,6 +33,14 @@ pub trait Detector {
     /// Its incidents.
     fn incidents(&self) -> &Incidents;
 
+    /// How many times it keeps apart in its windows: what a copy of it costs, beyond the usual.
+    fn weight(&self) -> usize {
+        0
+    }
+
+    /// Brings near what lies apart from the state itself and is needed at nearly every event.
+    fn bring(&self) {}
+
     /// Copies without giving memory back.
     fn copy_from(&mut self, other: &Self);
 }

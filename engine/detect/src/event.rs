@@ -277,19 +277,31 @@ fn canonical_number(text: &str) -> Option<u32> {
     if leading_zero || !digits { None } else { text.parse().ok() }
 }
 
-/// 32 hex digits in lower case.
-fn hex_128(text: &str) -> Option<u128> {
-    if text.len() != 32 {
-        return None;
+/// What a byte is worth as a hex digit in lower case; [`NO_DIGIT`]: it is none.
+const HEX_DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
     }
-    text.bytes().try_fold(0_u128, |value, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u128::from(digit))
-    })
+    digits
+};
+const NO_DIGIT: u8 = 0xff;
+
+/// 32 hex digits in lower case. Ids are random, so nothing may branch on a digit: every second guess of the processor
+/// would be wrong.
+fn hex_128(text: &str) -> Option<u128> {
+    let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
+    let (mut value, mut any) = ([0_u64; 2], 0);
+    for (half, digits) in value.iter_mut().zip(digits.as_chunks::<16>().0) {
+        for digit in digits {
+            let digit = HEX_DIGITS[usize::from(*digit)];
+            any |= digit;
+            *half = *half << 4 | u64::from(digit & 15);
+        }
+    }
+    (any < 16).then_some(u128::from(value[0]) << 64 | u128::from(value[1]))
 }
 
 /// An address, IPv4 mapped into IPv6, so that both compare and hash alike.

@@ -8,10 +8,14 @@ use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
 use crate::machine::{Machine, Surroundings};
 use crate::model::Outcome;
+use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{Plans, VersionSet, without_versions};
 use crate::sent::{Change, Sent};
 use crate::time::Millis;
+
+/// Steps of [`Key::bring`].
+pub(crate) const BRING_STEPS: usize = 4;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,22 @@ struct SettledLane {
     last: Option<OwnedOrder>,
 }
 
+/// A key to be kept.
+#[derive(Serialize)]
+struct SettledRef<'a> {
+    newest: Option<Newest>,
+    succeeded: bool,
+    limits: Limits,
+    machines: [Option<SettledLaneRef<'a>>; 2],
+    sent: &'a Sent,
+}
+
+#[derive(Serialize)]
+struct SettledLaneRef<'a> {
+    machine: &'a Machine,
+    last: Option<OwnedOrder>,
+}
+
 /// A whole key to be written, with the events that may still be joined by late ones.
 #[derive(Serialize)]
 struct WholeRef<'a> {
@@ -182,6 +202,15 @@ impl Key {
         if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
     }
 
+    /// Brings near what the next event needs, in [`BRING_STEPS`] steps each of which needs what the one before has brought.
+    pub(crate) fn bring(&self, step: usize) {
+        let Some(step) = step.checked_sub(1) else { return near::bring(self) };
+        let [activity, authentication] = &self.lanes;
+        activity.iter().for_each(|lane| lane.bring(step));
+        // Sign-ins are few: of their history only the ids are needed at every event.
+        authentication.iter().filter(|_| step == 0).for_each(Lane::bring_ids);
+    }
+
     /// The stamp of the newest event's record.
     pub fn newest_stamp(&self) -> Option<Millis> {
         self.newest.and_then(|newest| newest.stamp)
@@ -216,16 +245,19 @@ impl Key {
     }
 
     /// Writes the key as it is once nothing can come before its newest event.
-    pub fn freeze(self, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-        let [activity, authentication] = self.lanes;
-        let [of_activity, of_authentication] = &mut scratch.pools;
-        let leave = |lane: Lane, pool: &mut Pool| SettledLane { last: lane.last_order(), machine: *lane.leave(pool) };
-        let machines =
-            [activity.map(|lane| leave(lane, of_activity)), authentication.map(|lane| leave(lane, of_authentication))];
-        let Self { newest, succeeded, limits, sent, .. } = self;
-        let settled = Settled { newest, succeeded, limits, machines, sent };
-        *out = postcard::to_extend(&settled, std::mem::take(out))?;
-        Ok(())
+    pub(crate) fn freeze(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        let Self { newest, succeeded, limits, ref lanes, ref sent, .. } = *self;
+        let machines = lanes
+            .each_ref()
+            .map(|lane| lane.as_ref().map(|lane| SettledLaneRef { machine: lane.live(), last: lane.last_order() }));
+        postcard::to_extend(&SettledRef { newest, succeeded, limits, machines, sent }, out)
+    }
+
+    /// Leaves the key's memory for others.
+    pub(crate) fn leave(self, scratch: &mut Scratch) {
+        for (lane, pool) in self.lanes.into_iter().zip(&mut scratch.pools) {
+            lane.into_iter().for_each(|lane| lane.leave(pool));
+        }
     }
 
     /// Writes the key as it is now, while late events may still change it.

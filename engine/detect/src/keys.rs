@@ -1,15 +1,18 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
 //! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
 
+mod ahead;
+mod arena;
 mod checkpoint;
+mod index;
+mod squeeze;
 mod stored;
 
+pub use ahead::EXPECTED_MAX;
 pub use checkpoint::{Room, Written};
 pub use stored::{STATE_FORMAT_OLDEST, StateFault};
 
 use std::collections::VecDeque;
-
-use hashbrown::HashTable;
 
 use crate::context::Subject;
 use crate::event::Event;
@@ -19,6 +22,9 @@ use crate::lane::ACTION_SPAN;
 use crate::plans::{Plans, VersionSet};
 use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
+use arena::{Arena, Piece};
+use index::Index;
+use squeeze::Squeezer;
 
 /// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
 /// stamps run back a little lose nothing.
@@ -33,8 +39,10 @@ const PACK_STEP: usize = 8;
 /// The keys of one task.
 #[derive(Debug, Default)]
 pub struct Keys {
-    index: HashTable<u32>,
+    index: Index,
     slots: Vec<Slot>,
+    /// Names of keys, and those that are packed.
+    arena: Arena,
     free: Vec<u32>,
     scratch: Scratch,
     clock: Clock,
@@ -43,6 +51,8 @@ pub struct Keys {
     due: VecDeque<(Millis, u32)>,
     cursor: usize,
     bytes: Vec<u8>,
+    squeezed: Vec<u8>,
+    squeezer: Squeezer,
     counters: KeyCounters,
     log: checkpoint::Log,
 }
@@ -62,7 +72,7 @@ pub struct KeyCounters {
 
 #[derive(Debug, Default)]
 struct Slot {
-    name: Box<str>,
+    name: Option<Piece>,
     newest_stamp: Option<Millis>,
     /// See [`Key::keep`].
     keep: Millis,
@@ -75,7 +85,7 @@ struct Slot {
 enum Body {
     #[default]
     Free,
-    Idle(Box<[u8]>),
+    Idle(Piece),
     Active(Box<Key>),
 }
 
@@ -112,7 +122,7 @@ impl Keys {
     }
 
     fn accept_at(&mut self, at: u32, name: &str, event: &Event, plans: &Plans, changes: &mut Vec<Change>) -> Verdict {
-        self.unpack(at, plans);
+        self.unpack(at, name, plans);
         let slot = &mut self.slots[at as usize];
         let Body::Active(key) = &mut slot.body else { return Verdict::Scored };
         let verdict = key.accept(event, Subject { key: name }, plans, &mut self.scratch, changes);
@@ -157,7 +167,7 @@ impl Keys {
     pub fn state_hash(&self, plans: &Plans, now: Millis) -> u128 {
         let over = |slot: &&Slot| slot.newest_stamp.is_some_and(|stamp| now.saturating_sub(stamp) > slot.keep);
         let kept = self.slots.iter().filter(|slot| !over(slot));
-        kept.fold(0_u128, |sum, slot| sum.wrapping_add(slot.hash(plans)))
+        kept.fold(0_u128, |sum, slot| sum.wrapping_add(self.hash(slot, plans)))
     }
 
     /// The versions that some key refers to. It reads every key, and is asked only when all bytes are taken.
@@ -167,7 +177,7 @@ impl Keys {
             match &slot.body {
                 Body::Free => {}
                 Body::Active(key) => key.versions(&mut found),
-                Body::Idle(_) => drop(slot.thawed(plans).map(|key| key.versions(&mut found))),
+                Body::Idle(_) => drop(self.thawed(slot, plans).map(|key| key.versions(&mut found))),
             }
         }
         found
@@ -175,11 +185,10 @@ impl Keys {
 
     fn slot_of(&mut self, name: &str) -> u32 {
         let hash = hash64(name.as_bytes());
-        let slots = &self.slots;
-        if let Some(at) = self.index.find(hash, |at| &*slots[*at as usize].name == name) {
-            return *at;
+        if let Some(at) = self.find_hashed(hash, name) {
+            return at;
         }
-        let slot = Slot { name: name.into(), ..Slot::default() };
+        let slot = Slot { name: Some(self.arena.put(name.as_bytes())), ..Slot::default() };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -187,22 +196,33 @@ impl Keys {
             self.slots.push(slot);
             self.slots.len() as u32 - 1
         };
-        let slots = &self.slots;
-        self.index.insert_unique(hash, at, |at| hash64(slots[*at as usize].name.as_bytes()));
+        self.index.insert(hash, at);
         at
     }
 
-    fn unpack(&mut self, at: u32, plans: &Plans) {
+    fn find(&self, name: &str) -> Option<u32> {
+        self.find_hashed(hash64(name.as_bytes()), name)
+    }
+
+    fn find_hashed(&self, hash: u64, name: &str) -> Option<u32> {
+        self.index
+            .find(hash, |at| self.slots.get(at as usize).is_some_and(|slot| self.name_of(slot) == name.as_bytes()))
+    }
+
+    fn unpack(&mut self, at: u32, name: &str, plans: &Plans) {
         let slot = &mut self.slots[at as usize];
         let mut waits = false;
         let key = match &slot.body {
             Body::Active(_) => return,
             Body::Free => Key::default(),
             Body::Idle(bytes) => {
-                waits = stored::is_whole(bytes);
+                waits = holds_events(self.arena.get(bytes));
                 self.counters.unpacked += 1;
-                let subject = Subject { key: &slot.name };
-                stored::thaw(bytes, plans, subject, &mut self.scratch).unwrap_or_else(|| {
+                let subject = Subject { key: name };
+                let restored = self.squeezer.restore(self.arena.get(bytes), &mut self.bytes);
+                self.arena.free(bytes);
+                let thawed = restored.and_then(|()| stored::thaw(&self.bytes, plans, subject, &mut self.scratch));
+                thawed.unwrap_or_else(|| {
                     self.counters.unreadable += 1;
                     Key::default()
                 })
@@ -221,8 +241,12 @@ impl Keys {
         for _ in 0..PACK_STEP {
             let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
             let slot = &self.slots[at as usize];
-            match slot.newest_stamp {
-                _ if !slot.waits_for_packing() => {}
+            if !self.waits_for_packing(slot) {
+                continue;
+            }
+            let newest = slot.newest_stamp;
+            self.expect_packing();
+            match newest {
                 Some(newest) if idle(newest) => self.pack(at, plans),
                 // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
                 newest => self.due.push_back((newest.map_or(clock, |newest| newest.min(clock)), at)),
@@ -231,24 +255,26 @@ impl Keys {
     }
 
     fn pack(&mut self, at: u32, plans: &Plans) {
-        let slot = &mut self.slots[at as usize];
-        let key = match std::mem::take(&mut slot.body) {
+        let at = at as usize;
+        let key = match std::mem::take(&mut self.slots[at].body) {
             Body::Free => return,
-            Body::Active(key) => *key,
-            Body::Idle(bytes) => {
-                let subject = Subject { key: &slot.name };
-                let Some(key) = stored::thaw(&bytes, plans, subject, &mut self.scratch) else {
+            Body::Active(key) => key,
+            Body::Idle(kept) => {
+                let Some(key) = self.thaw(&self.slots[at], &kept, plans) else {
                     // It stays as it is: whoever asks for it finds that it cannot be read.
-                    slot.body = Body::Idle(bytes);
+                    self.slots[at].body = Body::Idle(kept);
                     return;
                 };
-                key
+                self.arena.free(&kept);
+                Box::new(key)
             }
         };
-        if stored::freeze(key, &mut self.scratch, &mut self.bytes).is_err() {
+        if stored::freeze(&key, &mut self.bytes).is_err() {
             self.counters.unreadable += 1;
         }
-        slot.body = Body::Idle(self.bytes.as_slice().into());
+        key.leave(&mut self.scratch);
+        self.squeezer.squeeze(&self.bytes, &mut self.squeezed);
+        self.slots[at].body = Body::Idle(self.arena.put(&self.squeezed));
         self.counters.packed += 1;
     }
 
@@ -268,31 +294,37 @@ impl Keys {
     }
 
     fn remove(&mut self, at: u32) {
-        let Slot { name, .. } = std::mem::take(&mut self.slots[at as usize]);
-        if let Ok(entry) = self.index.find_entry(hash64(name.as_bytes()), |known| *known == at) {
-            entry.remove();
+        let Slot { name, body, .. } = std::mem::take(&mut self.slots[at as usize]);
+        if let Body::Idle(kept) = &body {
+            self.arena.free(kept);
         }
+        let Some(name) = name else { return };
+        let bytes = self.arena.get(&name);
+        self.index.remove(hash64(bytes), at);
         self.free.push(at);
-        self.log.gone(at, name);
+        self.log.gone(at, || String::from_utf8_lossy(bytes).into());
+        self.arena.free(&name);
     }
-}
 
-impl Slot {
     /// Does it hold events that can be let go once it is idle?
-    fn waits_for_packing(&self) -> bool {
-        match &self.body {
+    fn waits_for_packing(&self, slot: &Slot) -> bool {
+        match &slot.body {
             Body::Free => false,
             Body::Active(_) => true,
-            Body::Idle(bytes) => stored::is_whole(bytes),
+            Body::Idle(kept) => holds_events(self.arena.get(kept)),
         }
     }
 
-    fn hash(&self, plans: &Plans) -> u128 {
-        let name = self.name.as_bytes().to_vec();
-        let key = match &self.body {
+    fn name_of(&self, slot: &Slot) -> &[u8] {
+        slot.name.as_ref().map_or(&[], |name| self.arena.get(name))
+    }
+
+    fn hash(&self, slot: &Slot, plans: &Plans) -> u128 {
+        let name = self.name_of(slot).to_vec();
+        let key = match &slot.body {
             Body::Free => return 0,
             Body::Active(key) => key.canonical(name),
-            Body::Idle(_) => match self.thawed(plans) {
+            Body::Idle(_) => match self.thawed(slot, plans) {
                 Some(key) => key.canonical(name),
                 None => return 0,
             },
@@ -301,8 +333,20 @@ impl Slot {
     }
 
     /// A copy of a key that is kept as bytes.
-    fn thawed(&self, plans: &Plans) -> Option<Key> {
-        let Body::Idle(bytes) = &self.body else { return None };
-        stored::thaw(bytes, plans, Subject { key: &self.name }, &mut Scratch::default())
+    fn thawed(&self, slot: &Slot, plans: &Plans) -> Option<Key> {
+        let Body::Idle(kept) = &slot.body else { return None };
+        self.thaw(slot, kept, plans)
     }
+
+    fn thaw(&self, slot: &Slot, kept: &Piece, plans: &Plans) -> Option<Key> {
+        let subject = Subject { key: std::str::from_utf8(self.name_of(slot)).unwrap_or_default() };
+        let mut bytes = Vec::new();
+        self.squeezer.restore(self.arena.get(kept), &mut bytes)?;
+        stored::thaw(&bytes, plans, subject, &mut Scratch::default())
+    }
+}
+
+/// Do kept bytes hold events that late ones may still join? What was packed here never does.
+fn holds_events(kept: &[u8]) -> bool {
+    squeeze::as_it_is(kept).is_some_and(stored::is_whole)
 }

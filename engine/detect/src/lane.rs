@@ -3,11 +3,12 @@
 //! Detectors run over events in order; here an event that arrives late is put where it belongs and the machine runs
 //! again from the nearest snapshot before it.
 
+mod pool;
 mod stored;
 
+pub use pool::Pool;
 pub(crate) use stored::{StoredLane, StoredLaneRef};
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,10 @@ use crate::caps::Caps;
 use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::machine::{Machine, Surroundings};
+use crate::near;
 use crate::plans::VersionSet;
 use crate::time::{Millis, SECOND};
+use pool::Buffers;
 
 /// Events a lane holds at most. Above it the oldest settle early, and stragglers before them are late.
 pub const LANE_EVENTS_MAX: usize = 4_096;
@@ -25,31 +28,24 @@ pub const LANE_EVENTS_MAX: usize = 4_096;
 pub const ACTION_SPAN: Millis = 30 * SECOND;
 /// Events between two snapshots.
 const SNAPSHOT_EVERY: usize = 32;
+/// So much of a machine's weight is copied in the time of a step: a heavy one is copied less often.
+const WEIGHT_PER_STEP: usize = 16;
 /// Snapshots a lane holds at most; they thin out with age.
 const SNAPSHOTS_MAX: usize = 8;
 /// Events that settle together at least: settling costs a step each.
 const SETTLE_BATCH: usize = 32;
-/// Machines kept for use again.
-const POOL_MACHINES_MAX: usize = 1_024;
-/// Lists kept for use again.
-const POOL_BUFFERS_MAX: usize = 64;
-/// Room of a list that is kept for use again, events; a larger one is given back.
-const POOL_BUFFER_EVENTS_MAX: usize = 128;
 /// Ids compared at a time in the search for duplicates: enough for the processor to compare several at once.
 const IDS_AT_ONCE: usize = 32;
 
 /// A lane.
 #[derive(Debug)]
 pub struct Lane {
-    recent: VecDeque<Held>,
-    /// Hashes of the ids of `recent`, close together for the search for duplicates.
-    ids: VecDeque<u64>,
-    /// The machine before `recent`.
+    lists: Buffers,
+    /// The machine before the recent events.
     base: Box<Machine>,
     /// The order of the last event in `base`.
     base_order: Option<OwnedOrder>,
-    snapshots: Vec<Snapshot>,
-    /// The machine after `recent`.
+    /// The machine after the recent events.
     live: Box<Machine>,
     /// Events up to here settled early because of the cap.
     capped_until: Option<OwnedOrder>,
@@ -96,44 +92,6 @@ pub struct Said {
     pub caps: Caps,
 }
 
-/// Memory of lanes of one kind, to be used again: a key that wakes up takes what one that fell asleep has left, so that
-/// the hot path asks the allocator for nothing.
-#[derive(Debug, Default)]
-pub struct Pool {
-    #[expect(clippy::vec_box, reason = "a machine changes its owner without being copied")]
-    machines: Vec<Box<Machine>>,
-    buffers: Vec<Buffers>,
-}
-
-/// The lists of a lane, empty.
-#[derive(Debug, Default)]
-struct Buffers {
-    recent: VecDeque<Held>,
-    ids: VecDeque<u64>,
-    snapshots: Vec<Snapshot>,
-}
-
-impl Pool {
-    #[expect(clippy::unnecessary_box_returns, reason = "the box is one that was used before")]
-    fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
-        let Some(mut copy) = self.machines.pop() else { return Box::new(machine.clone()) };
-        copy.copy_from(machine);
-        copy
-    }
-
-    fn give(&mut self, machine: Box<Machine>) {
-        if self.machines.len() < POOL_MACHINES_MAX {
-            self.machines.push(machine);
-        }
-    }
-
-    fn give_buffers(&mut self, buffers: Buffers) {
-        if self.buffers.len() < POOL_BUFFERS_MAX && buffers.recent.capacity() <= POOL_BUFFER_EVENTS_MAX {
-            self.buffers.push(buffers);
-        }
-    }
-}
-
 impl Said {
     /// Makes room for the next change.
     pub fn clear(&mut self) {
@@ -150,25 +108,47 @@ impl Lane {
 
     /// A lane whose past is settled up to the event `last`.
     pub fn settled(machine: Machine, last: Option<OwnedOrder>, pool: &mut Pool) -> Self {
-        let Buffers { recent, ids, snapshots } = pool.buffers.pop().unwrap_or_default();
-        let base = pool.copy_of(&machine);
-        let live = Box::new(machine);
-        Self { recent, ids, base, base_order: last, snapshots, live, capped_until: None }
+        // The machine that changes is the one whose lists have grown before, so that they need not grow again.
+        let live = pool.copy_of(&machine);
+        Self { lists: pool.buffers(), base: Box::new(machine), base_order: last, live, capped_until: None }
     }
 
-    /// Leaves the lane's memory for others; the machine after all events is still there.
-    pub fn leave(mut self, pool: &mut Pool) -> Box<Machine> {
-        self.recent.clear();
-        self.ids.clear();
-        self.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
-        pool.give(self.base);
-        pool.give_buffers(Buffers { recent: self.recent, ids: self.ids, snapshots: self.snapshots });
-        self.live
+    /// Leaves the lane's memory for others.
+    pub fn leave(self, pool: &mut Pool) {
+        pool.give(self.live);
+        pool.give_buffers(self.lists);
+    }
+
+    /// Brings near what the next event needs, in steps each of which needs what the one before has brought: the first the
+    /// lane itself.
+    pub fn bring(&self, step: usize) {
+        match step {
+            0 => self.bring_lists(),
+            1 => self.live.bring(),
+            _ => self.live.bring_rest(),
+        }
+    }
+
+    fn bring_lists(&self) {
+        near::bring(&*self.live);
+        self.bring_ids();
+        // An event that comes in order goes behind the last one.
+        if let Some(last) = self.lists.recent.back() {
+            near::bring(last);
+            near::bring_next(last);
+        }
+    }
+
+    /// Brings near what the search for duplicates needs.
+    pub fn bring_ids(&self) {
+        let (front, back) = self.lists.ids.as_slices();
+        near::bring(front);
+        near::bring(back);
     }
 
     /// The order of the last event.
     pub fn last_order(&self) -> Option<OwnedOrder> {
-        self.order_before(self.recent.len())
+        self.order_before(self.lists.recent.len())
     }
 
     /// The machine after all events.
@@ -178,12 +158,12 @@ impl Lane {
 
     /// Events held.
     pub fn len(&self) -> usize {
-        self.recent.len()
+        self.lists.recent.len()
     }
 
     /// Is nothing held?
     pub fn is_empty(&self) -> bool {
-        self.recent.is_empty()
+        self.lists.recent.is_empty()
     }
 
     /// Does the event belong to what settled early? One that comes after all others never does. Of an action, part of
@@ -199,13 +179,13 @@ impl Lane {
 
     /// The held event with this id.
     pub fn find(&self, event: &Event) -> Option<&Event> {
-        self.index_of(event).map(|index| &self.recent[index].event)
+        self.index_of(event).map(|index| &self.lists.recent[index].event)
     }
 
     /// Adds the versions that events and machines refer to.
     pub fn versions(&self, found: &mut VersionSet) {
-        self.recent.iter().for_each(|held| found.insert(held.event.version));
-        self.snapshots.iter().for_each(|snapshot| snapshot.machine.versions(found));
+        self.lists.recent.iter().for_each(|held| found.insert(held.event.version));
+        self.lists.snapshots.iter().for_each(|snapshot| snapshot.machine.versions(found));
         self.base.versions(found);
         self.live.versions(found);
     }
@@ -228,28 +208,31 @@ impl Lane {
         said: &mut Said,
     ) -> Option<Rerun> {
         let removed = self.take_out(event);
-        let inserted = take_in.then(|| self.put_in(event.clone()));
+        let inserted = take_in.then(|| self.put_in(event.clone(), pool));
         let from = removed.into_iter().chain(inserted).min()?;
-        if removed.is_none() && from + 1 == self.recent.len() {
+        if removed.is_none() && from + 1 == self.lists.recent.len() {
             return Some(self.append(around, pool, said));
         }
         Some(self.rerun(from, around, pool, said))
     }
 
     /// Returns the first index at which the machine sees something else.
-    fn put_in(&mut self, event: Event) -> usize {
+    fn put_in(&mut self, event: Event, pool: &mut Pool) -> usize {
         let at = self.place_of(&event);
         let (time, action) = (event.time, event.action_key);
-        self.ids.insert(at, event.id.hash64());
-        self.recent.insert(at, Held { group: event.time, shadow: false, spent: false, event });
+        if self.lists.recent.len() == self.lists.recent.capacity() {
+            pool.make_room(&mut self.lists);
+        }
+        self.lists.ids.insert(at, event.id.hash64());
+        self.lists.recent.insert(at, Held { group: event.time, shadow: false, spent: false, event });
         if action == 0 { at } else { self.regroup(action, at, time).min(at) }
     }
 
     /// Returns the first index at which the machine sees something else.
     fn take_out(&mut self, event: &Event) -> Option<usize> {
         let at = self.index_of(event)?;
-        let removed = self.recent.remove(at)?;
-        self.ids.remove(at);
+        let removed = self.lists.recent.remove(at)?;
+        self.lists.ids.remove(at);
         let action = removed.event.action_key;
         Some(if action == 0 { at } else { at.min(self.regroup(action, at, removed.event.time)) })
     }
@@ -257,11 +240,12 @@ impl Lane {
     /// Lets go of events older than `horizon`, in batches, and of the oldest above the cap. Returns how many settled
     /// early.
     pub fn settle(&mut self, horizon: Millis, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> usize {
-        let due = self.recent.partition_point(|held| held.event.time < horizon);
-        if due >= SETTLE_BATCH {
+        // Asked first of the one event that decides: a search would fetch five.
+        if self.lists.recent.get(SETTLE_BATCH - 1).is_some_and(|held| held.event.time < horizon) {
+            let due = self.lists.recent.partition_point(|held| held.event.time < horizon);
             self.settle_first(due, around, pool, said);
         }
-        let over = self.recent.len().saturating_sub(LANE_EVENTS_MAX);
+        let over = self.lists.recent.len().saturating_sub(LANE_EVENTS_MAX);
         if over > 0 {
             self.settle_first(over, around, pool, said);
             self.capped_until.clone_from(&self.base_order);
@@ -271,40 +255,40 @@ impl Lane {
 
     /// Lets go of all events: nothing older than the newest can come any more.
     pub fn settle_all(&mut self, pool: &mut Pool) {
-        if let Some(last) = self.recent.back() {
+        if let Some(last) = self.lists.recent.back() {
             self.base_order = Some(last.event.order().to_owned());
         }
-        self.recent.clear();
-        self.ids.clear();
+        self.lists.recent.clear();
+        self.lists.ids.clear();
         self.capped_until = None;
         self.base.copy_from(&self.live);
-        self.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
+        self.lists.snapshots.drain(..).for_each(|snapshot| pool.give(snapshot.machine));
     }
 
     fn index_of(&self, event: &Event) -> Option<usize> {
         let hash = event.id.hash64();
-        let (front, back) = self.ids.as_slices();
+        let (front, back) = self.lists.ids.as_slices();
         // Nearly always the answer is no, and no loop that may stop at every id is as fast as one that may not.
         if !holds(front, hash) && !holds(back, hash) {
             return None;
         }
-        let mut found = self.ids.iter().enumerate().filter(|(_, id)| **id == hash).map(|(index, _)| index);
-        found.find(|index| self.recent[*index].event.id == event.id)
+        let mut found = self.lists.ids.iter().enumerate().filter(|(_, id)| **id == hash).map(|(index, _)| index);
+        found.find(|index| self.lists.recent[*index].event.id == event.id)
     }
 
     fn place_of(&self, event: &Event) -> usize {
-        match self.recent.back() {
+        match self.lists.recent.back() {
             Some(last) if last.event.order() > event.order() => {
-                self.recent.partition_point(|held| held.event.order() < event.order())
+                self.lists.recent.partition_point(|held| held.event.order() < event.order())
             }
-            _ => self.recent.len(),
+            _ => self.lists.recent.len(),
         }
     }
 
     fn append(&mut self, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
-        let at = self.recent.len() - 1;
+        let at = self.lists.recent.len() - 1;
         self.snapshot_if_due(at, pool);
-        let held = &self.recent[at];
+        let held = &self.lists.recent[at];
         if !held.shadow {
             self.live.step(&held.event, around, &mut said.now, &mut said.caps);
         }
@@ -312,86 +296,87 @@ impl Lane {
     }
 
     fn rerun(&mut self, from: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) -> Rerun {
-        while let Some(last) = self.snapshots.pop_if(|snapshot| snapshot.index > from) {
+        while let Some(last) = self.lists.snapshots.pop_if(|snapshot| snapshot.index > from) {
             pool.give(last.machine);
         }
-        let start = self.snapshots.last().map_or(0, |snapshot| snapshot.index);
-        self.live.copy_from(self.snapshots.last().map_or(&self.base, |snapshot| &snapshot.machine));
+        let start = self.lists.snapshots.last().map_or(0, |snapshot| snapshot.index);
+        self.live.copy_from(self.lists.snapshots.last().map_or(&self.base, |snapshot| &snapshot.machine));
         for at in start..from {
-            let held = &self.recent[at];
+            let held = &self.lists.recent[at];
             if !held.shadow {
                 self.live.step(&held.event, around, &mut said.scrap, &mut said.caps);
             }
         }
         said.scrap.clear();
         self.live.standing(&mut said.before);
-        for at in from..self.recent.len() {
+        for at in from..self.lists.recent.len() {
             self.snapshot_if_due(at, pool);
-            let held = &self.recent[at];
+            let held = &self.lists.recent[at];
             if !held.shadow {
                 self.live.step(&held.event, around, &mut said.now, &mut said.caps);
             }
         }
-        Rerun { span: Some(self.order_before(from)), steps: self.recent.len() - start }
+        Rerun { span: Some(self.order_before(from)), steps: self.lists.recent.len() - start }
     }
 
     fn order_before(&self, index: usize) -> Option<OwnedOrder> {
-        match index.checked_sub(1).and_then(|before| self.recent.get(before)) {
+        match index.checked_sub(1).and_then(|before| self.lists.recent.get(before)) {
             Some(held) => Some(held.event.order().to_owned()),
             None => self.base_order.clone(),
         }
     }
 
     fn snapshot_if_due(&mut self, at: usize, pool: &mut Pool) {
-        if at < self.snapshots.last().map_or(0, |snapshot| snapshot.index) + SNAPSHOT_EVERY {
+        let due = self.lists.snapshots.last().map_or(0, |snapshot| snapshot.index) + SNAPSHOT_EVERY;
+        if at < due || at < due + self.live.weight() / WEIGHT_PER_STEP {
             return;
         }
-        if self.snapshots.len() == SNAPSHOTS_MAX {
+        if self.lists.snapshots.len() == SNAPSHOTS_MAX {
             self.thin(at, pool);
         }
         let machine = pool.copy_of(&self.live);
-        self.snapshots.push(Snapshot { index: at, machine });
+        self.lists.snapshots.push(Snapshot { index: at, machine });
     }
 
     /// Takes out the snapshot whose loss costs least: the widest gap it leaves, measured against its age, is smallest.
     fn thin(&mut self, end: usize, pool: &mut Pool) {
         let cost = |at: usize| {
-            let before = at.checked_sub(1).map_or(0, |before| self.snapshots[before].index);
-            let after = self.snapshots.get(at + 1).map_or(end, |snapshot| snapshot.index);
+            let before = at.checked_sub(1).map_or(0, |before| self.lists.snapshots[before].index);
+            let after = self.lists.snapshots.get(at + 1).map_or(end, |snapshot| snapshot.index);
             // gap / age as a fraction over a common scale; age is at least one.
-            ((after - before) << 20) / (end - self.snapshots[at].index).max(1)
+            ((after - before) << 20) / (end - self.lists.snapshots[at].index).max(1)
         };
-        let cheapest = (0..self.snapshots.len()).min_by_key(|at| cost(*at)).unwrap_or(0);
-        pool.give(self.snapshots.remove(cheapest).machine);
+        let cheapest = (0..self.lists.snapshots.len()).min_by_key(|at| cost(*at)).unwrap_or(0);
+        pool.give(self.lists.snapshots.remove(cheapest).machine);
     }
 
     fn settle_first(&mut self, count: usize, around: Surroundings<'_>, pool: &mut Pool, said: &mut Said) {
         let mut start = 0;
-        while self.snapshots.first().is_some_and(|snapshot| snapshot.index <= count) {
-            let snapshot = self.snapshots.remove(0);
+        while self.lists.snapshots.first().is_some_and(|snapshot| snapshot.index <= count) {
+            let snapshot = self.lists.snapshots.remove(0);
             start = snapshot.index;
             pool.give(std::mem::replace(&mut self.base, snapshot.machine));
         }
-        for held in self.recent.iter().take(count).skip(start).filter(|held| !held.shadow) {
+        for held in self.lists.recent.iter().take(count).skip(start).filter(|held| !held.shadow) {
             self.base.step(&held.event, around, &mut said.scrap, &mut said.caps);
         }
         said.scrap.clear();
-        if let Some(last) = count.checked_sub(1).and_then(|last| self.recent.get(last)) {
+        if let Some(last) = count.checked_sub(1).and_then(|last| self.lists.recent.get(last)) {
             self.base_order = Some(last.event.order().to_owned());
         }
         self.spend(count);
-        self.recent.drain(..count);
-        self.ids.drain(..count);
-        for snapshot in &mut self.snapshots {
+        self.lists.recent.drain(..count);
+        self.lists.ids.drain(..count);
+        for snapshot in &mut self.lists.snapshots {
             snapshot.index -= count;
         }
     }
 
     /// Notes in the records that are left which of their actions were counted by one of the first `count` records.
     fn spend(&mut self, count: usize) {
-        let Some(next) = self.recent.get(count).map(|held| held.event.time) else { return };
+        let Some(next) = self.lists.recent.get(count).map(|held| held.event.time) else { return };
         for at in (0..count).rev() {
-            let held = &self.recent[at];
+            let held = &self.lists.recent[at];
             if next - held.event.time > ACTION_SPAN {
                 break;
             }
@@ -399,7 +384,7 @@ impl Lane {
             if action == 0 || held.shadow && !held.spent {
                 continue;
             }
-            let rest = self.recent.range_mut(count..).take_while(|other| other.event.time - group <= ACTION_SPAN);
+            let rest = self.lists.recent.range_mut(count..).take_while(|other| other.event.time - group <= ACTION_SPAN);
             for other in rest.filter(|other| other.event.action_key == action && other.group == group) {
                 other.spent = true;
             }
@@ -409,12 +394,12 @@ impl Lane {
     /// Finds the actions anew from the changed place on: within a key, records with one action key belong to the
     /// earliest that is not yet [`ACTION_SPAN`] back. Returns the first index at which the machine sees something else.
     fn regroup(&mut self, action: u64, at: usize, time: Millis) -> usize {
-        let before = self.recent.iter().take(at).rev().take_while(|held| time - held.event.time <= ACTION_SPAN);
+        let before = self.lists.recent.iter().take(at).rev().take_while(|held| time - held.event.time <= ACTION_SPAN);
         let mut group = before.filter(|held| held.event.action_key == action).map(|held| held.group).next();
         let first_group = group.unwrap_or(time);
         let mut reach = time + ACTION_SPAN;
         let mut end = at;
-        for held in self.recent.iter_mut().skip(at) {
+        for held in self.lists.recent.iter_mut().skip(at) {
             if held.event.time > reach {
                 break;
             }
@@ -431,7 +416,7 @@ impl Lane {
             held.group = start;
             reach = reach.max(start + ACTION_SPAN);
         }
-        let begin = self.recent.partition_point(|held| held.event.time < first_group);
+        let begin = self.lists.recent.partition_point(|held| held.event.time < first_group);
         self.mark_shadows(action, begin, end)
     }
 
@@ -440,7 +425,7 @@ impl Lane {
         let mut changed = usize::MAX;
         let mut at = begin;
         while at < end {
-            let held = &self.recent[at];
+            let held = &self.lists.recent[at];
             if held.event.action_key != action {
                 at += 1;
                 continue;
@@ -450,7 +435,7 @@ impl Lane {
             let mut spent = false;
             let mut next = end;
             for index in at..end {
-                let other = &self.recent[index];
+                let other = &self.lists.recent[index];
                 if other.event.action_key != action {
                     continue;
                 }
@@ -459,12 +444,12 @@ impl Lane {
                     break;
                 }
                 spent |= other.spent;
-                if other.event.richness > self.recent[best].event.richness {
+                if other.event.richness > self.lists.recent[best].event.richness {
                     best = index;
                 }
             }
             for index in at..next {
-                let other = &mut self.recent[index];
+                let other = &mut self.lists.recent[index];
                 let shadow = spent || index != best;
                 if other.event.action_key != action {
                     continue;

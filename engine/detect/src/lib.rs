@@ -17,6 +17,7 @@ pub mod lane;
 pub mod machine;
 pub mod model;
 pub mod names;
+mod near;
 pub mod place;
 pub mod plan;
 pub mod plans;

@@ -10,6 +10,7 @@ use crate::context::{Context, Subject};
 use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::model::Outcome;
+use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{NO_VERSION, Plans, VersionSet};
 use crate::rule::RULES_MAX;
@@ -135,6 +136,26 @@ impl Machine {
         for state in self.all() {
             out.extend(state.state.incidents().iter().filter_map(|incident| incident.said.clone()));
         }
+    }
+
+    /// Brings near what the next event needs, once the machine itself is.
+    pub(crate) fn bring(&self) {
+        for known in &self.states {
+            near::bring(&known.key);
+            near::bring(&known.since);
+            near::bring_first(&known.state);
+        }
+        self.sessions.bring();
+    }
+
+    /// Brings near what lies behind that.
+    pub(crate) fn bring_rest(&self) {
+        self.states.iter().for_each(|known| known.state.bring());
+    }
+
+    /// What a copy of it costs, beyond the usual: times and objects that its windows keep apart.
+    pub(crate) fn weight(&self) -> usize {
+        self.states.iter().map(|known| known.state.weight()).sum()
     }
 
     /// Adds the versions that it refers to.

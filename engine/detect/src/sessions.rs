@@ -3,16 +3,20 @@
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::caps::Caps;
 use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
 use crate::finding::SeenAddress;
 use crate::model::{Action, IpSource};
+use crate::near;
 use crate::plans::{Plans, VersionSet};
 use crate::time::{HOUR, MINUTE, Millis};
 
 /// Sessions of a key that are remembered; the one unused for longest gives way.
 pub const SESSIONS_MAX: usize = 8;
+/// Sessions that lie in the machine itself: more are rare.
+const SESSIONS_NEAR: usize = 2;
 /// A session unused for this long is forgotten.
 pub const SESSION_IDLE: Millis = 12 * HOUR;
 /// How far back an event without session looks for the user's only live session.
@@ -21,7 +25,7 @@ pub const NEAREST: Millis = MINUTE;
 /// The recent sessions of a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sessions {
-    list: Vec<Session>,
+    list: SmallVec<[Session; SESSIONS_NEAR]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +134,11 @@ impl Sessions {
             self.list.remove(index);
         }
         origin
+    }
+
+    /// Brings near what the next event needs.
+    pub(crate) fn bring(&self) {
+        near::bring(self.list.as_slice());
     }
 
     /// Adds the versions that it refers to.

@@ -5,6 +5,8 @@
 //! seconds. Only a window with more than [`WINDOW_SLOTS_MAX`] times in it puts neighbours together, and then what stands
 //! together leaves with its oldest: a window never says more than there was.
 
+mod objects;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::caps::Caps;
 use crate::event::Quantity;
 use crate::finding::{EVIDENCE_MAX, Trace};
 use crate::time::Millis;
+use objects::Objects;
 
 /// Different times a window holds one by one; beyond, the older half is put together.
 pub const WINDOW_SLOTS_MAX: usize = 1_024;
@@ -29,7 +32,7 @@ pub struct Window {
     /// The newest events, as evidence.
     traces: VecDeque<Kept>,
     /// Objects that count once, by the last time they were fetched.
-    objects: VecDeque<Fetched>,
+    objects: Objects,
 }
 
 /// What events carried together, and what of that an exception covers.
@@ -94,7 +97,7 @@ impl Window {
             self.sums = self.sums.minus(oldest.carried);
         }
         while self.traces.pop_front_if(|kept| kept.trace.time <= now - length).is_some() {}
-        while self.objects.pop_front_if(|fetched| fetched.time <= now - length).is_some() {}
+        while self.objects.pop_if(|fetched| fetched.time <= now - length).is_some() {}
         if self.slots.len() == WINDOW_SLOTS_MAX {
             caps.window_slots += 1;
             self.put_together((length / COARSE_SLOTS).max(1));
@@ -142,24 +145,27 @@ impl Window {
         self.traces.iter().filter(move |kept| covered || !kept.covered).map(|kept| &kept.trace)
     }
 
+    /// How many times and objects it keeps apart.
+    pub fn weight(&self) -> usize {
+        self.slots.len() + self.objects.len()
+    }
+
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
         self.slots.clone_from(&other.slots);
         self.sums = other.sums;
         self.traces.clone_from(&other.traces);
-        self.objects.clone_from(&other.objects);
+        self.objects.copy_from(&other.objects);
     }
 
     fn fetch(&mut self, now: Fetched, caps: &mut Caps) {
-        if let Some(index) = self.objects.iter().rposition(|known| known.object == now.object) {
-            if let Some(earlier) = self.objects.remove(index) {
-                self.uncount(&earlier);
-            }
+        if let Some(earlier) = self.objects.take(now.object) {
+            self.uncount(&earlier);
         } else if self.objects.len() == WINDOW_OBJECTS_MAX {
             caps.window_objects += 1;
-            self.objects.pop_front();
+            self.objects.pop_if(|_| true);
         }
-        self.objects.push_back(now);
+        self.objects.push(now);
     }
 
     /// Takes back that a fetch counted as objects.

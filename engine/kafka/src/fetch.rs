@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frostwatch_detect::time::Millis;
+use frostwatch_runtime::ports::InputRecord;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -47,6 +48,13 @@ pub(crate) struct RecordView<'a> {
     pub(crate) stamp: Option<Millis>,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: &'a [u8],
+}
+
+impl<'a> RecordView<'a> {
+    /// The record as tasks take it.
+    pub(crate) const fn input(&self) -> InputRecord<'a> {
+        InputRecord { offset: self.offset, stamp: self.stamp, key: self.key, value: self.value }
+    }
 }
 
 /// A queue of our own to which partitions are forwarded.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
@@ -26,7 +27,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::client::ConsumerSide;
 use crate::counters::{Counters, Counts};
 use crate::fault::{KafkaFault, is_refusal};
-use crate::fetch::{EngineConsumer, FetchQueue, Fetched, RecordView};
+use crate::fetch::{Chunk, EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
@@ -39,6 +40,8 @@ use timing::Stopwatch;
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
+/// Records that the tasks are told of ahead.
+const EXPECTED: usize = 16;
 /// Longest wait for a chunk: events of the group are served in between.
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
 /// How long the group is waited for where there is nothing else to do.
@@ -287,7 +290,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
             let chunk = self.queue.take(wanted, left.min(CHUNK_WAIT));
             taken += chunk.len();
             is_behind = chunk.len() == wanted;
-            for fetched in chunk.iter() {
+            for (index, fetched) in chunk.iter().enumerate() {
+                if index % EXPECTED == 0 {
+                    self.expect(&chunk, index);
+                }
                 match fetched {
                     Fetched::Record(record) => self.take_record(&record)?,
                     Fetched::Error { partition, code, reason } => {
@@ -301,6 +307,22 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
         }
         Ok(())
+    }
+
+    /// Tells the tasks which records come next: what they know of their keys lies apart in memory, and is waited for
+    /// together.
+    fn expect(&self, chunk: &Chunk, from: usize) {
+        let mut next = ArrayVec::<InputRecord<'_>, EXPECTED>::new();
+        let mut of = None;
+        for index in from..chunk.len().min(from + EXPECTED) {
+            let Some(Fetched::Record(record)) = chunk.get(index) else { continue };
+            if let Some(other) = of.replace(record.partition).filter(|other| *other != record.partition) {
+                self.tasks.expect(other, &next);
+                next.clear();
+            }
+            next.push(record.input());
+        }
+        of.into_iter().for_each(|partition| self.tasks.expect(partition, &next));
     }
 
     fn take_record(&mut self, record: &RecordView<'_>) -> Result<(), KafkaFault> {
@@ -334,7 +356,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
             Some(_) => {}
         }
-        let input = InputRecord { offset: record.offset, stamp: record.stamp, key: record.key, value: record.value };
+        let input = record.input();
         if live {
             let before = self.out.len();
             self.tasks.record(record.partition, &input, &mut self.out);

@@ -123,6 +123,10 @@ pub trait Tasks {
     /// on has not been counted before.
     fn restored(&mut self, _partition: i32) {}
 
+    /// Says which records of a partition come next, a few at a time, so that what is known of their keys is brought near.
+    /// Nothing that is pushed depends on it.
+    fn expect(&self, _partition: i32, _records: &[InputRecord<'_>]) {}
+
     /// Takes the next record of an open partition and pushes what follows from it.
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>);
 

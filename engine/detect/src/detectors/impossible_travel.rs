@@ -31,6 +31,7 @@
 mod habit;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
@@ -43,10 +44,14 @@ use crate::geometry::distance_km;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Channel, Outcome};
+use crate::near;
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
+
+/// Tracks that lie in the state itself: more are rare.
+const TRACKS_NEAR: usize = 1;
 
 /// Parameters of `impossible_travel`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +103,7 @@ impl Params {
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    tracks: Vec<Sighting>,
+    tracks: SmallVec<[Sighting; TRACKS_NEAR]>,
     networks: Networks,
     incidents: Incidents,
 }
@@ -166,6 +171,12 @@ impl Detector for State {
 
     fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.tracks.as_slice());
+        self.networks.bring();
     }
 
     fn copy_from(&mut self, other: &Self) {

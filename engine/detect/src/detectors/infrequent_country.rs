@@ -23,6 +23,7 @@
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
@@ -32,10 +33,13 @@ use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::Outcome;
+use crate::near;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::time::{Millis, clock, day_of};
 
+/// Countries that lie in the state itself: more are rare.
+const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
 pub const COUNTRIES_MAX: usize = 32;
 
@@ -68,7 +72,7 @@ impl Params {
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    countries: Vec<Known>,
+    countries: SmallVec<[Known; COUNTRIES_NEAR]>,
     incidents: Incidents,
 }
 
@@ -151,6 +155,11 @@ impl Detector for State {
 
     fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.countries.as_slice());
     }
 
     fn copy_from(&mut self, other: &Self) {

@@ -129,6 +129,10 @@ impl Detector for State {
         &self.incidents
     }
 
+    fn weight(&self) -> usize {
+        self.window.weight()
+    }
+
     fn copy_from(&mut self, other: &Self) {
         self.window.copy_from(&other.window);
         self.incidents.copy_from(&other.incidents);

@@ -9,10 +9,9 @@
 use std::collections::VecDeque;
 
 use super::stored::{self, Header, StateFault};
-use super::{Body, Keys};
+use super::{Body, Keys, holds_events, squeeze};
 use crate::context::Subject;
 use crate::event::Event;
-use crate::hash::hash64;
 use crate::key::Verdict;
 use crate::plans::Plans;
 use crate::sent::Change;
@@ -55,12 +54,12 @@ pub struct Written {
 
 impl Log {
     /// A slot is free again.
-    pub(super) fn gone(&mut self, at: u32, name: Box<str>) {
+    pub(super) fn gone(&mut self, at: u32, name: impl FnOnce() -> Box<str>) {
         if let Some(offset) = self.restored.get_mut(at as usize) {
             *offset = i64::MIN;
         }
         if self.kept {
-            self.gone.push_back((self.offset, name));
+            self.gone.push_back((self.offset, name()));
         }
     }
 }
@@ -124,7 +123,11 @@ impl Keys {
             let done = match &slot.body {
                 Body::Free => continue,
                 Body::Active(key) => stored::write_active(header, key, &mut self.bytes),
-                Body::Idle(kept) => stored::write_idle(header, kept, &mut self.bytes),
+                // What cannot be restored is empty, and refused.
+                Body::Idle(kept) => {
+                    let _refused = self.squeezer.restore(self.arena.get(kept), &mut self.squeezed);
+                    stored::write_idle(header, &self.squeezed, &mut self.bytes)
+                }
             };
             if done.is_err() {
                 self.counters.unreadable += 1;
@@ -132,7 +135,8 @@ impl Keys {
             }
             written.keys += 1;
             written.bytes += self.bytes.len();
-            write(&slot.name, Some(&self.bytes));
+            let name = slot.name.as_ref().map_or(&[][..], |name| self.arena.get(name));
+            write(std::str::from_utf8(name).unwrap_or_default(), Some(&self.bytes));
         }
         self.write_gone(position, room, &mut written, write);
         written
@@ -167,13 +171,22 @@ impl Keys {
             }
             return Ok(());
         };
-        let (header, kept) = stored::read(record)?;
+        let header = stored::read(record, &mut self.bytes)?;
         let at = self.slot_of(name) as usize;
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
         (slot.newest_stamp, slot.keep) = (header.newest_stamp, header.keep);
-        let waited = slot.waits_for_packing();
-        slot.body = Body::Idle(kept);
-        if !waited && slot.waits_for_packing() {
+        let waited = match &slot.body {
+            Body::Active(_) => true,
+            Body::Idle(kept) => holds_events(self.arena.get(kept)),
+            Body::Free => false,
+        };
+        if let Body::Idle(kept) = &slot.body {
+            self.arena.free(kept);
+        }
+        // It is squeezed when it is packed the next time: a million keys must be restored soon.
+        squeeze::keep(&self.bytes, &mut self.squeezed);
+        slot.body = Body::Idle(self.arena.put(&self.squeezed));
+        if !waited && stored::is_whole(&self.bytes) {
             // When it is idle is asked with the first records: there is no clock yet.
             self.due.push_back((Millis::MIN, at as u32));
         }
@@ -199,12 +212,7 @@ impl Keys {
         match &slot.body {
             Body::Free => Vec::new(),
             Body::Active(key) => key.standing(ids, plans, subject),
-            Body::Idle(_) => slot.thawed(plans).map_or_else(Vec::new, |key| key.standing(ids, plans, subject)),
+            Body::Idle(_) => self.thawed(slot, plans).map_or_else(Vec::new, |key| key.standing(ids, plans, subject)),
         }
-    }
-
-    fn find(&self, name: &str) -> Option<u32> {
-        let slots = &self.slots;
-        self.index.find(hash64(name.as_bytes()), |at| *slots[*at as usize].name == *name).copied()
     }
 }

@@ -89,23 +89,24 @@ fn begin(form: u8, header: Header, out: &mut Vec<u8>) -> Result<(), postcard::Er
     Ok(())
 }
 
-/// The header of a written key, and the bytes under which it is kept.
-pub(super) fn read(record: &[u8]) -> Result<(Header, Box<[u8]>), StateFault> {
+/// The header of a written key; `kept` is made the bytes under which it is kept.
+pub(super) fn read(record: &[u8], kept: &mut Vec<u8>) -> Result<Header, StateFault> {
     let (form, rest) = form_of(record)?;
     let (header, body) = postcard::take_from_bytes::<Header>(rest).map_err(|_| StateFault::Broken("its header"))?;
-    let mut kept = Vec::with_capacity(body.len() + 2);
+    kept.clear();
     // A body of an older format keeps its format's byte.
     kept.extend(record.first().copied());
     kept.push(form);
     kept.extend_from_slice(body);
-    Ok((header, kept.into_boxed_slice()))
+    Ok(header)
 }
 
 /// Bytes under which a key is kept while it is idle.
-pub(super) fn freeze(key: Key, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+pub(super) fn freeze(key: &Key, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     out.clear();
     out.extend([STATE_FORMAT, SETTLED]);
-    as_numbers(|| key.freeze(scratch, out))
+    *out = as_numbers(|| key.freeze(std::mem::take(out)))?;
+    Ok(())
 }
 
 /// The key of such bytes.

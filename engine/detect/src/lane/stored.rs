@@ -34,21 +34,21 @@ pub(crate) struct StoredLane {
 impl Lane {
     /// The lane as it is written.
     pub(crate) fn stored(&self) -> StoredLaneRef<'_> {
-        let Self { base, base_order, capped_until, recent, .. } = self;
-        StoredLaneRef { base, base_order, capped_until, recent }
+        let Self { base, base_order, capped_until, lists, .. } = self;
+        StoredLaneRef { base, base_order, capped_until, recent: &lists.recent }
     }
 
     /// The lane that was written.
     pub(crate) fn restored(stored: StoredLane, around: Surroundings<'_>, pool: &mut Pool) -> Self {
         let mut lane = Self::settled(stored.base, stored.base_order, pool);
         lane.capped_until = stored.capped_until;
-        lane.ids.extend(stored.recent.iter().map(|held| held.event.id.hash64()));
-        lane.recent.extend(stored.recent);
+        lane.lists.ids.extend(stored.recent.iter().map(|held| held.event.id.hash64()));
+        lane.lists.recent.extend(stored.recent);
         // What is said here was said before, and the caps were counted then.
         let (mut said, mut caps) = (Vec::new(), Caps::default());
-        for at in 0..lane.recent.len() {
+        for at in 0..lane.lists.recent.len() {
             lane.snapshot_if_due(at, pool);
-            let held = &lane.recent[at];
+            let held = &lane.lists.recent[at];
             if !held.shadow {
                 lane.live.step(&held.event, around, &mut said, &mut caps);
                 said.clear();
@@ -63,7 +63,7 @@ impl Lane {
         let (mut said, mut caps) = (Vec::new(), Caps::default());
         self.base.standing(&mut said);
         let mut machine = (*self.base).clone();
-        for held in self.recent.iter().filter(|held| !held.shadow) {
+        for held in self.lists.recent.iter().filter(|held| !held.shadow) {
             machine.step(&held.event, around, &mut said, &mut caps);
         }
         said

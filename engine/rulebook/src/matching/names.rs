@@ -8,15 +8,36 @@ const WILD: [char; 2] = ['*', '?'];
 pub(super) struct Names {
     /// In order.
     plain: Box<[Box<str>]>,
-    globs: Box<[Box<str>]>,
+    globs: Box<[Glob]>,
+}
+
+#[derive(Clone, Debug)]
+struct Glob {
+    pattern: Box<str>,
+    /// See [`characters_of`]: a name that lacks one of these cannot fit.
+    characters: u128,
+}
+
+impl Glob {
+    fn new(pattern: &str) -> Self {
+        let plain: String = pattern.chars().filter(|character| !WILD.contains(character)).collect();
+        Self { pattern: pattern.into(), characters: characters_of(&plain) }
+    }
+}
+
+/// The ASCII characters of a text, one bit each. Nearly every name is told from nearly every pattern by that.
+fn characters_of(text: &str) -> u128 {
+    text.bytes().filter(u8::is_ascii).fold(0, |characters, byte| characters | 1 << byte)
 }
 
 impl Names {
     pub(super) fn new(names: &[String]) -> Self {
         let (globs, mut plain): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.contains(WILD));
         plain.sort_unstable();
-        let own = |names: Vec<&String>| names.into_iter().map(|name| name.as_str().into()).collect();
-        Self { plain: own(plain), globs: own(globs) }
+        Self {
+            plain: plain.into_iter().map(|name| name.as_str().into()).collect(),
+            globs: globs.into_iter().map(|glob| Glob::new(glob)).collect(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -30,9 +51,14 @@ impl Names {
 
     /// The empty name is an absent one and in no set.
     pub(super) fn contains(&self, name: &str) -> bool {
-        !name.is_empty()
-            && (self.plain.binary_search_by(|plain| (**plain).cmp(name)).is_ok()
-                || self.globs.iter().any(|glob| fits(glob, name)))
+        if name.is_empty() {
+            return false;
+        }
+        if self.plain.binary_search_by(|plain| (**plain).cmp(name)).is_ok() {
+            return true;
+        }
+        let characters = if self.globs.is_empty() { 0 } else { characters_of(name) };
+        self.globs.iter().any(|glob| glob.characters & !characters == 0 && fits(&glob.pattern, name))
     }
 }
 
@@ -90,6 +116,7 @@ mod tests {
             ("*?", "", false),
         ] {
             assert_eq!(fits(glob, name), expected, "{glob} {name}");
+            assert_eq!(Names::new(&[glob.to_owned()]).contains(name), expected && !name.is_empty(), "{glob} {name}");
         }
     }
 

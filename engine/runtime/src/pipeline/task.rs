@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
-use frostwatch_detect::keys::Keys;
+use frostwatch_detect::keys::{EXPECTED_MAX, Keys};
 use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND, rfc3339};
@@ -221,6 +221,20 @@ impl Task {
             }
         };
         self.score(&activity, key, record, out);
+    }
+
+    /// Takes the next records and pushes what follows from them: as one by one, but what is known of their keys is looked
+    /// for together.
+    pub fn records(&mut self, records: &[InputRecord<'_>], out: &mut Vec<OutputRecord>) {
+        for chunk in records.chunks(EXPECTED_MAX) {
+            self.expect(chunk);
+            chunk.iter().for_each(|record| self.record(record, out));
+        }
+    }
+
+    /// Says which records come next. What follows from them does not depend on it.
+    pub(super) fn expect(&self, records: &[InputRecord<'_>]) {
+        self.keys.expect(records.iter().filter_map(|record| record.key.and_then(|key| std::str::from_utf8(key).ok())));
     }
 
     /// What became of the records so far.

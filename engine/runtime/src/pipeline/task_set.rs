@@ -149,6 +149,10 @@ impl Tasks for TaskSet {
         }
     }
 
+    fn expect(&self, partition: i32, records: &[InputRecord<'_>]) {
+        self.tasks.get(&partition).into_iter().for_each(|task| task.expect(records));
+    }
+
     fn record(&mut self, partition: i32, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         if let Some(task) = self.tasks.get_mut(&partition) {
             task.record(record, out);

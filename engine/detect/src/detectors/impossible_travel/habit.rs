@@ -1,23 +1,27 @@
 //! The networks a user works from, and the ways between them that are the user's habit and no journey.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Params, place_of};
 use crate::context::Block;
 use crate::finding::{Measure, SeenAddress};
 use crate::geometry::distance_km;
+use crate::near;
 use crate::place::{Place, Point};
 use crate::rule::Layer;
 
 /// Networks of a key that are remembered; the one unused for longest gives way.
 pub const NETWORKS_MAX: usize = 16;
+/// Networks that lie in the state itself: more are rare.
+const NETWORKS_NEAR: usize = 2;
 /// Tells the block of an address that has no carrier from the number of one.
 const BLOCK_MARK: u64 = 1 << 63;
 
 /// The networks of a user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Networks {
-    list: Vec<Network>,
+    list: SmallVec<[Network; NETWORKS_NEAR]>,
     jumps: Days,
 }
 
@@ -130,6 +134,11 @@ impl Networks {
             self.jumps.add(day, forget);
         }
         gives_way
+    }
+
+    /// Brings near what the next event needs.
+    pub(super) fn bring(&self) {
+        near::bring(self.list.as_slice());
     }
 
     /// Copies without giving memory back.
