@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::engine::Located;
 
 /// Largest configuration file, bytes.
-const CONFIG_BYTES_MAX: u64 = 1 << 20;
+const CONFIG_BYTES_MAX: u64 = 4 << 20;
 /// Workers of one process at most.
 const WORKERS_MAX: usize = 256;
 /// Longest lateness and skew, seconds.

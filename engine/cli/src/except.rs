@@ -61,8 +61,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     replace(Path::new(name), &edited)?;
     say(&format!(
-        "exception '{id}' written to {name}; a running process takes it within ten seconds. What it hides goes to the \
-         suppressions topic and is counted as frostwatch_exception_hidden_total"
+        "exception '{id}' written to {name}; a running process takes it within ten seconds. It covers that name on every \
+         instance. What it hides goes to the suppressions topic and is counted as frostwatch_exception_hidden_total"
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -134,6 +134,10 @@ impl Wanted<'_> {
             _ => None,
         });
         let user = user.context("the alert is about no user")?;
+        ensure!(
+            !user.contains(['*', '?']),
+            "the name '{user}' has a character that is wild in a rule; write it by hand"
+        );
         let id = free_id(user, taken);
         // JSON's strings and lists are YAML's too, and every odd character is quoted.
         let mut lines = vec![
@@ -142,7 +146,7 @@ impl Wanted<'_> {
             format!("    owner: {}", json!(self.owner)),
             format!("    expires: {}", json!(self.expires.to_rfc3339_opts(SecondsFormat::Secs, true))),
             "    covers:".to_owned(),
-            format!("      users: {}", json!([literal(user)])),
+            format!("      users: {}", json!([user])),
         ];
         if from_its_addresses {
             let addresses: Vec<IpAddr> = self
@@ -157,11 +161,6 @@ impl Wanted<'_> {
         lines.push(String::new());
         Ok((id, lines.join("\n")))
     }
-}
-
-/// A user's name with nothing wild in it: `?` stands for any one character, and so for these two as well.
-fn literal(user: &str) -> String {
-    user.replace('*', "?")
 }
 
 /// An id of the user's name that no other exception of the rule has.
@@ -238,6 +237,8 @@ fn check(files: &[(String, String)], name: &str, edited: &str, rule: &str, id: &
 
 /// Exchanges a file in one step: a process that reads it meanwhile reads the old one or the new one.
 fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    // Of a link the file behind it is exchanged, and the link stays.
+    let path = &std::fs::canonicalize(path).with_context(|| path.display().to_string())?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| folder.display().to_string())?;
     file.write_all(text.as_bytes())?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use frostwatch_detect::time::DAY;
 use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_rulebook::default_rules;
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// First day, RFC 3339.
     #[arg(long, default_value = "2026-01-05T00:00:00Z")]
     start: String,
+    /// Let the last day be yesterday, whatever `--start` says: for a broker that deletes what is old.
+    #[arg(long)]
+    ending_now: bool,
     /// No attacks.
     #[arg(long)]
     no_attacks: bool,
@@ -58,7 +62,12 @@ enum Form {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let start_ms = chrono::DateTime::parse_from_rfc3339(&args.start).context("--start")?.timestamp_millis();
+    let start_ms = if args.ending_now {
+        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis();
+        now - now.rem_euclid(DAY) - i64::from(args.days) * DAY
+    } else {
+        chrono::DateTime::parse_from_rfc3339(&args.start).context("--start")?.timestamp_millis()
+    };
     let mut wanted = CompanyConfig::new(args.seed, args.users, args.days, start_ms);
     if args.no_attacks {
         wanted.attacks = AttackPlan::none();

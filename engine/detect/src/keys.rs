@@ -35,6 +35,9 @@ const CLOCK_STAMPS: usize = 16;
 const EVICT_STEP: usize = 1;
 /// Keys looked at for packing after each record: a record wakes one at most.
 const PACK_STEP: usize = 8;
+/// After so many records one is packed that was restored with its events: there may be a million of them at once, each a
+/// few times the work of a record, and a recovery should not wait for them.
+const RESTORED_EVERY: u32 = 8;
 
 /// The keys of one task.
 #[derive(Debug, Default)]
@@ -46,9 +49,12 @@ pub struct Keys {
     free: Vec<u32>,
     scratch: Scratch,
     clock: Clock,
-    /// Active keys, and those restored as they were while active, with the time from which they are idle as far as was
-    /// known, by the task's clock.
+    /// Active keys with the time from which they are idle as far as was known, by the task's clock.
     due: VecDeque<(Millis, u32)>,
+    /// Keys restored with their events, of which nobody has asked yet whether they are idle.
+    restored: VecDeque<u32>,
+    /// Records since that was asked of one.
+    since_restored: u32,
     cursor: usize,
     bytes: Vec<u8>,
     squeezed: Vec<u8>,
@@ -239,18 +245,27 @@ impl Keys {
     fn pack_idle(&mut self, clock: Millis, plans: &Plans) {
         let idle = |since: Millis| clock.saturating_sub(since) > plans.window_max() + PACK_MARGIN;
         for _ in 0..PACK_STEP {
-            let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { return };
-            let slot = &self.slots[at as usize];
-            if !self.waits_for_packing(slot) {
-                continue;
-            }
-            let newest = slot.newest_stamp;
+            let Some((_, at)) = self.due.pop_front_if(|(since, _)| idle(*since)) else { break };
             self.expect_packing();
-            match newest {
-                Some(newest) if idle(newest) => self.pack(at, plans),
-                // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
-                newest => self.due.push_back((newest.map_or(clock, |newest| newest.min(clock)), at)),
-            }
+            self.pack_if(at, idle, clock, plans);
+        }
+        self.since_restored = self.since_restored.saturating_add(1);
+        if self.since_restored >= RESTORED_EVERY
+            && let Some(at) = self.restored.pop_front()
+        {
+            self.since_restored = 0;
+            self.pack_if(at, idle, clock, plans);
+        }
+    }
+
+    /// Packs a key if it is idle, else asks again later.
+    fn pack_if(&mut self, at: u32, idle: impl Fn(Millis) -> bool, clock: Millis, plans: &Plans) {
+        let slot = &self.slots[at as usize];
+        match slot.newest_stamp {
+            _ if !self.waits_for_packing(slot) => {}
+            Some(newest) if idle(newest) => self.pack(at, plans),
+            // A stamp ahead of the clock may be wild: it is asked again, and nothing waits behind it.
+            newest => self.due.push_back((newest.map_or(clock, |newest| newest.min(clock)), at)),
         }
     }
 

@@ -198,17 +198,17 @@ fn keys_restored_with_their_events_are_packed_once_they_are_idle() {
     written.commit(&mut keys, 50, i64::MAX, usize::MAX);
     let mut next = taken_over(&written, &[], &plans);
     // One of them goes on, and is not packed under its own feet.
-    for beat in 0..100_i64 {
-        next.accept_logged("acme|user-7", 50 + beat, &event(100 + beat * 90), &plans, &mut changes);
+    for beat in 0..450_i64 {
+        next.accept_logged("acme|user-7", 50 + beat, &event(100 + beat * 20), &plans, &mut changes);
     }
     assert_eq!((next.counters().packed, next.active(), next.len()), (49, 1, 50));
     // What they hold is as it was, and each is packed only once more however often it wakes.
     for number in 0..50 {
-        next.accept_logged(&format!("acme|user-{number}"), 150 + number, &event(9_200), &plans, &mut changes);
+        next.accept_logged(&format!("acme|user-{number}"), 600 + number, &event(9_200), &plans, &mut changes);
     }
     assert_eq!((next.counters().unpacked, next.counters().unreadable), (50, 0));
     for beat in 0..200_i64 {
-        next.accept_logged("acme|user-7", 200 + beat, &event(9_300 + beat * 90), &plans, &mut changes);
+        next.accept_logged("acme|user-7", 700 + beat, &event(9_300 + beat * 90), &plans, &mut changes);
     }
     assert_eq!((next.counters().packed, next.active()), (98, 1));
 }

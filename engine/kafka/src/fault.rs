@@ -314,7 +314,8 @@ pub enum KafkaFault {
     #[error(
         "'{topic}': more than {max} findings were sent about what is to be run again of a partition, too many to be compared \
          with what is found now. Start once with what was there before and stop it gracefully, then nothing is left to be run \
-         again; a smaller `kafka.state.tail_records` leaves less after a crash"
+         again; a smaller `kafka.state.tail_records` leaves less after a crash. Where that was begun and broken off, `frostwatch state \
+         rebuild` makes the state anew in silence"
     )]
     TooManySent {
         /// Where the one too many lies.

@@ -168,8 +168,10 @@ pub(crate) fn let_go(consumer: &BaseConsumer<ConsumerSide>) {
             answers.push(unassign(consumer, &list_of(&partitions)));
         }
     }
-    // Partitions that were assigned and not begun are not wanted any more; where none were, there is nothing to answer.
+    // Partitions that were assigned and not begun are not wanted any more, and a decision that was taken in and not answered,
+    // since a fault came between, is answered by letting go of all. Where there is nothing to answer, neither does anything.
     answers.push(assign(consumer, &TopicPartitionList::new()));
+    answers.push(consumer.assignment().and_then(|all| unassign(consumer, &all)));
     for error in answers.into_iter().filter_map(Result::err) {
         tracing::debug!(%error, "letting go");
     }

@@ -229,12 +229,13 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
-        if !lost {
-            self.commit(Due::Now)?;
-        }
+        let committed = if lost { Ok(()) } else { self.commit(Due::Now) };
         let sources = &mut self.merge.sources;
         sources.retain(|source| !partitions.iter().any(|(topic, partition)| source.is_of(topic, *partition)));
-        match group::unassign(&self.consumer, &list_of(partitions)) {
+        // Answered whatever came of it: the client waits for that for ever.
+        let answered = group::unassign(&self.consumer, &list_of(partitions));
+        committed?;
+        match answered {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),

@@ -15,7 +15,6 @@ use crate::event::Event;
 use crate::key::Verdict;
 use crate::plans::Plans;
 use crate::sent::Change;
-use crate::time::Millis;
 
 /// What is to be written of the state of keys, as far as the keys know it.
 #[derive(Debug, Default)]
@@ -187,8 +186,7 @@ impl Keys {
         squeeze::keep(&self.bytes, &mut self.squeezed);
         slot.body = Body::Idle(self.arena.put(&self.squeezed));
         if !waited && stored::is_whole(&self.bytes) {
-            // When it is idle is asked with the first records: there is no clock yet.
-            self.due.push_back((Millis::MIN, at as u32));
+            self.restored.push_back(at as u32);
         }
         if self.log.restored.len() <= at {
             self.log.restored.resize(at + 1, i64::MIN);

@@ -25,8 +25,9 @@ use crate::settings::Delivery;
 /// Outputs are stamped by the clocks of processes or of the alerts' brokers, and activity by those of its own: an output is
 /// never stamped further than this before the record it comes of.
 const CLOCKS_APART_MAX: Millis = HOUR;
-/// How long reading back may take: topics of alerts are small beside activity.
-const READ_BACK_MAX: Duration = Duration::from_mins(10);
+/// How long reading back may take: topics of alerts are small beside activity. Below `max.poll.interval.ms`, within which
+/// a member must join when others come or go.
+const READ_BACK_MAX: Duration = Duration::from_mins(4);
 
 /// A partition's past that is run again aloud.
 #[derive(Clone, Debug)]
@@ -83,7 +84,9 @@ fn bytes_of(output: &OutputRecord) -> usize {
 
 impl<T: Tasks> Worker<'_, T> {
     /// Reads back what was sent about the pasts of these partitions; `false`: the worker is to stop.
-    pub(super) fn read_back(&mut self, spans: &BTreeMap<i32, Range<i64>>) -> Result<bool, KafkaFault> {
+    pub(super) fn read_back(&mut self, mut spans: BTreeMap<i32, Range<i64>>) -> Result<bool, KafkaFault> {
+        // Where nothing is left to be run there is no record whose stamp says from when on.
+        spans.retain(|_, span| !span.is_empty());
         if spans.is_empty() {
             return Ok(true);
         }

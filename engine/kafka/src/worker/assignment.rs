@@ -223,11 +223,12 @@ impl<T: Tasks> Worker<'_, T> {
 
     fn give_back(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), KafkaFault> {
         self.drop_take_over();
-        if lost {
+        let handed_over = if lost {
             self.counts.lost += partitions.len() as u64;
+            Ok(())
         } else {
-            self.hand_over(partitions)?;
-        }
+            self.hand_over(partitions)
+        };
         for (_, partition) in partitions {
             if let Some(slot) = self.owned.get_mut(*partition as usize)
                 && slot.take().is_some()
@@ -237,7 +238,10 @@ impl<T: Tasks> Worker<'_, T> {
                 self.shared.board.remove(*partition);
             }
         }
-        match group::unassign(&self.consumer, &list_of(partitions)) {
+        // Answered whatever came of it: the client waits for that for ever.
+        let answered = group::unassign(&self.consumer, &list_of(partitions));
+        handed_over?;
+        match answered {
             // Partitions that were lost may be gone from the client already.
             Err(error) if !lost => Err(KafkaFault::Consumer(error)),
             _ => Ok(()),

@@ -296,6 +296,8 @@ impl<T: Tasks> Worker<'_, T> {
             self.counts.commits_failed += 1;
             let failed_for = begun.elapsed();
             tracing::warn!(%code, attempts, ?failed_for, "transaction not committed");
+            // Seen from outside while it lasts, not when it is over.
+            self.counters_folded();
             if failed_for > self.uncommitted_max || is_refusal_of_transactions(code) {
                 return Err(KafkaFault::Transaction { attempts, secs: failed_for.as_secs(), code });
             }

@@ -150,7 +150,7 @@ impl<T: Tasks> Worker<'_, T> {
             }
         }
         let aloud = |one: &Begun| Some((one.partition, one.owned.aloud.as_ref()?.span()));
-        if !self.read_back(&begun.iter().filter_map(aloud).collect())? || !self.is_same_member()? {
+        if !self.read_back(begun.iter().filter_map(aloud).collect())? || !self.is_same_member()? {
             return self.decline(Some(take_over));
         }
         let mut starts = TopicPartitionList::with_capacity(begun.len());

@@ -85,9 +85,10 @@ impl Aloud {
         Self { span, sent: BTreeMap::new(), unasked: BTreeMap::new() }
     }
 
-    /// Is the record at this offset one that is run again?
-    pub(super) fn covers(&self, offset: i64) -> bool {
-        self.span.contains(&offset)
+    /// Is what was sent because of the record at this offset to be compared? Where outputs go before their progress, some
+    /// were sent because of records beyond the span, which are scored after it under the same epoch.
+    pub(super) const fn covers(&self, offset: i64) -> bool {
+        offset >= self.span.start
     }
 
     /// Notes a record that was sent because of a record of the span.
@@ -156,13 +157,13 @@ impl Sent {
         let Self { key, last, by_channel, again, stands } = self;
         let subject = Subject { key: &key };
         let delivery =
-            || Delivery { offset: last.delivery.offset, stamp: last.delivery.stamp.clone(), ..(marks.delivery)() };
+            Delivery { offset: last.delivery.offset, stamp: last.delivery.stamp.clone(), ..(marks.delivery)() };
         let stands_on = stands.as_ref().map(|change| usize::from(change.suppression));
         let stood_on = |channel: usize| by_channel[channel].is_some_and(|last| !last.is_retracted);
         for (channel, found_again) in again.into_iter().enumerate() {
             if stood_on(channel) && !found_again && stands_on != Some(channel) {
                 // On both channels the same record, so that a reader of both has one.
-                let record = alert::not_found_again(last.clone(), marks.epoch, delivery());
+                let record = alert::not_found_again(last.clone(), marks.epoch, delivery.clone());
                 out.push(render::output(&record, subject, channel == 1));
             }
         }
@@ -176,7 +177,7 @@ impl Sent {
         }
         change.severity_raised =
             by_channel[channel].is_some_and(|last| change.severity.number() > last.severity && !last.is_retracted);
-        let record = alert::record(&change, plans.of(change.version), subject, marks.epoch, delivery());
+        let record = alert::record(&change, plans.of(change.version), subject, marks.epoch, delivery);
         out.extend(record.map(|record| render::output(&record, subject, change.suppression)));
     }
 }

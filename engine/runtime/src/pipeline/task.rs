@@ -297,14 +297,15 @@ impl Task {
         }
         let found = render::Found { plans, key, partition, record, event_time, epoch, origin, build };
         for change in &self.changes {
-            if let Some(aloud) = &mut self.aloud {
-                aloud.found(change);
-            }
             self.counters.count_change(change);
             if let Some(rule) = plans.of(change.version).rule(change.rule) {
                 self.findings.count(&rule.rule.id, change);
             }
-            out.extend(render::change(change, &found));
+            let rendered = render::change(change, &found);
+            if let Some(aloud) = self.aloud.as_mut().filter(|_| rendered.is_some()) {
+                aloud.found(change);
+            }
+            out.extend(rendered);
         }
     }
 

@@ -47,6 +47,9 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+# Tests write records with the stamps of any year: nothing is deleted for its age while one runs.
+log.retention.check.interval.ms=86400000
+log.initial.task.delay.ms=86400000
 # Tests kill members and producers, and wait for the broker to notice.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms={session_min_ms}
