@@ -5,6 +5,7 @@ use std::any::Any;
 use frostwatch_runtime::checkpoint::StateFault;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::codes::is_transient;
 use crate::outbox::code_of;
 use crate::settings::SettingFault;
 
@@ -464,47 +465,4 @@ impl KafkaFault {
             _ => false,
         }
     }
-}
-
-/// Does the code tell of a condition that passes by itself?
-pub(crate) const fn is_transient(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::AllBrokersDown
-            | Code::BrokerDestroy
-            | Code::BrokerNotAvailable
-            | Code::BrokerTransportFailure
-            | Code::CoordinatorLoadInProgress
-            | Code::CoordinatorNotAvailable
-            | Code::LeaderNotAvailable
-            | Code::MessageTimedOut
-            | Code::NetworkException
-            | Code::NotCoordinator
-            | Code::NotEnoughReplicas
-            | Code::NotEnoughReplicasAfterAppend
-            | Code::NotLeaderForPartition
-            | Code::OperationTimedOut
-            | Code::QueueFull
-            | Code::RebalanceInProgress
-            | Code::RequestTimedOut
-            | Code::Resolve
-            | Code::WaitingForCoordinator
-    )
-}
-
-/// Is it about rights or identity, which no retry mends?
-pub(crate) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::Authentication
-            | Code::ClusterAuthorizationFailed
-            | Code::Fatal
-            | Code::Fenced
-            | Code::FencedInstanceId
-            | Code::GroupAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::TopicAuthorizationFailed
-    )
 }

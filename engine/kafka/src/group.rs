@@ -9,7 +9,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
-use crate::fault::{KafkaFault, is_transient};
+use crate::codes::is_transient;
+use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, is_member};
 use crate::outbox::code_of;
 use crate::worker::ANSWER_WAIT;

@@ -4,6 +4,7 @@
 
 mod changelog;
 mod client;
+mod codes;
 mod counters;
 mod fault;
 mod fetch;

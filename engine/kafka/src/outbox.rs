@@ -10,7 +10,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::client::{FailedDelivery, ProducerSide};
-use crate::fault::{KafkaFault, is_transient};
+use crate::codes::is_transient;
+use crate::fault::KafkaFault;
 use crate::transaction;
 
 /// Times a batch is sent before its worker stops.

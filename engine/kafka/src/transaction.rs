@@ -13,7 +13,8 @@ use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::client::ProducerSide;
-use crate::fault::{KafkaFault, is_transient};
+use crate::codes::is_transient;
+use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, member_id};
 use crate::outbox::{Delivered, Outbox, Outgoing, code_of};
 

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
+use frostwatch_detect::keys::EXPECTED_MAX;
 use frostwatch_runtime::board::{Board, Phase};
 use frostwatch_runtime::checkpoint::StateRecord;
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
@@ -25,8 +26,9 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client::ConsumerSide;
+use crate::codes::is_refusal;
 use crate::counters::{Counters, Counts};
-use crate::fault::{KafkaFault, is_refusal};
+use crate::fault::KafkaFault;
 use crate::fetch::{Chunk, EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group::{self, Commits};
 use crate::outbox::Outbox;
@@ -40,8 +42,6 @@ use timing::Stopwatch;
 
 /// Records taken from librdkafka at a time.
 const CHUNK_RECORDS: usize = 512;
-/// Records that the tasks are told of ahead.
-const EXPECTED: usize = 16;
 /// Longest wait for a chunk: events of the group are served in between.
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
 /// How long the group is waited for where there is nothing else to do.
@@ -291,7 +291,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             taken += chunk.len();
             is_behind = chunk.len() == wanted;
             for (index, fetched) in chunk.iter().enumerate() {
-                if index % EXPECTED == 0 {
+                if index % EXPECTED_MAX == 0 {
                     self.expect(&chunk, index);
                 }
                 match fetched {
@@ -312,9 +312,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
     /// Tells the tasks which records come next: what they know of their keys lies apart in memory, and is waited for
     /// together.
     fn expect(&self, chunk: &Chunk, from: usize) {
-        let mut next = ArrayVec::<InputRecord<'_>, EXPECTED>::new();
+        let mut next = ArrayVec::<InputRecord<'_>, EXPECTED_MAX>::new();
         let mut of = None;
-        for index in from..chunk.len().min(from + EXPECTED) {
+        for index in from..chunk.len().min(from + EXPECTED_MAX) {
             let Some(Fetched::Record(record)) = chunk.get(index) else { continue };
             if let Some(other) = of.replace(record.partition).filter(|other| *other != record.partition) {
                 self.tasks.expect(other, &next);
