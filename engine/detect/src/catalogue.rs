@@ -48,6 +48,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(params) => <$module::State as Detector>::window_secs(params),)+ }
             }
 
+            /// The names of what may hold a finding back, in alphabetical order: what a rule can switch off.
+            pub const fn suppressions(&self) -> &'static [&'static str] {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::SUPPRESSIONS,)+ }
+            }
+
             /// Which history the detector reads.
             pub const fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }
@@ -122,5 +127,16 @@ mod tests {
     #[test]
     fn the_catalogue_is_alphabetical() {
         assert!(DETECTORS.is_sorted());
+    }
+
+    #[test]
+    fn suppressions_are_alphabetical_and_each_is_one() {
+        let lists = [
+            <failed_logins::State as Detector>::SUPPRESSIONS,
+            <impossible_travel::State as Detector>::SUPPRESSIONS,
+            <infrequent_country::State as Detector>::SUPPRESSIONS,
+            <mass_download::State as Detector>::SUPPRESSIONS,
+        ];
+        assert!(lists.iter().all(|list| list.is_sorted_by(|a, b| a < b)));
     }
 }

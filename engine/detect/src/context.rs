@@ -52,7 +52,7 @@ pub struct Context<'a> {
     pub caps: &'a mut Caps,
 }
 
-/// Something that holds a finding back, if the rule's sensitivity lets it.
+/// Something that holds a finding back, if the rule lets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Whose habit it is.
@@ -116,6 +116,12 @@ impl Context<'_> {
         (self.event.time - self.first_time) / crate::time::DAY
     }
 
+    /// Does a suppression with this name and of this layer count for the rule?
+    pub fn takes(&self, layer: Layer, by: &str) -> bool {
+        let rule = &self.rule.rule;
+        rule.sensitivity.takes(layer) && !rule.off.iter().any(|off| off == by)
+    }
+
     /// A block while the key is younger than `learning_days`.
     pub fn learning(&self, learning_days: u32) -> Option<Block> {
         let known = self.days_known();
@@ -131,7 +137,7 @@ impl Context<'_> {
     }
 
     /// What holds a finding at this event back: a stated exception, else the first block, most important first, that
-    /// the rule's sensitivity takes.
+    /// counts for the rule.
     pub fn blocker(&self, blocks: Vec<Block>) -> Option<Blocker> {
         if let Some(exception) = self.exception {
             return Some(Blocker {
@@ -141,8 +147,7 @@ impl Context<'_> {
                 measures: Vec::new(),
             });
         }
-        let sensitivity = self.rule.rule.sensitivity;
-        blocks.into_iter().find(|block| sensitivity.takes(block.layer)).map(|block| Blocker {
+        blocks.into_iter().find(|block| self.takes(block.layer, block.by)).map(|block| Blocker {
             by: Cow::Borrowed(block.by),
             exception: None,
             reason: block.reason,

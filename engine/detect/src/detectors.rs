@@ -19,6 +19,10 @@ pub trait Detector {
     /// Which history it reads.
     const LANE: LaneKind;
 
+    /// The names of what may hold its findings back, in alphabetical order: a rule switches them off by these
+    /// ([`crate::rule::Rule::off`]).
+    const SUPPRESSIONS: &'static [&'static str] = &[];
+
     /// Length of the window in which it counts events together, seconds; 0: it has none.
     fn window_secs(_params: &Self::Params) -> u32 {
         0

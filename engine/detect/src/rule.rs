@@ -41,6 +41,8 @@ pub struct Rule {
     pub exceptions: Vec<Exception>,
     /// Which suppressions count.
     pub sensitivity: Sensitivity,
+    /// Suppressions that never count, by name, in alphabetical order: some of [`Params::suppressions`].
+    pub off: Vec<String>,
     /// One alert per cause until the cause has been quiet for this long, seconds.
     pub quiet_secs: u32,
 }

@@ -86,6 +86,7 @@ fn edits(old: &Rule, new: &Rule) -> Vec<String> {
         format!("{:?}", new.sensitivity).to_lowercase(),
     );
     say("quiet", format!("{} s", old.quiet_secs), format!("{} s", new.quiet_secs));
+    say("suppressions off", format!("[{}]", old.off.join(", ")), format!("[{}]", new.off.join(", ")));
     say("exceptions", exceptions(old), exceptions(new));
     for (name, changed) in [
         ("title", old.title != new.title),

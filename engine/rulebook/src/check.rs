@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::fault::{Fault, Notes, allowed, shortened};
 use crate::limits::{
-    ACTION_CHARS_MAX, ACTIONS_MAX, ATTACK_MAX, EXPIRES_END, EXPIRES_MIN, OWNER_CHARS_MAX, QUIET_SECS_MAX,
+    ACTION_CHARS_MAX, ACTIONS_MAX, ATTACK_MAX, EXPIRES_END, EXPIRES_MIN, OFF_MAX, OWNER_CHARS_MAX, QUIET_SECS_MAX,
     QUIET_SECS_MIN, REASON_CHARS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 use crate::parse;
@@ -79,6 +79,7 @@ impl<'a> Check<'a> {
             scope: self.scope(&raw.scope),
             exceptions: self.exceptions(raw.exceptions, as_of, &mut warnings),
             quiet_secs: self.quiet(&raw.suppression.quiet, window_secs),
+            off: self.off(raw.suppression.off.as_deref(), &params),
             id: raw.id,
             version: raw.version,
             hash: String::new(),
@@ -223,6 +224,20 @@ impl<'a> Check<'a> {
                 QUIET_SECS_MIN
             }
         }
+    }
+
+    /// The suppressions that are switched off, in order (it means nothing, so it must not change the hash).
+    fn off(&self, raw: Option<&[String]>, params: &Params) -> Vec<String> {
+        self.entries("suppression.off", raw, OFF_MAX, |name| {
+            if params.suppressions().contains(&name.as_str()) {
+                return Ok(name.clone());
+            }
+            let of = params.detector();
+            Err(match params.suppressions() {
+                [] => format!("`{}` is no suppression of {of}, which has none", shortened(name)),
+                names => format!("`{}` is no suppression of {of}; {}", shortened(name), allowed(name, names)),
+            })
+        })
     }
 
     fn id(&self, path: &str, id: &str) {

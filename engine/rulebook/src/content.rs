@@ -115,6 +115,9 @@ struct Canonical<'a> {
     #[serde(borrow)]
     sensitivity: Cow<'a, str>,
     quiet_secs: u32,
+    /// Left out where nothing is switched off, as in the first release's hashes.
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    off: Cow<'a, [String]>,
 }
 
 /// Id, reason, owner, end, whom it covers.
@@ -152,6 +155,7 @@ impl<'a> Canonical<'a> {
             exceptions: rule.exceptions.iter().map(exception).collect(),
             sensitivity: word(rule.sensitivity).into(),
             quiet_secs: rule.quiet_secs,
+            off: rule.off.as_slice().into(),
         }
     }
 
@@ -189,6 +193,7 @@ impl<'a> Canonical<'a> {
             exceptions: self.exceptions.into_iter().map(exception).collect::<Result<_, _>>()?,
             sensitivity: sensitivity.ok_or_else(|| format!("no sensitivity is called {:?}", self.sensitivity))?,
             quiet_secs: self.quiet_secs,
+            off: self.off.into_owned(),
         })
     }
 }

@@ -33,6 +33,8 @@ pub const NAME_CHARS_MAX: usize = 128;
 pub const REASON_CHARS_MAX: usize = 500;
 /// Characters of an exception's owner at most.
 pub const OWNER_CHARS_MAX: usize = 120;
+/// Suppressions that a rule switches off at most; no detector has as many.
+pub const OFF_MAX: usize = 32;
 /// Shortest quiet time, seconds.
 pub const QUIET_SECS_MIN: u32 = 1;
 /// Longest quiet time, seconds: 90 days.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::limits::{
-    ACTION_CHARS_MAX, ACTIONS_MAX, ATTACK_MAX, ENTRIES_MAX, NAME_CHARS_MAX, OWNER_CHARS_MAX, REASON_CHARS_MAX,
+    ACTION_CHARS_MAX, ACTIONS_MAX, ATTACK_MAX, ENTRIES_MAX, NAME_CHARS_MAX, OFF_MAX, OWNER_CHARS_MAX, REASON_CHARS_MAX,
     SELECTORS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct RawRule {
     /// Which suppressions count: low takes the system's, the tenant's and the user's, medium the system's and the
     /// user's, high the system's alone.
     pub(crate) sensitivity: RawSensitivity,
-    /// When a cause counts as over.
+    /// When a cause counts as over, and what does not hold it back.
     pub(crate) suppression: RawSuppression,
 }
 
@@ -187,13 +187,17 @@ pub(crate) struct RawException {
     pub(crate) covers: RawSelector,
 }
 
-/// When a cause counts as over.
+/// When a cause counts as over, and what does not hold it back.
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "Suppression")]
+#[schemars(rename = "Suppression", extend("required" = ["quiet"]))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSuppression {
     /// One alert per cause until the cause has been quiet for this long: a number and s, m, h or d, e.g. `5m`.
     /// Not shorter than the detector's `window_secs`, if it has one.
     #[schemars(regex(pattern = "^[1-9][0-9]{0,8}[smhd]$"))]
     pub(crate) quiet: String,
+    /// Suppressions of the detector that never hold a finding of this rule back, by name. Without the line all of them
+    /// may, as far as `sensitivity` lets them.
+    #[schemars(with = "Vec<String>", length(min = 1, max = OFF_MAX))]
+    pub(crate) off: Option<Vec<String>>,
 }

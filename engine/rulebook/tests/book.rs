@@ -44,6 +44,10 @@ fn hashes_follow_meaning_and_not_writing() {
         assert_ne!(other.hash, shipped.hash, "{edit:?}");
         assert_ne!(other.rules[0].hash, shipped.rules[0].hash, "{edit:?}");
     }
+    let travel = include_str!("../../../rules/impossible_travel.yaml");
+    let off = |names| book(&travel.replacen("quiet: 24h", &format!("quiet: 24h\n  off: [{names}]"), 1)).hash;
+    assert_ne!(off("same_device"), book(travel).hash);
+    assert_eq!(off("same_device, learning"), off("learning, same_device"));
     let mut backwards = default_rules().to_vec();
     backwards.reverse();
     assert_eq!(Rulebook::parse(&backwards, None).unwrap(), Rulebook::parse(default_rules(), None).unwrap());

@@ -57,6 +57,8 @@ fn every_scope_exception_text_and_number_comes_back() {
         rule("a", "{include: [], exclude: []}", &format!("[{}, {}]", exception("z"), exception("a"))),
     ]));
     let (_, country) = default_rules()[2];
+    let off = |names| country.replacen("quiet: 7d", &format!("quiet: 7d\n  off: [{names}]"), 1);
+    comes_back(&book(&[off("learning")]));
     // Numbers that need all of their digits.
     for weight in
         ["0.1", "0.30000000000000004", "1.0000000000000002", "99.99999999999999", "0.012345678901234567", "33"]
@@ -116,6 +118,7 @@ fn what_was_tampered_with_is_refused_or_has_another_hash() {
         ("[\"SE\"]", "[\"S\"]", "is no country"),
         ("ffff0a000000-", "ffff0affffff0-", "no range of addresses"),
         ("\"quiet_secs\"", "\"loud_secs\"", "unknown field"),
+        ("\"quiet_secs\":300", "\"quiet_secs\":300,\"off\":\"learning\"", "invalid type"),
         ("\"title\"", "\"title\":\"x\",\"title\"", "duplicate field"),
         ("\n", "", "trailing characters"),
         ("{", "", "line 1"),

@@ -17,12 +17,13 @@
 //! earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, each with a record: `learning`; `same_network` (one carrier in one
-//! country and the same device or browser at both ends); `same_device` (the same registered device at both ends);
-//! `familiar_networks` (both networks were each used on `familiar_days` days); `familiar_tunnel` (the same
-//! session and browser went on over a network that this user has jumped to on `familiar_days` days; or the user jumps on
-//! so many days, was at both places on earlier ones, as far as the radii can tell, and no other browser or device is
-//! named: where a tunnel ends says nothing of where its user is).
+//! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names
+//! it: `learning`; `same_network` (one carrier in one country and the same device or browser at both ends);
+//! `same_device` (the same registered device at both ends); `familiar_networks` (both networks were each used on
+//! `familiar_days` days); `familiar_tunnel` (the same session and browser went on over a network that this user has
+//! jumped to on `familiar_days` days; or the user jumps on so many days, was at both places on earlier ones, as far
+//! as the radii can tell, and no other browser or device is named: where a tunnel ends says nothing of where its user
+//! is).
 //!
 //! # References
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
@@ -151,6 +152,9 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
+    const SUPPRESSIONS: &'static [&'static str] =
+        &["familiar_networks", "familiar_tunnel", "learning", "same_device", "same_network"];
+
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success && !matches!(event.channel, Channel::Email | Channel::Scheduled)
     }
@@ -204,8 +208,7 @@ impl State {
 
     fn raise(&mut self, params: &Params, context: &mut Context<'_>, jump: &Jump) -> Raised {
         let blocks = self.blocks(params, context, jump);
-        let sensitivity = context.rule.rule.sensitivity;
-        let in_place = blocks.iter().any(|block| block.layer == Layer::User && sensitivity.takes(block.layer));
+        let in_place = blocks.iter().any(|block| block.layer == Layer::User && context.takes(block.layer, block.by));
         let from_country = place_of(&jump.from.seen).map(|place| place.country);
         let to_country = place_of(&jump.to).map(|place| place.country);
         let mut pair = [from_country, to_country].map(|country| country.map_or([0; 2], Country::to_bytes));

@@ -16,7 +16,8 @@
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded.
 //!
 //! # Parameters
-//! See [`Params`].
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning`;
+//! without it a user's second country is told at once.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
@@ -36,6 +37,7 @@ use crate::model::Outcome;
 use crate::near;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
+use crate::rule::Layer;
 use crate::time::{Millis, clock, day_of};
 
 /// Countries that lie in the state itself: more are rare.
@@ -105,6 +107,8 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
+    const SUPPRESSIONS: &'static [&'static str] = &["learning"];
+
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
     }
@@ -114,7 +118,8 @@ impl Detector for State {
         let Ok(place) = seen.location.place else { return };
         let day = day_of(context.event.time);
         let index = self.index_of(place.country, day, params, context.caps);
-        let learning = context.days_known() < i64::from(params.learning_days);
+        let learns = context.takes(Layer::System, "learning");
+        let learning = learns && context.days_known() < i64::from(params.learning_days);
         let actor = context.actor();
         let alone = self.countries.len() == 1;
         let known = &mut self.countries[index];

@@ -33,7 +33,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
         5 => rule.exceptions.insert(0, Exception { id: "other".into(), ..rule.exceptions[0].clone() }),
         _ => {}
     }
-    match how % 6 {
+    match how % 7 {
         0 => rule.severity = Severity::High,
         1 => rule.quiet_secs *= 3,
         2 => rule.sensitivity = Sensitivity::Low,
@@ -43,6 +43,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
             Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
         },
+        4 => rule.off = rule.params.suppressions().iter().map(|name| (*name).to_owned()).collect(),
         _ => {}
     }
     Some(rule)

@@ -50,10 +50,11 @@ impl Check<'_> {
         let selector = Selector {
             users: self.names(&format!("{path}.users"), raw.users.as_deref()),
             groups: self.names(&format!("{path}.groups"), raw.groups.as_deref()),
-            kinds: self.entries(&format!("{path}.kinds"), raw.kinds.as_deref(), |kind| Ok(kind_of(*kind))),
+            kinds: self.entries(&format!("{path}.kinds"), raw.kinds.as_deref(), ENTRIES_MAX, |kind| Ok(kind_of(*kind))),
             networks: self.networks(&format!("{path}.networks"), raw.networks.as_deref()),
-            countries: self
-                .entries(&format!("{path}.countries"), raw.countries.as_deref(), |code| country(code.as_str())),
+            countries: self.entries(&format!("{path}.countries"), raw.countries.as_deref(), ENTRIES_MAX, |code| {
+                country(code.as_str())
+            }),
         };
         let asks = raw.users.is_some()
             || raw.groups.is_some()
@@ -68,7 +69,7 @@ impl Check<'_> {
     }
 
     fn names(&self, path: &str, raw: Option<&[String]>) -> Vec<String> {
-        self.entries(path, raw, |name| {
+        self.entries(path, raw, ENTRIES_MAX, |name| {
             let lower = name.to_lowercase();
             if lower.trim() != lower || lower.is_empty() {
                 Err("is empty or has blanks around it".to_owned())
@@ -83,19 +84,26 @@ impl Check<'_> {
     }
 
     fn networks(&self, path: &str, raw: Option<&[String]>) -> Vec<Network> {
-        let ranges = self.entries(path, raw, |text| parse::network(text).map(|range| (range.first, range.last)));
+        let ranges =
+            self.entries(path, raw, ENTRIES_MAX, |text| parse::network(text).map(|range| (range.first, range.last)));
         ranges.into_iter().map(|(first, last)| Network { first, last }).collect()
     }
 
     /// The entries in order (it means nothing, so it must not change the hash); one that is there twice is a fault.
-    fn entries<R, T: Ord>(&self, path: &str, raw: Option<&[R]>, read: impl Fn(&R) -> Result<T, String>) -> Vec<T> {
+    pub(super) fn entries<R, T: Ord>(
+        &self,
+        path: &str,
+        raw: Option<&[R]>,
+        max: usize,
+        read: impl Fn(&R) -> Result<T, String>,
+    ) -> Vec<T> {
         let Some(raw) = raw else {
             return Vec::new();
         };
         if raw.is_empty() {
-            self.note(path, "is empty; leave the line out if it should not ask");
+            self.note(path, "is empty; leave the line out");
         }
-        self.count(path, raw.len(), ENTRIES_MAX);
+        self.count(path, raw.len(), max);
         let mut entries = BTreeMap::new();
         for (index, raw) in raw.iter().enumerate() {
             match read(raw) {
