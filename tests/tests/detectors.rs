@@ -194,6 +194,10 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
         let seen = body.observed.iter().chain(&body.baseline).find(|number| number.name == *name);
         differs(name, format!("{:?}", seen.map(|number| number.value)), format!("{:?}", Some(value)));
     }
+    for (name, value) in &expected.threshold {
+        let seen = body.threshold.iter().find(|number| number.name == *name);
+        differs(name, format!("{:?}", seen.map(|number| number.value)), format!("{:?}", Some(value)));
+    }
     faults
 }
 

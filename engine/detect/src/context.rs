@@ -9,7 +9,7 @@ use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress,
 use crate::hash;
 use crate::incident::{Incident, on_ladder};
 use crate::plan::PlanRule;
-use crate::rule::{Exception, Layer};
+use crate::rule::{Exception, Layer, Sensitivity};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
 
@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub first_time: Millis,
     /// The rule.
     pub rule: &'a PlanRule,
+    /// Which of the rule's sensitivities holds for the event.
+    pub sensitivity: Sensitivity,
     /// Whose history this is.
     pub subject: Subject<'a>,
     /// What was said so far.
@@ -118,8 +120,7 @@ impl Context<'_> {
 
     /// Does a suppression with this name and of this layer count for the rule?
     pub fn takes(&self, layer: Layer, by: &str) -> bool {
-        let rule = &self.rule.rule;
-        rule.sensitivity.takes(layer) && !rule.off.iter().any(|off| off == by)
+        self.sensitivity.takes(layer) && !self.rule.rule.off.iter().any(|off| off == by)
     }
 
     /// A block while the key is younger than `learning_days`.
@@ -184,6 +185,8 @@ impl Context<'_> {
     fn finding(&self, incident: &Incident, blocker: Option<Blocker>, words: Explanation) -> Finding {
         let rule = &self.rule.rule;
         let (dedup, id) = self.identity(incident);
+        let mut threshold = words.threshold;
+        threshold.extend(self.own_sensitivity());
         let mut addresses = incident.evidence.addresses();
         include(&mut addresses, self.origin.seen);
         Finding {
@@ -201,7 +204,7 @@ impl Context<'_> {
             summary: cut(words.summary),
             observed: words.observed,
             baseline: words.baseline,
-            threshold: words.threshold,
+            threshold,
             counterfactual: cut(words.counterfactual),
             addresses,
             sessions: incident.evidence.sessions(),
@@ -210,6 +213,13 @@ impl Context<'_> {
             opener: incident.opener.clone(),
             at: self.event.order().to_owned(),
         }
+    }
+
+    /// The sensitivity, where it is not the same for everybody.
+    fn own_sensitivity(&self) -> Option<Measure> {
+        let level = f64::from(self.sensitivity.level());
+        let named = || Measure::new("sensitivity", level, "level: 1 low, 2 medium, 3 high");
+        self.rule.sensitivity_shift.map(|_| named())
     }
 
     /// What is held back has the id that it would have as an alert: no event opens both one that is held and one that is

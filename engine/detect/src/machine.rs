@@ -109,7 +109,8 @@ impl Machine {
             let first_time = *known.since.get_or_insert(event.time);
             let exception = plan.exception_of(rule, &origin.exceptions, event.time);
             let origin = &origin;
-            let mut context = Context { event, origin, exception, first_time, rule, subject, said, caps };
+            let sensitivity = rule.sensitivity(origin.rules);
+            let mut context = Context { event, origin, exception, first_time, rule, sensitivity, subject, said, caps };
             known.state.step(&rule.rule.params, &mut context);
         }
     }

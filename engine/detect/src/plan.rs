@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::SEMANTICS_VERSION;
 use crate::hash;
 use crate::place::GeoBuild;
-use crate::rule::{Exception, Rule};
+use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, sensitivity_shifts};
 use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
 
 /// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
@@ -104,6 +104,21 @@ pub struct PlanRule {
     pub key: u64,
     /// The rule's bit in [`crate::event::Event::rules`].
     pub bit: u128,
+    /// Where the same bits say which sensitivity holds for the event; `None`: the rule has one for everybody.
+    pub sensitivity_shift: Option<u32>,
+}
+
+impl PlanRule {
+    /// The sensitivity for an event with these bits.
+    pub fn sensitivity(&self, bits: u128) -> Sensitivity {
+        let shifted = self.sensitivity_shift.and_then(|shift| bits.checked_shr(shift)).unwrap_or(0);
+        match shifted & ((1 << SENSITIVITY_BITS) - 1) {
+            1 => Sensitivity::Low,
+            2 => Sensitivity::Medium,
+            3 => Sensitivity::High,
+            _ => self.rule.sensitivity,
+        }
+    }
 }
 
 /// An exception with its rule's place.
@@ -137,14 +152,17 @@ impl Plan {
     pub fn new(rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
         let mut lanes = [Vec::new(), Vec::new()];
         let mut exceptions = Vec::new();
+        let shifts = sensitivity_shifts(rules.iter());
         let rules: Vec<PlanRule> = rules
             .into_iter()
+            .zip(shifts)
             .enumerate()
-            .map(|(index, rule)| {
+            .map(|(index, (rule, sensitivity_shift))| {
                 lanes[rule.params.lane().index()].push(index);
                 let of_rule = rule.exceptions.iter().cloned();
                 exceptions.extend(of_rule.map(|exception| PlanException { rule: index, exception }));
-                PlanRule { key: rule_key(rule.params.detector(), &rule.id), bit: 1 << index, rule }
+                let key = rule_key(rule.params.detector(), &rule.id);
+                PlanRule { key, bit: 1 << index, sensitivity_shift, rule }
             })
             .collect();
         let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());

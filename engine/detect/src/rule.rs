@@ -8,6 +8,8 @@ use crate::time::Millis;
 
 /// Rules in one set at most: an event carries a bit for each.
 pub const RULES_MAX: usize = 128;
+/// Bits of an event that a rule with sensitivities of its own takes, beside its own bit, out of the same [`RULES_MAX`].
+pub const SENSITIVITY_BITS: usize = 2;
 /// Exceptions over all rules of a set at most.
 pub const EXCEPTIONS_MAX: usize = 10_000;
 
@@ -39,8 +41,10 @@ pub struct Rule {
     pub scope: Scope,
     /// What it leaves out, with reason, owner and expiry.
     pub exceptions: Vec<Exception>,
-    /// Which suppressions count.
+    /// Which suppressions count for whomever no entry of `sensitivity_for` selects.
     pub sensitivity: Sensitivity,
+    /// Which suppressions count for some: the first entry that selects the subject.
+    pub sensitivity_for: Vec<SensitivityFor>,
     /// Suppressions that never count, by name, in alphabetical order: some of [`Params::suppressions`].
     pub off: Vec<String>,
     /// One alert per cause until the cause has been quiet for this long, seconds.
@@ -108,6 +112,28 @@ pub enum Sensitivity {
     High,
 }
 
+/// The sensitivity of some subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SensitivityFor {
+    /// The sensitivity.
+    pub is: Sensitivity,
+    /// Whose; it asks for no place.
+    pub who: Selector,
+}
+
+/// Where each rule's sensitivities stand in the bits of an event ([`SENSITIVITY_BITS`] from there on): behind those of
+/// the rules, so that a few bytes hold all of them. `None`: the rule has one for everybody.
+pub fn sensitivity_shifts<'a>(rules: impl ExactSizeIterator<Item = &'a Rule>) -> Vec<Option<u32>> {
+    let mut next = rules.len() as u32;
+    let mut shift = |rule: &Rule| {
+        (!rule.sensitivity_for.is_empty()).then(|| {
+            next += SENSITIVITY_BITS as u32;
+            next - SENSITIVITY_BITS as u32
+        })
+    };
+    rules.map(|rule| shift(rule)).collect()
+}
+
 /// The layer a suppression belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
@@ -120,6 +146,29 @@ pub enum Layer {
 }
 
 impl Sensitivity {
+    /// As it stands in the bits of an event; 0 is left for the rule's own.
+    pub const fn bits(self) -> u128 {
+        self.level() as u128
+    }
+
+    /// From 1, the lowest, to 3.
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::Low => 1,
+            Self::Medium => 2,
+            Self::High => 3,
+        }
+    }
+
+    /// The word as rules have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
     /// Does a suppression of this layer count?
     pub const fn takes(self, layer: Layer) -> bool {
         matches!((self, layer), (_, Layer::System) | (Self::Low, _) | (Self::Medium, Layer::User))

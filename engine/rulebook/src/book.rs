@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule, SENSITIVITY_BITS};
 use frostwatch_detect::time::Millis;
 
 use crate::check::{Check, Draft};
@@ -130,6 +130,18 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
     let rules = enabled()
         .nth(RULES_MAX)
         .map(|one| fault(one, format!("{} rules are enabled; a set holds at most {RULES_MAX}", enabled().count())));
+    let mut bits = enabled().count();
+    let sensitivities = enabled()
+        .filter(|one| !one.draft.rule.sensitivity_for.is_empty())
+        .find(|_| {
+            bits += SENSITIVITY_BITS;
+            bits > RULES_MAX
+        })
+        .filter(|_| rules.is_none())
+        .map(|one| {
+            let each = SENSITIVITY_BITS + 1;
+            fault(one, format!("a rule with sensitivities for some counts as {each}; a set holds at most {RULES_MAX}"))
+        });
     let total: usize = enabled().map(|one| one.draft.rule.exceptions.len()).sum();
     let mut so_far = 0;
     let exceptions = enabled()
@@ -138,5 +150,5 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
             so_far > EXCEPTIONS_MAX
         })
         .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
-    rules.into_iter().chain(exceptions).collect()
+    rules.into_iter().chain(sensitivities).chain(exceptions).collect()
 }

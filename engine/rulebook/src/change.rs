@@ -80,11 +80,7 @@ fn edits(old: &Rule, new: &Rule) -> Vec<String> {
     say("version", old.version.to_string(), new.version.to_string());
     say("severity", format!("{:?}", old.severity).to_lowercase(), format!("{:?}", new.severity).to_lowercase());
     say("confidence", old.confidence.to_string(), new.confidence.to_string());
-    say(
-        "sensitivity",
-        format!("{:?}", old.sensitivity).to_lowercase(),
-        format!("{:?}", new.sensitivity).to_lowercase(),
-    );
+    say("sensitivity", old.sensitivity.as_str().to_owned(), new.sensitivity.as_str().to_owned());
     say("quiet", format!("{} s", old.quiet_secs), format!("{} s", new.quiet_secs));
     say("suppressions off", format!("[{}]", old.off.join(", ")), format!("[{}]", new.off.join(", ")));
     say("exceptions", exceptions(old), exceptions(new));
@@ -94,6 +90,7 @@ fn edits(old: &Rule, new: &Rule) -> Vec<String> {
         ("recommended_actions", old.recommended_actions != new.recommended_actions),
         ("attack", old.attack != new.attack),
         ("scope", old.scope != new.scope),
+        ("sensitivity of some", old.sensitivity_for != new.sensitivity_for),
         // The ids say it unless only the content of an exception was edited.
         ("content of exceptions", exceptions(old) == exceptions(new) && old.exceptions != new.exceptions),
     ] {

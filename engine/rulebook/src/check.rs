@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use frostwatch_detect::catalogue::{DETECTORS, Params};
-use frostwatch_detect::rule::{Attack, Exception, Rule, Sensitivity, Severity};
+use frostwatch_detect::rule::{Attack, Exception, Rule, Severity};
 use frostwatch_detect::time::{Millis, rfc3339};
 use serde::Deserialize;
 
@@ -13,11 +13,12 @@ use crate::limits::{
     QUIET_SECS_MIN, REASON_CHARS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 use crate::parse;
-use crate::raw::{Elsewhere, RawAttack, RawException, RawRule, RawSensitivity, RawSeverity};
+use crate::raw::{Elsewhere, RawAttack, RawException, RawRule, RawSeverity};
 use crate::reader::Reader;
 use crate::tree::{Node, Value};
 
 pub(crate) mod scope;
+mod sensitivity;
 
 /// The version of the format that this crate reads.
 const FORMAT: &str = "rule.v1";
@@ -74,6 +75,7 @@ impl<'a> Check<'a> {
         }
         let mut warnings = Vec::new();
         let window_secs = window_secs(&params);
+        let (sensitivity, sensitivity_for) = self.sensitivities();
         let rule = Rule {
             attack: self.attack(raw.attack),
             scope: self.scope(&raw.scope),
@@ -89,7 +91,8 @@ impl<'a> Check<'a> {
             title: raw.title,
             recommended_actions: raw.recommended_actions,
             runbook_url: raw.runbook_url,
-            sensitivity: sensitivity(raw.sensitivity),
+            sensitivity,
+            sensitivity_for,
         };
         Draft { rule, enabled: raw.enabled, warnings }
     }
@@ -307,13 +310,5 @@ const fn severity(raw: RawSeverity) -> Severity {
         RawSeverity::Medium => Severity::Medium,
         RawSeverity::High => Severity::High,
         RawSeverity::Critical => Severity::Critical,
-    }
-}
-
-const fn sensitivity(raw: RawSensitivity) -> Sensitivity {
-    match raw {
-        RawSensitivity::Low => Sensitivity::Low,
-        RawSensitivity::Medium => Sensitivity::Medium,
-        RawSensitivity::High => Sensitivity::High,
     }
 }

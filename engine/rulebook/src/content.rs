@@ -9,7 +9,8 @@ use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::model::AccountKind;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::rule::{
-    Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, Scope, Selector, Sensitivity, Severity,
+    Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, SENSITIVITY_BITS, Scope, Selector, Sensitivity,
+    SensitivityFor, Severity,
 };
 use frostwatch_detect::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,8 @@ impl Rulebook {
             |(index, line): (usize, &str)| read(line).map_err(|message| ContentFault { line: index + 1, message });
         let rules = text.lines().enumerate().map(read).collect::<Result<Vec<Rule>, _>>()?;
         let exceptions: usize = rules.iter().map(|rule| rule.exceptions.len()).sum();
-        if rules.len() > RULES_MAX || exceptions > EXCEPTIONS_MAX {
+        let scoped = rules.iter().filter(|rule| !rule.sensitivity_for.is_empty()).count();
+        if rules.len() + SENSITIVITY_BITS * scoped > RULES_MAX || exceptions > EXCEPTIONS_MAX {
             let (rules, most) = (rules.len(), format!("at most {RULES_MAX} and {EXCEPTIONS_MAX}"));
             return Err(whole(format!("{rules} rules with {exceptions} exceptions; {most} are allowed")));
         }
@@ -115,6 +117,9 @@ struct Canonical<'a> {
     #[serde(borrow)]
     sensitivity: Cow<'a, str>,
     quiet_secs: u32,
+    /// Left out where there are none, as in the first release's hashes.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    sensitivity_for: Vec<(Cow<'a, str>, CanonicalSelector<'a>)>,
     /// Left out where nothing is switched off, as in the first release's hashes.
     #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
     off: Cow<'a, [String]>,
@@ -155,6 +160,11 @@ impl<'a> Canonical<'a> {
             exceptions: rule.exceptions.iter().map(exception).collect(),
             sensitivity: word(rule.sensitivity).into(),
             quiet_secs: rule.quiet_secs,
+            sensitivity_for: rule
+                .sensitivity_for
+                .iter()
+                .map(|some| (word(some.is).into(), CanonicalSelector::new(&some.who)))
+                .collect(),
             off: rule.off.as_slice().into(),
         }
     }
@@ -176,8 +186,9 @@ impl<'a> Canonical<'a> {
         if severity.number() != self.severity || self.confidence > 100 {
             return Err("severity is outside 1–5 or confidence outside 0–100".to_owned());
         }
-        let words = [Sensitivity::Low, Sensitivity::Medium, Sensitivity::High].into_iter();
-        let sensitivity = words.into_iter().find(|known| word(*known) == self.sensitivity);
+        let some = |(text, who): (Cow<'_, str>, CanonicalSelector<'_>)| {
+            Ok::<_, String>(SensitivityFor { is: sensitivity(&text)?, who: who.selector()? })
+        };
         Ok(Rule {
             id: self.id.into_owned(),
             version: self.version,
@@ -191,7 +202,8 @@ impl<'a> Canonical<'a> {
             attack: self.attack.into_iter().map(attack).collect(),
             scope: Scope { include: selectors(self.include)?, exclude: selectors(self.exclude)? },
             exceptions: self.exceptions.into_iter().map(exception).collect::<Result<_, _>>()?,
-            sensitivity: sensitivity.ok_or_else(|| format!("no sensitivity is called {:?}", self.sensitivity))?,
+            sensitivity: sensitivity(&self.sensitivity)?,
+            sensitivity_for: self.sensitivity_for.into_iter().map(some).collect::<Result<_, _>>()?,
             quiet_secs: self.quiet_secs,
             off: self.off.into_owned(),
         })
@@ -230,6 +242,12 @@ fn network(text: &str) -> Result<Network, String> {
     let range = text.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?)));
     let network = range.map(|(first, last)| Network { first, last }).filter(|range| range.first <= range.last);
     network.ok_or_else(|| format!("{text:?} is no range of addresses"))
+}
+
+fn sensitivity(text: &str) -> Result<Sensitivity, String> {
+    let words = [Sensitivity::Low, Sensitivity::Medium, Sensitivity::High];
+    let known = words.into_iter().find(|known| word(*known) == text);
+    known.ok_or_else(|| format!("no sensitivity is called {text:?}"))
 }
 
 /// The word of the first release's hashes.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use arrayvec::ArrayVec;
 use frostwatch_detect::model::AccountKind;
 use frostwatch_detect::place::Country;
-use frostwatch_detect::rule::{Network, Scope, Selector};
+use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, sensitivity_shifts};
 use frostwatch_detect::time::Millis;
 
 use crate::Rulebook;
@@ -42,7 +42,8 @@ pub struct Subject<'a> {
 /// What holds for one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// The rules whose scope takes the subject: bit *i* is rule *i* of the rulebook.
+    /// The rules whose scope takes the subject: bit *i* is rule *i* of the rulebook. Behind them the sensitivities that
+    /// hold for the subject ([`sensitivity_shifts`]).
     pub rules: u128,
     /// Indices into [`CompiledRules::exceptions`] of what covers the subject, ascending, at most one a rule (the first
     /// in its file) and only of rules that watch the subject.
@@ -63,6 +64,8 @@ pub struct CompiledRules {
     by_user: Box<[(Box<str>, u16)]>,
     /// All other exceptions, ascending.
     general: Box<[u16]>,
+    /// Of each rule that has sensitivities for some these, in order, each with the bits that say so.
+    sensitivities: Box<[Box<[(u128, CompiledSelector)]>]>,
 }
 
 /// An exception by its rule.
@@ -101,7 +104,7 @@ impl CompiledRules {
     pub fn new(book: &Rulebook) -> Self {
         let mut compiled = Self::default();
         let mut scopes: Vec<(&Scope, u128)> = Vec::new();
-        let mut exceptions = Vec::new();
+        let (mut exceptions, mut sensitivities) = (Vec::new(), Vec::new());
         for (index, rule) in book.rules.iter().enumerate() {
             let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
             if rule.scope.include.is_empty() && rule.scope.exclude.is_empty() {
@@ -120,6 +123,13 @@ impl CompiledRules {
                 });
             }
         }
+        for (rule, shift) in book.rules.iter().zip(sensitivity_shifts(book.rules.iter())) {
+            let Some(shift) = shift else { continue };
+            let bits = |is: Sensitivity| is.bits().checked_shl(shift).unwrap_or(0);
+            let some = rule.sensitivity_for.iter().map(|some| (bits(some.is), CompiledSelector::new(&some.who)));
+            sensitivities.push(some.collect());
+        }
+        compiled.sensitivities = sensitivities.into();
         compiled.scopes = scopes.iter().map(|(scope, rules)| CompiledScope::new(scope, *rules)).collect();
         let plainly = |exception: &CompiledException| exception.covers.users.plain().is_some();
         compiled.general = (0..).zip(&exceptions).filter(|(_, e)| !plainly(e)).map(|(index, _)| index).collect();
@@ -141,10 +151,16 @@ impl CompiledRules {
     /// What holds for an event of this subject at this time.
     pub fn admit(&self, subject: &Subject<'_>, event_time: Millis) -> Admission {
         let mut admission = Admission { rules: self.open, ..Admission::default() };
+        let mut sensitivities = 0;
         for scope in &self.scopes {
             if scope.takes(subject) {
                 admission.rules |= scope.rules;
             }
+        }
+        // Whether or not the rule takes the event: it may yet take it at the place of its session.
+        for some in &self.sensitivities {
+            let first = some.iter().find(|(_, who)| who.matches(subject));
+            sensitivities |= first.map_or(0, |(bits, _)| *bits);
         }
         let mut covered = 0_u128;
         for index in self.candidates(subject.user) {
@@ -158,6 +174,7 @@ impl CompiledRules {
                 }
             }
         }
+        admission.rules |= sensitivities;
         admission
     }
 

@@ -56,8 +56,10 @@ pub(crate) struct RawRule {
     #[schemars(length(max = frostwatch_detect::rule::EXCEPTIONS_MAX))]
     pub(crate) exceptions: Vec<RawException>,
     /// Which suppressions count: low takes the system's, the tenant's and the user's, medium the system's and the
-    /// user's, high the system's alone.
-    pub(crate) sensitivity: RawSensitivity,
+    /// user's, high the system's alone. One for everybody, or one by default and others for some.
+    #[schemars(with = "RawSensitivities")]
+    #[expect(dead_code, reason = "read on its own, since it has two forms")]
+    pub(crate) sensitivity: TwoForms,
     /// When a cause counts as over, and what does not hold it back.
     pub(crate) suppression: RawSuppression,
 }
@@ -68,6 +70,16 @@ pub(crate) struct Elsewhere;
 impl<'de> Deserialize<'de> for Elsewhere {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// Takes what is there without looking; if nothing is, the fault says what could be.
+pub(crate) struct TwoForms;
+
+impl<'de> Deserialize<'de> for TwoForms {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = "one of low, medium, high, or a mapping with default, for";
+        deserializer.deserialize_unit_struct(wanted, serde::de::IgnoredAny).map(|_| Self)
     }
 }
 
@@ -99,6 +111,47 @@ pub(crate) enum RawSensitivity {
     Low,
     Medium,
     High,
+}
+
+/// One sensitivity for everybody, or one by default and others for some.
+#[derive(JsonSchema)]
+#[schemars(rename = "Sensitivities", untagged)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) enum RawSensitivities {
+    One(RawSensitivity),
+    Some(RawScopedSensitivity),
+}
+
+/// One sensitivity by default and others for some.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ScopedSensitivity")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawScopedSensitivity {
+    /// For whomever no entry of `for` selects.
+    pub(crate) default: RawSensitivity,
+    /// The first entry that selects the subject counts.
+    #[serde(rename = "for")]
+    #[schemars(length(min = 1, max = SELECTORS_MAX))]
+    pub(crate) some: Vec<RawSensitivityFor>,
+}
+
+/// The sensitivity of some. As in a scope, but without places: within one field any entry may match, and the fields
+/// given must all match.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SensitivityFor", extend("minProperties" = 2, "required" = ["is"]))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSensitivityFor {
+    /// The sensitivity.
+    pub(crate) is: RawSensitivity,
+    /// User names in any case; `*` and `?` are wild.
+    #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
+    pub(crate) users: Option<Vec<String>>,
+    /// Groups in any case; `*` and `?` are wild.
+    #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
+    pub(crate) groups: Option<Vec<String>>,
+    /// Kinds of account; `unknown` is an account of which no kind is known.
+    #[schemars(with = "Vec<RawKind>", length(min = 1, max = ENTRIES_MAX))]
+    pub(crate) kinds: Option<Vec<RawKind>>,
 }
 
 /// A technique of MITRE ATT&CK.

@@ -217,8 +217,14 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor.visit_unit()
     }
 
+    /// Something of several forms, which `wanted` names.
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, wanted: &'static str, visitor: V) -> Result<V::Value, Stop> {
+        self.take(wanted, |_| Some(()));
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct map identifier
+        i8 i16 i32 i64 i128 u128 f32 char bytes byte_buf unit tuple tuple_struct map identifier
     }
 }
 

@@ -71,6 +71,15 @@ fn limits_hold_at_their_edge() {
         (0..=RULES_MAX).map(|index| edited(&[("id: failed_logins", &format!("id: r{index}"))])).collect();
     let files: Vec<(&str, &str)> = texts.iter().map(|text| ("rule.yaml", text.as_str())).collect();
     assert_eq!(Rulebook::parse(&files[..RULES_MAX], None).unwrap().rules.len(), RULES_MAX);
+    // A rule with sensitivities for some takes the bits of three.
+    let some = |text: &String| {
+        text.replace("sensitivity: medium", "sensitivity: {default: low, for: [{is: high, users: [a]}]}")
+    };
+    let scoped: Vec<String> = texts.iter().map(some).collect();
+    let thirds: Vec<(&str, &str)> = scoped.iter().map(|text| ("rule.yaml", text.as_str())).collect();
+    assert_eq!(Rulebook::parse(&thirds[..RULES_MAX / 3], None).unwrap().rules.len(), RULES_MAX / 3);
+    let faults = Rulebook::parse(&thirds[..=RULES_MAX / 3], None).unwrap_err();
+    assert!(faults[0].message.contains("counts as 3; a set holds at most 128"), "{}", faults[0]);
     let faults = Rulebook::parse(&files, None).unwrap_err();
     assert!(faults[0].message.contains("129 rules are enabled"), "{}", faults[0]);
     assert!(
@@ -103,6 +112,11 @@ fn only_another_detector_or_id_takes_what_a_rule_has_learned() {
             edited(&[("window_secs: 300", "window_secs: 200"), ("severity: medium", "severity: high")]),
             vec![Effect::StateKept],
             "failed_logins: window_secs 300 → 200, severity medium → high; what it has learned is kept.",
+        ),
+        (
+            edited(&[("sensitivity: medium", "sensitivity: {default: low, for: [{is: high, users: [bo]}]}")]),
+            vec![Effect::StateKept],
+            "failed_logins: sensitivity medium → low, sensitivity of some edited; what",
         ),
         (edited(&[("*@snc", "*@vendor")]), vec![Effect::StateKept], "failed_logins: scope edited; what"),
         (other_detector, vec![Effect::StateReset], "failed_logins: detector failed_logins → mass_download"),

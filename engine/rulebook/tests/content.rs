@@ -59,6 +59,8 @@ fn every_scope_exception_text_and_number_comes_back() {
     let (_, country) = default_rules()[2];
     let off = |names| country.replacen("quiet: 7d", &format!("quiet: 7d\n  off: [{names}]"), 1);
     comes_back(&book(&[off("learning")]));
+    let some = "sensitivity: {default: low, for: [{is: high, groups: [Admins, 'b*']}, {is: medium, users: [bo], kinds: [guest]}]}";
+    comes_back(&book(&[country.replacen("sensitivity: medium", some, 1)]));
     // Numbers that need all of their digits.
     for weight in
         ["0.1", "0.30000000000000004", "1.0000000000000002", "99.99999999999999", "0.012345678901234567", "33"]
@@ -114,6 +116,7 @@ fn what_was_tampered_with_is_refused_or_has_another_hash() {
         ("\"severity\":3", "\"severity\":6", "severity is outside"),
         ("\"confidence\":70", "\"confidence\":101", "confidence outside"),
         ("\"sensitivity\":\"Medium\"", "\"sensitivity\":\"medium\"", "no sensitivity is called"),
+        ("\"quiet_secs\":300", "\"quiet_secs\":300,\"sensitivity_for\":[[\"High\",{}]]", "missing field"),
         ("[\"guest\"]", "[\"visitor\"]", "no kind of account is called"),
         ("[\"SE\"]", "[\"S\"]", "is no country"),
         ("ffff0a000000-", "ffff0affffff0-", "no range of addresses"),

@@ -112,3 +112,25 @@ fn at_most_four_exceptions_are_named_and_the_rest_is_counted() {
         assert_eq!(admission.exceptions.as_slice(), [1, 2, 3, 4]);
     }
 }
+
+#[test]
+fn sensitivities_stand_behind_the_rules_and_the_first_that_selects_counts() {
+    let groups = [Cow::Borrowed("staff"), Cow::Borrowed("admins")];
+    let text = |name: &str, some: &str| {
+        let plain = rule(name, "{include: [], exclude: []}", "[]");
+        plain.replace("sensitivity: medium", &format!("sensitivity: {{default: medium, for: [{some}]}}"))
+    };
+    for (some, bits) in [
+        ("{is: low, users: [bo]}", 0),
+        ("{is: low, users: ['ana.*']}", 0b01),
+        ("{is: medium, groups: [admins]}", 0b10),
+        ("{is: high, kinds: [employee]}, {is: low, users: [ana.lind]}", 0b11),
+        ("{is: high, kinds: [guest]}, {is: low, users: [ana.lind]}", 0b01),
+        ("{is: high, kinds: [guest], users: [ana.lind]}", 0),
+    ] {
+        let plain = rule("b", "{include: [], exclude: []}", "[]");
+        let rules = compiled(&[text("a", some), plain, text("c", "{is: high, users: [ana.lind]}")]);
+        // Three rules, then two bits for each of the two that have sensitivities of their own.
+        assert_eq!(rules.admit(&ana(&groups), NOW).rules, 0b111 | bits << 3 | 0b11 << 5, "{some}");
+    }
+}

@@ -50,6 +50,7 @@ pub(crate) struct Sketch {
     #[serde(default = "employee")]
     kind: String,
     privileged: Option<bool>,
+    groups: Option<Vec<String>>,
     #[serde(default = "login")]
     action: String,
     #[serde(default = "success")]
@@ -120,6 +121,9 @@ pub(crate) struct Expected {
     /// Numbers among `observed` and `baseline`.
     #[serde(default)]
     pub(crate) numbers: BTreeMap<String, f64>,
+    /// Limits among `threshold`.
+    #[serde(default)]
+    pub(crate) threshold: BTreeMap<String, f64>,
     /// Entities that must be among those of the alert.
     #[serde(default)]
     pub(crate) entities: Vec<Value>,
@@ -172,7 +176,8 @@ impl Sketch {
             "id": text(&self.id).unwrap_or_else(|| format!("vector-{line:02}-{n:04}")),
             "time": rfc3339(time),
             "instance": "acme",
-            "user": { "name": text(&Some(self.user.clone())), "kind": self.kind, "privileged": self.privileged },
+            "user": { "name": text(&Some(self.user.clone())), "kind": self.kind, "privileged": self.privileged,
+                      "groups": self.groups },
             "action": self.action,
             "outcome": self.outcome,
             "reason": self.reason,

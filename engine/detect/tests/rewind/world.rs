@@ -94,6 +94,7 @@ fn rule(id: &str, params: Params, quiet_secs: u32) -> Rule {
             covers: Selector::default(),
         }],
         sensitivity: Sensitivity::Medium,
+        sensitivity_for: Vec::new(),
         off: Vec::new(),
         quiet_secs,
     }

@@ -68,7 +68,7 @@ impl Check<'_> {
         selector
     }
 
-    fn names(&self, path: &str, raw: Option<&[String]>) -> Vec<String> {
+    pub(super) fn names(&self, path: &str, raw: Option<&[String]>) -> Vec<String> {
         self.entries(path, raw, ENTRIES_MAX, |name| {
             let lower = name.to_lowercase();
             if lower.trim() != lower || lower.is_empty() {
@@ -149,7 +149,7 @@ fn all_kinds<'a>(kinds: impl Iterator<Item = &'a AccountKind>) -> bool {
     AccountKind::ALL.iter().all(|kind| named.contains(&kind))
 }
 
-const fn kind_of(raw: RawKind) -> AccountKind {
+pub(super) const fn kind_of(raw: RawKind) -> AccountKind {
     match raw {
         RawKind::Employee => AccountKind::Employee,
         RawKind::External => AccountKind::External,
