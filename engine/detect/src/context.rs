@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
 use crate::hash;
 use crate::incident::{Incident, on_ladder};
+use crate::networks::Networks;
 use crate::plan::PlanRule;
 use crate::rule::{Exception, Layer, Sensitivity};
 use crate::sessions::Origin;
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub rule: &'a PlanRule,
     /// Which of the rule's sensitivities holds for the event.
     pub sensitivity: Sensitivity,
+    /// What the set of rules says of networks.
+    pub networks: &'a Networks,
     /// Whose history this is.
     pub subject: Subject<'a>,
     /// What was said so far.
@@ -140,6 +143,28 @@ impl Context<'_> {
                 Measure::new("learning_days", f64::from(learning_days), "days"),
             ],
         })
+    }
+
+    /// A block if an end is on a network where tunnels end: where that is says nothing of the user.
+    pub fn tagged_egress(&self, ends: &[&SeenAddress]) -> Option<Block> {
+        let entry = ends.iter().filter_map(|seen| self.networks.tagged(seen)).find(|entry| entry.tag.is_egress())?;
+        Some(Block {
+            layer: Layer::System,
+            by: "tagged_egress",
+            reason: format!("an end is on {}, tagged {}: where it lies says nothing", entry.name, entry.tag.as_str()),
+            measures: Vec::new(),
+        })
+    }
+
+    /// A block if the country or network of an address is usual in the organisation.
+    pub fn usual_in_organisation(&self, seen: &SeenAddress) -> Option<Block> {
+        let reason = self.networks.usual(seen)?;
+        Some(Block { layer: Layer::Tenant, by: "usual_in_organisation", reason, measures: Vec::new() })
+    }
+
+    /// Why a finding from this address is graver.
+    pub fn network_aggravation(&self, seen: &SeenAddress) -> Option<&'static str> {
+        self.networks.tagged(seen).and_then(|entry| entry.tag.aggravation())
     }
 
     /// What holds a finding at this event back: a stated exception, else the first block, most important first, that

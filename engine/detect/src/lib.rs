@@ -19,6 +19,7 @@ pub mod machine;
 pub mod model;
 pub mod names;
 mod near;
+pub mod networks;
 pub mod place;
 pub mod plan;
 pub mod plans;

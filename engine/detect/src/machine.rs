@@ -110,7 +110,9 @@ impl Machine {
             let exception = plan.exception_of(rule, &origin.exceptions, event.time);
             let origin = &origin;
             let sensitivity = rule.sensitivity(origin.rules);
-            let mut context = Context { event, origin, exception, first_time, rule, sensitivity, subject, said, caps };
+            let networks = &*plan.networks;
+            let mut context =
+                Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, said, caps };
             known.state.step(&rule.rule.params, &mut context);
         }
     }

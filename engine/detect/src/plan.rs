@@ -1,6 +1,7 @@
 //! What a key's machines run on: the checked rules, laid out for the hot path, and the limits of time.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT};
 use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
+use crate::networks::Networks;
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, sensitivity_shifts};
 use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
@@ -47,7 +49,9 @@ pub struct Plan {
     pub stranger_retention: Millis,
     /// Rules whose scope asks for a network or country, one bit each.
     pub placed_rules: u128,
-    /// Hash over the rules.
+    /// What the set of rules says of networks.
+    pub networks: Arc<Networks>,
+    /// Hash over the rules and networks.
     pub rules_hash: String,
     /// The `GeoIP` build in use.
     pub geo: GeoBuild,
@@ -202,12 +206,20 @@ impl Plan {
             retention,
             stranger_retention,
             placed_rules,
+            networks: Arc::default(),
             rules_hash,
             geo,
             semantics: SEMANTICS_VERSION,
             state_format: STATE_FORMAT,
             lanes,
         }
+    }
+
+    /// The same with what the set of rules says of networks.
+    #[must_use]
+    pub fn with_networks(mut self, networks: Arc<Networks>) -> Self {
+        self.networks = networks;
+        self
     }
 
     /// The same with another [`Named::state_format`].

@@ -1,12 +1,15 @@
 //! A set of rules that belong together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use frostwatch_detect::networks::Networks;
 use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule, SENSITIVITY_BITS};
 use frostwatch_detect::time::Millis;
 
+use crate::check::networks::is_networks;
 use crate::check::{Check, Draft};
-use crate::content::{canonical, hash};
+use crate::content::{canonical, hash, networks};
 use crate::fault::{Fault, Notes, Spot};
 use crate::limits::{CONTENT_BYTES_MAX, FILES_MAX};
 use crate::tree;
@@ -17,7 +20,9 @@ pub struct Rulebook {
     /// The enabled rules in the order of their ids; a rule's index here is its bit in an
     /// [`Admission`](crate::Admission).
     pub rules: Vec<Rule>,
-    /// SHA-256 over the rules' canonical text, first 16 hex digits: independent of comments, formatting, the order of
+    /// What the set says of networks.
+    pub networks: Arc<Networks>,
+    /// SHA-256 over the canonical text of rules and networks, first 16 hex digits: independent of comments, formatting, the order of
     /// files and of rules that are not enabled.
     pub hash: String,
     /// What is allowed but worth a look, in the order of the files.
@@ -32,6 +37,12 @@ struct Read<'a> {
     text: &'a str,
 }
 
+/// What one file holds.
+enum Held<'a> {
+    Rule(Read<'a>),
+    Networks(Networks),
+}
+
 impl Rulebook {
     /// Checks rule files, given as name and text, one rule each. All faults of all files come back together, in the
     /// order of the files and their lines. Exceptions that have expired at `as_of` become warnings; without it nothing
@@ -44,10 +55,16 @@ impl Rulebook {
         }
         let mut faults = Vec::new();
         let mut read = Vec::new();
+        let mut networks: Option<(&str, Networks)> = None;
         for (file, text) in files {
-            match read_file(file, text, as_of) {
-                Ok(one) => read.push(one),
-                Err(found) => faults.extend(found),
+            match (read_file(file, text, as_of), &networks) {
+                (Ok(Held::Rule(one)), _) => read.push(one),
+                (Ok(Held::Networks(found)), None) => networks = Some((file, found)),
+                (Ok(Held::Networks(_)), Some((other, _))) => {
+                    let message = format!("the set has its networks in {other}; keep one file");
+                    faults.push(Notes::new(file, text).fault(Spot::default(), "", message));
+                }
+                (Err(found), _) => faults.extend(found),
             }
         }
         faults.extend(clashes(files));
@@ -57,7 +74,8 @@ impl Rulebook {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let (book, bytes) = Self::assemble(read);
+        let networks = networks.map(|(_, networks)| networks).unwrap_or_default();
+        let (book, bytes) = Self::assemble(read, networks);
         if bytes > CONTENT_BYTES_MAX {
             let message = format!("{bytes} bytes of rules in one set; at most {CONTENT_BYTES_MAX} are allowed");
             return Err(vec![whole(message)]);
@@ -72,7 +90,7 @@ impl Rulebook {
     }
 
     /// The set, and the bytes of its content.
-    fn assemble(read: Vec<Read<'_>>) -> (Self, usize) {
+    fn assemble(read: Vec<Read<'_>>, networks: Networks) -> (Self, usize) {
         let mut warnings = Vec::new();
         let mut rules = BTreeMap::new();
         for Read { draft: Draft { mut rule, enabled, warnings: found }, .. } in read {
@@ -83,23 +101,28 @@ impl Rulebook {
                 rules.insert(rule.id.clone(), (rule, text));
             }
         }
-        let bytes = rules.values().map(|(_, text)| text.len() + 1).sum();
-        let hash = hash(rules.values().map(|(_, text)| text.as_str()));
-        (Self { rules: rules.into_values().map(|(rule, _)| rule).collect(), hash, warnings }, bytes)
+        let of_networks = networks::canonical(&networks);
+        let texts = || rules.values().map(|(_, text)| text.as_str()).chain(of_networks.as_deref());
+        let (bytes, hash) = (texts().map(|text| text.len() + 1).sum(), hash(texts()));
+        let rules = rules.into_values().map(|(rule, _)| rule).collect();
+        (Self { rules, networks: Arc::new(networks), hash, warnings }, bytes)
     }
 }
 
-fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<Read<'a>, Vec<Fault>> {
+fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<Held<'a>, Vec<Fault>> {
     let notes = Notes::new(file, text);
     let root = match tree::parse(text) {
         Ok(root) => root,
         Err((at, message)) => return Err(vec![notes.fault(at, "", message)]),
     };
-    let id_at = root.locate("id");
-    match Check::new(&root, &notes).rule(as_of) {
-        Some(draft) => Ok(Read { draft, id_at, file, text }),
-        None => Err(notes.into_faults()),
-    }
+    let check = Check::new(&root, &notes);
+    let held = if is_networks(&root) {
+        check.of_networks().map(Held::Networks)
+    } else {
+        let id_at = root.locate("id");
+        check.rule(as_of).map(|draft| Held::Rule(Read { draft, id_at, file, text }))
+    };
+    held.ok_or_else(|| notes.into_faults())
 }
 
 /// Ids that stand in more than one file, whether or not the files are otherwise in order.

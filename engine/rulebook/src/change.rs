@@ -39,7 +39,13 @@ impl Rulebook {
         let mut ids: Vec<&str> = self.rules.iter().chain(&old.rules).map(|rule| rule.id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().filter_map(|id| change(id, find(old, id), find(self, id))).collect()
+        let rules = ids.into_iter().filter_map(|id| change(id, find(old, id), find(self, id)));
+        let networks = (self.networks != old.networks).then(|| RuleChange {
+            id: "networks".to_owned(),
+            effect: Effect::StateKept,
+            sentence: "networks: edited; what rules have learned is kept.".to_owned(),
+        });
+        rules.chain(networks).collect()
     }
 }
 

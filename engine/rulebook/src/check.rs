@@ -17,6 +17,7 @@ use crate::raw::{Elsewhere, RawAttack, RawException, RawRule, RawSeverity};
 use crate::reader::Reader;
 use crate::tree::{Node, Value};
 
+pub(crate) mod networks;
 pub(crate) mod scope;
 mod sensitivity;
 

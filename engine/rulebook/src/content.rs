@@ -4,9 +4,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::model::AccountKind;
+use frostwatch_detect::networks::Networks;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::rule::{
     Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, SENSITIVITY_BITS, Scope, Selector, Sensitivity,
@@ -18,6 +20,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Rulebook;
 use crate::limits::CONTENT_BYTES_MAX;
+
+pub(crate) mod networks;
 
 /// Hex digits of a hash.
 const HASH_CHARS: usize = 16;
@@ -45,7 +49,8 @@ impl std::error::Error for ContentFault {}
 impl Rulebook {
     /// The set as a text that stands for itself, at most [`CONTENT_BYTES_MAX`].
     pub fn to_content(&self) -> String {
-        self.rules.iter().fold(String::new(), |text, rule| text + &canonical(rule) + "\n")
+        let rules = self.rules.iter().map(canonical);
+        rules.chain(networks::canonical(&self.networks)).fold(String::new(), |text, line| text + &line + "\n")
     }
 
     /// Reads what [`Rulebook::to_content`] wrote: the same rules under the same hash. What was checked when it was written
@@ -55,9 +60,17 @@ impl Rulebook {
         if text.len() > CONTENT_BYTES_MAX {
             return Err(whole(format!("{} bytes; at most {CONTENT_BYTES_MAX} are read", text.len())));
         }
-        let read =
-            |(index, line): (usize, &str)| read(line).map_err(|message| ContentFault { line: index + 1, message });
-        let rules = text.lines().enumerate().map(read).collect::<Result<Vec<Rule>, _>>()?;
+        let mut networks = Networks::default();
+        let mut rules = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let fault = |message| ContentFault { line: index + 1, message };
+            match networks::read(line) {
+                // It stands last, once.
+                Some(found) if networks.is_empty() => networks = found.map_err(fault)?,
+                None if networks.is_empty() => rules.push(read(line).map_err(fault)?),
+                _ => return Err(fault("stands behind the networks".to_owned())),
+            }
+        }
         let exceptions: usize = rules.iter().map(|rule| rule.exceptions.len()).sum();
         let scoped = rules.iter().filter(|rule| !rule.sensitivity_for.is_empty()).count();
         if rules.len() + SENSITIVITY_BITS * scoped > RULES_MAX || exceptions > EXCEPTIONS_MAX {
@@ -67,8 +80,9 @@ impl Rulebook {
         if !rules.is_sorted_by(|a, b| a.id < b.id) {
             return Err(whole("the rules are not in the order of their ids, each once".to_owned()));
         }
-        let texts: Vec<String> = rules.iter().map(canonical).collect();
-        Ok(Self { hash: hash(texts.iter().map(String::as_str)), rules, warnings: Vec::new() })
+        let texts: Vec<String> = rules.iter().map(canonical).chain(networks::canonical(&networks)).collect();
+        let hash = hash(texts.iter().map(String::as_str));
+        Ok(Self { hash, rules, networks: Arc::new(networks), warnings: Vec::new() })
     }
 }
 
@@ -216,7 +230,7 @@ impl<'a> CanonicalSelector<'a> {
             users: selector.users.as_slice().into(),
             groups: selector.groups.as_slice().into(),
             kinds: selector.kinds.iter().map(|kind| kind.as_str().into()).collect(),
-            networks: selector.networks.iter().map(|Network { first, last }| format!("{first:x}-{last:x}")).collect(),
+            networks: selector.networks.iter().map(range).collect(),
             countries: selector.countries.iter().map(|country| country.as_str().into()).collect(),
         }
     }
@@ -235,6 +249,10 @@ impl<'a> CanonicalSelector<'a> {
             countries: self.countries.iter().map(country).collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn range(Network { first, last }: &Network) -> String {
+    format!("{first:x}-{last:x}")
 }
 
 fn network(text: &str) -> Result<Network, String> {

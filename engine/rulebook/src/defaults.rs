@@ -1,11 +1,12 @@
 //! The rules that ship with the engine, so that it runs without a folder of its own.
 
-/// The shipped rules as file name and text, in alphabetical order.
+/// The shipped rules and networks as file name and text, in alphabetical order.
 pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
     &[
         ("failed_logins.yaml", include_str!("../../../rules/failed_logins.yaml")),
         ("impossible_travel.yaml", include_str!("../../../rules/impossible_travel.yaml")),
         ("infrequent_country.yaml", include_str!("../../../rules/infrequent_country.yaml")),
         ("mass_download.yaml", include_str!("../../../rules/mass_download.yaml")),
+        ("networks.yaml", include_str!("../../../rules/networks.yaml")),
     ]
 }

@@ -33,6 +33,12 @@ pub const NAME_CHARS_MAX: usize = 128;
 pub const REASON_CHARS_MAX: usize = 500;
 /// Characters of an exception's owner at most.
 pub const OWNER_CHARS_MAX: usize = 120;
+/// Entries of a file of networks at most.
+pub const TAGGED_MAX: usize = 1_000;
+/// Ranges and autonomous systems of a file of networks at most.
+pub const NETWORK_RANGES_MAX: usize = 10_000;
+/// Characters of a name of networks at most.
+pub const NETWORK_NAME_CHARS_MAX: usize = 120;
 /// Suppressions that a rule switches off at most; no detector has as many.
 pub const OFF_MAX: usize = 32;
 /// Shortest quiet time, seconds.

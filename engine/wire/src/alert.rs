@@ -45,7 +45,7 @@ pub fn record(
     let user = subject.user().to_owned();
     let mut entities = vec![Entity::User { name: user.clone(), instance: subject.instance().to_owned() }];
     if let Some(finding) = &change.finding {
-        entities.extend(entity::all(finding));
+        entities.extend(entity::all(finding, &plan.networks));
     }
     let summary = match (&change.finding, change.superseded_by) {
         (Some(finding), _) => finding.summary.clone(),

@@ -37,6 +37,10 @@ pub(crate) struct Outcome {
 pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     let mut texts: Vec<(&str, String)> =
         default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    if let Some(networks) = &scenario.networks {
+        texts.retain(|(file, _)| *file != "networks.yaml");
+        texts.push(("networks.yaml", networks.clone()));
+    }
     for (from, to) in &scenario.edit {
         let (_, text) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
         assert!(text.contains(from), "{}: the rule has no '{from}'", scenario.name);

@@ -23,6 +23,8 @@ pub(crate) struct Scenario {
     /// Replacements in the text of the shipped rule, as pairs of what stands there and what shall.
     #[serde(default)]
     pub(crate) edit: Vec<(String, String)>,
+    /// The file of networks in place of the shipped one.
+    pub(crate) networks: Option<String>,
     /// What is done, in any order; it arrives in the order of its stamps.
     pub(crate) records: Vec<Sketch>,
     pub(crate) expect: Expect,

@@ -46,6 +46,7 @@ use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Channel, Outcome};
 use crate::near;
+use crate::networks::Tag;
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
@@ -152,8 +153,16 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] =
-        &["familiar_networks", "familiar_tunnel", "learning", "same_device", "same_network"];
+    const SUPPRESSIONS: &'static [&'static str] = &[
+        "corporate_networks",
+        "familiar_networks",
+        "familiar_tunnel",
+        "learning",
+        "same_device",
+        "same_network",
+        "tagged_egress",
+        "usual_in_organisation",
+    ];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success && !matches!(event.channel, Channel::Email | Channel::Scheduled)
@@ -166,9 +175,11 @@ impl Detector for State {
         let track = track_of(context.event.channel);
         let jump = self.jump(params, context, track, seen, point);
         let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
+        let tunnel = context.tagged_egress(&[&seen]).is_some_and(|block| context.takes(block.layer, block.by));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
         self.learn(params, context, &seen, held_back);
-        if raised != Some(Raised::HeldInPlace) {
+        // Where a tunnel ends nobody is seen.
+        if raised != Some(Raised::HeldInPlace) && !tunnel {
             self.sight(track, context, seen);
         }
     }
@@ -238,6 +249,8 @@ impl State {
 
     fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump) -> Vec<Block> {
         let mut blocks = Vec::from_iter(context.learning(params.learning_days));
+        blocks.extend(context.tagged_egress(&[&jump.to, &jump.from.seen]));
+        blocks.extend(corporate_networks(context, jump));
         let event = context.event;
         let same_agent = event.agent != 0 && event.agent == jump.from.agent;
         let other_agent = event.agent != 0 && jump.from.agent != 0 && !same_agent;
@@ -275,6 +288,7 @@ impl State {
         };
         blocks.extend(habit::familiar_networks(params, ways));
         blocks.extend(habit::familiar_tunnel(params, ways));
+        blocks.extend(context.usual_in_organisation(&jump.to));
         blocks
     }
 
@@ -356,6 +370,18 @@ fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, poi
     impossible.then(|| Jump { from: last.clone(), to: seen, distance_km, lower_km, elapsed, speed_kmh })
 }
 
+/// Holds a jump between two networks of the organisation: its people are in one of them or reach it from elsewhere.
+fn corporate_networks(context: &Context<'_>, jump: &Jump) -> Option<Block> {
+    let corporate = |seen| context.networks.tagged(seen).filter(|entry| entry.tag == Tag::Corporate);
+    let (from, to) = (corporate(&jump.from.seen)?, corporate(&jump.to)?);
+    Some(Block {
+        layer: Layer::User,
+        by: "corporate_networks",
+        reason: format!("both ends are tagged corporate: {} and {}", from.name, to.name),
+        measures: Vec::new(),
+    })
+}
+
 fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
     let agent = context.event.agent;
     let mut reasons = Vec::new();
@@ -366,6 +392,7 @@ fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
     } else if other_agent {
         reasons.push("another browser");
     }
+    reasons.extend(context.network_aggravation(&jump.to));
     if context.event.mfa == Some(false) {
         reasons.push("signed in without a second factor");
     }

@@ -28,7 +28,7 @@ use smallvec::SmallVec;
 
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
-use crate::context::{Context, Explanation, Raise};
+use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
@@ -107,7 +107,7 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["learning"];
+    const SUPPRESSIONS: &'static [&'static str] = &["learning", "tagged_egress", "usual_in_organisation"];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
@@ -117,6 +117,11 @@ impl Detector for State {
         let Some(seen) = context.origin.for_place() else { return };
         let Ok(place) = seen.location.place else { return };
         let day = day_of(context.event.time);
+        let egress = context.tagged_egress(&[&seen]).filter(|block| context.takes(block.layer, block.by));
+        if let Some(block) = egress {
+            self.reached_through(params, context, seen, place, block);
+            return;
+        }
         let index = self.index_of(place.country, day, params, context.caps);
         let learns = context.takes(Layer::System, "learning");
         let learning = learns && context.days_known() < i64::from(params.learning_days);
@@ -139,7 +144,7 @@ impl Detector for State {
             }
             known.trial = None;
             if !alone {
-                self.raise(params, context, seen, place, before);
+                self.raise(params, context, seen, place, (before, Vec::new()));
             }
             return;
         }
@@ -152,7 +157,8 @@ impl Detector for State {
             (known.weight, known.last_day, known.trial) = (f64::from(params.learn_after_days), day, None);
             return;
         }
-        if self.raise(params, context, seen, place, before) {
+        let usual = Vec::from_iter(context.usual_in_organisation(&seen));
+        if self.raise(params, context, seen, place, (before, usual)) {
             // Whoever raised the last alert is the one not to learn from.
             self.countries[index].trial = Some(Trial { raised_by: actor, days: 0, last_day: day });
         }
@@ -190,23 +196,41 @@ impl State {
         self.countries.len() - 1
     }
 
-    /// Did it open an alert?
+    /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.
+    fn reached_through(
+        &mut self,
+        params: &Params,
+        context: &mut Context<'_>,
+        seen: SeenAddress,
+        place: Place,
+        block: Block,
+    ) {
+        let day = day_of(context.event.time);
+        let known = self.countries.iter().find(|known| known.country == place.country && known.trial.is_none());
+        let weight = known.map_or(0.0, |known| known.weight_on(day, params.half_life_days));
+        let alone = self.countries.iter().all(|known| known.country == place.country);
+        if weight < params.known_weight_min && !alone {
+            self.raise(params, context, seen, place, (weight, vec![block]));
+        }
+    }
+
+    /// Did it open an alert? `blocks` are what may hold it back beside learning.
     fn raise(
         &mut self,
         params: &Params,
         context: &mut Context<'_>,
         seen: SeenAddress,
         place: Place,
-        weight: f64,
+        (weight, blocks): (f64, Vec<Block>),
     ) -> bool {
         let event = context.event;
         let usual = self.usual(place.country, event.time, params);
-        let blocker = context.blocker(Vec::from_iter(context.learning(params.learning_days)));
+        let blocker = context.blocker(context.learning(params.learning_days).into_iter().chain(blocks).collect());
         let cause = hash64(place.country.as_str().as_bytes());
         let incident = self.incidents.touch(cause, blocker.is_some(), context);
         let opens = blocker.is_none() && !incident.is_raised();
         incident.add(context.trace(), event.test);
-        let mut aggravations = Vec::new();
+        let mut aggravations = Vec::from_iter(context.network_aggravation(&seen));
         if event.mfa == Some(false) {
             aggravations.push("signed in without a second factor");
         }

@@ -121,7 +121,7 @@ impl Check<'_> {
     }
 }
 
-fn country(code: &str) -> Result<Country, String> {
+pub(super) fn country(code: &str) -> Result<Country, String> {
     let capitals = code.bytes().all(|byte| byte.is_ascii_uppercase());
     Country::new(code)
         .filter(|_| capitals)

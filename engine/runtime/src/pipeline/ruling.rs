@@ -29,7 +29,8 @@ impl Ruling {
     pub fn new(book: Rulebook, locate: Arc<dyn Locate>, lateness: Lateness) -> Self {
         let rules = CompiledRules::new(&book);
         let content = book.to_content().into();
-        let plan = Arc::new(Plan::new(book.rules, book.hash, lateness, locate.build().clone()));
+        let plan = Plan::new(book.rules, book.hash, lateness, locate.build().clone());
+        let plan = Arc::new(plan.with_networks(book.networks));
         Self { plan, rules, locate, content }
     }
 

@@ -3,6 +3,7 @@
 use frostwatch_detect::event::{EventLocation, ObjectRow};
 use frostwatch_detect::finding::{Finding, SeenAddress, SeenDevice};
 use frostwatch_detect::model::{ObjectTable, Os};
+use frostwatch_detect::networks::Networks;
 
 use super::types::{Entity, PlaceRecord};
 
@@ -12,7 +13,7 @@ pub const DEVICES_MAX: usize = 16;
 pub const OBJECTS_MAX: usize = 16;
 
 /// The entities of a finding, each kind in order of first appearance.
-pub(super) fn all(finding: &Finding) -> impl Iterator<Item = Entity> {
+pub(super) fn all(finding: &Finding, networks: &Networks) -> impl Iterator<Item = Entity> {
     let mut devices: Vec<SeenDevice> = Vec::new();
     let mut objects: Vec<ObjectRow> = Vec::new();
     for trace in &finding.evidence {
@@ -30,14 +31,14 @@ pub(super) fn all(finding: &Finding) -> impl Iterator<Item = Entity> {
         }
     }
     let sessions = finding.sessions.iter().map(|hash| Entity::Session { hash: format!("{hash:016x}") });
-    let addresses = finding.addresses.iter().map(address_entity);
+    let addresses = finding.addresses.iter().map(|seen| address_entity(seen, networks));
     addresses
         .chain(devices.into_iter().map(device_entity))
         .chain(sessions)
         .chain(objects.into_iter().map(object_entity))
 }
 
-fn address_entity(seen: &SeenAddress) -> Entity {
+fn address_entity(seen: &SeenAddress, networks: &Networks) -> Entity {
     let EventLocation { place, carrier } = seen.location;
     Entity::Address {
         ip: seen.address.ip(),
@@ -51,7 +52,7 @@ fn address_entity(seen: &SeenAddress) -> Entity {
         }),
         asn: (carrier.asn != 0).then_some(carrier.asn),
         organisation: (!carrier.organisation.is_empty()).then(|| carrier.organisation.as_str().to_owned()),
-        tags: Vec::new(),
+        tags: networks.tagged(seen).map(|entry| entry.tag.as_str().to_owned()).into_iter().collect(),
     }
 }
 

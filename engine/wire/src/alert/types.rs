@@ -242,8 +242,8 @@ pub enum Entity {
         /// Its organisation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organisation: Option<String>,
-        /// What is known of its network: `corporate`, `tunnel`, `hosting`, `risky` and the operator's own. Nothing fills
-        /// it yet: there are no lists of networks.
+        /// What the set of rules says of its network: `corporate`, `vpn`, `proxy`, `cloud_provider`, `administrative` or
+        /// `risky`; other words may follow.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(length(max = TAGS_MAX))]
         tags: Vec<String>,
