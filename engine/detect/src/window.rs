@@ -112,6 +112,15 @@ impl Window {
         if object != 0 {
             self.fetch(Fetched { time, object, objects: carried.objects, covered }, caps);
         }
+        self.count(time, carried, covered);
+        if self.traces.len() == EVIDENCE_MAX {
+            self.traces.pop_front();
+        }
+        self.traces.push_back(Kept { trace, covered });
+    }
+
+    /// Counts the next event in order, of which another window keeps the evidence.
+    pub fn count(&mut self, time: Millis, carried: Quantity, covered: bool) {
         let of_covered = if covered { carried } else { Quantity::default() };
         let carried = Tally { all: carried, covered: of_covered, events: [1, u32::from(covered)] };
         self.sums = self.sums.plus(carried);
@@ -119,10 +128,11 @@ impl Window {
             Some(slot) => slot.carried = slot.carried.plus(carried),
             None => self.slots.push_back(Slot { time, carried }),
         }
-        if self.traces.len() == EVIDENCE_MAX {
-            self.traces.pop_front();
-        }
-        self.traces.push_back(Kept { trace, covered });
+    }
+
+    /// Is nothing in it?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 
     /// What the events in the window carried together.

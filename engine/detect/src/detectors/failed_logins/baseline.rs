@@ -1,0 +1,153 @@
+//! What is usual for a user at this hour of the week: failures that were counted, hour by hour, and half forgotten after
+//! some weeks.
+//!
+//! Hours are those of UTC. Where clocks change, all of a user's habits move by an hour at once, so what was usual an hour
+//! before or after is usual now. A window that slides lies in more hours than it is long, so what is usual in all of them
+//! together is usual in it. And what is usual at this hour on any day is usual today: a job of every night is known after
+//! some nights and not only after as many weeks.
+
+use serde::{Deserialize, Serialize};
+
+use super::Params;
+use super::tail::Belief;
+use crate::time::{HOUR, Millis, SECOND};
+
+/// Hours of a week.
+const WEEK_HOURS: u32 = 7 * DAY_HOURS;
+const DAY_HOURS: u32 = 24;
+/// The hours over which a week's failures of a user of whom nothing is known are spread: those of work.
+const WORK_HOURS: f64 = 40.0;
+/// What was counted so shortly before the window, or in it, may be part of what is judged now: it does not count yet.
+const FRESH_HOURS: u32 = DAY_HOURS / 2;
+/// An hour that weighs less than half a failure says nothing and is forgotten.
+const WEIGHT_MIN: f64 = 0.5;
+/// How far clocks move when they change.
+const SHIFTS: [i32; 3] = [-1, 0, 1];
+
+/// Hours of the week in which the user failed, at most one entry for each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Hours(Vec<Hour>);
+
+/// An hour of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Hour {
+    /// The last one in which the user failed, counted from the epoch.
+    last: u32,
+    /// Failures in it, as far as they count.
+    count: u16,
+    /// Failures in those before it, as they weigh in it.
+    weight: f32,
+    /// In how many weeks the user failed.
+    weeks: u16,
+}
+
+/// What is usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Usual {
+    pub(super) belief: Belief,
+    /// Days before this one on which the user failed at this hour.
+    pub(super) days: u32,
+}
+
+impl Usual {
+    /// What is usual for somebody of whom nothing is known.
+    fn prior(params: &Params) -> Belief {
+        let weeks = params.prior_weeks;
+        let in_window = params.prior_failures_per_week * f64::from(params.baseline_window_secs) / 3_600.0 / WORK_HOURS;
+        Belief { failures: in_window * weeks, windows: weeks }
+    }
+}
+
+impl Hours {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is usual in the window that ends now, for a user who is watched since that hour. What was counted in the
+    /// window and half a day before it is left out, so nothing that is judged speaks for itself.
+    pub(super) fn usual(&self, params: &Params, now: Millis, since_hour: u32) -> Usual {
+        let prior = Usual::prior(params);
+        let half_life = f64::from(params.half_life_weeks);
+        let (at, first) = (hour_of(now), hour_of(now - Millis::from(params.baseline_window_secs) * SECOND + 1));
+        // A window of a day lies in 25 hours, of which the first and the last are one hour of the day.
+        let reach = (at - first + 1).min(DAY_HOURS);
+        let (mut of_week, mut of_day) = ([0.0; SHIFTS.len()], [0.0; SHIFTS.len()]);
+        let mut days = [0_u32; DAY_HOURS as usize];
+        for hour in &self.0 {
+            let (weight, weeks) = hour.before(at, reach + FRESH_HOURS, half_life);
+            for ((shift, of_week), of_day) in SHIFTS.into_iter().zip(&mut of_week).zip(&mut of_day) {
+                let back = i64::from(at) - i64::from(hour.last) + i64::from(shift);
+                *of_week += if back.rem_euclid(i64::from(WEEK_HOURS)) < i64::from(reach) { weight } else { 0.0 };
+                *of_day += if back.rem_euclid(i64::from(DAY_HOURS)) < i64::from(reach) { weight } else { 0.0 };
+            }
+            let back = (i64::from(at) - i64::from(hour.last) + 1).rem_euclid(i64::from(DAY_HOURS));
+            if back < i64::from(reach) + 2 {
+                days[back as usize] += u32::from(weeks);
+            }
+        }
+        let watched = watched_weeks(at.saturating_sub(since_hour), half_life);
+        let most = |sums: [f64; SHIFTS.len()]| sums.into_iter().fold(0.0, f64::max);
+        let belief = |failures, weeks| Belief { failures: prior.failures + failures, windows: prior.windows + weeks };
+        let (of_week, of_day) = (belief(most(of_week), watched), belief(most(of_day), 7.0 * watched));
+        let belief = if of_day.expected() > of_week.expected() { of_day } else { of_week };
+        Usual { belief, days: days.into_iter().max().unwrap_or(0) }
+    }
+
+    /// Counts a failure, up to `most` in this hour.
+    pub(super) fn learn(&mut self, params: &Params, now: Millis, most: u16) {
+        let at = hour_of(now);
+        let of_week = at % WEEK_HOURS;
+        let place = self.0.binary_search_by_key(&of_week, |hour| hour.last % WEEK_HOURS);
+        let index = place.unwrap_or_else(|index| {
+            self.0.insert(index, Hour { last: at, count: 0, weight: 0.0, weeks: 1 });
+            index
+        });
+        let hour = &mut self.0[index];
+        if hour.last != at {
+            let weight = hour.weight_at(at, f64::from(params.half_life_weeks));
+            *hour = Hour { last: at, count: 0, weight: weight as f32, weeks: hour.weeks.saturating_add(1) };
+        }
+        hour.count = hour.count.saturating_add(1).min(most.max(hour.count));
+    }
+
+    /// Forgets the hours that say nothing any more.
+    pub(super) fn forget(&mut self, params: &Params, now: Millis) {
+        let (at, half_life) = (hour_of(now), f64::from(params.half_life_weeks));
+        self.0.retain(|hour| hour.weight_at(at, half_life) >= WEIGHT_MIN);
+    }
+
+    /// Copies without giving memory back.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+}
+
+impl Hour {
+    /// Its weight now, and in how many weeks the user failed in it, without what is fresh.
+    fn before(&self, at: u32, fresh_hours: u32, half_life: f64) -> (f64, u16) {
+        if at.saturating_sub(self.last) < fresh_hours {
+            (f64::from(self.weight), self.weeks.saturating_sub(1))
+        } else {
+            (self.weight_at(at, half_life), self.weeks)
+        }
+    }
+
+    fn weight_at(&self, at: u32, half_life: f64) -> f64 {
+        // To the nearest week: an hour that clocks have moved is still one week ago.
+        let weeks = at.saturating_sub(self.last).saturating_add(WEEK_HOURS / 2) / WEEK_HOURS;
+        (f64::from(self.weight) + f64::from(self.count)) * libm::exp2(-f64::from(weeks) / half_life)
+    }
+}
+
+/// The hour of a time, counted from the epoch; before it, 0.
+pub(super) const fn hour_of(time: Millis) -> u32 {
+    let hour = time.div_euclid(HOUR);
+    if hour < 0 { 0 } else { hour as u32 }
+}
+
+/// How many weeks of watching weigh as the failures in them do: the weeks of all time together weigh about one and a half
+/// half-lives.
+fn watched_weeks(hours: u32, half_life: f64) -> f64 {
+    let weeks = f64::from(hours) / f64::from(WEEK_HOURS);
+    half_life / std::f64::consts::LN_2 * -libm::expm1(-weeks / half_life * std::f64::consts::LN_2)
+}
