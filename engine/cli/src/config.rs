@@ -2,19 +2,23 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use frostwatch_detect::catalogue::STATE_FORMAT;
+use frostwatch_detect::format::STATE_FORMAT_OLDEST;
 use frostwatch_detect::time::{Lateness, SECOND};
 use frostwatch_geoip::{GeoFiles, GeoLimits, GeoTable, NoGeo};
 use frostwatch_kafka::settings::{KafkaSettings, is_secret};
 use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::pipeline::Ruling;
 use frostwatch_wire::normalise::Normaliser;
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::engine::Located;
+use crate::engine::{Located, ruling};
 
 /// Largest configuration file, bytes.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
@@ -24,7 +28,7 @@ const WORKERS_MAX: usize = 256;
 const LATENESS_SECS_MAX: u32 = 7 * 86_400;
 
 /// The configuration of a deployment.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// `config.v1`.
@@ -46,6 +50,10 @@ pub(crate) struct Config {
     /// An event further ahead of its stamp than this is rejected, seconds.
     #[serde(default = "skew_secs")]
     pub(crate) skew_secs: u32,
+    /// The format in which state is written, and beyond which nothing is remembered: an older one until every process of
+    /// the group runs a program that reads the newer. A newer one that was used once stays.
+    #[serde(default = "state_format")]
+    pub(crate) state_format: u8,
     /// Threads that work on partitions; one a core at most.
     #[serde(default = "workers")]
     pub(crate) workers: usize,
@@ -55,7 +63,7 @@ pub(crate) struct Config {
 }
 
 /// GeoIP files.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GeoConfig {
     /// City files: one, or one for IPv4 and one for IPv6.
@@ -91,6 +99,10 @@ fn skew_secs() -> u32 {
     (Lateness::DEFAULT.skew / SECOND) as u32
 }
 
+const fn state_format() -> u8 {
+    STATE_FORMAT
+}
+
 const fn workers() -> usize {
     1
 }
@@ -116,6 +128,14 @@ pub(crate) struct Checked {
     pub(crate) located: Located,
     pub(crate) normaliser: Option<Normaliser>,
     pub(crate) warnings: Vec<String>,
+}
+
+impl Checked {
+    /// The ruling that its rules, places and limits make, and the normaliser.
+    pub(crate) fn into_ruling(self) -> (Arc<Ruling>, Option<Normaliser>) {
+        let ruling = ruling(self.rulebook, self.located, self.config.lateness());
+        (Arc::new(ruling.with_state_format(self.config.state_format)), self.normaliser)
+    }
 }
 
 impl Config {
@@ -144,6 +164,12 @@ impl Config {
             if value == 0 || value > LATENESS_SECS_MAX {
                 faults.push(format!("{name}: {value} is outside 1 to {LATENESS_SECS_MAX}"));
             }
+        }
+        if !(STATE_FORMAT_OLDEST..=STATE_FORMAT).contains(&self.state_format) {
+            let (found, oldest) = (self.state_format, STATE_FORMAT_OLDEST);
+            faults.push(format!(
+                "state_format: {found} is outside {oldest} to {STATE_FORMAT}, which this program writes"
+            ));
         }
         if self.workers == 0 || self.workers > WORKERS_MAX {
             faults.push(format!("workers: {} is outside 1 to {WORKERS_MAX}", self.workers));

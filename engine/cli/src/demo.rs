@@ -132,7 +132,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
         normalised: Mutex::new(NormaliseCounts::default()),
         // Without a clock: the company lives in a time of its own.
         shared: shared(origin),
-        current: Arc::new(CurrentRuling::new(ruling(rulebook, located, Lateness::DEFAULT))),
+        current: Arc::new(CurrentRuling::new(Arc::new(ruling(rulebook, located, Lateness::DEFAULT)))),
     };
     let normaliser = normaliser_of(company)?;
     let (stop, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));

@@ -44,6 +44,6 @@ pub(crate) fn shared(origin: Origin) -> Arc<Shared> {
 }
 
 /// What the tasks begin under.
-pub(crate) fn ruling(rulebook: Rulebook, located: Located, lateness: Lateness) -> Arc<Ruling> {
-    Arc::new(Ruling::new(rulebook, located.into_locate(), lateness))
+pub(crate) fn ruling(rulebook: Rulebook, located: Located, lateness: Lateness) -> Ruling {
+    Ruling::new(rulebook, located.into_locate(), lateness)
 }

@@ -14,7 +14,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::{self, Checked, Config, SettledAtStart};
 use crate::console::say;
-use crate::engine::ruling;
 
 /// How often files are looked at. A change counts once they have looked the same twice: a copy under way is waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -137,13 +136,12 @@ impl Reloader {
         } else {
             format!("; a restart is needed for what else differs from the start: {}", differing.join(", "))
         };
-        let lateness = checked.config.lateness();
         let before = self.current.get().named();
-        let next = ruling(checked.rulebook, checked.located, lateness);
+        let (next, _normaliser) = checked.into_ruling();
         let changes = before.changes(&next.named());
         if changes.is_empty() {
             self.readings.unchanged.fetch_add(1, Ordering::Relaxed);
-            return format!("nothing of rules, GeoIP files and lateness differs: {before}{wait}");
+            return format!("nothing of rules, GeoIP files, limits and state format differs: {before}{wait}");
         }
         self.current.set(next);
         self.readings.applied.fetch_add(1, Ordering::Relaxed);

@@ -115,9 +115,8 @@ fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
     if let Some(path) = &args.config {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-        let lateness = checked.config.lateness();
-        let ruling = ruling(checked.rulebook, checked.located, lateness);
-        return Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, checked.normaliser));
+        let (ruling, normaliser) = checked.into_ruling();
+        return Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -131,7 +130,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
         None => None,
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
-    let ruling = ruling(rulebook, located, Lateness::DEFAULT);
+    let ruling = std::sync::Arc::new(ruling(rulebook, located, Lateness::DEFAULT));
     Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, normaliser))
 }
 

@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin;
 use crate::config;
 use crate::console::say;
-use crate::engine::{ruling, shared};
+use crate::engine::shared;
 use crate::metrics::Observed;
 use crate::raw::Rows;
 use crate::reload::{self, Reloader};
@@ -51,17 +51,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let look = reload::look_before(&args.config);
     let checked = config::load(&args.config)?;
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-    let config = checked.config;
-    let lateness = config.lateness();
+    let config = checked.config.clone();
+    let (ruling, normaliser) = checked.into_ruling();
     let origin = Origin { topic: Some(config.kafka.topics.activity()), clock: Some(now_ms) };
-    let rows = checked.normaliser.filter(|_| !args.no_normalise).map(Rows);
+    let rows = normaliser.filter(|_| !args.no_normalise).map(Rows);
     let observed = Arc::new(Observed {
         board: Board::default(),
         counters: Counters::default(),
         pulse: Pulse::default(),
         normalised: Mutex::new(NormaliseCounts::default()),
         shared: shared(origin),
-        current: Arc::new(CurrentRuling::new(ruling(checked.rulebook, checked.located, lateness))),
+        current: Arc::new(CurrentRuling::new(ruling)),
     });
     let reloader = Arc::new(Reloader::new(&args.config, look, &config, Arc::clone(&observed.current)));
     let stop = Arc::new(AtomicBool::new(false));

@@ -9,8 +9,8 @@ use crate::event::Event;
 use crate::incident::Incidents;
 use crate::plan::LaneKind;
 
-/// Raised with every change of what is kept for a key.
-pub const STATE_FORMAT: u8 = 1;
+/// Raised with every change of what is kept for a key: see [`crate::format`].
+pub const STATE_FORMAT: u8 = 2;
 
 /// Raised by hand with every change of the program after which the same records give other findings: what was found is
 /// part of what a ruling is known by ([`crate::plan::Named`]). The golden stream of the tests tells when that was

@@ -130,6 +130,11 @@ impl Context<'_> {
         }
     }
 
+    /// Is what this format of state added to be used? Under an older one it must stay as it began: see [`crate::format`].
+    pub const fn keeps(&self, format: u8) -> bool {
+        self.rule.state_format >= format
+    }
+
     /// Days since the rule first saw the key, whole.
     pub const fn days_known(&self) -> i64 {
         (self.event.time - self.first_time) / crate::time::DAY

@@ -10,7 +10,7 @@ mod stored;
 
 pub use ahead::EXPECTED_MAX;
 pub use checkpoint::{Room, Written};
-pub use stored::{STATE_FORMAT_OLDEST, StateFault};
+pub use stored::StateFault;
 
 use std::collections::VecDeque;
 

@@ -8,6 +8,7 @@ pub mod context;
 pub mod detectors;
 pub mod event;
 pub mod finding;
+pub mod format;
 pub mod geometry;
 pub mod hash;
 pub mod incident;

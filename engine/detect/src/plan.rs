@@ -5,7 +5,8 @@ use std::fmt;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::SEMANTICS_VERSION;
+use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT};
+use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule};
@@ -52,6 +53,8 @@ pub struct Plan {
     pub geo: GeoBuild,
     /// What the program made of all that: see [`SEMANTICS_VERSION`].
     pub semantics: u32,
+    /// See [`Named::state_format`].
+    state_format: u8,
     lanes: [Vec<usize>; 2],
 }
 
@@ -69,6 +72,19 @@ pub struct Named {
     pub skew_secs: i64,
     /// See [`SEMANTICS_VERSION`].
     pub semantics: u32,
+    /// The format in which records of keys are written, and beyond which nothing is remembered: an older one while
+    /// programs run that do not know the present one. It is no part of names that were written before there was a second.
+    #[serde(default = "state_format_oldest", skip_serializing_if = "is_oldest")]
+    pub state_format: u8,
+}
+
+const fn state_format_oldest() -> u8 {
+    STATE_FORMAT_OLDEST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_oldest(format: &u8) -> bool {
+    *format == STATE_FORMAT_OLDEST
 }
 
 impl Named {
@@ -81,6 +97,7 @@ impl Named {
                 ("lateness_secs", named.lateness_secs.to_string()),
                 ("skew_secs", named.skew_secs.to_string()),
                 ("semantics", named.semantics.to_string()),
+                ("state_format", named.state_format.to_string()),
             ]
         };
         let both = parts(self).into_iter().zip(parts(now)).filter(|((_, was), (_, is))| was != is);
@@ -90,8 +107,12 @@ impl Named {
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rules, geoip, lateness_secs, skew_secs, semantics } = self;
-        write!(f, "rules {rules}, geoip {geoip}, lateness {lateness_secs} s, skew {skew_secs} s, semantics {semantics}")
+        let Self { rules, geoip, lateness_secs, skew_secs, semantics, state_format } = self;
+        write!(
+            f,
+            "rules {rules}, geoip {geoip}, lateness {lateness_secs} s, skew {skew_secs} s, semantics {semantics}, state \
+             format {state_format}"
+        )
     }
 }
 
@@ -104,6 +125,8 @@ pub struct PlanRule {
     pub key: u64,
     /// The rule's bit in [`crate::event::Event::rules`].
     pub bit: u128,
+    /// See [`Named::state_format`].
+    pub state_format: u8,
 }
 
 /// An exception with its rule's place.
@@ -144,7 +167,8 @@ impl Plan {
                 lanes[rule.params.lane().index()].push(index);
                 let of_rule = rule.exceptions.iter().cloned();
                 exceptions.extend(of_rule.map(|exception| PlanException { rule: index, exception }));
-                PlanRule { key: rule_key(rule.params.detector(), &rule.id), bit: 1 << index, rule }
+                let key = rule_key(rule.params.detector(), &rule.id);
+                PlanRule { key, bit: 1 << index, state_format: STATE_FORMAT, rule }
             })
             .collect();
         let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());
@@ -163,8 +187,22 @@ impl Plan {
             rules_hash,
             geo,
             semantics: SEMANTICS_VERSION,
+            state_format: STATE_FORMAT,
             lanes,
         }
+    }
+
+    /// The same with another [`Named::state_format`].
+    #[must_use]
+    pub fn with_state_format(mut self, format: u8) -> Self {
+        self.state_format = format;
+        self.rules.iter_mut().for_each(|rule| rule.state_format = format);
+        self
+    }
+
+    /// See [`Named::state_format`].
+    pub const fn state_format(&self) -> u8 {
+        self.state_format
     }
 
     /// What tells it from other plans.
@@ -175,6 +213,7 @@ impl Plan {
             lateness_secs: self.lateness.lateness / SECOND,
             skew_secs: self.lateness.skew / SECOND,
             semantics: self.semantics,
+            state_format: self.state_format,
         }
     }
 

@@ -8,10 +8,14 @@ mod rulings;
 mod world;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::event::Event;
-use frostwatch_detect::keys::{Keys, Room, STATE_FORMAT_OLDEST, StateFault};
+use frostwatch_detect::format::STATE_FORMAT_OLDEST;
+use frostwatch_detect::keys::{Keys, Room, StateFault};
+use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::Plans;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{DAY, MINUTE};
@@ -30,8 +34,12 @@ struct Written {
 impl Written {
     /// A commit at `offset`.
     fn commit(&mut self, keys: &mut Keys, offset: i64, below: i64, room: usize) {
+        self.commit_in(STATE_FORMAT, keys, offset, below, room);
+    }
+
+    fn commit_in(&mut self, format: u8, keys: &mut Keys, offset: i64, below: i64, room: usize) {
         let records = &mut self.records;
-        keys.write(offset, below, Room { keys: room, bytes: usize::MAX }, &mut |name, record| {
+        keys.write(format, offset, below, Room { keys: room, bytes: usize::MAX }, &mut |name, record| {
             match record {
                 Some(record) => records.insert(name.to_owned(), record.to_vec()),
                 None => records.remove(name),
@@ -83,7 +91,9 @@ proptest! {
         room in 1_usize..8,
         sets in plan_sets(),
         at in switches(),
+        format in STATE_FORMAT_OLDEST..=STATE_FORMAT,
     ) {
+        let sets: Vec<Plan> = sets.into_iter().map(|plan| plan.with_state_format(format)).collect();
         let (names, events): (Vec<String>, Vec<Event>) = log_of(&sketches).into_iter().unzip();
         let (arriving, plans) = history(events, &sets, &at);
         let log: Vec<(String, Event)> = names.into_iter().zip(arriving).collect();
@@ -106,7 +116,7 @@ proptest! {
             sent.push(changes);
             if sent.len().is_multiple_of(every) {
                 let offset = sent.len() as i64;
-                written.commit(&mut keys, offset, offset - tail, room);
+                written.commit_in(format, &mut keys, offset, offset - tail, room);
                 prop_assert!(room < every || offset - written.low_water <= tail + every as i64, "the tail is bounded");
             }
             if crashes.next_if(|at| *at <= sent.len()).is_some() {
@@ -121,8 +131,9 @@ proptest! {
         prop_assert_eq!(keys.counters().unreadable, 0);
         // A graceful stop leaves nothing to be run again.
         let end = log.len() as i64;
-        written.commit(&mut keys, end, i64::MAX, usize::MAX);
+        written.commit_in(format, &mut keys, end, i64::MAX, usize::MAX);
         prop_assert_eq!(written.low_water, end);
+        prop_assert!(written.records.values().all(|record| record[0] == format));
         let next = taken_over(&written, &log, &plans);
         prop_assert_eq!(next.state_hash(&plans, now), alone.state_hash(&plans, now));
     }
@@ -170,6 +181,61 @@ fn of_a_newer_program_and_of_none_nothing_is_taken() {
     assert_eq!(fault(&[STATE_FORMAT_OLDEST - 1, 0]), StateFault::Older { found: STATE_FORMAT_OLDEST - 1 });
     assert!(matches!(fault(&[STATE_FORMAT, 9, 0]), StateFault::Broken(_)));
     assert!(matches!(fault(&[]), StateFault::Broken(_)));
+}
+
+/// That they are written again as they were is a test beside the encoding.
+#[test]
+fn records_of_every_format_are_kept_and_read() {
+    for format in STATE_FORMAT_OLDEST..STATE_FORMAT {
+        let path = format!("{}/tests/state/format-{format}.txt", env!("CARGO_MANIFEST_DIR"));
+        let plans = Plans::new(Arc::new(world::plan().with_state_format(format)));
+        if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() && !Path::new(&path).exists() {
+            std::fs::write(&path, records_in(format, &plans)).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|fault| {
+            panic!("{path}: {fault}; with FROSTWATCH_WRITE_GOLDEN=1 this test writes what is missing")
+        });
+        for line in text.lines() {
+            let (name, hex) = line.split_once(' ').unwrap();
+            let record: Vec<u8> = (0..hex.len() / 2).map(|at| byte(hex, at)).collect();
+            let mut keys = Keys::default();
+            keys.restore(name, Some(&record)).unwrap();
+            let mut changes = Vec::new();
+            keys.accept_logged(name, i64::MAX, &Sketch::view(400_000, 400_000).event(), &plans, &mut changes);
+            assert_eq!((keys.counters().unreadable, record[0]), (0, format), "{path}: {name}");
+        }
+    }
+}
+
+fn byte(hex: &str, at: usize) -> u8 {
+    u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()
+}
+
+/// Records of keys asleep and awake, as lines.
+fn records_in(format: u8, plans: &Plans) -> String {
+    let sketches: Vec<Sketch> = (0..160_u8)
+        .map(|number| {
+            let second = i64::from(number) * 700;
+            let (what, place) = (number % 11, number % 5);
+            Sketch { number: u32::from(number), what, place, object: number % 4, ..Sketch::view(second, second) }
+        })
+        .collect();
+    // While one of them goes on the others are packed.
+    let beat = |number: i64| Sketch {
+        number: 900 + number as u32,
+        ..Sketch::view(120_000 + number * 30, 120_000 + number * 30)
+    };
+    let beats = (0..300).map(|number| ("acme|awake".to_owned(), beat(number).event()));
+    let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
+    for (offset, (name, event)) in log_of(&sketches).into_iter().chain(beats).enumerate() {
+        keys.accept_logged(&name, offset as i64, &event, plans, &mut changes);
+    }
+    written.commit_in(format, &mut keys, i64::MAX, i64::MAX, usize::MAX);
+    let line = |(name, record): (&String, &Vec<u8>)| {
+        let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {hex}\n")
+    };
+    written.records.iter().map(line).collect()
 }
 
 #[test]

@@ -336,3 +336,25 @@ fn what_was_scored_under_a_build_that_is_not_at_hand_is_not_run_again_unasked() 
     assert_eq!(resumed, Resumed::Same);
     assert!(matches!(next.turn(3, 30), Turned::To { named } if named.geoip == "new"));
 }
+
+#[test]
+fn an_older_format_of_state_is_written_until_the_newer_one_was_used() {
+    let in_format =
+        |format: u8, edits: &[(&str, &str)]| Arc::new(Ruling::clone(&edited(edits)).with_state_format(format));
+    let ((mut tasks, current), mut out) = (tasks_under(in_format(1, &[])), Vec::new());
+    tasks.open(3);
+    let mut formats = Vec::new();
+    let rulings =
+        [in_format(1, &[]), in_format(2, &[]), in_format(1, &[]), in_format(1, &[("version: 1", "version: 2")])];
+    for (number, ruling) in (0..).zip(rulings) {
+        let turned = switch(&mut tasks, &current, number, ruling);
+        fail(&mut tasks, number, &mut out);
+        let mut written = Vec::new();
+        tasks.checkpoint(3, number + 1, i64::MAX, Room { keys: 9, bytes: usize::MAX }, &mut written);
+        formats.push((turned, written[0].value.as_ref().unwrap()[0]));
+    }
+    assert_eq!(formats, [(false, 1), (true, 2), (false, 2), (true, 2)]);
+    let names = serde_json::to_value(tasks.progress(3, 0).rulings).unwrap();
+    assert_eq!(names[0]["named"].get("state_format"), None, "as it was before there was a second");
+    assert_eq!(names[1]["named"]["state_format"], 2);
+}

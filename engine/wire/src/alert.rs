@@ -3,7 +3,6 @@
 //! Two runs are compared by the canonical body ([`canonical`]): the record without what depends on the order of arrival
 //! and on where it was written.
 
-use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::context::Subject;
 use frostwatch_detect::finding::{Blocker, Finding, Measure, Status};
 use frostwatch_detect::plan::{Plan, PlanRule};
@@ -149,7 +148,7 @@ fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -
         counterfactual: finding.counterfactual.clone(),
         evidence: evidence::list(&finding.evidence, finding.count),
         versions: Versions {
-            state_format: STATE_FORMAT,
+            state_format: plan.state_format(),
             rules: plan.rules_hash.clone(),
             geoip: plan.geo.kind.clone(),
             geoip_built: rfc3339(plan.geo.built_at_secs.saturating_mul(SECOND)),

@@ -23,9 +23,10 @@ impl Folder {
         let path = folder.path().join("frostwatch.yaml");
         fs::write(&path, CONFIG).unwrap();
         let look = look_before(&path);
-        let Checked { config, rulebook, located, .. } = config::load(&path).unwrap();
+        let checked = config::load(&path).unwrap();
         change(&path);
-        let current = CurrentRuling::new(ruling(rulebook, located, config.lateness()));
+        let config = checked.config.clone();
+        let current = CurrentRuling::new(checked.into_ruling().0);
         Self { folder, reloader: Reloader::new(&path, look, &config, Arc::new(current)) }
     }
 

@@ -64,6 +64,7 @@ impl Tasks {
         for SwitchArg { at, folder } in switches {
             let rules = config::rules(Some(folder)).map_err(Faults)?;
             let ruling = Ruling::new(rules, Arc::clone(&tasks.ruling.locate), limits);
+            let ruling = ruling.with_state_format(tasks.ruling.plan.state_format());
             tasks.pending.push((*at, Arc::new(ruling)));
         }
         Ok(tasks)
@@ -73,7 +74,8 @@ impl Tasks {
     pub(super) fn switch(&mut self, switch: RecordedSwitch) -> anyhow::Result<()> {
         let RecordedSwitch { at, named, rules } = switch;
         let lateness = Lateness { lateness: named.lateness_secs * SECOND, skew: named.skew_secs * SECOND };
-        let ruling = Arc::new(Ruling::new(rules, Arc::clone(&self.ruling.locate), lateness));
+        let ruling = Ruling::new(rules, Arc::clone(&self.ruling.locate), lateness);
+        let ruling = Arc::new(ruling.with_state_format(named.state_format));
         if ruling.plan.geo.digest != named.geoip {
             say("warning: a recorded switch was to other GeoIP files; those of the replay are used");
         }

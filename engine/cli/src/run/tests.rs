@@ -37,11 +37,11 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
         pulse: Pulse::default(),
         normalised: Mutex::default(),
         shared: shared(Origin::default()),
-        current: Arc::new(CurrentRuling::new(ruling(
+        current: Arc::new(CurrentRuling::new(Arc::new(ruling(
             config::rules(None).unwrap(),
             Located::Nothing(NoGeo::new()),
             Lateness::DEFAULT,
-        ))),
+        )))),
     };
     let stop = AtomicBool::new(false);
     let fault = run_threads(&settings, 1, Some(Broken), false, &observed, &stop).unwrap_err();

@@ -103,9 +103,11 @@ impl Keys {
     }
 
     /// Writes the keys that changed first, as they are at `position`, the offset of the next record: those that changed
-    /// before `below`, and no more than there is room for. Of a key that was let go the record is deleted (`None`).
+    /// before `below`, and no more than there is room for. Of a key that was let go the record is deleted (`None`). Records
+    /// have this format, see [`crate::plan::Named::state_format`].
     pub fn write(
         &mut self,
+        format: u8,
         position: i64,
         below: i64,
         room: Room,
@@ -118,7 +120,7 @@ impl Keys {
             if !std::mem::take(&mut slot.dirty) {
                 continue;
             }
-            let header = Header { offset: position, newest_stamp: slot.newest_stamp, keep: slot.keep };
+            let header = (format, Header { offset: position, newest_stamp: slot.newest_stamp, keep: slot.keep });
             let done = match &slot.body {
                 Body::Free => continue,
                 Body::Active(key) => stored::write_active(header, key, &mut self.bytes),

@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::STATE_FORMAT;
 use crate::context::Subject;
+use crate::format::{STATE_FORMAT_OLDEST, in_format};
 use crate::key::{Key, Scratch, Settled, Whole};
 use crate::names::as_numbers;
 use crate::plans::Plans;
 use crate::time::Millis;
-
-/// The oldest format that is read.
-pub const STATE_FORMAT_OLDEST: u8 = 1;
 
 /// Nothing can join what is in it.
 const SETTLED: u8 = 0;
@@ -59,44 +57,59 @@ pub(super) struct Header {
 }
 
 /// Writes the record of an active key.
-pub(super) fn write_active(header: Header, key: &Key, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    begin(WHOLE | TEXTS, header, out)?;
-    *out = key.write(std::mem::take(out))?;
+pub(super) fn write_active(
+    (format, header): (u8, Header),
+    key: &Key,
+    out: &mut Vec<u8>,
+) -> Result<(), postcard::Error> {
+    begin(format, WHOLE | TEXTS, header, out)?;
+    *out = in_format(format, || key.write(std::mem::take(out)))?;
     Ok(())
 }
 
 /// Writes the record of a key that is kept as bytes.
-pub(super) fn write_idle(header: Header, kept: &[u8], out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    let (form, body) = form_of(kept).map_err(|_| postcard::Error::DeserializeBadEncoding)?;
-    begin(form | TEXTS, header, out)?;
-    if form & TEXTS != 0 {
+pub(super) fn write_idle(
+    (format, header): (u8, Header),
+    kept: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), postcard::Error> {
+    let (kept_format, form, body) = form_of(kept).map_err(|_| postcard::Error::DeserializeBadEncoding)?;
+    begin(format, form | TEXTS, header, out)?;
+    if form & TEXTS != 0 && kept_format == format {
         out.extend_from_slice(body);
         return Ok(());
     }
     let taken = std::mem::take(out);
     *out = if form & WHOLE == 0 {
-        postcard::to_extend(&as_numbers(|| postcard::from_bytes::<Settled>(body))?, taken)?
+        let settled = unpack::<Settled>(kept_format, form, body)?;
+        in_format(format, || postcard::to_extend(&settled, taken))?
     } else {
-        postcard::to_extend(&as_numbers(|| postcard::from_bytes::<Whole>(body))?, taken)?
+        let whole = unpack::<Whole>(kept_format, form, body)?;
+        in_format(format, || postcard::to_extend(&whole, taken))?
     };
     Ok(())
 }
 
-fn begin(form: u8, header: Header, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+/// The body of bytes of this format and form.
+fn unpack<'a, T: Deserialize<'a>>(format: u8, form: u8, body: &'a [u8]) -> Result<T, postcard::Error> {
+    let read = || in_format(format, || postcard::from_bytes(body));
+    if form & TEXTS == 0 { as_numbers(read) } else { read() }
+}
+
+fn begin(format: u8, form: u8, header: Header, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     out.clear();
-    out.extend([STATE_FORMAT, form]);
+    out.extend([format, form]);
     *out = postcard::to_extend(&header, std::mem::take(out))?;
     Ok(())
 }
 
 /// The header of a written key; `kept` is made the bytes under which it is kept.
 pub(super) fn read(record: &[u8], kept: &mut Vec<u8>) -> Result<Header, StateFault> {
-    let (form, rest) = form_of(record)?;
+    let (format, form, rest) = form_of(record)?;
     let (header, body) = postcard::take_from_bytes::<Header>(rest).map_err(|_| StateFault::Broken("its header"))?;
     kept.clear();
     // A body of an older format keeps its format's byte.
-    kept.extend(record.first().copied());
-    kept.push(form);
+    kept.extend([format, form]);
     kept.extend_from_slice(body);
     Ok(header)
 }
@@ -111,14 +124,11 @@ pub(super) fn freeze(key: &Key, out: &mut Vec<u8>) -> Result<(), postcard::Error
 
 /// The key of such bytes.
 pub(super) fn thaw(kept: &[u8], plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Option<Key> {
-    let (form, body) = form_of(kept).ok()?;
-    let settled = || postcard::from_bytes::<Settled>(body).ok();
-    let whole = || postcard::from_bytes::<Whole>(body).ok();
-    match form {
-        SETTLED => as_numbers(settled).map(|settled| Key::thawed(settled, scratch)),
-        WHOLE => as_numbers(whole).map(|whole| Key::restored(whole, plans, subject, scratch)),
-        form if form & WHOLE == 0 => settled().map(|settled| Key::thawed(settled, scratch)),
-        _ => whole().map(|whole| Key::restored(whole, plans, subject, scratch)),
+    let (format, form, body) = form_of(kept).ok()?;
+    if form & WHOLE == 0 {
+        unpack(format, form, body).ok().map(|settled| Key::thawed(settled, scratch))
+    } else {
+        unpack(format, form, body).ok().map(|whole| Key::restored(whole, plans, subject, scratch))
     }
 }
 
@@ -127,12 +137,62 @@ pub(super) fn is_whole(kept: &[u8]) -> bool {
     matches!(kept, [_, form, ..] if form & WHOLE != 0)
 }
 
-fn form_of(bytes: &[u8]) -> Result<(u8, &[u8]), StateFault> {
+fn form_of(bytes: &[u8]) -> Result<(u8, u8, &[u8]), StateFault> {
     match bytes {
         [format, ..] if *format > STATE_FORMAT => Err(StateFault::Newer { found: *format }),
         [format, ..] if *format < STATE_FORMAT_OLDEST => Err(StateFault::Older { found: *format }),
-        [_, form, rest @ ..] if *form < FORMS => Ok((*form, rest)),
+        [format, form, rest @ ..] if *form < FORMS => Ok((*format, *form, rest)),
         [_, _, ..] => Err(StateFault::Broken("its form is not known")),
         _ => Err(StateFault::Broken("it is shorter than two bytes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::place::GeoBuild;
+    use crate::plan::Plan;
+    use crate::time::Lateness;
+
+    fn plans() -> Plans {
+        let geo = GeoBuild { kind: "none".into(), built_at_secs: 0, digest: "0".into() };
+        Plans::new(Arc::new(Plan::new(Vec::new(), "0".into(), Lateness::DEFAULT, geo)))
+    }
+
+    fn record_of(line: &str) -> (&str, Vec<u8>) {
+        let (name, hex) = line.split_once(' ').unwrap();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (name, (0..hex.len()).step_by(2).map(byte).collect())
+    }
+
+    /// The record, read and written again from a key that is awake or asleep, whichever it was of.
+    fn again((name, record): (&str, &[u8])) -> Vec<u8> {
+        let (mut kept, mut frozen, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        let header = (record[0], read(record, &mut kept).unwrap());
+        let mut direct = Vec::new();
+        write_idle(header, &kept, &mut direct).unwrap();
+        assert_eq!(direct, record, "{name}, which nothing woke");
+        let key = thaw(&kept, &plans(), Subject { key: name }, &mut Scratch::default()).unwrap();
+        if is_whole(&kept) {
+            write_active(header, &key, &mut written).unwrap();
+        } else {
+            freeze(&key, &mut frozen).unwrap();
+            write_idle(header, &frozen, &mut written).unwrap();
+        }
+        written
+    }
+
+    /// Records that programs wrote when these formats were the newest: `tests/checkpoint.rs` keeps them.
+    #[test]
+    fn records_of_every_format_are_written_again_as_they_were() {
+        for text in [include_str!("../../tests/state/format-1.txt")] {
+            assert!(text.lines().map(record_of).any(|(_, record)| record[1] & WHOLE == 0));
+            assert!(text.lines().map(record_of).any(|(_, record)| record[1] & WHOLE != 0));
+            for (name, record) in text.lines().map(record_of) {
+                assert_eq!(again((name, &record)), record, "{name}");
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::checkpoint::{Contents, RulingRecord};
 
 /// Rules, places and limits of time that hold together. Those of the past live on as their [`Plan`] alone, for as long as
 /// an event, a finding or a session refers to them: a record is admitted once, under the ruling it arrives under.
+#[derive(Clone)]
 pub struct Ruling {
     /// Rules and limits as the detectors run them.
     pub plan: Arc<Plan>,
@@ -30,6 +31,13 @@ impl Ruling {
         let content = book.to_content().into();
         let plan = Arc::new(Plan::new(book.rules, book.hash, lateness, locate.build().clone()));
         Self { plan, rules, locate, content }
+    }
+
+    /// The same with state in another format: see [`Named::state_format`].
+    #[must_use]
+    pub fn with_state_format(mut self, format: u8) -> Self {
+        self.plan = Arc::new(Plan::clone(&self.plan).with_state_format(format));
+        self
     }
 
     /// What tells it from other rulings.
@@ -51,7 +59,7 @@ impl Ruling {
     /// The ruling of a record, made from the text of its rules; `None` where that is not at hand. Under a build that is
     /// not `self`'s no address has a place: such a ruling is for what was admitted already.
     pub(super) fn recalled(self: &Arc<Self>, record: &RulingRecord, contents: &Contents) -> Option<Arc<Self>> {
-        let Named { rules, geoip, lateness_secs, skew_secs, semantics } = &record.named;
+        let Named { rules, geoip, lateness_secs, skew_secs, semantics, state_format } = &record.named;
         if self.named() == record.named {
             return Some(Arc::clone(self));
         }
@@ -62,7 +70,7 @@ impl Ruling {
             if own { Arc::clone(&self.locate) } else { Arc::new(Forgotten(record.geo_build())) };
         let millis = |secs: i64| secs.saturating_mul(SECOND);
         let lateness = Lateness { lateness: millis(*lateness_secs), skew: millis(*skew_secs) };
-        let mut ruling = Self::new(book, locate, lateness);
+        let mut ruling = Self::new(book, locate, lateness).with_state_format(*state_format);
         if let Some(plan) = Arc::get_mut(&mut ruling.plan) {
             plan.semantics = *semantics;
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::{EXPECTED_MAX, Keys};
+use frostwatch_detect::plan::Named;
 use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND, rfc3339};
@@ -134,18 +135,26 @@ impl Task {
         }
     }
 
-    /// Turns to a ruling before the record at `position`, if another one holds.
+    /// Turns to a ruling before the record at `position`, if another one holds. A format of state that was used once is not
+    /// left for an older one, which has no room for what is remembered by now.
     pub(super) fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
         self.pass_turns(position);
-        if Arc::ptr_eq(&self.ruling, ruling) || self.ruling.named() == ruling.named() {
-            // The same by name, and the one whose places are at hand.
-            self.ruling = Arc::clone(ruling);
+        if Arc::ptr_eq(&self.ruling, ruling) {
             return Ok(false);
         }
+        let state_format = self.ruling.plan.state_format().max(ruling.plan.state_format());
+        if self.ruling.named() == (Named { state_format, ..ruling.named() }) {
+            // The same by name, and the one whose places are at hand.
+            if state_format == ruling.plan.state_format() {
+                self.ruling = Arc::clone(ruling);
+            }
+            return Ok(false);
+        }
+        let kept = Ruling::clone(ruling).with_state_format(state_format);
         if self.turns.is_empty() {
             self.turns.push(Turn { offset: 0, version: self.plans.version() });
         }
-        let version = self.switch(Arc::clone(ruling))?;
+        let version = self.switch(Arc::new(kept))?;
         self.turns.retain(|turn| turn.offset < position);
         self.turns.push(Turn { offset: position, version });
         Ok(true)

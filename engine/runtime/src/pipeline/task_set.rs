@@ -161,7 +161,8 @@ impl Tasks for TaskSet {
 
     fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
         let Some(task) = self.tasks.get_mut(&partition) else { return position };
-        task.keys.write(position, below, room, &mut |name, record| {
+        let format = task.plans().current().state_format();
+        task.keys.write(format, position, below, room, &mut |name, record| {
             let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
             out.push(StateRecord { partition, key, value });
         });
