@@ -137,6 +137,11 @@ impl Params {
         self.baseline_window_secs > 0
     }
 
+    /// The same without what the first format of state has no room for.
+    fn burst_only(&self) -> Self {
+        Self { baseline_window_secs: 0, rhythm_intervals: 0, ..self.clone() }
+    }
+
     /// Is more remembered than the shorter window?
     const fn remembers(&self) -> bool {
         self.has_baseline() || self.rhythm_intervals > 0
@@ -180,6 +185,7 @@ pub struct State {
     peaks: [u32; 2],
     incidents: Incidents,
     succeeded_at: Option<Millis>,
+    #[serde(with = "crate::format::since_2")]
     memory: Memory,
 }
 
@@ -199,9 +205,11 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
         self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
+        let burst_only = params.burst_only();
+        let params = if context.keeps(2) { params } else { &burst_only };
         if params.remembers() {
             self.memory.pass(params, event.time, context.caps);
-        } else {
+        } else if context.keeps(2) {
             self.memory = Memory::default();
         }
         match event.outcome {

@@ -151,3 +151,120 @@ fn watched_weeks(hours: u32, half_life: f64) -> f64 {
     let weeks = f64::from(hours) / f64::from(WEEK_HOURS);
     half_life / std::f64::consts::LN_2 * -libm::expm1(-weeks / half_life * std::f64::consts::LN_2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::DAY;
+
+    /// Monday, 5 January 2026, 02:00 UTC.
+    const START: Millis = 1_767_578_400_000;
+
+    fn params() -> Params {
+        Params {
+            failures_max: 10,
+            window_secs: 300,
+            success_within_secs: 900,
+            baseline_window_secs: 3_600,
+            baseline_floor: 5,
+            baseline_tail_max: 1e-4,
+            prior_failures_per_week: 2.0,
+            prior_weeks: 0.5,
+            half_life_weeks: 4,
+            usual_tail_min: 0.01,
+            usual_days_min: 5,
+            usual_failures_max: 60,
+            rhythm_intervals: 8,
+            rhythm_tolerance_secs: 1,
+        }
+    }
+
+    /// What is learned of so many failures at each of these times.
+    fn learned(times: impl IntoIterator<Item = Millis>, failures: u16) -> Hours {
+        let mut hours = Hours::default();
+        for time in times {
+            hours.forget(&params(), time);
+            (0..failures).for_each(|_| hours.learn(&params(), time, u16::MAX));
+        }
+        hours
+    }
+
+    fn check(hours: &Hours, now: Millis, expected: f64, days: u32) {
+        let usual = hours.usual(&params(), now, hour_of(START));
+        let seen = usual.belief.expected();
+        assert!((seen - expected).abs() < 0.01, "{seen} instead of {expected}");
+        assert_eq!(usual.days, days);
+    }
+
+    #[test]
+    fn what_is_not_known_is_as_for_anybody() {
+        check(&Hours::default(), START, 0.05, 0);
+        // The prior and a week that was watched in which nothing happened.
+        check(&Hours::default(), START + 7 * DAY, 0.025 / 7.0, 0);
+    }
+
+    #[test]
+    fn a_job_of_every_night_is_known_after_some_nights_whatever_the_day_of_the_week() {
+        let hours = learned((0..5).map(|night| START + night * DAY), 30);
+        // 5 nights of 30 over 5 that were watched and the half of the prior.
+        check(&hours, START + 5 * DAY, 28.5, 5);
+    }
+
+    #[test]
+    fn clocks_that_change_move_what_is_usual_by_an_hour_and_not_by_two() {
+        let hours = learned((0..5).map(|night| START + night * DAY), 30);
+        for shift in [-HOUR, 0, HOUR] {
+            check(&hours, START + 5 * DAY + shift, 28.5, 5);
+        }
+        // A window that slides lies in two hours, so what was usual in the hour before it ends is in it.
+        check(&hours, START + 5 * DAY + 2 * HOUR, 28.2, 5);
+        check(&hours, START + 5 * DAY + 3 * HOUR, 0.005, 0);
+        check(&hours, START + 5 * DAY - 2 * HOUR, 0.005, 0);
+    }
+
+    #[test]
+    fn what_is_judged_does_not_speak_for_itself() {
+        let hours = learned([START + 20 * DAY], 40);
+        let at = |time| hours.usual(&params(), time, hour_of(START)).belief.expected();
+        assert!(at(START + 20 * DAY) < 0.01 && at(START + 20 * DAY + HOUR) < 0.01);
+        assert!(at(START + 21 * DAY) > 1.0);
+    }
+
+    #[test]
+    fn old_weeks_are_forgotten_by_halves_and_light_hours_altogether() {
+        let hours = learned([START], 8);
+        let weight = |weeks: i64| hours.0[0].weight_at(hour_of(START + weeks * 7 * DAY), 4.0);
+        assert!((weight(0) - 8.0).abs() < 1e-9 && (weight(4) - 4.0).abs() < 1e-9 && (weight(16) - 0.5).abs() < 1e-9);
+        for (weeks, kept) in [(16, true), (17, false)] {
+            let mut hours = hours.clone();
+            hours.forget(&params(), START + weeks * 7 * DAY);
+            assert_eq!(!hours.is_empty(), kept, "{weeks}");
+        }
+    }
+
+    #[test]
+    fn an_hour_takes_no_more_than_it_may_and_a_week_has_168() {
+        let mut hours = Hours::default();
+        (0..100).for_each(|_| hours.learn(&params(), START, 5));
+        assert_eq!(hours.0[0].count, 5);
+        let all = learned((0..400).map(|hour| START + hour * HOUR), 1);
+        assert_eq!(all.0.len(), WEEK_HOURS as usize);
+        assert!(postcard::to_stdvec(&all).unwrap().len() < 1_700);
+    }
+
+    #[test]
+    fn who_fails_now_and_then_costs_a_few_bytes() {
+        // Twice a week, at 60 different hours, for half a year.
+        let hours = learned((0..52).map(|n| START + n * 84 * HOUR + n * 7 % 60 * HOUR), 1);
+        let bytes = postcard::to_stdvec(&hours).unwrap().len();
+        assert!(bytes < 120, "{bytes}");
+    }
+
+    #[test]
+    fn a_window_of_a_day_asks_for_all_its_hours() {
+        let hours = learned((0..24).map(|hour| START + hour * HOUR), 2);
+        let params = Params { baseline_window_secs: 86_400, ..params() };
+        let usual = hours.usual(&params, START + 4 * DAY, hour_of(START));
+        assert!((40.0..50.0).contains(&(usual.belief.failures - 0.6)), "{usual:?}");
+    }
+}

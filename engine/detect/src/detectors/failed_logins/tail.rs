@@ -50,7 +50,7 @@ impl Belief {
     fn sum_from(self, failures: u32) -> f64 {
         let mut term = self.probability(failures);
         let mut sum = 0.0;
-        for number in (failures..).take(TERMS_MAX as usize) {
+        for number in failures..failures.saturating_add(TERMS_MAX) {
             sum += term;
             term *= self.ratio(number);
             if term <= sum * PART_MIN {
@@ -61,11 +61,16 @@ impl Belief {
     }
 
     fn sum_below(self, failures: u32) -> f64 {
-        let mut term = self.probability(0);
         let mut sum = 0.0;
-        for number in 0..failures.min(TERMS_MAX) {
+        let Some(last) = failures.checked_sub(1) else { return sum };
+        let mut term = self.probability(last);
+        for number in (0..=last).rev().take(TERMS_MAX as usize) {
             sum += term;
-            term *= self.ratio(number);
+            // What is below the mean falls off downwards, once it is below the most likely number too.
+            if number == 0 || term <= sum * PART_MIN {
+                break;
+            }
+            term /= self.ratio(number - 1);
         }
         sum
     }
