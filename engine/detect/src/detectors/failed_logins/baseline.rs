@@ -93,6 +93,12 @@ impl Hours {
         Usual { belief, days: days.into_iter().max().unwrap_or(0) }
     }
 
+    /// Failures that were counted in this hour.
+    pub(super) fn counted(&self, now: Millis) -> u32 {
+        let at = hour_of(now);
+        self.0.iter().find(|hour| hour.last == at).map_or(0, |hour| u32::from(hour.count))
+    }
+
     /// Counts a failure, up to `most` in this hour.
     pub(super) fn learn(&mut self, params: &Params, now: Millis, most: u16) {
         let at = hour_of(now);

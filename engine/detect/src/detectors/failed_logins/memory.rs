@@ -163,10 +163,13 @@ impl Failures {
     /// A day can make usual at most twice what was, and as much as the baseline lets pass: what raises an alert today
     /// does not teach that it is normal tomorrow.
     fn learn(&mut self, params: &Params, now: Millis, since_hour: u32) {
+        let ceiling = params.usual_failures_max.max(params.baseline_floor);
+        if self.hours.counted(now) >= ceiling {
+            return;
+        }
         let expected = self.hours.usual(params, now, since_hour).belief.expected();
         let most = libm::ceil(2.0 * expected) + f64::from(params.baseline_floor);
-        let most = most.min(f64::from(params.usual_failures_max.max(params.baseline_floor)));
-        self.hours.learn(params, now, most as u16);
+        self.hours.learn(params, now, most.min(f64::from(ceiling)) as u16);
     }
 
     fn copy_from(&mut self, other: &Self) {
