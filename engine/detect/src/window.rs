@@ -130,6 +130,20 @@ impl Window {
         }
     }
 
+    /// Forgets the events whose evidence answers to `gone`, where it has that of all: each an event that carried so much and
+    /// is no object that counts once.
+    pub fn forget(&mut self, carried: Quantity, gone: impl Fn(&Trace) -> bool) {
+        if self.sums.events[0] as usize > self.traces.len() || !self.traces.iter().any(|kept| gone(&kept.trace)) {
+            return;
+        }
+        self.traces.retain(|kept| !gone(&kept.trace));
+        (self.slots, self.sums) = (VecDeque::new(), Tally::default());
+        for index in 0..self.traces.len() {
+            let (time, covered) = (self.traces[index].trace.time, self.traces[index].covered);
+            self.count(time, carried, covered);
+        }
+    }
+
     /// Is nothing in it?
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
@@ -283,6 +297,19 @@ mod tests {
             window.push(counted(now * 1_000, object), &mut Caps::default());
             let sums = window.sums().counted(false);
             assert_eq!((sums.objects, sums.rows), (objects, rows), "at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_no_more_unless_its_evidence_is_gone() {
+        let one = Quantity { objects: 1, rows: 3, bytes: 7 };
+        for (events, left) in [(4, 2), (EVIDENCE_MAX as i64, EVIDENCE_MAX as u32 / 2), (51, 51)] {
+            let mut window = Window::default();
+            (0..events).for_each(|now| window.push(counted(now, 0), &mut Caps::default()));
+            window.forget(one, |trace| trace.time % 2 == 0);
+            assert_eq!((window.sums().counted(false).objects, window.events(false)), (left, left));
+            window.expire(events, 1, &mut Caps::default());
+            assert_eq!(window.sums().counted(false).objects, 0, "what is left leaves with its time");
         }
     }
 

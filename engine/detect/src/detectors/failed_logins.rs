@@ -14,7 +14,8 @@
 //! has a negative binomial one, and its upper tail says how odd they are. It begins with what is usual for anybody, so
 //! there is no dead week; with each week it is more the user's own, and old weeks are forgotten by halves. Hours of the
 //! week are UTC, the hour before and after count as the same, since clocks change, and what is usual at this hour on any
-//! day is usual today. A day teaches at most `baseline_floor` failures in an hour beyond twice what was usual.
+//! day is usual today. Failures from an address from which somebody then succeeds are mistakes and count no more, unless they
+//! were told before; the limit counts them all the same. A day teaches at most `baseline_floor` failures in an hour beyond twice what was usual.
 //!
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
@@ -22,7 +23,8 @@
 //! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! # Blind spots
-//! Guessing slower than `baseline_floor` in `baseline_window_secs`; one password tried over many accounts (that is a
+//! Guessing slower than `baseline_floor` in `baseline_window_secs`, or, before that, right; a name that has never succeeded
+//! is forgotten from day to day, so nothing becomes usual for it; one password tried over many accounts (that is a
 //! question about the network, not about a user); failures that the identity provider keeps to itself. Whoever fails day
 //! after day at the same hour, or guesses where an integration fails every night, makes that usual: with alerts on the
 //! way, and up to `usual_failures_max` in `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy
@@ -47,12 +49,12 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use self::memory::{Client, Mark, Memory};
+use self::memory::{Client, Mark, Memory, ONE};
 use self::rhythm::INTERVALS_MAX;
 use self::words::{Words, usual_failures};
 use super::{Detector, bounded, counted, grouped, who};
 use crate::context::{Context, Raise, Relief, Standing};
-use crate::event::{Event, Quantity};
+use crate::event::Event;
 use crate::finding::Blocker;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
@@ -294,7 +296,7 @@ impl State {
     fn success(&mut self, params: &Params, context: &mut Context<'_>) {
         let now = context.event.time;
         self.succeeded_at = Some(now);
-        self.memory.succeed();
+        self.memory.succeed(context.origin.seen);
         let within = Millis::from(params.success_within_secs) * SECOND;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
@@ -315,11 +317,10 @@ impl State {
         if params.remembers() {
             self.memory.fail(params, context, covered, self.window.is_empty());
         }
-        let carried = Quantity { objects: 1, ..Quantity::default() };
         if params.has_baseline() {
-            self.window.count(event.time, carried, covered);
+            self.window.count(event.time, ONE, covered);
         } else {
-            self.window.push(Counted { trace: context.trace(), carried, covered, object: 0 }, context.caps);
+            self.window.push(Counted { trace: context.trace(), carried: ONE, covered, object: 0 }, context.caps);
         }
         let counted = |window: &Window| window.sums().counted(covered).objects;
         let (in_window, in_baseline) = (counted(&self.window), self.memory.window().map_or(0, counted));

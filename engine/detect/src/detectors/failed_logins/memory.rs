@@ -8,12 +8,16 @@ use super::rhythm::Rhythm;
 use crate::caps::Caps;
 use crate::context::Context;
 use crate::event::{Event, Quantity};
+use crate::finding::SeenAddress;
 use crate::model::Reason;
 use crate::time::{Millis, SECOND};
 use crate::window::{Counted, Window};
 
 /// Programs that are told apart.
 pub(super) const AGENTS_MAX: usize = 8;
+
+/// What a failure carries.
+pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,12 +88,19 @@ impl Memory {
         }
     }
 
-    /// The rhythm of failures ends with a success; and when nothing else is left to remember, nothing is kept.
-    pub(super) fn succeed(&mut self) {
+    /// The rhythm of failures ends with a success. Failures from where somebody then succeeds were mistakes, unless they were
+    /// told; a success elsewhere says nothing of them. And when nothing else is left to remember, nothing is kept.
+    pub(super) fn succeed(&mut self, seen: Option<SeenAddress>) {
         let Some(failures) = &mut self.failures else { return };
         failures.rhythm = Rhythm::default();
-        let is_raised = failures.marks.iter().any(|mark| mark.raised);
-        if !is_raised && failures.window.is_empty() && failures.hours.is_empty() {
+        if failures.marks.iter().any(|mark| mark.raised) {
+            return;
+        }
+        if let Some(seen) = seen {
+            let is_same = |known: SeenAddress| known.address == seen.address;
+            failures.window.forget(ONE, |trace| trace.address.is_some_and(is_same));
+        }
+        if failures.window.is_empty() && failures.hours.is_empty() {
             self.failures = None;
         }
     }
@@ -107,8 +118,7 @@ impl Memory {
             if !covered {
                 failures.learn(params, event.time, since_hour);
             }
-            let carried = Quantity { objects: 1, ..Quantity::default() };
-            failures.window.push(Counted { trace: context.trace(), carried, covered, object: 0 }, context.caps);
+            failures.window.push(Counted { trace: context.trace(), carried: ONE, covered, object: 0 }, context.caps);
         }
     }
 

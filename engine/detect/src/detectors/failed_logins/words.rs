@@ -77,7 +77,7 @@ impl Words<'_> {
         match self.usual {
             None => limit,
             Some(usual) => {
-                let usually = format!("usually {} in {} at this hour", number(usual.belief.expected()), within(params));
+                let usually = format!("usually {} in {} at this time", number(usual.belief.expected()), within(params));
                 if self.crossed(params) { format!("{limit}, {usually}") } else { usually }
             }
         }
@@ -108,9 +108,11 @@ impl Words<'_> {
         }
         observed.push(Measure::new("span", (span / SECOND) as f64, "s"));
         observed.push(Measure::new("addresses", addresses as f64, "addresses"));
-        if let Some(facts) = self.facts {
-            observed.push(Measure::new("agents", facts.agents() as f64, "programs"));
-            observed.push(Measure::new("reasons", facts.reasons().count() as f64, "reasons"));
+        let facts = self.facts.map_or([0; 2], |facts| [facts.agents(), facts.reasons().count()]);
+        for (name, number) in [("agents", "programs"), ("reasons", "reasons")].into_iter().zip(facts) {
+            if number > 0 {
+                observed.push(Measure::new(name.0, number as f64, name.1));
+            }
         }
         if let Some(interval) = self.rhythm {
             observed.push(Measure::new("rhythm", interval as f64 / 1_000.0, "s"));
@@ -173,7 +175,7 @@ impl Words<'_> {
     }
 }
 
-/// Holds back a burst as large as is usual for the user at this hour.
+/// Holds back a burst as large as is usual for the user at this time.
 pub(super) fn usual_failures(params: &Params, usual: Usual, failures: u32) -> Option<Block> {
     let tail = usual.belief.tail(failures);
     let is_usual =
@@ -184,7 +186,7 @@ pub(super) fn usual_failures(params: &Params, usual: Usual, failures: u32) -> Op
             layer: Layer::User,
             by: USUAL_FAILURES,
             reason: format!(
-                "{} in {} are usual for the user at this hour: usually {}, on {} before",
+                "{} in {} are usual for the user at this time: usually {}, on {} before",
                 counted(u64::from(failures), "failure", "failures"),
                 within(params),
                 number(expected),
