@@ -10,7 +10,7 @@ use crate::hash;
 use crate::incident::{Incident, on_ladder};
 use crate::networks::Networks;
 use crate::plan::PlanRule;
-use crate::rule::{Exception, Layer, Sensitivity};
+use crate::rule::{Exception, Layer, Sensitivity, Severity};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
 
@@ -79,6 +79,25 @@ pub struct Raise {
     pub aggravations: Vec<&'static str>,
     /// Something new happened that readers should see at once (a new place, network or class of object).
     pub fresh: bool,
+}
+
+/// Something that makes an incident less grave while it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relief {
+    /// Why.
+    pub reason: &'static str,
+    /// Does it hold at this event?
+    pub holds: bool,
+}
+
+/// How an incident stands beside what its rule says.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// All that can lower the severity by a step, to low at the lowest; a step that is taken back was never taken, and
+    /// readers are told at once.
+    pub reliefs: &'a [Relief],
+    /// How long the cause must be quiet before it opens another incident.
+    pub quiet: Millis,
 }
 
 /// The words and numbers of a finding.
@@ -190,23 +209,38 @@ impl Context<'_> {
     /// when its severity or the reasons for it change, when something is fresh. An incident that is held (see
     /// [`crate::incident::Incidents::touch`]) has a blocker, another has none.
     pub fn raise(&mut self, incident: &mut Incident, raise: Raise, explain: impl FnOnce(&Incident) -> Explanation) {
+        let standing = Standing { reliefs: &[], quiet: self.quiet() };
+        self.raise_as(incident, raise, standing, explain);
+    }
+
+    /// The same for an incident that stands otherwise than its rule says.
+    pub fn raise_as(
+        &mut self,
+        incident: &mut Incident,
+        raise: Raise,
+        standing: Standing<'_>,
+        explain: impl FnOnce(&Incident) -> Explanation,
+    ) {
         let first = !incident.is_raised();
         if first {
             incident.raised_by = self.actor();
         }
-        let reasons_before = incident.severity_reasons.len();
         let mut severity = incident.severity.unwrap_or(self.rule.rule.severity);
+        let (relieved, mut weighed) = relieve(incident, standing.reliefs, severity);
+        severity = relieved;
         for reason in raise.aggravations {
             if !incident.severity_reasons.iter().any(|known| known == reason) {
                 incident.severity_reasons.push(reason.to_owned());
                 severity = severity.raised();
+                weighed = true;
             }
         }
         incident.severity = Some(severity);
-        let graver = incident.severity_reasons.len() != reasons_before;
         let grew = incident.said.as_ref().is_none_or(|said| said.count != incident.count);
-        if first || graver || raise.fresh || grew && on_ladder(incident.count) {
-            let finding = Arc::new(self.finding(incident, raise.blocker, explain(incident)));
+        if first || weighed || raise.fresh || grew && on_ladder(incident.count) {
+            let mut finding = self.finding(incident, raise.blocker, explain(incident));
+            finding.open_until = incident.last + standing.quiet;
+            let finding = Arc::new(finding);
             incident.said = Some(Arc::clone(&finding));
             self.said.push(finding);
         }
@@ -262,6 +296,27 @@ impl Context<'_> {
         let dedup = hash::public_id(&[rule, instance, user, &cause]);
         (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))
     }
+}
+
+/// The severity once each relief that begins to hold has lowered it, and each that no longer holds has given back what it
+/// took; and whether there was one. Its reason stands in the incident for as long as the step is taken.
+fn relieve(incident: &mut Incident, reliefs: &[Relief], mut severity: Severity) -> (Severity, bool) {
+    let mut weighed = false;
+    for relief in reliefs {
+        let taken = incident.severity_reasons.iter().position(|known| known == relief.reason);
+        match taken {
+            Some(index) if !relief.holds => {
+                incident.severity_reasons.remove(index);
+                (severity, weighed) = (severity.raised(), true);
+            }
+            None if relief.holds && severity > Severity::Low => {
+                incident.severity_reasons.push(relief.reason.to_owned());
+                (severity, weighed) = (severity.lowered(), true);
+            }
+            _ => {}
+        }
+    }
+    (severity, weighed)
 }
 
 fn include(addresses: &mut Vec<SeenAddress>, seen: Option<SeenAddress>) {

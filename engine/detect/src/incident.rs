@@ -83,8 +83,20 @@ impl Incidents {
     /// The incident of the cause that the event belongs to: the one that is not yet quiet, or a new one with the event
     /// as opener. What is held back and what is not are incidents apart. Incidents that have gone quiet leave.
     pub fn touch(&mut self, cause: u64, held: bool, context: &mut Context<'_>) -> &mut Incident {
-        let (event, quiet) = (context.event, context.quiet());
-        self.list.retain(|incident| event.time <= incident.last + quiet);
+        let quiet = context.quiet();
+        self.touch_within(cause, held, [quiet; 2], context)
+    }
+
+    /// The same with a quiet time of its own for what is told and for what is held back.
+    pub fn touch_within(
+        &mut self,
+        cause: u64,
+        held: bool,
+        quiet: [Millis; 2],
+        context: &mut Context<'_>,
+    ) -> &mut Incident {
+        let event = context.event;
+        self.list.retain(|incident| event.time <= incident.last + quiet[usize::from(incident.held)]);
         let same = |incident: &Incident| incident.cause == cause && incident.held == held;
         let index = self.list.iter().position(same).unwrap_or_else(|| {
             if self.list.len() >= INCIDENTS_MAX {
@@ -103,6 +115,11 @@ impl Incidents {
     pub fn live(&mut self, cause: u64, held: bool, now: Millis, quiet: Millis) -> Option<&mut Incident> {
         let same = |incident: &&mut Incident| incident.cause == cause && incident.held == held;
         self.list.iter_mut().find(same).filter(|incident| now <= incident.last + quiet)
+    }
+
+    /// The incident of the cause that is kept.
+    pub fn same(&mut self, cause: u64, held: bool) -> Option<&mut Incident> {
+        self.list.iter_mut().find(|incident| incident.cause == cause && incident.held == held)
     }
 
     /// All that are held.

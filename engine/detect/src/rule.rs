@@ -89,6 +89,12 @@ impl Severity {
     pub const fn raised(self) -> Self {
         Self::from_number(self as u8 + 1)
     }
+
+    /// One step down, at least informational.
+    #[must_use]
+    pub const fn lowered(self) -> Self {
+        Self::from_number(self as u8 - 1)
+    }
 }
 
 /// A technique of MITRE ATT&CK.

@@ -112,6 +112,15 @@ impl Window {
         if object != 0 {
             self.fetch(Fetched { time, object, objects: carried.objects, covered }, caps);
         }
+        self.count(time, carried, covered);
+        if self.traces.len() == EVIDENCE_MAX {
+            self.traces.pop_front();
+        }
+        self.traces.push_back(Kept { trace, covered });
+    }
+
+    /// Counts the next event in order, of which another window keeps the evidence.
+    pub fn count(&mut self, time: Millis, carried: Quantity, covered: bool) {
         let of_covered = if covered { carried } else { Quantity::default() };
         let carried = Tally { all: carried, covered: of_covered, events: [1, u32::from(covered)] };
         self.sums = self.sums.plus(carried);
@@ -119,10 +128,25 @@ impl Window {
             Some(slot) => slot.carried = slot.carried.plus(carried),
             None => self.slots.push_back(Slot { time, carried }),
         }
-        if self.traces.len() == EVIDENCE_MAX {
-            self.traces.pop_front();
+    }
+
+    /// Forgets the events whose evidence answers to `gone`, where it has that of all: each an event that carried so much and
+    /// is no object that counts once.
+    pub fn forget(&mut self, carried: Quantity, gone: impl Fn(&Trace) -> bool) {
+        if self.sums.events[0] as usize > self.traces.len() || !self.traces.iter().any(|kept| gone(&kept.trace)) {
+            return;
         }
-        self.traces.push_back(Kept { trace, covered });
+        self.traces.retain(|kept| !gone(&kept.trace));
+        (self.slots, self.sums) = (VecDeque::new(), Tally::default());
+        for index in 0..self.traces.len() {
+            let (time, covered) = (self.traces[index].trace.time, self.traces[index].covered);
+            self.count(time, carried, covered);
+        }
+    }
+
+    /// Is nothing in it?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 
     /// What the events in the window carried together.
@@ -273,6 +297,19 @@ mod tests {
             window.push(counted(now * 1_000, object), &mut Caps::default());
             let sums = window.sums().counted(false);
             assert_eq!((sums.objects, sums.rows), (objects, rows), "at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_no_more_unless_its_evidence_is_gone() {
+        let one = Quantity { objects: 1, rows: 3, bytes: 7 };
+        for (events, left) in [(4, 2), (EVIDENCE_MAX as i64, EVIDENCE_MAX as u32 / 2), (51, 51)] {
+            let mut window = Window::default();
+            (0..events).for_each(|now| window.push(counted(now, 0), &mut Caps::default()));
+            window.forget(one, |trace| trace.time % 2 == 0);
+            assert_eq!((window.sums().counted(false).objects, window.events(false)), (left, left));
+            window.expire(events, 1, &mut Caps::default());
+            assert_eq!(window.sums().counted(false).objects, 0, "what is left leaves with its time");
         }
     }
 

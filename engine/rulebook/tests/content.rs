@@ -160,3 +160,14 @@ fn a_set_is_as_large_as_a_record_may_be() {
         Rulebook::from_content(&" ".repeat(CONTENT_BYTES_MAX + 1)).unwrap_err().message.contains("at most 4194304")
     );
 }
+
+#[test]
+fn rules_that_were_kept_before_a_parameter_are_read_and_keep_their_hash() {
+    // As the first release wrote it.
+    let old = r#"{"id":"failed_logins","version":1,"detector":{"kind":"failed_logins","params":{"failures_max":10,"window_secs":300,"success_within_secs":900}},"severity":3,"confidence":70,"title":"Multiple failed login attempts: {user}","runbook_url":"https://example.org/","recommended_actions":["See whether a success follows."],"attack":[["TA0006","T1110.001"]],"include":[],"exclude":[],"exceptions":[],"sensitivity":"Medium","quiet_secs":300}
+"#;
+    let book = Rulebook::from_content(old).unwrap();
+    assert_eq!(book.to_content(), old);
+    let Params::FailedLogins(params) = &book.rules[0].params else { panic!("another detector") };
+    assert_eq!((params.baseline_window_secs, params.rhythm_intervals), (0, 0), "what is newer is off");
+}

@@ -34,6 +34,9 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
         match &rule.params {
             Params::FailedLogins(p) => {
                 assert_eq!((p.failures_max, p.window_secs, p.success_within_secs), (10, 300, 900));
+                assert_eq!((p.baseline_window_secs, p.baseline_floor, p.half_life_weeks), (3_600, 11, 4));
+                assert_eq!((p.usual_days_min, p.usual_failures_max, p.rhythm_intervals), (5, 60, 8));
+                assert!((p.baseline_tail_max - 1e-4).abs() < f64::EPSILON);
             }
             Params::ImpossibleTravel(p) => {
                 assert_eq!((p.speed_kmh_max, p.distance_km_min, p.radius_missing_km), (1_000, 500, 100));

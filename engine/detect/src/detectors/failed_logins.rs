@@ -2,37 +2,71 @@
 //!
 //! # Finds
 //! More than `failures_max` failed sign-ins or second factors of one user within `window_secs`: guessing at one account,
-//! stuffing of leaked passwords, and a success that follows.
+//! stuffing of leaked passwords, and a success that follows. And fewer or slower ones that are unusual for this user at
+//! this hour of the week: at least `baseline_floor` within `baseline_window_secs` of which so many or more are less likely
+//! than `baseline_tail_max`.
 //!
 //! # Why
-//! ATT&CK T1110 (Brute Force). The alert is raised at the failure that crosses the limit (the 11th of "more than 10"),
+//! ATT&CK T1110 (Brute Force). The alert is raised at the failure that crosses a limit (the 11th of "more than 10"),
 //! brought up to date at 20, 50, 100 … failures, and raised in severity when a sign-in succeeds soon after.
 //!
+//! What is usual is learned for each user: failures come at a rate that is known as a Gamma distribution, so their number
+//! has a negative binomial one, and its upper tail says how odd they are. It begins with what is usual for anybody, so
+//! there is no dead week; with each week it is more the user's own, and old weeks are forgotten by halves. Hours of the
+//! week are UTC, the hour before and after count as the same, since clocks change, and what is usual at this hour on any
+//! day is usual today. Failures from an address from which somebody then succeeds are mistakes and count no more, unless they
+//! were told before; the limit counts them all the same. A day teaches at most `baseline_floor` failures in an hour beyond twice what was usual.
+//!
+//! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
+//! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
+//! reason, and no success. A second address, a success or a broken rhythm takes that back for good, and readers are told
+//! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
+//!
 //! # Blind spots
-//! Guessing slower than the limit; one password tried over many accounts (that is a question about the network, not
-//! about a user); failures that the identity provider keeps to itself.
+//! Guessing slower than `baseline_floor` in `baseline_window_secs`, or, before that, right; a name that has never succeeded
+//! is forgotten from day to day, so nothing becomes usual for it; one password tried over many accounts (that is a
+//! question about the network, not about a user); failures that the identity provider keeps to itself. Whoever fails day
+//! after day at the same hour, or guesses where an integration fails every night, makes that usual: with alerts on the
+//! way, and up to `usual_failures_max` in `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy
+//! hour up to twice as much passes. A tool that waits equally long between guesses, from one address under one name, looks
+//! like a client with an old password and stands a step lower: whether the address fails for other users too tells them
+//! apart, which no detector of one user sees.
 //!
 //! # Parameters
-//! See [`Params`]. `suppression.quiet` of the rule closes the burst.
+//! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after
+//! `baseline_window_secs`, if that is longer.
 //!
 //! # References
 //! The reference product's template "multiple failed user sign-in attempts": more than 10 in 5 minutes. Herley and
-//! Schechter, "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019.
+//! Schechter, "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019. Gelman et al., "Bayesian
+//! Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
+
+mod baseline;
+mod memory;
+mod rhythm;
+mod tail;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
+use self::memory::{Client, Mark, Memory, ONE};
+use self::rhythm::INTERVALS_MAX;
+use self::words::{Words, usual_failures};
 use super::{Detector, bounded, counted, grouped, who};
-use crate::context::{Context, Explanation, Raise};
-use crate::event::{Event, Quantity};
-use crate::finding::Measure;
+use crate::context::{Context, Raise, Relief, Standing};
+use crate::event::Event;
+use crate::finding::Blocker;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::Outcome;
 use crate::plan::LaneKind;
-use crate::time::{Millis, SECOND, clock, spoken};
+use crate::time::{Millis, SECOND};
 use crate::window::{Counted, Window};
 
 const SUCCEEDED_AFTER: &str = "a sign-in succeeded after the failures";
+const PRIVILEGED: &str = "the account is privileged";
+const BELOW_LIMIT: &str = "fewer failures than the limit, though more than usual for this user";
+const OLD_PASSWORD: &str = "an even rhythm from one address: looks like a client with an old password";
 
 /// Parameters of `failed_logins`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +78,40 @@ pub struct Params {
     pub window_secs: u32,
     /// A success this soon after the last failure of a burst raises the severity, seconds.
     pub success_within_secs: u32,
+    /// Length of the sliding window in which failures are compared with what is usual for the user, seconds. 0: what is
+    /// usual is neither learned nor asked.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub baseline_window_secs: u32,
+    /// Fewer failures than this are never unusual.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub baseline_floor: u32,
+    /// Failures are unusual when so many or more have a smaller probability than this.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub baseline_tail_max: f64,
+    /// Failures a week of a user of whom nothing is known.
+    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    pub prior_failures_per_week: f64,
+    /// What is assumed of such a user weighs as much as this many weeks of watching, weeks.
+    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    pub prior_weeks: f64,
+    /// What was learned weighs half as much after this time, weeks.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub half_life_weeks: u32,
+    /// Failures over the limit are usual when so many or more have at least this probability.
+    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    pub usual_tail_min: f64,
+    /// And when the user failed at this hour on at least so many days before, days.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub usual_days_min: u32,
+    /// More failures than this within `baseline_window_secs` are never usual. 0: nothing is.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub usual_failures_max: u32,
+    /// Intervals between failures that must be even for a client with an old password. 0: nothing looks like one.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub rhythm_intervals: u32,
+    /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub rhythm_tolerance_secs: u32,
 }
 
 impl Params {
@@ -52,8 +120,63 @@ impl Params {
         bounded(&mut faults, "failures_max", self.failures_max, 1, 1_000);
         bounded(&mut faults, "window_secs", self.window_secs, 1, 86_400);
         bounded(&mut faults, "success_within_secs", self.success_within_secs, 0, 86_400);
+        bounded(&mut faults, "baseline_window_secs", self.baseline_window_secs, 0, 86_400);
+        bounded(&mut faults, "baseline_floor", self.baseline_floor, 1, 1_000);
+        bounded(&mut faults, "baseline_tail_max", self.baseline_tail_max, 0.0, 0.1);
+        bounded(&mut faults, "prior_failures_per_week", self.prior_failures_per_week, 0.01, 1_000.0);
+        bounded(&mut faults, "prior_weeks", self.prior_weeks, 0.1, 100.0);
+        bounded(&mut faults, "half_life_weeks", self.half_life_weeks, 1, 100);
+        bounded(&mut faults, "usual_tail_min", self.usual_tail_min, 0.000_1, 1.0);
+        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
+        bounded(&mut faults, "usual_failures_max", self.usual_failures_max, 0, 5_000);
+        bounded(&mut faults, "rhythm_intervals", self.rhythm_intervals, 0, INTERVALS_MAX as u32);
+        bounded(&mut faults, "rhythm_tolerance_secs", self.rhythm_tolerance_secs, 0, 60);
         faults
     }
+
+    /// Is what is usual for the user learned?
+    const fn has_baseline(&self) -> bool {
+        self.baseline_window_secs > 0
+    }
+
+    /// The same without what the first format of state has no room for.
+    fn burst_only(&self) -> Self {
+        Self { baseline_window_secs: 0, rhythm_intervals: 0, ..self.clone() }
+    }
+
+    /// Is more remembered than the shorter window?
+    const fn remembers(&self) -> bool {
+        self.has_baseline() || self.rhythm_intervals > 0
+    }
+}
+
+// Rules that were kept by content before there was a baseline do not name its parameters, and must keep their hash: what
+// they leave out is the least that is allowed, and that is never written.
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_nothing(value: &u32) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_one(value: &u32) -> bool {
+    *value == one()
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn is_zero(value: &f64) -> bool {
+    value.to_bits() == 0
+}
+
+fn is_unit(value: &f64) -> bool {
+    value.to_bits() == unit().to_bits()
+}
+
+const fn unit() -> f64 {
+    1.0
 }
 
 /// What is kept for a key.
@@ -64,6 +187,8 @@ pub struct State {
     peaks: [u32; 2],
     incidents: Incidents,
     succeeded_at: Option<Millis>,
+    #[serde(with = "crate::format::since_2")]
+    memory: Memory,
 }
 
 impl Detector for State {
@@ -71,8 +196,10 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Authentication;
 
+    const SUPPRESSIONS: &'static [&'static str] = &["usual_failures"];
+
     fn window_secs(params: &Params) -> u32 {
-        params.window_secs.max(params.success_within_secs)
+        params.window_secs.max(params.success_within_secs).max(params.baseline_window_secs)
     }
 
     fn wants(event: &Event) -> bool {
@@ -82,6 +209,13 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
         self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
+        let burst_only = params.burst_only();
+        let params = if context.keeps(2) { params } else { &burst_only };
+        if params.remembers() {
+            self.memory.pass(params, event.time, context.caps);
+        } else if context.keeps(2) {
+            self.memory = Memory::default();
+        }
         match event.outcome {
             Outcome::Failure => self.failure(params, context),
             Outcome::Success => self.success(params, context),
@@ -94,126 +228,202 @@ impl Detector for State {
     }
 
     fn weight(&self) -> usize {
-        self.window.weight()
+        self.window.weight() + self.memory.weight()
     }
 
     fn copy_from(&mut self, other: &Self) {
         self.window.copy_from(&other.window);
         self.incidents.copy_from(&other.incidents);
         (self.peaks, self.succeeded_at) = (other.peaks, other.succeeded_at);
+        self.memory.copy_from(&other.memory);
     }
+}
+
+/// What a failure makes of the windows.
+struct Verdict {
+    /// What holds it back: an exception, or that it is usual.
+    blocker: Option<Blocker>,
+    /// An exception covers it.
+    covered: bool,
+    /// Failures that count in the shorter window, and in that of the baseline.
+    in_window: u32,
+    in_baseline: u32,
+    over_limit: bool,
+    unusual: bool,
+}
+
+/// What is to be said of an incident that was raised.
+struct Told {
+    held: bool,
+    blocker: Option<Blocker>,
+    aggravations: Vec<&'static str>,
+    fresh: bool,
+    succeeded: Option<Millis>,
 }
 
 impl State {
     fn failure(&mut self, params: &Params, context: &mut Context<'_>) {
-        let blocker = context.blocker(Vec::new());
-        let covered = blocker.is_some();
-        let carried = Quantity { objects: 1, ..Quantity::default() };
-        self.window.push(Counted { trace: context.trace(), carried, covered, object: 0 }, context.caps);
-        let incident = self.incidents.touch(cause(), covered, context);
-        let in_window = self.window.sums().counted(covered).objects;
-        let peak = &mut self.peaks[usize::from(covered)];
-        if incident.is_raised() {
+        let now = context.event.time;
+        let quiet = self.quiet(params, context);
+        let is_told = self.is_raised(false, now, quiet);
+        self.begin_anew(is_told, self.is_raised(true, now, quiet));
+        let verdict = self.verdict(params, context, is_told);
+        let held = verdict.blocker.is_some();
+        let incident = self.incidents.touch_within(cause(), held, quiet, context);
+        let was_raised = incident.is_raised();
+        if was_raised {
             incident.add(context.trace(), context.event.test);
-            *peak = in_window.max(*peak);
-        } else if in_window > params.failures_max {
-            incident.first = self.window.first(covered).unwrap_or(context.event.time);
-            self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
-            incident.count = u64::from(in_window);
-            incident.test |= context.event.test;
-            *peak = in_window;
+        } else if verdict.over_limit {
+            open(incident, [Some(&self.window), self.memory.window()], &verdict, params.window_secs, now);
+        } else if verdict.unusual {
+            open(incident, [Some(&self.window), self.memory.window()], &verdict, params.baseline_window_secs, now);
         } else {
             return;
         }
-        let mut aggravations = Vec::from_iter(privileged(context));
+        incident.test |= context.event.test;
         // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
-        aggravations.extend((self.succeeded_at == Some(context.event.time)).then_some(SUCCEEDED_AFTER));
-        let raise = Raise { blocker, aggravations, fresh: false };
-        let words = Words {
-            user: context.subject.user().to_owned(),
-            succeeded: self.succeeded_at.filter(|at| *at >= incident.first),
-            peak: *peak,
-        };
-        context.raise(incident, raise, |incident| words.explain(params, incident));
+        let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        aggravations.extend((self.succeeded_at == Some(now)).then_some(SUCCEEDED_AFTER));
+        let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
+        let peak = &mut self.peaks[usize::from(held)];
+        let before = if was_raised { *peak } else { verdict.in_window };
+        *peak = before.max(verdict.in_window);
+        let fresh = before <= params.failures_max && *peak > params.failures_max;
+        if let Some(failures) = self.memory.failures_mut() {
+            failures.marks[usize::from(held)].count(&verdict);
+        }
+        self.tell(params, context, Told { held, blocker: verdict.blocker, aggravations, fresh, succeeded });
     }
 
     fn success(&mut self, params: &Params, context: &mut Context<'_>) {
         let now = context.event.time;
         self.succeeded_at = Some(now);
+        self.memory.succeed(context.origin.seen);
         let within = Millis::from(params.success_within_secs) * SECOND;
         let blocker = context.blocker(Vec::new());
-        let covered = blocker.is_some();
-        let Some(incident) = self.incidents.live(cause(), covered, now, within) else { return };
+        let held = blocker.is_some();
+        let Some(incident) = self.incidents.live(cause(), held, now, within) else { return };
         if !incident.is_raised() {
             return;
         }
         incident.add(context.trace(), context.event.test);
         incident.count -= 1;
-        let words = Words {
-            user: context.subject.user().to_owned(),
-            succeeded: Some(now),
-            peak: self.peaks[usize::from(covered)],
-        };
-        let raise = Raise { blocker, aggravations: vec![SUCCEEDED_AFTER], fresh: false };
-        context.raise(incident, raise, |incident| words.explain(params, incident));
+        let aggravations = vec![SUCCEEDED_AFTER];
+        self.tell(params, context, Told { held, blocker, aggravations, fresh: false, succeeded: Some(now) });
     }
+
+    /// Takes the failure into the windows and judges them. What goes on being told is not asked whether it is usual.
+    fn verdict(&mut self, params: &Params, context: &mut Context<'_>, is_told: bool) -> Verdict {
+        let (event, exception) = (context.event, context.blocker(Vec::new()));
+        let covered = exception.is_some();
+        if params.remembers() {
+            self.memory.fail(params, context, covered, self.window.is_empty());
+        }
+        if params.has_baseline() {
+            self.window.count(event.time, ONE, covered);
+        } else {
+            self.window.push(Counted { trace: context.trace(), carried: ONE, covered, object: 0 }, context.caps);
+        }
+        let counted = |window: &Window| window.sums().counted(covered).objects;
+        let (in_window, in_baseline) = (counted(&self.window), self.memory.window().map_or(0, counted));
+        let over_limit = in_window > params.failures_max;
+        let mut verdict = Verdict { blocker: exception, covered, in_window, in_baseline, over_limit, unusual: false };
+        if is_told || !over_limit && in_baseline < params.baseline_floor {
+            return verdict;
+        }
+        let Some(usual) = self.memory.usual(params, event.time) else { return verdict };
+        verdict.unusual = !over_limit && usual.belief.tail(in_baseline) < params.baseline_tail_max;
+        if over_limit && !covered {
+            verdict.blocker = context.blocker(usual_failures(params, usual, in_baseline).into_iter().collect());
+        }
+        verdict
+    }
+
+    fn tell(&mut self, params: &Params, context: &mut Context<'_>, told: Told) {
+        let Self { memory, incidents, peaks, .. } = self;
+        let Told { held, blocker, aggravations, fresh, succeeded } = told;
+        let Some(incident) = incidents.same(cause(), held) else { return };
+        let is_privileged =
+            context.event.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);
+        let rhythm = memory.failures().and_then(|failures| failures.rhythm.even(params));
+        if let Some(failures) = memory.failures_mut() {
+            failures.marks[usize::from(held)].client.see(rhythm.is_some() && !is_privileged);
+        }
+        let (mark, peak) = (memory.mark(held), peaks[usize::from(held)]);
+        let below = peak <= params.failures_max && !is_privileged;
+        let reliefs = [
+            Relief { reason: BELOW_LIMIT, holds: below },
+            Relief { reason: OLD_PASSWORD, holds: mark.client == Client::Likely },
+        ];
+        let standing = Standing { reliefs: &reliefs, quiet: mark.quiet(params, context.quiet()) };
+        let (user, now) = (context.subject.user(), context.event.time);
+        let raise = Raise { blocker, aggravations, fresh };
+        context.raise_as(incident, raise, standing, |incident| {
+            let usual = memory.usual(params, now);
+            let facts = memory.facts(held);
+            Words { user, succeeded, peak, mark, usual, rhythm, facts }.explain(params, incident)
+        });
+    }
+
+    /// How long what is told and what is held back must be quiet.
+    fn quiet(&self, params: &Params, context: &Context<'_>) -> [Millis; 2] {
+        [false, true].map(|held| self.memory.mark(held).quiet(params, context.quiet()))
+    }
+
+    fn is_raised(&self, held: bool, now: Millis, quiet: [Millis; 2]) -> bool {
+        let is_open = |incident: &Incident| now <= incident.last + quiet[usize::from(incident.held)];
+        self.incidents.iter().any(|incident| incident.held == held && incident.is_raised() && is_open(incident))
+    }
+
+    /// Forgets what was remembered of incidents that are over. Failures that were told are not told again as part of
+    /// another incident.
+    fn begin_anew(&mut self, is_told: bool, is_held: bool) {
+        let Some(failures) = self.memory.failures_mut() else { return };
+        if failures.marks[0].raised && !is_told {
+            failures.window = Window::default();
+        }
+        for (mark, is_open) in failures.marks.iter_mut().zip([is_told, is_held]) {
+            if mark.raised && !is_open {
+                *mark = Mark::default();
+            }
+        }
+    }
+}
+
+impl Mark {
+    fn count(&mut self, verdict: &Verdict) {
+        self.by_baseline |= !self.raised && !verdict.over_limit;
+        self.raised = true;
+        self.peak = self.peak.max(verdict.in_baseline);
+    }
+
+    /// What only the baseline raised is open for as long as failures are counted together there.
+    fn quiet(self, params: &Params, of_rule: Millis) -> Millis {
+        if self.by_baseline { of_rule.max(Millis::from(params.baseline_window_secs) * SECOND) } else { of_rule }
+    }
+}
+
+impl Client {
+    fn see(&mut self, is_likely: bool) {
+        *self = match (*self, is_likely) {
+            (Self::Unknown, true) => Self::Likely,
+            (Self::Likely, false) => Self::Refuted,
+            (known, _) => known,
+        };
+    }
+}
+
+/// Opens an incident with the failures of the last seconds as evidence.
+fn open(incident: &mut Incident, windows: [Option<&Window>; 2], verdict: &Verdict, secs: u32, now: Millis) {
+    let after = now - Millis::from(secs) * SECOND;
+    // Evidence lies in the window of the baseline, and in the shorter one where it was kept before there was a baseline.
+    let traces = windows.into_iter().flatten().flat_map(|window| window.traces(verdict.covered));
+    traces.filter(|trace| trace.time > after).for_each(|trace| incident.add(trace.clone(), false));
+    incident.count = u64::from(if verdict.over_limit { verdict.in_window } else { verdict.in_baseline });
+    let [window, baseline] = windows.map(|window| window.and_then(|window| window.first(verdict.covered)));
+    incident.first = if verdict.over_limit { window } else { baseline }.unwrap_or(now);
 }
 
 fn cause() -> u64 {
     hash64(b"burst")
-}
-
-fn privileged(context: &Context<'_>) -> Option<&'static str> {
-    context.event.privileged.then_some("the account is privileged")
-}
-
-struct Words {
-    user: String,
-    succeeded: Option<Millis>,
-    peak: u32,
-}
-
-impl Words {
-    fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
-        let addresses = incident.evidence.addresses();
-        let from = match addresses.as_slice() {
-            [] => "from an address that the source does not give".to_owned(),
-            [only] => format!("from {} ({})", only.address, super::named(only.location.place.ok())),
-            many => format!("from {} addresses, first {}", many.len(), many[0].address),
-        };
-        let span = (incident.last - incident.first).max(SECOND);
-        let end = match self.succeeded {
-            Some(at) => format!("; a sign-in succeeded at {}", clock(at)),
-            None => "; none succeeded so far".to_owned(),
-        };
-        let limit = u64::from(params.failures_max);
-        Explanation {
-            summary: format!(
-                "{} failed to sign in {} in {} from {} UTC on, {from}, limit {} in {}{end}.",
-                who(&self.user),
-                counted(incident.count, "time", "times"),
-                spoken(span),
-                clock(incident.first),
-                grouped(limit),
-                spoken(Millis::from(params.window_secs) * SECOND),
-            ),
-            observed: vec![
-                Measure::new("failures", incident.count as f64, "events"),
-                Measure::new("failures_in_window", f64::from(self.peak), "events"),
-                Measure::new("span", (span / SECOND) as f64, "s"),
-                Measure::new("addresses", addresses.len() as f64, "addresses"),
-            ],
-            baseline: Vec::new(),
-            threshold: vec![
-                Measure::new("failures_max", f64::from(params.failures_max), "events"),
-                Measure::new("window_secs", f64::from(params.window_secs), "s"),
-            ],
-            counterfactual: format!(
-                "It would not have fired with failures_max of {} or more, or with failures further apart than {} in {}.",
-                self.peak,
-                grouped(limit),
-                spoken(Millis::from(params.window_secs) * SECOND),
-            ),
-        }
-    }
 }

@@ -30,7 +30,22 @@ pub(crate) fn rules() -> Vec<Rule> {
     let rules = [
         (
             "failed_logins",
-            Params::FailedLogins(failed_logins::Params { failures_max: 3, window_secs: 300, success_within_secs: 600 }),
+            Params::FailedLogins(failed_logins::Params {
+                failures_max: 3,
+                window_secs: 300,
+                success_within_secs: 600,
+                baseline_window_secs: 3_600,
+                baseline_floor: 2,
+                baseline_tail_max: 0.02,
+                prior_failures_per_week: 20.0,
+                prior_weeks: 0.2,
+                half_life_weeks: 1,
+                usual_tail_min: 0.05,
+                usual_days_min: 2,
+                usual_failures_max: 40,
+                rhythm_intervals: 2,
+                rhythm_tolerance_secs: 30,
+            }),
             300,
         ),
         (

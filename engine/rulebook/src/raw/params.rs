@@ -32,6 +32,40 @@ pub(crate) struct FailedLogins {
     /// A success this soon after the last failure of a burst raises the severity, seconds.
     #[schemars(range(min = 0, max = 86_400))]
     success_within_secs: u32,
+    /// Length of the sliding window in which failures are compared with what is usual for the user, seconds. 0: what is
+    /// usual is neither learned nor asked.
+    #[schemars(range(min = 0, max = 86_400))]
+    baseline_window_secs: u32,
+    /// Fewer failures than this are never unusual.
+    #[schemars(range(min = 1, max = 1_000))]
+    baseline_floor: u32,
+    /// Failures are unusual when so many or more have a smaller probability than this.
+    #[schemars(range(min = 0, max = 0.1))]
+    baseline_tail_max: f64,
+    /// Failures a week of a user of whom nothing is known.
+    #[schemars(range(min = 0.01, max = 1_000))]
+    prior_failures_per_week: f64,
+    /// What is assumed of such a user weighs as much as this many weeks of watching, weeks.
+    #[schemars(range(min = 0.1, max = 100))]
+    prior_weeks: f64,
+    /// What was learned weighs half as much after this time, weeks.
+    #[schemars(range(min = 1, max = 100))]
+    half_life_weeks: u32,
+    /// Failures over the limit are usual when so many or more have at least this probability.
+    #[schemars(range(min = 0.0001, max = 1))]
+    usual_tail_min: f64,
+    /// And when the user failed at this hour on at least so many days before, days.
+    #[schemars(range(min = 1, max = 90))]
+    usual_days_min: u32,
+    /// More failures than this within `baseline_window_secs` are never usual. 0: nothing is.
+    #[schemars(range(min = 0, max = 5_000))]
+    usual_failures_max: u32,
+    /// Intervals between failures that must be even for a client with an old password. 0: nothing looks like one.
+    #[schemars(range(min = 0, max = 16))]
+    rhythm_intervals: u32,
+    /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
+    #[schemars(range(min = 0, max = 60))]
+    rhythm_tolerance_secs: u32,
 }
 
 /// Parameters of `impossible_travel`.

@@ -1,0 +1,215 @@
+//! What is remembered of a user's failures beyond the burst: nothing is allocated for those who do not fail.
+
+use serde::{Deserialize, Serialize};
+
+use super::Params;
+use super::baseline::{Hours, Usual, hour_of};
+use super::rhythm::Rhythm;
+use crate::caps::Caps;
+use crate::context::Context;
+use crate::event::{Event, Quantity};
+use crate::finding::SeenAddress;
+use crate::model::Reason;
+use crate::time::{Millis, SECOND};
+use crate::window::{Counted, Window};
+
+/// Programs that are told apart.
+pub(super) const AGENTS_MAX: usize = 8;
+
+/// What a failure carries.
+pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
+
+/// What is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Memory {
+    /// The hour since which the user is watched, counted from the epoch; 0: the baseline is off.
+    since_hour: u32,
+    failures: Option<Box<Failures>>,
+}
+
+/// What is remembered of somebody who failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Failures {
+    pub(super) hours: Hours,
+    /// The last failures, over the time of the baseline.
+    pub(super) window: Window,
+    pub(super) rhythm: Rhythm,
+    /// Of the incident that is told, and of the one that is held back.
+    pub(super) marks: [Mark; 2],
+    /// Of failures that no exception covers, and of those that one does.
+    facts: [Facts; 2],
+}
+
+/// What is remembered of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) raised: bool,
+    /// The baseline raised it: it stays open for as long as failures are counted together there.
+    pub(super) by_baseline: bool,
+    pub(super) client: Client,
+    /// The most failures in the time of the baseline since it was raised.
+    pub(super) peak: u32,
+}
+
+/// Does the incident look like the work of a client with an old password?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Client {
+    /// Not so far.
+    #[default]
+    Unknown,
+    /// Yes.
+    Likely,
+    /// It did, and then something spoke against it.
+    Refuted,
+}
+
+/// Programs and reasons of the failures since there were none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    agents: Vec<u64>,
+    /// A bit for each [`Reason`].
+    reasons: u16,
+}
+
+impl Memory {
+    /// Takes note of the time: what is over is forgotten.
+    pub(super) fn pass(&mut self, params: &Params, now: Millis, caps: &mut Caps) {
+        if !params.has_baseline() {
+            self.since_hour = 0;
+        } else if self.since_hour == 0 {
+            self.since_hour = hour_of(now).max(1);
+        }
+        let Some(failures) = &mut self.failures else { return };
+        if params.has_baseline() {
+            failures.window.expire(now, Millis::from(params.baseline_window_secs) * SECOND, caps);
+            failures.hours.forget(params, now);
+        } else {
+            (failures.window, failures.hours) = Default::default();
+        }
+    }
+
+    /// The rhythm of failures ends with a success. Failures from where somebody then succeeds were mistakes, unless they were
+    /// told; a success elsewhere says nothing of them. And when nothing else is left to remember, nothing is kept.
+    pub(super) fn succeed(&mut self, seen: Option<SeenAddress>) {
+        let Some(failures) = &mut self.failures else { return };
+        failures.rhythm = Rhythm::default();
+        if failures.marks.iter().any(|mark| mark.raised) {
+            return;
+        }
+        if let Some(seen) = seen {
+            let is_same = |known: SeenAddress| known.address == seen.address;
+            failures.window.forget(ONE, |trace| trace.address.is_some_and(is_same));
+        }
+        if failures.window.is_empty() && failures.hours.is_empty() {
+            self.failures = None;
+        }
+    }
+
+    /// Takes the next failure; before it, nothing was in the shorter window if `is_first`.
+    pub(super) fn fail(&mut self, params: &Params, context: &mut Context<'_>, covered: bool, is_first: bool) {
+        let (event, since_hour) = (context.event, self.since_hour);
+        let failures = self.failures.get_or_insert_default();
+        if is_first && failures.window.is_empty() {
+            failures.facts = Default::default();
+        }
+        failures.facts[usize::from(covered)].add(event);
+        failures.rhythm.beat(event, context.origin.seen);
+        if params.has_baseline() {
+            if !covered {
+                failures.learn(params, event.time, since_hour);
+            }
+            failures.window.push(Counted { trace: context.trace(), carried: ONE, covered, object: 0 }, context.caps);
+        }
+    }
+
+    /// What is usual for the user now; `None`: there is no baseline.
+    pub(super) fn usual(&self, params: &Params, now: Millis) -> Option<Usual> {
+        let hours = self.failures.as_ref().map(|failures| &failures.hours);
+        (params.has_baseline() && self.since_hour > 0).then(|| match hours {
+            Some(hours) => hours.usual(params, now, self.since_hour),
+            None => Hours::default().usual(params, now, self.since_hour),
+        })
+    }
+
+    /// The failures over the time of the baseline.
+    pub(super) fn window(&self) -> Option<&Window> {
+        self.failures.as_ref().map(|failures| &failures.window)
+    }
+
+    pub(super) fn failures(&self) -> Option<&Failures> {
+        self.failures.as_deref()
+    }
+
+    pub(super) fn failures_mut(&mut self) -> Option<&mut Failures> {
+        self.failures.as_deref_mut()
+    }
+
+    /// What is remembered of the incident that is told, or of the one held back.
+    pub(super) fn mark(&self, held: bool) -> Mark {
+        self.failures.as_ref().map_or_else(Mark::default, |failures| failures.marks[usize::from(held)])
+    }
+
+    /// Programs and reasons, of failures that are covered or not.
+    pub(super) fn facts(&self, covered: bool) -> Option<&Facts> {
+        self.failures.as_ref().map(|failures| &failures.facts[usize::from(covered)])
+    }
+
+    /// How many times it keeps apart.
+    pub(super) fn weight(&self) -> usize {
+        self.failures.as_ref().map_or(0, |failures| failures.window.weight())
+    }
+
+    /// Copies without giving memory back.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.since_hour = other.since_hour;
+        match (&mut self.failures, &other.failures) {
+            (Some(mine), Some(theirs)) => mine.copy_from(theirs),
+            (mine, theirs) => mine.clone_from(theirs),
+        }
+    }
+}
+
+impl Failures {
+    /// A day can make usual at most twice what was, and as much as the baseline lets pass: what raises an alert today
+    /// does not teach that it is normal tomorrow.
+    fn learn(&mut self, params: &Params, now: Millis, since_hour: u32) {
+        let ceiling = params.usual_failures_max.max(params.baseline_floor);
+        if self.hours.counted(now) >= ceiling {
+            return;
+        }
+        let expected = self.hours.usual(params, now, since_hour).belief.expected();
+        let most = libm::ceil(2.0 * expected) + f64::from(params.baseline_floor);
+        self.hours.learn(params, now, most.min(f64::from(ceiling)) as u16);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.hours.copy_from(&other.hours);
+        self.window.copy_from(&other.window);
+        self.rhythm.copy_from(&other.rhythm);
+        self.marks = other.marks;
+        for (mine, theirs) in self.facts.iter_mut().zip(&other.facts) {
+            mine.agents.clone_from(&theirs.agents);
+            mine.reasons = theirs.reasons;
+        }
+    }
+}
+
+impl Facts {
+    fn add(&mut self, event: &Event) {
+        if event.agent != 0 && self.agents.len() < AGENTS_MAX && !self.agents.contains(&event.agent) {
+            self.agents.push(event.agent);
+        }
+        self.reasons |= 1 << event.reason as u16;
+    }
+
+    /// Different programs, up to [`AGENTS_MAX`].
+    pub(super) const fn agents(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// The reasons that the source gave.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = Reason> {
+        let given = Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Other);
+        given.filter(|reason| self.reasons & 1 << *reason as u16 != 0)
+    }
+}

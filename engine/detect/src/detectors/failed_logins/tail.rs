@@ -1,0 +1,153 @@
+//! How likely so many failures are: the upper tail of a negative binomial distribution.
+
+/// Terms of a sum that are added at most; the sums that the limits of the parameters allow end sooner.
+const TERMS_MAX: u32 = 100_000;
+/// A term smaller than this part of the sum ends it.
+const PART_MIN: f64 = 1e-16;
+
+/// What is believed of a user's failures in a window: that they come at a constant rate, which is known only as a Gamma
+/// distribution. The number of failures is then distributed as a negative binomial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Belief {
+    /// Shape of the rate: failures seen, the prior's included. Above 0.
+    pub(super) failures: f64,
+    /// Inverse scale of the rate: windows watched, the prior's included. Above 0.
+    pub(super) windows: f64,
+}
+
+impl Belief {
+    /// Failures to be expected in the next window.
+    pub(super) fn expected(self) -> f64 {
+        self.failures / self.windows
+    }
+
+    /// The probability of this many failures or more in the next window.
+    pub(super) fn tail(self, failures: u32) -> f64 {
+        if failures == 0 {
+            return 1.0;
+        }
+        // The shorter side of the sum: above the mean the terms fall off at once.
+        if f64::from(failures) > self.expected() {
+            self.sum_from(failures)
+        } else {
+            (1.0 - self.sum_below(failures)).clamp(0.0, 1.0)
+        }
+    }
+
+    /// The least number, from `floor` on, whose tail is below `tail_max`, if one up to `most` is.
+    pub(super) fn limit(self, floor: u32, most: u32, tail_max: f64) -> Option<u32> {
+        let (mut low, mut high) = (floor, most);
+        if low > high || self.tail(high) >= tail_max {
+            return None;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.tail(middle) < tail_max { high = middle } else { low = middle + 1 }
+        }
+        Some(low)
+    }
+
+    fn sum_from(self, failures: u32) -> f64 {
+        let mut term = self.probability(failures);
+        let mut sum = 0.0;
+        for number in failures..failures.saturating_add(TERMS_MAX) {
+            sum += term;
+            term *= self.ratio(number);
+            if term <= sum * PART_MIN {
+                break;
+            }
+        }
+        sum
+    }
+
+    fn sum_below(self, failures: u32) -> f64 {
+        let mut sum = 0.0;
+        let Some(last) = failures.checked_sub(1) else { return sum };
+        let mut term = self.probability(last);
+        for number in (0..=last).rev().take(TERMS_MAX as usize) {
+            sum += term;
+            // What is below the mean falls off downwards, once it is below the most likely number too.
+            if number == 0 || term <= sum * PART_MIN {
+                break;
+            }
+            term /= self.ratio(number - 1);
+        }
+        sum
+    }
+
+    /// The probability of exactly this many.
+    fn probability(self, failures: u32) -> f64 {
+        let (shape, number) = (self.failures, f64::from(failures));
+        let ways = libm::lgamma(number + shape) - libm::lgamma(number + 1.0) - libm::lgamma(shape);
+        // ln(windows / (windows + 1)) and ln(1 / (windows + 1)), each from what is near 0.
+        let none = -libm::log1p(1.0 / self.windows);
+        let one = -libm::log1p(self.windows);
+        libm::exp(ways + shape * none + number * one)
+    }
+
+    /// The probability of one more than this many over that of this many.
+    fn ratio(self, failures: u32) -> f64 {
+        let number = f64::from(failures);
+        (number + self.failures) / ((number + 1.0) * (self.windows + 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shape, windows, failures, and the regularised incomplete beta function at them (mpmath 1.3.0 with 50 digits:
+    /// `betainc(failures, shape, 0, 1 / (windows + 1), regularized=True)`).
+    const REFERENCE: [(f64, f64, u32, f64); 19] = [
+        (0.025, 0.5, 5, 0.0015862468965135672),
+        (0.025, 0.5, 10, 0.00011724089270529669),
+        (0.025, 0.5, 11, 7.1991973732556484e-5),
+        (0.025, 1.5, 5, 8.0564256750892936e-5),
+        (0.025, 6.2, 5, 3.0691705477323624e-7),
+        (0.025, 6.2, 6, 3.582741721309145e-8),
+        (1.025, 1.5, 5, 0.010726470885575318),
+        (2.5, 6.0, 5, 0.00057721606687745413),
+        (30.025, 2.5, 30, 0.00025768224270936256),
+        (90.025, 3.5, 30, 0.2471442791831097),
+        (120.0, 4.0, 30, 0.51630405402723841),
+        (120.0, 4.0, 60, 1.5585717989757155e-5),
+        (120.0, 4.0, 59, 2.6504592425396501e-5),
+        (0.001, 0.1, 3, 0.0010754633075045294),
+        (500.0, 40.0, 13, 0.48032451958010275),
+        (3000.0, 6.0, 500, 0.50458849881453145),
+        (3000.0, 6.0, 700, 5.5251121827911617e-15),
+        (0.3, 5.0, 1, 0.053227519000926089),
+        (60.0, 1.0, 40, 0.9780623532064924),
+    ];
+
+    #[test]
+    fn tails_are_those_of_the_exact_distribution() {
+        for (shape, windows, number, exact) in REFERENCE {
+            let tail = Belief { failures: shape, windows }.tail(number);
+            assert!((tail - exact).abs() <= exact * 1e-10, "{shape} {windows} {number}: {tail} instead of {exact}");
+        }
+    }
+
+    #[test]
+    fn a_tail_begins_at_one_falls_and_never_leaves_its_bounds() {
+        for (failures, windows) in [(0.000_1, 0.1), (0.025, 0.5), (8.0, 3.0), (60_000.0, 0.1), (5_000.0, 80.0)] {
+            let belief = Belief { failures, windows };
+            let mut before = belief.tail(0);
+            assert!((before - 1.0).abs() < f64::EPSILON);
+            for number in [1, 2, 3, 5, 10, 50, 100, 1_000, 10_000, 1_000_000, u32::MAX] {
+                let tail = belief.tail(number);
+                assert!((0.0..=before + 1e-9).contains(&tail), "{belief:?} {number}: {tail} after {before}");
+                before = tail;
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_least_number_that_is_unlikely_enough() {
+        let fresh = Belief { failures: 0.025, windows: 0.5 };
+        assert_eq!(fresh.limit(5, 100, 1e-4), Some(11));
+        assert_eq!(fresh.limit(12, 100, 1e-4), Some(12));
+        assert_eq!(fresh.limit(5, 10, 1e-4), None);
+        assert_eq!(fresh.limit(5, 4, 1e-4), None);
+    }
+}
