@@ -8,11 +8,11 @@ use std::fmt;
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::client::AdminSide;
 use crate::fault::KafkaFault;
-use crate::group::equal_counts;
+use crate::group::{all_topics, equal_counts};
 use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
@@ -310,26 +310,26 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
 }
 
 /// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
-fn partitions_by_name(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, KafkaFault> {
-    // All topics: to ask for one by name may create it.
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, ANSWER_WAIT)
-        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+fn partitions_by_name(admin: &AdminClient<AdminSide>) -> Result<BTreeMap<String, i32>, KafkaFault> {
+    let metadata =
+        all_topics(admin.inner()).map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
     let counted = metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
     Ok(counted.filter(|(_, partitions)| *partitions > 0).collect())
 }
 
-async fn config_of(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<ConfigResource, KafkaFault> {
+async fn config_of(admin: &AdminClient<AdminSide>, topic: &str) -> Result<ConfigResource, KafkaFault> {
     let failed = |code| KafkaFault::Admin { what: "reading the configuration of topic", topic: topic.to_owned(), code };
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await;
     let mut described = described.map_err(|error| failed(code_of(&error)))?;
     described.pop().ok_or_else(|| failed(RDKafkaErrorCode::UnknownTopicOrPartition))?.map_err(failed)
 }
 
-fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaFault> {
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<AdminSide>, KafkaFault> {
     settings.checked()?;
-    settings.admin_config().create().map_err(|source| KafkaFault::Client { client: "admin", source })
+    settings
+        .admin_config()
+        .create_with_context(AdminSide)
+        .map_err(|source| KafkaFault::Client { client: "admin", source })
 }
 
 fn options() -> AdminOptions {

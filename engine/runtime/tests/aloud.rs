@@ -94,7 +94,7 @@ fn log(chance: &mut Chance, records: u64) -> Vec<Logged> {
 }
 
 fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
-    let origin = Origin { topic: Some("activity".to_owned()), clock: None };
+    let origin = Origin { group: Some("engine".to_owned()), topic: Some("activity".to_owned()), clock: None };
     let shared = Arc::new(Shared { epoch: 0, origin, build: "test", totals: Mutex::default() });
     let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
     (TaskSet::new(shared, Arc::clone(&current)), current)
