@@ -98,11 +98,15 @@ fn a_check_asks_no_broker_and_says_nothing_of_them() {
 fn what_is_not_built_in_is_said() {
     let missing: &[&str] = &["needs TLS, which this build has not: build with `--features tls`"];
     let (code, wanted) = if cfg!(feature = "tls") { (0, &["no faults"][..]) } else { (78, missing) };
+    let user = "sasl.username: a, sasl.password: b";
     for protocol in ["ssl", "SASL_SSL"] {
-        check_properties(&format!("security.protocol: {protocol}"), code, wanted);
+        check_properties(&format!("security.protocol: {protocol}, sasl.mechanism: PLAIN, {user}"), code, wanted);
     }
-    let scram = "security.protocol: sasl_plaintext, sasl.mechanism: SCRAM-SHA-512, sasl.username: a, sasl.password: b";
-    check_properties(scram, code, wanted);
+    check_properties(
+        &format!("security.protocol: sasl_plaintext, sasl.mechanism: SCRAM-SHA-512, {user}"),
+        code,
+        wanted,
+    );
     check_properties("sasl.mechanism: OAUTHBEARER", 78, &["OAUTHBEARER is not supported", "SCRAM-SHA-512"]);
 }
 
@@ -112,7 +116,7 @@ fn a_full_disk_is_a_failure_that_says_so() {
     let simulated = frostwatch(&["simulate", "--as", "activity", "--seed", "7", "--users", "40", "--days", "16"]);
     let path = file(folder.path(), "activity", &simulated.out);
     let replay = ["replay", path.to_str().unwrap(), "--demo-geoip"];
-    let simulate = ["simulate", "--as", "activity", "--users", "20", "--days", "1"];
+    let simulate = ["simulate", "--as", "activity", "--users", "20", "--days", "1", "--no-attacks"];
     for args in [&replay[..], &simulate[..], &["schema", "alert"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ended = Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).stdout(full).output().unwrap();

@@ -176,20 +176,6 @@ impl ProducerContext for ProducerSide {
     }
 }
 
-/// The context of an administrative client.
-#[derive(Debug, Default)]
-pub(crate) struct AdminSide;
-
-impl ClientContext for AdminSide {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        trouble::note(&error, reason);
-    }
-}
-
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     // What ends because nobody has used it is logged at a lower level.
     let is_of_a_connection = facility == "FAIL" && (level as i32) < RDKafkaLogLevel::Notice as i32;

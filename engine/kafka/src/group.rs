@@ -103,11 +103,13 @@ const fn is_leaderless(code: RDKafkaErrorCode) -> bool {
     matches!(code, Code::LeaderNotAvailable | Code::NotLeaderForPartition | Code::UnknownTopicOrPartition)
 }
 
-/// Asks for all topics: to ask for one by name may create it. A refusal is not waited out.
-pub(crate) fn all_topics<C: ClientContext>(client: &Client<C>) -> KafkaResult<Metadata> {
+/// Asks for all topics: to ask for one by name may create it. A refusal is not waited out; the client tells of it when it is
+/// polled.
+pub(crate) fn all_topics<C: ClientContext>(client: &Client<C>, poll: impl Fn()) -> KafkaResult<Metadata> {
     let until = Instant::now() + ANSWER_WAIT;
     loop {
         let answer = client.fetch_metadata(None, METADATA_STEP);
+        poll();
         if answer.is_ok() || Instant::now() > until || trouble::refusal().is_some() {
             return answer;
         }
@@ -116,8 +118,8 @@ pub(crate) fn all_topics<C: ClientContext>(client: &Client<C>) -> KafkaResult<Me
 
 /// Asks how many partitions topics have. A topic that is missing is a fault.
 pub(crate) fn partition_counts(consumer: &EngineConsumer, topics: &[&str]) -> Result<Vec<i32>, KafkaFault> {
-    let metadata =
-        all_topics(consumer.client()).map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+    let metadata = all_topics(consumer.client(), || drop(consumer.poll(Duration::ZERO)))
+        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
     let count = |name: &&str| {
         let found = metadata.topics().iter().find(|topic| topic.name() == *name && !topic.partitions().is_empty());
         found

@@ -1,5 +1,7 @@
 //! Do the brokers answer this configuration?
 
+use std::time::Duration;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::client::ConsumerSide;
@@ -26,7 +28,7 @@ pub fn probe(settings: &KafkaSettings) -> Result<Seen, KafkaFault> {
     let consumer: BaseConsumer<ConsumerSide> = config
         .create_with_context(ConsumerSide::default())
         .map_err(|source| KafkaFault::Client { client: "consumer", source })?;
-    let answer = all_topics(consumer.client())
+    let answer = all_topics(consumer.client(), || drop(consumer.poll(Duration::ZERO)))
         .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source }.explained())?;
     Ok(Seen { brokers: answer.brokers().len(), topics: answer.topics().len() })
 }

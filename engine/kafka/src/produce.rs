@@ -52,7 +52,10 @@ impl<'a> TopicProducer<'a> {
             .create_with_context(ProducerSide::default())
             .map_err(|source| KafkaFault::Client { client: "producer", source })?;
         let no_answer = |source| KafkaFault::NoAnswer { question: "the partitions of a topic", source };
-        let metadata = all_topics(producer.client()).map_err(no_answer)?;
+        let metadata = all_topics(producer.client(), || {
+            producer.poll(Duration::ZERO);
+        })
+        .map_err(no_answer)?;
         let count = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
         if count == 0 {
             return Err(KafkaFault::MissingTopic { topic: topic.to_owned() });

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, Producer};
 
-use crate::client::AdminSide;
+use crate::client::ProducerSide;
 use crate::fault::KafkaFault;
 use crate::group::{all_topics, equal_counts};
 use crate::outbox::code_of;
@@ -221,8 +224,9 @@ pub enum Made {
 
 /// Makes the topics that are missing. Nothing is made when the raw topics would have different numbers of partitions.
 pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<(String, Made)>, KafkaFault> {
+    settings.checked()?;
+    let existing = partitions_by_name(settings)?;
     let admin = admin(settings)?;
-    let existing = partitions_by_name(&admin)?;
     let raw: Vec<(&str, i32)> = wanted
         .iter()
         .filter(|topic| topic.is_raw)
@@ -264,8 +268,9 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
 
 /// Compares topics with what is wanted. The exit status of a check is that of [`Finding::is_fault`] over all.
 pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<Finding>, KafkaFault> {
+    settings.checked()?;
+    let existing = partitions_by_name(settings)?;
     let admin = admin(settings)?;
-    let existing = partitions_by_name(&admin)?;
     let mut first_raw: Option<(&str, i32)> = None;
     let mut findings = Vec::new();
     for topic in wanted {
@@ -310,26 +315,30 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
 }
 
 /// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
-fn partitions_by_name(admin: &AdminClient<AdminSide>) -> Result<BTreeMap<String, i32>, KafkaFault> {
-    let metadata =
-        all_topics(admin.inner()).map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+fn partitions_by_name(settings: &KafkaSettings) -> Result<BTreeMap<String, i32>, KafkaFault> {
+    // An administrative client does not tell why brokers do not answer it.
+    let asker: BaseProducer<ProducerSide> = settings
+        .admin_config()
+        .create_with_context(ProducerSide::default())
+        .map_err(|source| KafkaFault::Client { client: "admin", source })?;
+    let metadata = all_topics(asker.client(), || {
+        asker.poll(Duration::ZERO);
+    })
+    .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
     let counted = metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
     Ok(counted.filter(|(_, partitions)| *partitions > 0).collect())
 }
 
-async fn config_of(admin: &AdminClient<AdminSide>, topic: &str) -> Result<ConfigResource, KafkaFault> {
+async fn config_of(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<ConfigResource, KafkaFault> {
     let failed = |code| KafkaFault::Admin { what: "reading the configuration of topic", topic: topic.to_owned(), code };
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await;
     let mut described = described.map_err(|error| failed(code_of(&error)))?;
     described.pop().ok_or_else(|| failed(RDKafkaErrorCode::UnknownTopicOrPartition))?.map_err(failed)
 }
 
-fn admin(settings: &KafkaSettings) -> Result<AdminClient<AdminSide>, KafkaFault> {
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaFault> {
     settings.checked()?;
-    settings
-        .admin_config()
-        .create_with_context(AdminSide)
-        .map_err(|source| KafkaFault::Client { client: "admin", source })
+    settings.admin_config().create().map_err(|source| KafkaFault::Client { client: "admin", source })
 }
 
 fn options() -> AdminOptions {

@@ -60,7 +60,7 @@ impl Recent {
 }
 
 /// Notes what a client says of an error and tells of it, unless that was done within the last minute. Errors are handed out
-/// while a client is polled; of connections its log tells at once ([`note_line`]).
+/// while a client is polled; its log ([`note_line`]) comes the same way.
 pub(crate) fn note(error: &KafkaError, reason: &str) {
     let code = error.rdkafka_error_code();
     // All brokers down: each of them has told why.

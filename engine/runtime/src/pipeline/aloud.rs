@@ -258,3 +258,24 @@ const fn index_of(channel: Channel) -> Option<usize> {
         Channel::Late | Channel::Rejected => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_finding_more_than_are_noted_is_refused_and_those_that_are_may_come_again() {
+        let record = |id: u32| {
+            format!(
+                r#"{{"schema":"alert.v1","id":"{id:032x}","dedup_key":"{:032x}","epoch":0,"revision":1,"change":"retracted","significant":true,"policy":"failed_logins","rule":{{"id":"r","version":1,"hash":"h"}},"severity":3,"title":"t","summary":"s","entities":[],"delivery":{{"partition":3,"offset":1,"engine":"t"}}}}"#,
+                7
+            )
+        };
+        let mut aloud = Aloud::new(0..10, 2);
+        let mut note = |id| aloud.note(Channel::Alerts, "acme|ana", record(id).as_bytes());
+        for (id, wanted) in [(1, Ok(())), (2, Ok(())), (3, Err(TooManySent { max: 2 })), (2, Ok(()))] {
+            assert_eq!(note(id), wanted, "{id}");
+        }
+        assert_eq!(aloud.sent.len(), 2);
+    }
+}
