@@ -117,7 +117,7 @@ fn a_full_disk_is_a_failure_that_says_so() {
     let path = file(folder.path(), "activity", &simulated.out);
     let replay = ["replay", path.to_str().unwrap(), "--demo-geoip"];
     let simulate = ["simulate", "--as", "activity", "--users", "20", "--days", "1", "--no-attacks"];
-    for args in [&replay[..], &simulate[..], &["schema", "alert"]] {
+    for args in [&replay[..], &simulate[..], &["schema", "alert.v1"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ended = Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).stdout(full).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();

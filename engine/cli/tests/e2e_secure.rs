@@ -58,7 +58,11 @@ fn the_right_authority_name_and_password_are_let_in_and_others_are_told_why_not(
 
     let check = [&["check", "--brokers"][..], &["topics", "check"], &["run"]];
     for (commands, membership, wanted) in [
-        (&check[..1], membership(&broker, "localhost", other.authority(), PASSWORD), "is not signed by an authority"),
+        (
+            &check[..1],
+            membership(&broker, "localhost", other.authority(), PASSWORD),
+            "is not signed by an authority of `ssl.ca.location`",
+        ),
         (&check[..], membership(&broker, "localhost", &authority, WRONG), "refuses the credentials"),
         (&check[..1], membership(&broker, "127.0.0.1", &authority, PASSWORD), "hostname mismatch"),
     ] {
