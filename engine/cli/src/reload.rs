@@ -68,7 +68,7 @@ impl fmt::Display for Told {
         if self.is_switched {
             write!(f, "switched: {ruling}; each partition turns between two records, and the offset is recorded")?;
         } else {
-            write!(f, "nothing of rules, GeoIP files and lateness differs: {ruling}")?;
+            write!(f, "nothing of rules, GeoIP files, limits and state format differs: {ruling}")?;
         }
         if self.needs_restart.is_empty() {
             return Ok(());

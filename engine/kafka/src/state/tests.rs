@@ -63,8 +63,14 @@ fn what_is_forgotten_is_scored_again_in_an_epoch_of_its_own() {
 }
 
 fn turn(offset: i64) -> RecordedTurn {
-    let named =
-        Named { rules: "a".to_owned(), geoip: "b".to_owned(), lateness_secs: 3_600, skew_secs: 300, semantics: 1 };
+    let named = Named {
+        rules: "a".to_owned(),
+        geoip: "b".to_owned(),
+        lateness_secs: 3_600,
+        skew_secs: 300,
+        semantics: 1,
+        state_format: 1,
+    };
     RecordedTurn { offset, named }
 }
 

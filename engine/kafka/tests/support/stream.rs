@@ -270,8 +270,14 @@ impl Tasks for Counting {
             return Turned::No;
         }
         let version = rulings.len() as u8;
-        let named =
-            Named { rules: self.rules.clone(), geoip: String::new(), lateness_secs: 0, skew_secs: 0, semantics: 1 };
+        let named = Named {
+            rules: self.rules.clone(),
+            geoip: String::new(),
+            lateness_secs: 0,
+            skew_secs: 0,
+            semantics: 1,
+            state_format: 1,
+        };
         let geo_kind = String::new();
         rulings.push(RulingRecord { version, named: named.clone(), geo_kind, geo_built_at_secs: 0 });
         turns.push(Turn { offset: position, version });
