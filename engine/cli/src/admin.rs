@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use frostwatch_kafka::Counts;
 use frostwatch_runtime::board::Board;
 use prometheus::{Registry, TextEncoder};
+use serde_json::{Value, json};
 
 use crate::engine::BUILD;
 use crate::metrics::{Metrics, Observed};
-use crate::reload::{NotSwitched, Reloader};
+use crate::reload::{NotSwitched, Reloader, Told};
 
 /// A worker that has stood still for this long is not ready.
 const UNREADY_AFTER: Duration = Duration::from_secs(30);
@@ -54,15 +56,29 @@ pub(crate) fn serve(
 }
 
 /// Reads the configuration again; a fault is told whole and switches nothing.
-async fn reload(reloader: Arc<Reloader>) -> (StatusCode, String) {
+async fn reload(reloader: Arc<Reloader>) -> Answer {
     match tokio::task::spawn_blocking(move || reloader.reload()).await {
-        Ok(Ok(told)) => (StatusCode::OK, told + "\n"),
-        Ok(Err(fault @ NotSwitched::Refused(_))) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{fault}\n")),
-        Ok(Err(fault @ (NotSwitched::UnderWay | NotSwitched::Changing))) => {
-            (StatusCode::CONFLICT, format!("{fault}\n"))
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Ok(outcome) => answer_of(&outcome),
+        Err(error) => json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "told": error.to_string() })),
     }
+}
+
+/// A status and a body of JSON.
+type Answer = (StatusCode, [(HeaderName, &'static str); 1], String);
+
+/// `told` is what the process writes to standard error.
+fn answer_of(outcome: &Result<Told, NotSwitched>) -> Answer {
+    let (code, mut body) = match outcome {
+        Ok(told) => (StatusCode::OK, json!(told)),
+        Err(NotSwitched::Refused(_)) => (StatusCode::UNPROCESSABLE_ENTITY, json!({ "is_switched": false })),
+        Err(NotSwitched::UnderWay | NotSwitched::Changing) => (StatusCode::CONFLICT, json!({ "is_switched": false })),
+    };
+    body["told"] = json!(outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string));
+    json(code, &body)
+}
+
+fn json(code: StatusCode, body: &Value) -> Answer {
+    (code, [(CONTENT_TYPE, "application/json")], format!("{body}\n"))
 }
 
 fn text_of(registry: &Registry) -> (StatusCode, String) {
@@ -119,6 +135,20 @@ mod tests {
         assert_eq!(text.lines().count(), wanted.len(), "{text}");
         for (line, wanted) in text.lines().zip(wanted) {
             assert!(line.starts_with(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reading_that_switched_nothing_is_told_by_its_status() {
+        for (why, code) in [
+            (NotSwitched::UnderWay, StatusCode::CONFLICT),
+            (NotSwitched::Changing, StatusCode::CONFLICT),
+            (NotSwitched::Refused(anyhow::anyhow!("2 faults")), StatusCode::UNPROCESSABLE_ENTITY),
+        ] {
+            let said = why.to_string();
+            let (found, _, body) = answer_of(&Err(why));
+            assert_eq!(found, code);
+            assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "is_switched": false, "told": said }));
         }
     }
 

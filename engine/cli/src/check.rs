@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use frostwatch_kafka::probe::{Seen, probe};
+
 use crate::config;
 use crate::console::say;
 
@@ -15,14 +17,19 @@ pub(crate) struct Args {
     /// A folder of rules, in place of the one the configuration names.
     #[arg(long)]
     rules: Option<PathBuf>,
+    /// Ask the brokers too, as every command does at its start: by address, TLS and credentials.
+    #[arg(long, requires = "config")]
+    brokers: bool,
     /// Warnings are faults too.
     #[arg(long)]
     deny_warnings: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut kafka = None;
     let (rules, warnings) = if let Some(path) = &args.config {
         let checked = config::load_with(path, args.rules.as_deref())?;
+        kafka = Some(checked.config.kafka).filter(|_| args.brokers);
         (checked.rulebook, checked.warnings)
     } else {
         let rules = config::rules(args.rules.as_deref()).map_err(config::Faults)?;
@@ -37,6 +44,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     for rule in &rules.rules {
         say(&format!("rule {} version {} ({}): {}", rule.id, rule.version, rule.hash, rule.params.detector()));
+    }
+    if let Some(kafka) = &kafka {
+        let Seen { brokers, topics } = probe(kafka)?;
+        say(&format!("{} answers: brokers {brokers}, topics {topics}", kafka.bootstrap_servers));
     }
     say("no faults");
     Ok(ExitCode::SUCCESS)

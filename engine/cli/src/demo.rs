@@ -124,7 +124,7 @@ fn stream(company: &Company) -> anyhow::Result<Shown> {
     let rulebook =
         Rulebook::parse(&files, None).map_err(|faults| Faults(faults.iter().map(ToString::to_string).collect()))?;
     let located = Located::Table(frostwatch_geoip::demo()?);
-    let origin = Origin { topic: Some(settings.topics.activity()), clock: None };
+    let origin = Origin { group: None, topic: Some(settings.topics.activity()), clock: None };
     let observed = Observed {
         board: Board::default(),
         counters: Counters::default(),

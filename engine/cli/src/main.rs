@@ -104,6 +104,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = match error.downcast::<KafkaFault>() {
+                // It says what its source does.
+                Ok(fault) => {
+                    let fault = fault.explained();
+                    console::say(&format!("error: {fault}"));
+                    return exit_code(&fault.into());
+                }
+                Err(error) => error,
+            };
             console::say(&format!("error: {error:#}"));
             exit_code(&error)
         }

@@ -47,6 +47,8 @@ pub(crate) struct Metrics {
     last_event: IntGaugeVec,
     users: IntGaugeVec,
     lag: IntGaugeVec,
+    commit_lag: IntGaugeVec,
+    raw_lag: IntGaugeVec,
     geoip: IntGaugeVec,
     build: IntGaugeVec,
     delays: Vec<Desc>,
@@ -97,13 +99,22 @@ impl Metrics {
             last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
             users: gauge("frostwatch_state_entries", "Users with state.", "partition")?,
             lag: gauge("frostwatch_consumer_lag", "Records not yet read.", "partition")?,
+            commit_lag: gauge(
+                "frostwatch_commit_lag",
+                "Records of which nothing is committed yet: neither what came of them nor their offset.",
+                "partition",
+            )?,
+            raw_lag: IntGaugeVec::new(
+                Opts::new("frostwatch_raw_lag", "Raw records not yet normalised and committed."),
+                &["topic", "partition"],
+            )?,
             geoip: gauge("frostwatch_geoip_build_timestamp_seconds", "When the GeoIP files were built.", "kind")?,
             build: gauge("frostwatch_build_info", "Always 1.", "version")?,
             delays: DELAYS.iter().map(|(name, help)| describe(name, help)).collect::<prometheus::Result<_>>()?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 15] {
+    fn all(&self) -> [&dyn Collector; 17] {
         [
             &self.records,
             &self.outputs,
@@ -117,6 +128,8 @@ impl Metrics {
             &self.last_event,
             &self.users,
             &self.lag,
+            &self.commit_lag,
+            &self.raw_lag,
             &self.geoip,
             &self.build,
             &self.reloads,
@@ -198,7 +211,9 @@ impl Metrics {
     }
 
     fn fold_board(&self) {
-        [&self.partitions, &self.last_event, &self.users, &self.lag].iter().for_each(|gauge| gauge.reset());
+        [&self.partitions, &self.last_event, &self.users, &self.lag, &self.commit_lag, &self.raw_lag]
+            .iter()
+            .for_each(|gauge| gauge.reset());
         for phase in ["assigned", "restoring", "live"] {
             self.partitions.with_label_values(&[phase]).set(0);
         }
@@ -211,6 +226,14 @@ impl Metrics {
             }
             if let Some(lag) = status.lag() {
                 self.lag.with_label_values(&[&partition]).set(lag);
+            }
+            if let Some(lag) = status.commit_lag() {
+                self.commit_lag.with_label_values(&[&partition]).set(lag);
+            }
+        }
+        if let Ok(normalised) = self.observed.normalised.lock() {
+            for ((topic, partition), lag) in &normalised.lag {
+                self.raw_lag.with_label_values(&[topic.as_str(), &partition.to_string()]).set(*lag);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use frostwatch_runtime::pipeline::CurrentRuling;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -51,6 +52,33 @@ struct Watched {
 /// When a file was changed last, and its length.
 pub(crate) type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
+/// What became of a reading that had no fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    /// Another ruling holds from now on.
+    is_switched: bool,
+    /// What tells it from the former one, or the one that goes on.
+    ruling: String,
+    /// Parts of the configuration that differ from those of the start and wait for a restart.
+    needs_restart: Vec<&'static str>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ruling = &self.ruling;
+        if self.is_switched {
+            write!(f, "switched: {ruling}; each partition turns between two records, and the offset is recorded")?;
+        } else {
+            write!(f, "nothing of rules, GeoIP files and lateness differs: {ruling}")?;
+        }
+        if self.needs_restart.is_empty() {
+            return Ok(());
+        }
+        let parts = self.needs_restart.join(", ");
+        write!(f, "; a restart is needed for what else differs from the start: {parts}")
+    }
+}
+
 /// Why nothing was switched.
 #[derive(Debug)]
 pub(crate) enum NotSwitched {
@@ -90,12 +118,12 @@ impl Reloader {
         }
     }
 
-    /// Reads, checks and sets. Returns what holds from now on, in words.
-    pub(crate) fn reload(&self) -> Result<String, NotSwitched> {
+    /// Reads, checks and sets. Returns what holds from now on.
+    pub(crate) fn reload(&self) -> Result<Told, NotSwitched> {
         self.reload_with(config::load)
     }
 
-    fn reload_with(&self, load: impl FnOnce(&Path) -> anyhow::Result<Checked>) -> Result<String, NotSwitched> {
+    fn reload_with(&self, load: impl FnOnce(&Path) -> anyhow::Result<Checked>) -> Result<Told, NotSwitched> {
         let _reading = match self.reading.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(NotSwitched::UnderWay),
             Err(TryLockError::Poisoned(held)) => held.into_inner(),
@@ -129,25 +157,20 @@ impl Reloader {
         (watched.paths.clone(), look)
     }
 
-    fn set(&self, checked: Checked) -> String {
+    fn set(&self, checked: Checked) -> Told {
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-        let differing = self.at_start.differing(&checked.config.settled_at_start());
-        let wait = if differing.is_empty() {
-            String::new()
-        } else {
-            format!("; a restart is needed for what else differs from the start: {}", differing.join(", "))
-        };
+        let needs_restart = self.at_start.differing(&checked.config.settled_at_start());
         let lateness = checked.config.lateness();
         let before = self.current.get().named();
         let next = ruling(checked.rulebook, checked.located, lateness);
         let changes = before.changes(&next.named());
         if changes.is_empty() {
             self.readings.unchanged.fetch_add(1, Ordering::Relaxed);
-            return format!("nothing of rules, GeoIP files and lateness differs: {before}{wait}");
+            return Told { is_switched: false, ruling: before.to_string(), needs_restart };
         }
         self.current.set(next);
         self.readings.applied.fetch_add(1, Ordering::Relaxed);
-        format!("switched: {changes}; each partition turns between two records, and the offset is recorded{wait}")
+        Told { is_switched: true, ruling: changes, needs_restart }
     }
 
     fn look(&self) -> Look {
@@ -215,7 +238,7 @@ pub(crate) fn watch(reloader: &Arc<Reloader>) -> anyhow::Result<tokio::runtime::
                 // A GeoIP file takes half a second.
                 let done = tokio::task::spawn_blocking(move || reloader.reload()).await;
                 match done {
-                    Ok(Ok(told)) => say(&told),
+                    Ok(Ok(told)) => say(&told.to_string()),
                     Ok(Err(fault)) => say(&format!("error: {fault}")),
                     Err(error) => tracing::error!(%error, "reading the configuration again"),
                 }

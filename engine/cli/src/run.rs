@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let config = checked.config;
     let lateness = config.lateness();
-    let origin = Origin { topic: Some(config.kafka.topics.activity()), clock: Some(now_ms) };
+    let (group, topic) = (Some(config.kafka.group.clone()), Some(config.kafka.topics.activity()));
+    let origin = Origin { group, topic, clock: Some(now_ms) };
     let rows = checked.normaliser.filter(|_| !args.no_normalise).map(Rows);
     let observed = Arc::new(Observed {
         board: Board::default(),

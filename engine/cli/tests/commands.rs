@@ -80,6 +80,52 @@ fn no_fault_shows_a_secret() {
     }
 }
 
+/// Checks a configuration whose clients have these properties.
+#[track_caller]
+fn check_properties(properties: &str, code: i32, wanted: &[&str]) -> String {
+    let brokers = "bootstrap_servers: 'nowhere.invalid:1,localhost:1'";
+    let config = format!("schema: config.v1\nkafka: {{ {brokers}, properties: {{ {properties} }} }}\n");
+    check(&config, &[], code, wanted)
+}
+
+#[test]
+fn a_check_asks_no_broker_and_says_nothing_of_them() {
+    let said = check_properties("", 0, &["no faults"]);
+    assert!(!said.contains("localhost:1") && !said.contains("nowhere.invalid"), "{said}");
+}
+
+#[test]
+fn what_is_not_built_in_is_said() {
+    let missing: &[&str] = &["needs TLS, which this build has not: build with `--features tls`"];
+    let (code, wanted) = if cfg!(feature = "tls") { (0, &["no faults"][..]) } else { (78, missing) };
+    let user = "sasl.username: a, sasl.password: b";
+    for protocol in ["ssl", "SASL_SSL"] {
+        check_properties(&format!("security.protocol: {protocol}, sasl.mechanism: PLAIN, {user}"), code, wanted);
+    }
+    check_properties(
+        &format!("security.protocol: sasl_plaintext, sasl.mechanism: SCRAM-SHA-512, {user}"),
+        code,
+        wanted,
+    );
+    check_properties("sasl.mechanism: OAUTHBEARER", 78, &["OAUTHBEARER is not supported", "SCRAM-SHA-512"]);
+}
+
+#[test]
+fn a_full_disk_is_a_failure_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulated = frostwatch(&["simulate", "--as", "activity", "--seed", "7", "--users", "40", "--days", "16"]);
+    let path = file(folder.path(), "activity", &simulated.out);
+    let replay = ["replay", path.to_str().unwrap(), "--demo-geoip"];
+    let simulate = ["simulate", "--as", "activity", "--users", "20", "--days", "1", "--no-attacks"];
+    for args in [&replay[..], &simulate[..], &["schema", "alert.v1"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).stdout(full).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("error: ") && said.contains("No space left on device"), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn rules_given_beside_a_configuration_are_checked_with_their_warnings() {
     let folder = tempfile::tempdir().unwrap();

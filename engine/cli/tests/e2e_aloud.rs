@@ -215,7 +215,11 @@ fn programs() -> [Arc<Ruling>; 2] {
 }
 
 fn tasks_of(ruling: &Arc<Ruling>, settings: &KafkaSettings) -> TaskSet {
-    let origin = Origin { topic: Some(settings.topics.activity()), clock: Some(mortal_clock) };
+    let origin = Origin {
+        group: Some(settings.group.clone()),
+        topic: Some(settings.topics.activity()),
+        clock: Some(mortal_clock),
+    };
     let shared = pipeline::Shared { epoch: 0, origin, build: "test", totals: Mutex::default() };
     TaskSet::new(Arc::new(shared), Arc::new(CurrentRuling::new(Arc::clone(ruling))))
 }

@@ -160,6 +160,7 @@ fn client(settings: &KafkaSettings, isolation: &str) -> Result<EngineConsumer, K
     let mut config = settings.consumer_config(&format!("{}-restore", settings.group), 0);
     config.set("isolation.level", isolation);
     config.remove("group.instance.id");
+    config.set("statistics.interval.ms", "0");
     let consumer: EngineConsumer = config
         .create_with_context(ConsumerSide::default())
         .map_err(|source| KafkaFault::Client { client: "reader of state", source })?;

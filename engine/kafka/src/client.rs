@@ -12,7 +12,7 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Statistics, TopicPartitionList};
 
-use crate::group;
+use crate::{group, trouble};
 
 /// A partition of a topic.
 pub(crate) type TopicPartition = (String, i32);
@@ -26,10 +26,24 @@ pub(crate) enum Rebalanced {
     Revoked { partitions: Vec<TopicPartition>, lost: bool },
 }
 
+/// What librdkafka's statistics tell of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PartitionStatistics {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// The end of the log; what is not committed yet counts.
+    pub(crate) end: i64,
+    /// Records that a reader of committed ones could have and the group has not committed. `None`: the client knows of no
+    /// commit, as where offsets are committed by transactions, which are a producer's.
+    pub(crate) lag: Option<i64>,
+}
+
 /// A consumer's context.
 #[derive(Debug, Default)]
 pub(crate) struct ConsumerSide {
     rebalanced: Mutex<Vec<Rebalanced>>,
+    /// The last ones, until they are taken.
+    statistics: Mutex<Vec<PartitionStatistics>>,
     closing: AtomicBool,
 }
 
@@ -37,6 +51,11 @@ impl ConsumerSide {
     /// Takes what the group decided since the last call.
     pub(crate) fn take_rebalanced(&self) -> Vec<Rebalanced> {
         std::mem::take(&mut *lock(&self.rebalanced))
+    }
+
+    /// Takes what the statistics said of partitions, if they have come since the last call.
+    pub(crate) fn take_statistics(&self) -> Vec<PartitionStatistics> {
+        std::mem::take(&mut *lock(&self.statistics))
     }
 
     /// Has the group decided something?
@@ -55,13 +74,12 @@ impl ClientContext for ConsumerSide {
         log(level, facility, message);
     }
 
-    fn stats(&self, _statistics: Statistics) {}
+    fn stats(&self, statistics: Statistics) {
+        *lock(&self.statistics) = partitions_of(statistics);
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition is told to readers that asked for it, and is no fault.
-        if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
-            tracing::warn!(target: "librdkafka", %error, "{reason}");
-        }
+        trouble::note(&error, reason);
     }
 }
 
@@ -87,6 +105,20 @@ impl ConsumerContext for ConsumerSide {
         };
         lock(&self.rebalanced).push(event);
     }
+}
+
+/// The client has an entry of its own for what has no partition yet, −1, and −1 or below for what it does not know.
+fn partitions_of(statistics: Statistics) -> Vec<PartitionStatistics> {
+    let of_topic = |(topic, of_topic): (String, rdkafka::statistics::Topic)| {
+        let known = of_topic.partitions.into_values().filter(|told| told.partition >= 0 && told.hi_offset >= 0);
+        known.map(move |told| PartitionStatistics {
+            topic: topic.clone(),
+            partition: told.partition,
+            end: told.hi_offset,
+            lag: (told.consumer_lag >= 0).then_some(told.consumer_lag),
+        })
+    };
+    statistics.topics.into_iter().flat_map(of_topic).collect()
 }
 
 /// A record that was not delivered.
@@ -127,7 +159,7 @@ impl ClientContext for ProducerSide {
     fn stats(&self, _statistics: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
+        trouble::note(&error, reason);
     }
 }
 
@@ -144,6 +176,11 @@ impl ProducerContext for ProducerSide {
 }
 
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    // What ends because nobody has used it is logged at a lower level.
+    let is_of_a_connection = facility == "FAIL" && (level as i32) < RDKafkaLogLevel::Notice as i32;
+    if is_of_a_connection && trouble::note_line(message) {
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
             tracing::error!(target: "librdkafka", facility, "{message}");
@@ -157,4 +194,28 @@ fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// The data behind these locks is whole after every statement: a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rdkafka::statistics::{Partition, Topic};
+
+    use super::*;
+
+    #[test]
+    fn statistics_tell_the_ends_of_partitions_and_the_lag_where_the_client_knows_of_a_commit() {
+        let partition = |partition, hi_offset, consumer_lag| {
+            (partition, Partition { partition, hi_offset, consumer_lag, ..Partition::default() })
+        };
+        let partitions =
+            HashMap::from([partition(-1, 5, 5), partition(0, 90, 7), partition(1, 4, -1), partition(2, -1001, -1)]);
+        let topic = Topic { partitions, ..Topic::default() };
+        let statistics = Statistics { topics: HashMap::from([("rows".to_owned(), topic)]), ..Statistics::default() };
+        let mut told = partitions_of(statistics);
+        told.sort_by_key(|told| told.partition);
+        let one = |partition, end, lag| PartitionStatistics { topic: "rows".to_owned(), partition, end, lag };
+        assert_eq!(told, [one(0, 90, Some(7)), one(1, 4, None)]);
+    }
 }

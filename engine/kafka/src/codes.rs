@@ -29,6 +29,12 @@ pub(crate) const fn is_transient(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Was the client put out by another of its name?
+pub(crate) const fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::Fenced | Code::FencedInstanceId | Code::InvalidProducerEpoch | Code::ProducerFenced)
+}
+
 /// Is it about rights or identity, which no retry mends?
 pub(crate) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;

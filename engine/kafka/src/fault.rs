@@ -1,13 +1,12 @@
 //! What can go wrong between the engine and the brokers: whose fault it is, whether trying again helps, and what to do.
 
-use std::any::Any;
+mod meaning;
 
 use frostwatch_runtime::checkpoint::StateFault;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::codes::is_transient;
-use crate::outbox::code_of;
 use crate::settings::SettingFault;
+use crate::trouble::Trouble;
 
 /// Why a loop stopped or could not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +30,9 @@ pub enum KafkaFault {
         /// What librdkafka says.
         source: KafkaError,
     },
+    /// A broker does not let this process in.
+    #[error("{0}")]
+    NotLetIn(Trouble),
     /// A topic is missing.
     #[error("topic '{topic}' does not exist; `frostwatch topics create` makes it, `frostwatch topics check` shows all")]
     MissingTopic {
@@ -63,10 +65,40 @@ pub enum KafkaFault {
         /// Offset after the last one held.
         high: i64,
     },
+    /// A raw topic no longer holds the offset of the normaliser's group.
+    #[error(
+        "{topic}[{partition}]: group '{group}' has committed offset {committed}, but the topic holds {low} to {high}: \
+         {}. Nothing is skipped in silence: stop every process of the group and say where to go on, `kafka-consumer-groups \
+         --bootstrap-server … --group {group} --topic {topic}:{partition} --reset-offsets {} --execute`; {}. (`frostwatch \
+         state` is about the state of users, which this group has none of)",
+        if committed < low { "rows were deleted before they were read" } else { "the end of the log was lost" },
+        if committed < low { "--to-earliest" } else { "--to-latest" },
+        if committed < low {
+            "the rows between are given up, unless the connector fetches them once more"
+        } else {
+            "what is held is normalised already, or `--to-earliest` does so once more"
+        }
+    )]
+    RawOutOfRange {
+        /// A raw topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The normaliser's group.
+        group: String,
+        /// Its committed offset.
+        committed: i64,
+        /// First offset held.
+        low: i64,
+        /// Offset after the last one held.
+        high: i64,
+    },
     /// The oldest part of a partition's past was deleted while it was run again.
     #[error(
-        "{topic}[{partition}]: records below {low} were deleted while the past up to {committed} was run again; nothing \
-         that was not scored yet is lost. Start again: what is left is run. If that happens often, keep activity for longer"
+        "{topic}[{partition}]: records below {low} were deleted by retention while the past up to {committed} was being run \
+         again. All that was not scored yet is still held. Start again: the next start either runs what is left of the past, or \
+         says that its state needs what was deleted and which choices there are. If it happens again, records are deleted \
+         faster than they are run: keep activity for longer (`retention.ms`)"
     )]
     PastDeleted {
         /// Topic.
@@ -86,6 +118,16 @@ pub enum KafkaFault {
     Forgotten {
         /// The group.
         group: String,
+    },
+    /// Another process has taken the place of this one in the group, or its transactional name.
+    #[error(
+        "another process runs with `kafka.instance: {instance}` in this group and has taken this one's place: that name \
+         is of one process at a time. Nothing that was not committed is lost. Give each process an `instance` of its own \
+         (of a StatefulSet, the name of its pod), or leave it out"
+    )]
+    InstanceTaken {
+        /// The name they share.
+        instance: String,
     },
     /// The topic has another number of partitions than the group's state was built for.
     #[error(
@@ -173,7 +215,7 @@ pub enum KafkaFault {
     /// Records that must be run again to complete the state are not held any more.
     #[error(
         "{topic}[{partition}]: the state of group '{group}' needs the records from {low_water} on, and the topic holds them \
-         from {low} on: they were deleted while the engine was down. Choose: `frostwatch state resume --lossy` goes on with \
+         from {low} on: they were deleted before they could be run again, and another start does not help. Choose: `frostwatch state resume --lossy` goes on with \
          what is written (users of the deleted part have lost some of their past) and raises the epoch; `frostwatch state \
          rebuild` makes the state anew from what is held"
     )]
@@ -302,6 +344,22 @@ pub enum KafkaFault {
         /// Records that would be run again.
         tail: i64,
     },
+    /// What must be run again cannot be run under the ruling of the process.
+    #[error(
+        "{topic}[{partition}]: what group '{group}' must run again was scored under what is not at hand, and cannot be run under \
+         the present rules, GeoIP files and program either: {why}. Choose: start once with what was there before and stop it \
+         gracefully; or `frostwatch state rebuild`, which makes the state anew under the present ones, in silence"
+    )]
+    NotTurned {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Why not.
+        why: String,
+    },
     /// What was sent about a past that is to be run again aloud was not read back in time.
     #[error(
         "what was sent before could not be read back within {secs} s; nothing was sent. Start again with fewer partitions a \
@@ -342,7 +400,12 @@ pub enum KafkaFault {
     },
     /// Outputs could not be delivered; their inputs are not committed and will be read again.
     #[error(
-        "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed"
+        "{count} records for '{topic}' were not accepted after {rounds} rounds: {code}; their input is not committed{}",
+        if matches!(code, RDKafkaErrorCode::TopicAuthorizationFailed) {
+            ". `frostwatch topics acls` prints the rights that each command needs"
+        } else {
+            ""
+        }
     )]
     Delivery {
         /// Topic of the first of them.
@@ -418,51 +481,4 @@ pub enum KafkaFault {
         /// The reason.
         code: RDKafkaErrorCode,
     },
-}
-
-impl KafkaFault {
-    /// The fault of a thread that ended with a panic, from what its join gave.
-    pub fn panicked(thread: impl Into<String>, panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Self::Panicked { thread: thread.into(), message }
-    }
-
-    /// Does it tell of the stop itself, and not of what caused it?
-    pub const fn is_of_the_stop(&self) -> bool {
-        matches!(self, Self::StoppedUnacknowledged(_) | Self::LeftHanging(_))
-    }
-
-    /// Has the broker refused it because this user lacks a right?
-    pub fn lacks_a_right(&self) -> bool {
-        use RDKafkaErrorCode as Code;
-        let code = match self {
-            Self::NoAnswer { source, .. } | Self::Consumer(source) => code_of(source),
-            Self::Admin { code, .. } => *code,
-            _ => return false,
-        };
-        matches!(
-            code,
-            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed
-        )
-    }
-
-    /// May the same start succeed a little later, with nothing changed by people?
-    pub const fn is_retriable(&self) -> bool {
-        match self {
-            Self::NoAnswer { .. }
-            | Self::Producer { .. }
-            | Self::PastDeleted { .. }
-            | Self::Forgotten { .. }
-            | Self::StateBehind { .. }
-            | Self::Transaction { .. }
-            | Self::Commit { .. }
-            | Self::StoppedUnacknowledged(_)
-            | Self::LeftHanging(_) => true,
-            Self::Delivery { code, .. }
-            | Self::Admin { code, .. }
-            | Self::Consumer(KafkaError::MessageConsumption(code)) => is_transient(*code),
-            _ => false,
-        }
-    }
 }

@@ -4,8 +4,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use frostwatch_detect::time::Millis;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
@@ -13,6 +15,7 @@ use crate::codes::is_transient;
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, is_member};
 use crate::outbox::code_of;
+use crate::trouble;
 use crate::worker::ANSWER_WAIT;
 
 /// Wait after a commit that failed; it doubles with each, up to a longest.
@@ -20,6 +23,8 @@ const COMMIT_WAIT: Duration = Duration::from_millis(50);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(2);
 const COMMIT_DOUBLINGS_MAX: u32 = 10;
 
+/// How long is waited for the topics before it is looked why they do not come.
+const METADATA_STEP: Duration = Duration::from_secs(2);
 /// How often a partition's leader is asked whether it leads, and the time between.
 const LEADER_ASKS_MAX: u32 = 100;
 const LEADER_WAIT: Duration = Duration::from_millis(100);
@@ -98,11 +103,22 @@ const fn is_leaderless(code: RDKafkaErrorCode) -> bool {
     matches!(code, Code::LeaderNotAvailable | Code::NotLeaderForPartition | Code::UnknownTopicOrPartition)
 }
 
+/// Asks for all topics: to ask for one by name may create it. A refusal is not waited out; the client tells of it when it is
+/// polled.
+pub(crate) fn all_topics<C: ClientContext>(client: &Client<C>, poll: impl Fn()) -> KafkaResult<Metadata> {
+    let until = Instant::now() + ANSWER_WAIT;
+    loop {
+        let answer = client.fetch_metadata(None, METADATA_STEP);
+        poll();
+        if answer.is_ok() || Instant::now() > until || trouble::refusal().is_some() {
+            return answer;
+        }
+    }
+}
+
 /// Asks how many partitions topics have. A topic that is missing is a fault.
 pub(crate) fn partition_counts(consumer: &EngineConsumer, topics: &[&str]) -> Result<Vec<i32>, KafkaFault> {
-    // All topics: to ask for one by name may create it.
-    let metadata = consumer
-        .fetch_metadata(None, ANSWER_WAIT)
+    let metadata = all_topics(consumer.client(), || drop(consumer.poll(Duration::ZERO)))
         .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
     let count = |name: &&str| {
         let found = metadata.topics().iter().find(|topic| topic.name() == *name && !topic.partitions().is_empty());

@@ -19,7 +19,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::client::{ConsumerSide, Rebalanced, TopicPartition};
+use crate::client::{ConsumerSide, PartitionStatistics, Rebalanced, TopicPartition};
 use crate::fault::KafkaFault;
 use crate::fetch::{EngineConsumer, RecordView};
 use crate::group::{self, Commits, Committed, Due, list_of};
@@ -52,6 +52,8 @@ pub struct NormaliseCounts {
     pub rebalances: u64,
     /// Runs of records published though older ones could still be under way: the wait for them was over.
     pub out_of_order: u64,
+    /// By raw topic and partition that is held: rows not normalised and committed, as the client's statistics last said.
+    pub lag: BTreeMap<(String, i32), i64>,
 }
 
 /// What a normaliser shares with its process.
@@ -73,7 +75,7 @@ pub fn run_normaliser<R: RawRows>(
     let mut normaliser = Normaliser::start(settings, member, rows, shared)?;
     let ended = normaliser.run();
     normaliser.share_counts();
-    ended
+    ended.map_err(|fault| fault.named(settings.instance.as_deref()))
 }
 
 /// A record to publish.
@@ -217,7 +219,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
             let (low, high) = group::ends(&self.consumer, &topic, partition)?;
             if let Some(committed) = offset.filter(|offset| !(low..=high).contains(offset)) {
                 let group = self.group.clone();
-                return Err(KafkaFault::OutOfRange { topic, partition, group, committed, low, high });
+                return Err(KafkaFault::RawOutOfRange { topic, partition, group, committed, low, high });
             }
             let start = offset.map_or(Offset::Beginning, Offset::Offset);
             starts.add_partition_offset(&topic, partition, start).map_err(KafkaFault::Consumer)?;
@@ -342,6 +344,7 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
 
     fn share_counts(&mut self) {
         let own = std::mem::take(&mut self.counts);
+        let told = self.consumer.context().take_statistics();
         let mut all = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         all.consumed += own.consumed;
         all.activity += own.activity;
@@ -354,6 +357,11 @@ impl<'a, R: RawRows> Normaliser<'a, R> {
         for (why, count) in own.dropped {
             *all.dropped.entry(why).or_default() += count;
         }
+        for PartitionStatistics { topic, partition, lag, .. } in told {
+            all.lag.extend(lag.map(|lag| ((topic, partition), lag)));
+        }
+        let sources = &self.merge.sources;
+        all.lag.retain(|(topic, partition), _| sources.iter().any(|source| source.is_of(topic, *partition)));
     }
 }
 

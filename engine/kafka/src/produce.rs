@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::client::ProducerSide;
 use crate::fault::KafkaFault;
-use crate::group::once_it_leads;
+use crate::group::{all_topics, once_it_leads};
 use crate::outbox::code_of;
 use crate::partitioner::partition_of;
 use crate::settings::KafkaSettings;
@@ -52,8 +52,10 @@ impl<'a> TopicProducer<'a> {
             .create_with_context(ProducerSide::default())
             .map_err(|source| KafkaFault::Client { client: "producer", source })?;
         let no_answer = |source| KafkaFault::NoAnswer { question: "the partitions of a topic", source };
-        // All topics: to ask for one by name may create it.
-        let metadata = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(no_answer)?;
+        let metadata = all_topics(producer.client(), || {
+            producer.poll(Duration::ZERO);
+        })
+        .map_err(no_answer)?;
         let count = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
         if count == 0 {
             return Err(KafkaFault::MissingTopic { topic: topic.to_owned() });

@@ -300,11 +300,16 @@ impl KafkaSettings {
 
     /// What fits alone may not fit together; librdkafka tells when a client is made, which needs no broker.
     fn check_clients(&self, faults: &mut Vec<SettingFault>) {
-        let consumer = self.consumer_config(&self.group, 0).create_with_context(ConsumerSide::default());
+        let consumer = self.consumer_config(&self.group, 0);
         let producer = match self.delivery {
             Delivery::ExactlyOnce => self.transactions_config(0),
             Delivery::AtLeastOnce => self.producer_config(),
         };
+        // Without an address nobody is asked.
+        let [mut consumer, mut producer] = [consumer, producer];
+        consumer.remove("bootstrap.servers");
+        producer.remove("bootstrap.servers");
+        let consumer = consumer.create_with_context(ConsumerSide::default());
         let producer = producer.create_with_context(ProducerSide::default());
         let consumer = consumer.map(|made: BaseConsumer<ConsumerSide>| drop(made));
         let producer = producer.map(|made: BaseProducer<ProducerSide>| drop(made));

@@ -4,15 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_runtime::ports::Channel;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, Producer};
 
+use crate::client::ProducerSide;
 use crate::fault::KafkaFault;
-use crate::group::equal_counts;
+use crate::group::{all_topics, equal_counts};
 use crate::outbox::code_of;
 use crate::settings::KafkaSettings;
 use crate::worker::ANSWER_WAIT;
@@ -221,8 +224,9 @@ pub enum Made {
 
 /// Makes the topics that are missing. Nothing is made when the raw topics would have different numbers of partitions.
 pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<(String, Made)>, KafkaFault> {
+    settings.checked()?;
+    let existing = partitions_by_name(settings)?;
     let admin = admin(settings)?;
-    let existing = partitions_by_name(&admin)?;
     let raw: Vec<(&str, i32)> = wanted
         .iter()
         .filter(|topic| topic.is_raw)
@@ -264,8 +268,9 @@ pub async fn create(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<
 
 /// Compares topics with what is wanted. The exit status of a check is that of [`Finding::is_fault`] over all.
 pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<Vec<Finding>, KafkaFault> {
+    settings.checked()?;
+    let existing = partitions_by_name(settings)?;
     let admin = admin(settings)?;
-    let existing = partitions_by_name(&admin)?;
     let mut first_raw: Option<(&str, i32)> = None;
     let mut findings = Vec::new();
     for topic in wanted {
@@ -310,12 +315,16 @@ pub async fn check(settings: &KafkaSettings, wanted: &[WantedTopic]) -> Result<V
 }
 
 /// Every topic there is, with its number of partitions. This blocks its thread for one round trip.
-fn partitions_by_name(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, KafkaFault> {
-    // All topics: to ask for one by name may create it.
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, ANSWER_WAIT)
-        .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
+fn partitions_by_name(settings: &KafkaSettings) -> Result<BTreeMap<String, i32>, KafkaFault> {
+    // An administrative client does not tell why brokers do not answer it.
+    let asker: BaseProducer<ProducerSide> = settings
+        .admin_config()
+        .create_with_context(ProducerSide::default())
+        .map_err(|source| KafkaFault::Client { client: "admin", source })?;
+    let metadata = all_topics(asker.client(), || {
+        asker.poll(Duration::ZERO);
+    })
+    .map_err(|source| KafkaFault::NoAnswer { question: "the topics", source })?;
     let counted = metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
     Ok(counted.filter(|(_, partitions)| *partitions > 0).collect())
 }

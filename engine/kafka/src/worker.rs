@@ -7,6 +7,7 @@
 
 mod aloud;
 mod assignment;
+mod collected;
 mod plan;
 mod publish;
 mod take_over;
@@ -36,6 +37,7 @@ use crate::partitioner::partition_of;
 use crate::pulse::Pulse;
 use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
+use aloud::{Part, Parts};
 use assignment::{Owned, Past};
 use take_over::TakeOver;
 use timing::Stopwatch;
@@ -105,7 +107,7 @@ pub fn run_worker<T: Tasks>(
     // Only now is the loop no longer watched: the clients wait for their threads and for the group when they are dropped.
     drop(worker);
     shared.pulse.end(member);
-    ended
+    ended.map_err(|fault| fault.named(settings.instance.as_deref()))
 }
 
 struct Worker<'a, T> {
@@ -133,6 +135,12 @@ struct Worker<'a, T> {
     take_over: Option<TakeOver>,
     out: Vec<OutputRecord>,
     out_bytes: usize,
+    /// Bytes that this batch has made of pasts run again aloud.
+    aloud_bytes: usize,
+    /// Pasts run again aloud of which something is to be sent.
+    parts: Vec<Parts>,
+    /// Set while one of their parts is sent.
+    part: Option<Part>,
     state_out: Vec<StateRecord>,
     content_out: Vec<(String, Vec<u8>)>,
     /// Texts of rules that this worker has written.
@@ -170,8 +178,9 @@ impl<'a, T: Tasks> Worker<'a, T> {
             .map_err(|source| KafkaFault::Client { client: "consumer", source })?;
         let consumer = Arc::new(consumer);
         let queue = FetchQueue::new(&consumer).ok_or_else(|| KafkaFault::Consumer(KafkaError::Canceled))?;
+        let partition_count = partition_count(settings, &consumer)?;
         let topic = settings.topics.activity();
-        let mut worker = Self {
+        let worker = Self {
             number: member,
             queue,
             consumer,
@@ -187,12 +196,15 @@ impl<'a, T: Tasks> Worker<'a, T> {
             channels: Channel::ALL.map(|channel| settings.topics.channel(channel)),
             changelog: settings.changelog(),
             tables: settings.topics.tables(),
-            partition_count: 0,
+            partition_count,
             topic,
             owned: Vec::new(),
             take_over: None,
             out: Vec::new(),
             out_bytes: 0,
+            aloud_bytes: 0,
+            parts: Vec::new(),
+            part: None,
             state_out: Vec::new(),
             content_out: Vec::new(),
             kept: BTreeSet::new(),
@@ -207,22 +219,6 @@ impl<'a, T: Tasks> Worker<'a, T> {
             publishing: Duration::ZERO,
             stopwatch: Stopwatch::default(),
         };
-        let outputs = worker.channels.iter().map(String::as_str);
-        let topics: Vec<&str> =
-            [worker.topic.as_str()].into_iter().chain(outputs).chain([worker.tables.as_str()]).collect();
-        worker.partition_count =
-            group::partition_counts(&worker.consumer, &topics)?.first().copied().unwrap_or_default();
-        let of_state = group::partition_counts(&worker.consumer, &[&worker.changelog])?;
-        let of_state = of_state.first().copied().unwrap_or_default();
-        if of_state != worker.partition_count {
-            let (topic, changelog) = (worker.topic.clone(), worker.changelog.clone());
-            return Err(KafkaFault::StatePartitions {
-                topic,
-                changelog,
-                wanted: worker.partition_count,
-                found: of_state,
-            });
-        }
         worker.consumer.subscribe(&[&worker.topic]).map_err(KafkaFault::Consumer)?;
         Ok(worker)
     }
@@ -232,6 +228,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
             self.serve_events(Duration::ZERO)?;
             self.serve_rebalances()?;
             self.serve_take_over()?;
+            if !self.unsettle_before()? {
+                self.serve_events(EVENTS_WAIT)?;
+                continue;
+            }
             self.fill_batch()?;
             let filled = Instant::now();
             self.finish_batch()?;
@@ -278,7 +278,8 @@ impl<'a, T: Tasks> Worker<'a, T> {
             Some(_) => CHUNK_WAIT,
         };
         let (mut taken, mut is_behind) = (0, false);
-        while taken < self.batch.records && self.out_bytes < self.batch.output_bytes {
+        self.aloud_bytes = 0;
+        while taken < self.batch.records && self.out_bytes + self.aloud_bytes < self.batch.output_bytes {
             let spent = started.elapsed();
             let left = limit.saturating_sub(spent);
             // Where records wait, as long is spent on them as the last batch took to go out: short batches would fall behind.
@@ -367,7 +368,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
             self.tasks.record(record.partition, &input, &mut self.thrown_away);
             let owned = self.owned.get_mut(record.partition as usize).and_then(Option::as_mut);
             if let Some(aloud) = owned.and_then(|owned| owned.aloud.as_mut()) {
-                aloud.take(&mut self.thrown_away);
+                self.aloud_bytes += aloud.take(&mut self.thrown_away);
             }
             self.thrown_away.clear();
         }
@@ -399,6 +400,18 @@ impl<T> Drop for Worker<'_, T> {
             }
         }
     }
+}
+
+/// Partitions of the activity topic, where all topics are there and the log of state has as many.
+fn partition_count(settings: &KafkaSettings, consumer: &EngineConsumer) -> Result<i32, KafkaFault> {
+    let (topic, tables, changelog) = (settings.topics.activity(), settings.topics.tables(), settings.changelog());
+    let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
+    let outputs = channels.iter().map(String::as_str);
+    let topics: Vec<&str> = [topic.as_str()].into_iter().chain(outputs).chain([tables.as_str(), &changelog]).collect();
+    let counts = group::partition_counts(consumer, &topics)?;
+    let count = |index: Option<&i32>| index.copied().unwrap_or_default();
+    let (wanted, found) = (count(counts.first()), count(counts.last()));
+    if wanted == found { Ok(wanted) } else { Err(KafkaFault::StatePartitions { topic, changelog, wanted, found }) }
 }
 
 /// Is an error of the consumer one that does not pass?

@@ -392,16 +392,6 @@ fn from_the_first_record_on_that_is_new_the_rules_of_the_process_hold() {
 }
 
 #[test]
-fn a_missing_topic_is_refused_with_the_command() {
-    let stream = Stream::new("missing", 1);
-    let mut settings = stream.settings.clone();
-    settings.topics.activity = Some("nowhere".to_owned());
-    let fault = Member::start(&settings).ended().unwrap().unwrap_err();
-    assert!(matches!(fault, KafkaFault::MissingTopic { .. }), "{fault}");
-    assert!(fault.to_string().contains("frostwatch topics create"));
-}
-
-#[test]
 fn an_output_too_large_for_the_broker_is_refused_and_stops_nothing() {
     let stream = Stream::new("large", 1);
     let mut producer = TopicProducer::connect(&stream.settings, &stream.settings.topics.activity()).unwrap();

@@ -50,6 +50,14 @@ impl PartitionStatus {
     pub const fn lag(&self) -> Option<i64> {
         if self.end < 0 { None } else { Some(if self.end > self.position { self.end - self.position } else { 0 }) }
     }
+
+    /// Records of which nothing is committed yet, when both are known.
+    pub const fn commit_lag(&self) -> Option<i64> {
+        if self.end < 0 || self.committed < 0 {
+            return None;
+        }
+        Some(if self.end > self.committed { self.end - self.committed } else { 0 })
+    }
 }
 
 /// All partitions this process holds.

@@ -98,8 +98,11 @@ pub trait Tasks {
         Turned::No
     }
 
-    /// What must be run again is run under the ruling of the process from its first record on.
-    fn turn_early(&mut self, _partition: i32, _first: i64) {}
+    /// What must be run again is run under the ruling of the process from its first record on. Where that is refused, what
+    /// must be run again cannot be: the ruling it was scored under is not at hand.
+    fn turn_early(&mut self, _partition: i32, _first: i64) -> Turned {
+        Turned::No
+    }
 
     /// What must be run again, the records at the offsets of `span`, is run again aloud: it was sent under another ruling,
     /// or only a part of what was found under the epoch before was sent. What is pushed of it flows, but for late and

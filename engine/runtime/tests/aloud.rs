@@ -1,6 +1,6 @@
 //! The promise of a re-run aloud: after it the last record of every finding says what it would have said had each key
 //! been under the former ruling up to what its record holds, and under the present one from there on.
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use frostwatch_detect::time::{HOUR, Lateness, MINUTE, SECOND, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_testkit::chance::Chance;
 use frostwatch_wire::alert::canonical;
 use serde_json::Value;
@@ -94,7 +94,7 @@ fn log(chance: &mut Chance, records: u64) -> Vec<Logged> {
 }
 
 fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
-    let origin = Origin { topic: Some("activity".to_owned()), clock: None };
+    let origin = Origin { group: Some("engine".to_owned()), topic: Some("activity".to_owned()), clock: None };
     let shared = Arc::new(Shared { epoch: 0, origin, build: "test", totals: Mutex::default() });
     let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
     (TaskSet::new(shared, Arc::clone(&current)), current)
@@ -339,4 +339,113 @@ fn after_a_re_run_aloud_the_last_records_are_what_the_present_ruling_finds() {
     (0..cases).for_each(|seed| run_case(seed, &mut met));
     let Met { taken_back, told_again, held_back, broken_off } = met;
     assert!([taken_back, told_again, held_back, broken_off].iter().all(|count| *count > 20), "{met:?}");
+}
+
+/// Bursts of failed sign-ins of one user, seven minutes apart.
+fn bursts(count: i64) -> Vec<Logged> {
+    let mut log = Vec::new();
+    for burst in 0..count {
+        for failure in 0..8 {
+            let at = STAMP + burst * 8 * MINUTE + failure * 5 * SECOND;
+            let time = rfc3339(at);
+            let value = format!(
+                r#"{{"schema":"activity.v1","id":"{at}","time":"{time}","instance":"acme","user":{{"name":"user-1"}},"action":"login","outcome":"failure","source":{{"producer":"test"}}}}"#
+            );
+            log.push((b"acme|user-1".to_vec(), value.into_bytes(), at));
+        }
+    }
+    log
+}
+
+/// What a ruling sends of a log.
+fn sent_under(ruling: &Arc<Ruling>, log: &[Logged]) -> Vec<OutputRecord> {
+    let ((mut tasks, _), mut out) = (tasks_under(ruling), Vec::new());
+    tasks.open(PARTITION);
+    (0..log.len()).for_each(|offset| take(&mut tasks, log, offset as i64, &mut out));
+    out
+}
+
+/// What settles the log when it is run again aloud under a ruling, after this was sent.
+fn settled_under(ruling: &Arc<Ruling>, log: &[Logged], sent: &[OutputRecord]) -> Vec<Value> {
+    let ((mut tasks, _), mut out) = (tasks_under(ruling), Vec::new());
+    tasks.open(PARTITION);
+    tasks.aloud(PARTITION, 0..log.len() as i64);
+    tasks.set_epoch(PARTITION, 1);
+    for record in sent {
+        tasks.sent_before(record.channel, &record.key, &record.value).unwrap();
+    }
+    (0..log.len()).for_each(|offset| take(&mut tasks, log, offset as i64, &mut out));
+    out.clear();
+    tasks.settle(PARTITION, &mut out);
+    out.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
+}
+
+#[test]
+fn what_is_found_elsewhere_of_the_same_cause_takes_the_place_of_what_is_taken_back() {
+    let log = bursts(2);
+    let two = ruling("a", 1, &[("failures_max: 10", "failures_max: 5")]);
+    // A longer quiet time makes one incident of both bursts, which has the name of the first.
+    let one = ruling("e", 1, &[("failures_max: 10", "failures_max: 5"), ("quiet: 5m", "quiet: 9m")]);
+    let off = ruling("d", 1, &[("enabled: true", "enabled: false")]);
+    let sent = sent_under(&two, &log);
+    let first: Value = serde_json::from_slice(&sent[0].value).unwrap();
+    let taken_back = settled_under(&one, &log, &sent);
+    assert_eq!(taken_back.len(), 1, "{taken_back:?}");
+    assert_eq!((&taken_back[0]["change"], &taken_back[0]["superseded_by"]), (&"retracted".into(), &first["id"]));
+    assert!(taken_back[0]["summary"].as_str().unwrap().contains("another alert tells the story"), "{taken_back:?}");
+    let taken_back = settled_under(&off, &log, &sent);
+    assert_eq!(taken_back.len(), 2, "{taken_back:?}");
+    assert!(taken_back.iter().all(|alert| alert.get("superseded_by").is_none_or(Value::is_null)), "{taken_back:?}");
+}
+
+#[test]
+fn what_another_engine_has_sent_to_the_same_topic_is_not_taken_back() {
+    let log = bursts(1);
+    let ruled = ruling("a", 1, &[("failures_max: 10", "failures_max: 5")]);
+    let off = ruling("d", 1, &[("enabled: true", "enabled: false")]);
+    for (named, count) in [(r#""group":"engine","#, 1), (r#""group":"other","#, 0), ("", 1)] {
+        let mut sent = sent_under(&ruled, &log);
+        for record in &mut sent {
+            let text = String::from_utf8(record.value.clone()).unwrap();
+            assert!(text.contains(r#""group":"engine","#), "{text}");
+            record.value = text.replace(r#""group":"engine","#, named).into_bytes();
+        }
+        assert_eq!(settled_under(&off, &log, &sent).len(), count, "{named}");
+    }
+}
+
+#[test]
+fn where_no_byte_is_left_neither_a_turn_nor_an_early_one_is_taken() {
+    let known = |number: u32| ruling(&number.to_string(), 1, &[]);
+    let (mut tasks, current) = tasks_under(&known(0));
+    tasks.open(PARTITION);
+    for number in 1..255 {
+        current.set(known(number));
+        assert!(matches!(tasks.turn(PARTITION, i64::from(number)), Turned::To { .. }), "{number}");
+    }
+    current.set(known(255));
+    assert!(matches!(tasks.turn(PARTITION, 255), Turned::Refused { .. }));
+    let Turned::Refused { why } = tasks.turn_early(PARTITION, 0) else { panic!("it turned") };
+    assert!(why.contains("255"), "{why}");
+    current.set(known(7));
+    assert!(matches!(tasks.turn_early(PARTITION, 0), Turned::To { .. }), "a ruling that is known has its byte");
+}
+
+#[test]
+fn a_broker_whose_clock_is_set_back_loses_nothing_within_the_skew_and_rejects_aloud_beyond_it() {
+    let ruled = ruling("a", 1, &[("failures_max: 10", "failures_max: 5")]);
+    let (log, half) = (bursts(2), bursts(1).len());
+    let alerts = |sent: &[OutputRecord]| -> Vec<Value> {
+        let of_alerts = sent.iter().filter(|record| record.channel == Channel::Alerts);
+        of_alerts.filter_map(|record| canonical(serde_json::from_slice(&record.value).unwrap())).collect()
+    };
+    let wanted = alerts(&sent_under(&ruled, &log));
+    for (back, rejected) in [(4 * MINUTE, 0), (20 * MINUTE, half)] {
+        let mut log = log.clone();
+        log.iter_mut().skip(half).for_each(|(.., stamp)| *stamp -= back);
+        let sent = sent_under(&ruled, &log);
+        let found = sent.iter().filter(|record| record.channel == Channel::Rejected).count();
+        assert_eq!(found, rejected, "{back}");
+        assert_eq!(alerts(&sent) == wanted, rejected == 0, "{back}");
+    }
 }

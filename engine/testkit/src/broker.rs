@@ -8,6 +8,7 @@
 //! and the tests pass without it. `FROSTWATCH_E2E=required` makes that a failure.
 
 mod answer;
+mod certificates;
 mod error;
 mod jars;
 mod ports;
@@ -23,9 +24,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Once, OnceLock};
 
+pub use certificates::Certificates;
 pub use error::BrokerError;
 pub use jars::{checkout, work_dir};
-pub use server::{Server, Settings, Status, Stopped, guarded_port, proxied_port};
+pub use server::{Server, Settings, Status, Stopped, guarded_port, proxied_port, secure_port};
 
 /// Ends the broker and removes its folder once its standard input closes, which happens when the test program ends,
 /// be it by SIGKILL. A process id is only trusted while its command line names the folder.
@@ -116,7 +118,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Its port for clients; [`proxied_port`] and [`guarded_port`] tell the others by it.
+    /// Its port for clients; [`proxied_port`], [`guarded_port`] and [`secure_port`] tell the others by it.
     pub fn port(&self) -> Result<u16, BrokerError> {
         Ok(self.ours()?.0)
     }
@@ -129,6 +131,11 @@ impl Broker {
     /// The folder with its logs.
     pub fn data_dir(&self) -> Result<PathBuf, BrokerError> {
         Ok(self.ours()?.1.server.data_dir())
+    }
+
+    /// The certificate of the authority that clients of [`secure_port`] trust, PEM.
+    pub fn authority(&self) -> Result<PathBuf, BrokerError> {
+        Ok(self.ours()?.1.server.certificates().authority().to_owned())
     }
 
     /// One of Kafka's own command line tools, by its Java class; it is told no broker.

@@ -76,8 +76,9 @@ pub fn record(
 
 /// The record that takes back what stands after `before`, since the span it was found in was run again under another
 /// ruling and it is not found there any more. It speaks in the words of what it takes back: the rule may be gone. Its
-/// revision is the one before the first, so whatever is found of the id later in this epoch comes after it.
-pub fn not_found_again(before: AlertRecord, epoch: u32, delivery: Delivery) -> AlertRecord {
+/// revision is the one before the first, so whatever is found of the id later in this epoch comes after it. `heir`: what is
+/// found there instead, of the same cause.
+pub fn not_found_again(before: AlertRecord, epoch: u32, heir: Option<u128>, delivery: Delivery) -> AlertRecord {
     let is_user = |entity: &Entity| matches!(entity, Entity::User { .. });
     AlertRecord {
         epoch,
@@ -85,8 +86,15 @@ pub fn not_found_again(before: AlertRecord, epoch: u32, delivery: Delivery) -> A
         change: AlertChange::Retracted,
         significant: true,
         supersedes: Vec::new(),
-        superseded_by: None,
-        summary: "Withdrawn: run again under other rules, places or another program, it is not found.".to_owned(),
+        superseded_by: heir.map(hex),
+        summary: match heir {
+            None => "Withdrawn: run again under other rules, places or another program, it is not found.".to_owned(),
+            Some(_) => {
+                "Withdrawn: run again under other rules, places or another program, it begins elsewhere; another \
+                        alert tells the story."
+                    .to_owned()
+            }
+        },
         entities: before.entities.into_iter().filter(is_user).collect(),
         body: None,
         delivery,

@@ -135,7 +135,7 @@ fn an_alert_tells_its_topic_and_when_it_was_found_outside_the_canonical_body() {
     let ruling = ruling(&scenario, "failed_logins");
     let replayed = run(&ruling, &scenario.arrivals());
     let topic = Some("frostwatch.activity.v1".to_owned());
-    let origin = Origin { topic: topic.clone(), clock: Some(|| BASE + HOUR) };
+    let origin = Origin { group: None, topic: topic.clone(), clock: Some(|| BASE + HOUR) };
     let live = run_from(origin, &ruling, &scenario.arrivals());
     assert_eq!(live.canonical, replayed.canonical);
     let told = |alert: &AlertRecord| (alert.delivery.topic.clone(), alert.delivery.detected_at.clone());

@@ -54,7 +54,7 @@ fn a_configuration_that_is_refused_has_its_new_files_watched() {
     folder.write("rules/a.yaml", default_rules()[0].1);
     assert!(folder.is_stale(), "the rules were mended");
     folder.write("frostwatch.yaml", &format!("{CONFIG}rules: rules\n"));
-    let told = folder.reloader.reload().unwrap();
+    let told = folder.reloader.reload().unwrap().to_string();
     assert!(told.starts_with("switched: "), "{told}");
     assert!(!folder.is_stale());
 }
@@ -63,7 +63,7 @@ fn a_configuration_that_is_refused_has_its_new_files_watched() {
 fn what_was_changed_while_the_process_began_is_read_again() {
     let folder = Folder::changed_while_read(|path| fs::write(path, format!("{CONFIG}lateness_secs: 1800\n")).unwrap());
     assert!(folder.is_stale());
-    let told = folder.reloader.reload().unwrap();
+    let told = folder.reloader.reload().unwrap().to_string();
     assert!(told.starts_with("switched: "), "{told}");
     assert!(!folder.is_stale());
 }
@@ -74,7 +74,7 @@ fn only_one_reads_at_a_time() {
     let held = folder.reloader.reading.lock().unwrap();
     assert!(matches!(folder.reloader.reload(), Err(NotSwitched::UnderWay)));
     drop(held);
-    let told = folder.reloader.reload().unwrap();
+    let told = folder.reloader.reload().unwrap().to_string();
     assert!(told.starts_with("nothing of rules") && !told.contains("restart"), "{told}");
 }
 
@@ -88,13 +88,13 @@ fn what_changes_while_it_is_read_is_read_again() {
     });
     assert!(matches!(changing, Err(NotSwitched::Changing)), "{changing:?}");
     assert!(folder.is_stale());
-    assert!(folder.reloader.reload().unwrap().starts_with("switched: "));
+    assert!(folder.reloader.reload().unwrap().to_string().starts_with("switched: "));
 }
 
 #[test]
 fn what_needs_a_restart_is_said() {
     let folder = Folder::new();
     folder.write("frostwatch.yaml", &format!("{}admin: {{listen: '127.0.0.1:1'}}\n", CONFIG.replace("s: 1", "s: 2")));
-    let told = folder.reloader.reload().unwrap();
+    let told = folder.reloader.reload().unwrap().to_string();
     assert!(told.ends_with("a restart is needed for what else differs from the start: workers, admin"), "{told}");
 }

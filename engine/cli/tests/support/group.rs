@@ -433,10 +433,22 @@ impl Engine {
 
     /// A page of the admin port, with its status line and headers.
     pub(crate) fn page(&self, path: &str) -> std::io::Result<String> {
+        self.request("GET", path)
+    }
+
+    /// Asks the admin port to do something.
+    pub(crate) fn post(&self, path: &str) -> std::io::Result<String> {
+        self.request("POST", path)
+    }
+
+    fn request(&self, method: &str, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         // A stopped process takes connections and does not answer.
         stream.set_read_timeout(Some(ANSWER_WAIT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nContent-Length: 0\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         Ok(text)

@@ -9,6 +9,9 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::SettingFault;
 
+/// Are TLS and what comes with it built in?
+const HAS_TLS: bool = cfg!(feature = "tls");
+
 /// Which client properties are for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Side {
@@ -33,6 +36,8 @@ pub(super) const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("queued.max.messages.kbytes", "32768"),
     ("session.timeout.ms", "10000"),
+    // The ends of partitions, for the metrics of lag.
+    ("statistics.interval.ms", "5000"),
 ];
 
 /// The same for a producer. lz4 is built into librdkafka.
@@ -208,9 +213,32 @@ fn canonical(name: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, canonical)| canonical)
 }
 
+/// What this build has not. librdkafka says so too, in other words and some of it only when a client is made.
+fn not_built(name: &str, value: &str) -> Option<String> {
+    let value = value.to_ascii_lowercase();
+    let is_mechanism = matches!(name, "sasl.mechanism" | "sasl.mechanisms");
+    if is_mechanism && value == "oauthbearer" {
+        // Tokens come by OIDC, for which librdkafka needs a client of HTTP that is built into none of ours.
+        return Some(
+            "OAUTHBEARER is not supported: this program fetches no tokens; SCRAM-SHA-512, PLAIN behind TLS and client \
+             certificates are"
+                .to_owned(),
+        );
+    }
+    let needs_tls = match name {
+        "security.protocol" => matches!(value.as_str(), "ssl" | "sasl_ssl"),
+        _ => is_mechanism && value.starts_with("scram-"),
+    };
+    (needs_tls && !HAS_TLS)
+        .then(|| format!("'{value}' needs TLS, which this build has not: build with `--features tls`"))
+}
+
 fn fault_of(name: &str, value: &str) -> Option<String> {
     if let Some((_, why)) = OWNED.iter().find(|(owned, _)| *owned == name) {
         return Some(format!("belongs to the engine: {why}"));
+    }
+    if let Some(message) = not_built(name, value) {
+        return Some(message);
     }
     let mut config = ClientConfig::new();
     config.set(name, value);

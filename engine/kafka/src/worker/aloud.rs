@@ -2,11 +2,12 @@
 //!
 //! Before it is run, what was sent about it is read back from the topics of alerts and suppressions. While it is run,
 //! what the tasks push is collected. When it is behind, that and what takes back is sent in the transaction that says so.
-//! Where it is too much for one transaction, or there are none, a progress that calls the partition unsettled goes with
-//! the first part or before it: a crash between the parts makes the next owner run it again aloud under the next epoch,
+//! Where it is too much for one transaction, it goes in parts of at most `kafka.batch.output_bytes`; with each of them but
+//! the last, or where there are no transactions before all of it, goes a progress that calls the partition unsettled: a crash between the parts makes the next owner run it again aloud under the next epoch,
 //! whatever its ruling, and take back what the parts said.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -36,15 +37,30 @@ pub(super) struct Aloud {
     unsettled: Progress,
     out: Vec<OutputRecord>,
     bytes: usize,
-    /// A part of it goes with the next commit.
-    pub(super) goes: bool,
+    /// That it is not all sent is written, where outputs go before their progress.
+    is_announced: bool,
+}
+
+/// What is left to be sent of a past, when the rest of the batch is.
+pub(super) struct Parts {
+    partition: i32,
+    aloud: Aloud,
+    /// The past is behind: the last part goes with what says so.
+    is_settled: bool,
+}
+
+/// A part that goes by itself: the progress of its partition, and the offset that stands already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
 }
 
 impl Aloud {
     /// A past whose outputs are sent under the epoch above that of its progress.
     pub(super) fn new(progress: &Progress) -> Self {
         let unsettled = Progress { epoch: progress.epoch.saturating_add(1), unsettled: true, ..progress.clone() };
-        Self { unsettled, out: Vec::new(), bytes: 0, goes: false }
+        Self { unsettled, out: Vec::new(), bytes: 0, is_announced: false }
     }
 
     pub(super) const fn epoch(&self) -> u32 {
@@ -57,10 +73,13 @@ impl Aloud {
     }
 
     /// Takes what a record made. A late or rejected one was sent, and names no revision by which a repeat is known.
-    pub(super) fn take(&mut self, outputs: &mut Vec<OutputRecord>) {
+    /// Returns its bytes.
+    pub(super) fn take(&mut self, outputs: &mut Vec<OutputRecord>) -> usize {
         outputs.retain(|output| matches!(output.channel, Channel::Alerts | Channel::Suppressions));
-        self.bytes += outputs.iter().map(bytes_of).sum::<usize>();
+        let bytes = outputs.iter().map(bytes_of).sum::<usize>();
+        self.bytes += bytes;
         self.out.append(outputs);
+        bytes
     }
 
     /// The turns within the span are those of a ruling under which nothing of it stands any more.
@@ -76,6 +95,18 @@ impl Aloud {
     fn record(&self, partition: i32) -> StateRecord {
         StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(self.unsettled.to_bytes()) }
     }
+}
+
+/// Takes from the front what fits in `bytes_max`, one output at least.
+fn next_part(out: &mut Vec<OutputRecord>, bytes_max: usize) -> Vec<OutputRecord> {
+    let mut bytes = 0;
+    let fits = |output: &&OutputRecord| {
+        bytes += bytes_of(output);
+        bytes <= bytes_max
+    };
+    let count = out.iter().take_while(fits).count().max(1).min(out.len());
+    let rest = out.split_off(count);
+    std::mem::replace(out, rest)
 }
 
 fn bytes_of(output: &OutputRecord) -> usize {
@@ -131,52 +162,100 @@ impl<T: Tasks> Worker<'_, T> {
 
     /// The group is told that the member lives; `false`: the worker is to stop.
     fn goes_on(&mut self, until: Instant) -> Result<bool, KafkaFault> {
-        if Instant::now() > until {
-            return Err(KafkaFault::ReadBack { secs: READ_BACK_MAX.as_secs() });
-        }
+        check_in_time(Instant::now(), until)?;
         self.serve_events(Duration::ZERO)?;
         Ok(!self.shared.is_stopping())
     }
 
-    /// Says before anything is sent that the pasts of partitions are unsettled, where outputs go before their progress.
-    pub(super) fn unsettle_before(&mut self) -> Result<(), KafkaFault> {
-        if self.settings.delivery == Delivery::AtLeastOnce {
-            for (partition, owned) in self.owned.iter().enumerate() {
-                let aloud = owned.as_ref().and_then(|owned| owned.aloud.as_ref());
-                self.state_out.extend(aloud.map(|aloud| aloud.record(partition as i32)));
-            }
-            self.publish_until(None)?;
+    /// Says before anything is sent that the pasts of partitions are unsettled, where outputs go before their progress. Called
+    /// when nothing is pending. `false`: it could not be written, since the group has given the partitions to others; until
+    /// they are given back nothing may be sent.
+    pub(super) fn unsettle_before(&mut self) -> Result<bool, KafkaFault> {
+        if self.settings.delivery != Delivery::AtLeastOnce {
+            return Ok(true);
         }
-        Ok(())
+        for (partition, owned) in self.owned.iter().enumerate() {
+            let aloud = owned.as_ref().and_then(|owned| owned.aloud.as_ref());
+            let aloud = aloud.filter(|aloud| !aloud.is_announced);
+            self.state_out.extend(aloud.map(|aloud| aloud.record(partition as i32)));
+        }
+        let is_written = self.publish_until(None)?;
+        if is_written {
+            self.owned
+                .iter_mut()
+                .flatten()
+                .flat_map(|owned| &mut owned.aloud)
+                .for_each(|aloud| aloud.is_announced = true);
+        }
+        Ok(is_written)
     }
 
-    /// Sends a part of a past that has grown too large for one transaction, which takes as much as one of a batch.
-    pub(super) fn send_parts(&mut self) {
+    /// May what was made of the partition's past be sent?
+    pub(super) fn may_be_told(&self, partition: i32) -> bool {
+        let owned = self.owned.get(partition as usize).and_then(Option::as_ref);
+        let aloud = owned.and_then(|owned| owned.aloud.as_ref());
+        self.settings.delivery != Delivery::AtLeastOnce || aloud.is_none_or(|aloud| aloud.is_announced)
+    }
+
+    /// What was made of a past and has grown too large for one transaction goes with this batch.
+    pub(super) fn collect_parts(&mut self) {
         let part_bytes = self.batch.output_bytes;
         for (partition, owned) in self.owned.iter_mut().enumerate() {
             let Some(aloud) = owned.as_mut().and_then(|owned| owned.aloud.as_mut()) else { continue };
             if aloud.bytes >= part_bytes {
-                self.state_out.push(aloud.record(partition as i32));
-                self.out_bytes += std::mem::take(&mut aloud.bytes);
-                self.out.append(&mut aloud.out);
-                aloud.goes = true;
+                let (out, bytes) = (take(&mut aloud.out), take(&mut aloud.bytes));
+                let aloud = Aloud { out, bytes, ..aloud.clone() };
+                self.parts.push(Parts { partition: partition as i32, aloud, is_settled: false });
             }
         }
+    }
+
+    /// Sends what is left of pasts, each part by itself; the last part of one that is behind is put before what is collected.
+    /// `false`: it was not committed, and nothing is left to be sent.
+    pub(super) fn send_parts(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
+        if self.parts.is_empty() {
+            return Ok(true);
+        }
+        let (out, state, contents) = (take(&mut self.out), take(&mut self.state_out), take(&mut self.content_out));
+        let (stopwatch, mut last) = (take(&mut self.stopwatch), Vec::new());
+        for Parts { partition, mut aloud, is_settled } in take(&mut self.parts) {
+            while !aloud.out.is_empty() {
+                let part = next_part(&mut aloud.out, self.batch.output_bytes);
+                if aloud.out.is_empty() && is_settled {
+                    last.extend(part);
+                    break;
+                }
+                self.out = part;
+                self.state_out.push(aloud.record(partition));
+                self.part = Some(Part { partition, offset: aloud.span().end });
+                let is_sent = self.publish(until);
+                self.part = None;
+                if !is_sent? || until.is_some_and(|until| Instant::now() > until) {
+                    self.clear_out();
+                    return Ok(false);
+                }
+            }
+        }
+        last.extend(out);
+        (self.out, self.state_out, self.content_out, self.stopwatch) = (last, state, contents, stopwatch);
+        Ok(true)
     }
 
     /// The past of a partition is behind it: what was made of it flows, and what takes back.
     pub(super) fn settle(&mut self, partition: i32) {
         let owned = self.owned.get_mut(partition as usize).and_then(Option::as_mut);
-        let Some(Aloud { unsettled, mut out, .. }) = owned.and_then(|owned: &mut Owned| owned.aloud.take()) else {
-            return;
-        };
-        let found = out.len();
-        self.tasks.settle(partition, &mut out);
-        let (epoch, settled) = (unsettled.epoch, out.len() - found);
+        let Some(mut aloud) = owned.and_then(|owned: &mut Owned| owned.aloud.take()) else { return };
+        let found = aloud.out.len();
+        self.tasks.settle(partition, &mut aloud.out);
+        let (epoch, settled) = (aloud.epoch(), aloud.out.len() - found);
         tracing::warn!(partition, epoch, found, settled, "the past was run again aloud");
-        self.out_bytes += out.iter().map(bytes_of).sum::<usize>();
-        self.out.append(&mut out);
+        self.out_bytes += aloud.out.iter().map(bytes_of).sum::<usize>();
+        self.parts.push(Parts { partition, aloud, is_settled: true });
     }
+}
+
+fn check_in_time(now: Instant, until: Instant) -> Result<(), KafkaFault> {
+    if now > until { Err(KafkaFault::ReadBack { secs: READ_BACK_MAX.as_secs() }) } else { Ok(()) }
 }
 
 /// From when on outputs of records that begin with these stamps were sent; `None`: all must be looked at.
@@ -192,6 +271,38 @@ fn sent_since(stamps: impl Iterator<Item = Option<Millis>>, now: Millis) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_hold_what_fits_in_order_and_one_output_at_least() {
+        let output = |bytes: usize| OutputRecord {
+            channel: Channel::Alerts,
+            key: vec![0; 1],
+            value: vec![0; bytes - 1],
+            headers: Vec::new(),
+        };
+        for (sizes, wanted) in [
+            (&[][..], &[][..]),
+            (&[10], &[&[10][..]][..]),
+            (&[4, 6, 1], &[&[4, 6], &[1]]),
+            (&[4, 7, 1], &[&[4], &[7, 1]]),
+            (&[11, 11, 2], &[&[11], &[11], &[2]]),
+        ] {
+            let mut out: Vec<OutputRecord> = sizes.iter().map(|bytes| output(*bytes)).collect();
+            let mut parts = Vec::new();
+            while !out.is_empty() {
+                parts.push(next_part(&mut out, 10).iter().map(bytes_of).collect::<Vec<_>>());
+            }
+            assert_eq!(parts, wanted, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn reading_back_ends_after_its_limit() {
+        let until = Instant::now();
+        assert!(check_in_time(until, until).is_ok());
+        let over = check_in_time(until + Duration::from_nanos(1), until);
+        assert!(matches!(over, Err(KafkaFault::ReadBack { secs: 240 })), "{over:?}");
+    }
 
     #[test]
     fn outputs_are_looked_for_from_an_hour_before_the_first_record_on() {

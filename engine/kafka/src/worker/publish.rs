@@ -5,21 +5,26 @@ use std::time::{Duration, Instant};
 use frostwatch_runtime::checkpoint::{
     PROGRESS_KEY, PROGRESS_SCHEMA, Progress, RecordedTurn, Room, StateRecord, TaskProgress,
 };
-use frostwatch_runtime::ports::{Channel, OutputRecord, Tasks, Turned};
+use frostwatch_runtime::ports::{Channel, Tasks, Turned};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::aloud::Aloud;
 use super::assignment::{Past, Written};
+use super::collected::{Collected, topic_of};
 use super::{EVENTS_WAIT, Refused, Sender, Worker, is_live};
+use crate::codes::is_fenced;
 use crate::fault::KafkaFault;
 use crate::fetch::{RecordView, known_ends};
 use crate::group::{self, Due};
 use crate::note::Note;
-use crate::outbox::{Delivered, Outgoing};
+use crate::outbox::Delivered;
 use crate::transaction::{Batch, Owner, Undone};
 
+/// Once a producer is fenced when its transaction was open for too long. More often with one batch is another process that
+/// has its name, and is fenced in turn.
+const FENCED_MAX: u32 = 3;
 /// Between two attempts at a transaction.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 /// How long a member that the group does not know may take to join again.
@@ -47,12 +52,13 @@ impl<T: Tasks> Worker<'_, T> {
     pub(super) fn finish_batch(&mut self) -> Result<(), KafkaFault> {
         self.pass_marks()?;
         self.turn();
-        self.send_parts();
+        self.collect_parts();
         self.collect_state();
-        let (begun, is_due) = (Instant::now(), !self.out.is_empty() || !self.state_out.is_empty());
+        let (begun, is_due) = (Instant::now(), self.is_pending());
         if self.publish_until(None)? && is_due {
             self.stopwatch.committed(begun);
         }
+        self.note_ends();
         // Before the board: whoever sees a partition live there finds counted what made it so.
         self.counters_folded();
         for index in 0..self.owned.len() {
@@ -69,6 +75,18 @@ impl<T: Tasks> Worker<'_, T> {
             self.shared.board.set(partition, owned.status);
         }
         Ok(())
+    }
+
+    /// What the client's statistics say of the ends of partitions of which nothing comes: they lag behind all the same.
+    fn note_ends(&mut self) {
+        for told in self.consumer.context().take_statistics().into_iter().filter(|told| told.topic == self.topic) {
+            if let Some(owned) = self.owned.get_mut(told.partition as usize).and_then(Option::as_mut)
+                && told.end > owned.status.end
+            {
+                owned.status.end = told.end;
+                owned.touched = true;
+            }
+        }
     }
 
     /// Collects the state that is due with this commit: of keys that changed longest ago, so that no more than the tail
@@ -88,8 +106,9 @@ impl<T: Tasks> Worker<'_, T> {
     pub(super) fn collect_leaving(&mut self, leaving: &[i32]) -> bool {
         let mut room = Room { keys: self.batch.records, bytes: STATE_BYTES_MAX };
         for partition in leaving {
+            let may_be_told = self.may_be_told(*partition);
             let Some(owned) = self.owned.get_mut(*partition as usize).and_then(Option::as_mut) else { continue };
-            if !is_live(owned.status.phase) || owned.last.is_none() {
+            if !may_be_told || !is_live(owned.status.phase) || owned.last.is_none() {
                 continue;
             }
             if owned.written != Written::All {
@@ -101,7 +120,7 @@ impl<T: Tasks> Worker<'_, T> {
                 room = self.collect_of(*partition, i64::MAX, room);
             }
         }
-        !self.state_out.is_empty()
+        self.is_pending()
     }
 
     fn collect_of(&mut self, partition: i32, below: i64, room: Room) -> Room {
@@ -230,6 +249,16 @@ impl<T: Tasks> Worker<'_, T> {
     /// Delivers what is collected and commits. `until`: the partitions go, and nobody waits for longer; `false` if it was
     /// not committed by then.
     pub(super) fn publish_until(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
+        Ok(self.send_parts(until)? && self.publish(until)?)
+    }
+
+    /// Is anything collected that is to be sent?
+    fn is_pending(&self) -> bool {
+        !(self.out.is_empty() && self.state_out.is_empty() && self.parts.is_empty())
+    }
+
+    /// The same for what goes together.
+    pub(super) fn publish(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
         if self.out.is_empty() && self.state_out.is_empty() {
             return Ok(true);
         }
@@ -275,7 +304,7 @@ impl<T: Tasks> Worker<'_, T> {
     /// group has given to others is dropped: whoever has them now makes it anew.
     fn transact(&mut self, until: Option<Instant>) -> Result<bool, KafkaFault> {
         let begun = Instant::now();
-        let mut attempts = 0;
+        let (mut attempts, mut fenced) = (0, 0);
         loop {
             if !self.await_membership()? {
                 tracing::warn!(outputs = self.out.len(), "partitions lost before their outputs were committed");
@@ -298,7 +327,9 @@ impl<T: Tasks> Worker<'_, T> {
             tracing::warn!(%code, attempts, ?failed_for, "transaction not committed");
             // Seen from outside while it lasts, not when it is over.
             self.counters_folded();
-            if failed_for > self.uncommitted_max || is_refusal_of_transactions(code) {
+            fenced += u32::from(is_fenced(code));
+            let is_pushed_out = fenced >= FENCED_MAX && self.settings.instance.is_some();
+            if failed_for > self.uncommitted_max || is_refusal_of_transactions(code) || is_pushed_out {
                 return Err(KafkaFault::Transaction { attempts, secs: failed_for.as_secs(), code });
             }
             if until.is_some_and(|until| Instant::now() > until) {
@@ -373,8 +404,10 @@ impl<T: Tasks> Worker<'_, T> {
     fn note_committed(&mut self) {
         self.counts.commits += 1;
         self.kept.extend(self.content_out.drain(..).map(|(name, _)| name));
+        if self.part.is_some() {
+            return;
+        }
         for owned in self.owned.iter_mut().flatten() {
-            owned.aloud.iter_mut().for_each(|aloud| aloud.goes = false);
             if is_live(owned.status.phase) && std::mem::take(&mut owned.dirty) {
                 owned.status.committed = owned.status.position;
             }
@@ -410,7 +443,8 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    fn clear_out(&mut self) {
+    pub(super) fn clear_out(&mut self) {
+        self.parts.clear();
         self.out.clear();
         self.out_bytes = 0;
         self.content_out.clear();
@@ -422,10 +456,12 @@ impl<T: Tasks> Worker<'_, T> {
         let mut offsets = TopicPartitionList::new();
         for (partition, owned) in self.owned.iter().enumerate() {
             let Some(owned) = owned else { continue };
-            // With a part of a past goes the offset that stands already: its note tells whether the part was committed.
-            let stands = owned.aloud.as_ref().filter(|aloud| aloud.goes).map(|aloud| aloud.span().end);
-            let moved = (owned.dirty && is_live(owned.status.phase)).then_some(owned.status.position);
-            if let Some(offset) = moved.or(stands) {
+            let offset = match self.part {
+                // With a part of a past goes the offset that stands already: its note tells whether the part was committed.
+                Some(part) => (part.partition == partition as i32).then_some(part.offset),
+                None => (owned.dirty && is_live(owned.status.phase)).then_some(owned.status.position),
+            };
+            if let Some(offset) = offset {
                 let (epoch, partitions) = (owned.epoch, self.partition_count);
                 let note = Note { epoch, partitions, serial: self.serial.clone() };
                 let mut elem = offsets.add_partition(&self.topic, partition as i32);
@@ -449,51 +485,10 @@ const fn is_refusal_of_transactions(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+            | RDKafkaErrorCode::FencedInstanceId
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
             | RDKafkaErrorCode::UnsupportedFeature
     )
-}
-
-/// What is to be sent: outputs, then texts of rules, then the state that refers to them.
-#[derive(Clone, Copy)]
-struct Collected<'a> {
-    out: &'a [OutputRecord],
-    contents: &'a [(String, Vec<u8>)],
-    state: &'a [StateRecord],
-    channels: &'a [String; Channel::ALL.len()],
-    tables: &'a str,
-    changelog: &'a str,
-}
-
-impl<'a> Collected<'a> {
-    const fn len(&self) -> usize {
-        self.out.len() + self.contents.len() + self.state.len()
-    }
-
-    fn outgoing(&self, index: usize) -> Outgoing<'a> {
-        let plain =
-            |topic, key, value| Outgoing { topic, partition: None, key: Some(key), value, headers: &[], stamp: None };
-        if let Some(record) = self.out.get(index) {
-            let topic = topic_of(self.channels, record.channel);
-            return Outgoing { headers: &record.headers, ..plain(topic, &record.key, Some(&record.value)) };
-        }
-        let index = index - self.out.len();
-        if let Some((name, text)) = self.contents.get(index) {
-            return plain(self.tables, name.as_bytes(), Some(text));
-        }
-        let record = &self.state[index - self.contents.len()];
-        let partition = Some(record.partition);
-        Outgoing { partition, ..plain(self.changelog, &record.key, record.value.as_deref()) }
-    }
-}
-
-fn topic_of(channels: &[String; Channel::ALL.len()], channel: Channel) -> &str {
-    match channel {
-        Channel::Alerts => &channels[0],
-        Channel::Suppressions => &channels[1],
-        Channel::Late => &channels[2],
-        Channel::Rejected => &channels[3],
-    }
 }

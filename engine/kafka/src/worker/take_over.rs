@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use frostwatch_runtime::board::PartitionStatus;
 use frostwatch_runtime::checkpoint::{Contents, PROGRESS_KEY, Progress, Resumed, is_turn_key};
-use frostwatch_runtime::ports::Tasks;
+use frostwatch_runtime::ports::{Tasks, Turned};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -159,7 +159,7 @@ impl<T: Tasks> Worker<'_, T> {
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
         }
         group::assign(&self.consumer, &starts).map_err(KafkaFault::Consumer)?;
-        self.unsettle_before()
+        Ok(())
     }
 
     /// Does the group know the member as the one to whom it gave the partitions? `false`: it was put out meanwhile.
@@ -215,8 +215,11 @@ impl<T: Tasks> Worker<'_, T> {
                 let (topic, group) = (self.topic.clone(), self.group.clone());
                 return Err(KafkaFault::Changed { topic, partition, group, changes, epoch: progress.epoch, tail });
             }
+            if let Turned::Refused { why } = self.tasks.turn_early(partition, progress.low_water) {
+                let (topic, group) = (self.topic.clone(), self.group.clone());
+                return Err(KafkaFault::NotTurned { topic, partition, group, why });
+            }
             owned.run_aloud(progress);
-            self.tasks.turn_early(partition, progress.low_water);
             owned.past = Past::AheadUnderAnother;
             tracing::warn!(
                 partition,

@@ -179,6 +179,12 @@ pub(crate) struct Seen {
     pub(crate) rules: Mutex<Vec<(i64, String)>>,
     /// What was read back of what was sent before.
     pub(crate) sent_before: Mutex<Vec<(Channel, String)>>,
+    /// Refuse to turn early, and why.
+    pub(crate) refuse_turns: Mutex<Option<String>>,
+    /// Take so many findings that were sent before, and no more.
+    pub(crate) sent_max: Mutex<Option<usize>>,
+    /// How many outputs settle a past, if not one.
+    pub(crate) settles: Mutex<usize>,
     /// Wait when a partition is opened for this time until it is taken back.
     pub(crate) hold_opening: Mutex<Option<usize>>,
     /// Wait at this record number until it is taken back.
@@ -272,8 +278,11 @@ impl Tasks for Counting {
         Turned::To { named }
     }
 
-    fn turn_early(&mut self, partition: i32, first: i64) {
-        self.turn(partition, first);
+    fn turn_early(&mut self, partition: i32, first: i64) -> Turned {
+        if let Some(why) = self.seen.refuse_turns.lock().unwrap().clone() {
+            return Turned::Refused { why };
+        }
+        self.turn(partition, first)
     }
 
     fn progress(&mut self, partition: i32, _low_water: i64) -> TaskProgress {
@@ -291,14 +300,26 @@ impl Tasks for Counting {
 
     fn sent_before(&mut self, channel: Channel, key: &[u8], value: &[u8]) -> Result<(), TooManySent> {
         let said = format!("{}: {}", String::from_utf8_lossy(key), String::from_utf8_lossy(value));
-        self.seen.sent_before.lock().unwrap().push((channel, said));
-        Ok(())
+        let mut noted = self.seen.sent_before.lock().unwrap();
+        match *self.seen.sent_max.lock().unwrap() {
+            Some(max) if noted.len() >= max => Err(TooManySent { max }),
+            _ => {
+                noted.push((channel, said));
+                Ok(())
+            }
+        }
     }
 
     fn settle(&mut self, partition: i32, out: &mut Vec<OutputRecord>) {
         let Some(span) = self.aloud.remove(&partition) else { return };
-        let value = format!("{}..{} is settled", span.start, span.end).into_bytes();
-        out.push(OutputRecord { channel: Channel::Alerts, key: b"acme|all".to_vec(), value, headers: Vec::new() });
+        let mut push = |value: String| {
+            let (key, value) = (b"acme|all".to_vec(), value.into_bytes());
+            out.push(OutputRecord { channel: Channel::Alerts, key, value, headers: Vec::new() });
+        };
+        match *self.seen.settles.lock().unwrap() {
+            0 => push(format!("{}..{} is settled", span.start, span.end)),
+            count => (0..count).for_each(|number| push(format!("{}..{} is {number} settled", span.start, span.end))),
+        }
     }
 
     fn close(&mut self, partition: i32) {

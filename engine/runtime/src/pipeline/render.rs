@@ -33,6 +33,7 @@ pub(super) fn change(change: &Change, found: &Found<'_>) -> Option<OutputRecord>
     let subject = Subject { key: found.key };
     let detected = found.origin.clock.map(|clock| clock());
     let delivery = Delivery {
+        group: found.origin.group.clone(),
         topic: found.origin.topic.clone(),
         partition: found.partition,
         offset: found.record.offset,

@@ -37,6 +37,8 @@ pub struct Shared {
 /// Where records come from. Nothing but the delivery part of alerts depends on it.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
+    /// The engine's consumer group; `None` for a replay.
+    pub group: Option<String>,
     /// The activity topic; `None` for a file.
     pub topic: Option<String>,
     /// The time at which an alert is found; `None` for a replay, whose records are the same whenever it runs.
@@ -330,6 +332,7 @@ impl Task {
         let Some(aloud) = self.aloud.take() else { return };
         let Shared { ref origin, build, .. } = *self.shared;
         let delivery = || Delivery {
+            group: origin.group.clone(),
             topic: origin.topic.clone(),
             partition: self.partition,
             detected_at: origin.clock.map(|clock| rfc3339(clock())),

@@ -108,22 +108,31 @@ impl Tasks for TaskSet {
         }
     }
 
-    fn turn_early(&mut self, partition: i32, first: i64) {
-        let Some(task) = self.tasks.get_mut(&partition) else { return };
+    fn turn_early(&mut self, partition: i32, first: i64) -> Turned {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
         task.ahead.clear();
         task.turns.retain(|turn| turn.offset <= first);
-        // Where no byte is left it stays under what held before, as a turn later on does, and that one is told of.
-        let _turned = task.turn(first, &self.current.get());
+        let current = self.current.get();
+        match task.turn(first, &current) {
+            Ok(true) => Turned::To { named: current.named() },
+            Ok(false) => Turned::No,
+            Err(fault) => Turned::Refused { why: fault.to_string() },
+        }
     }
 
     fn aloud(&mut self, partition: i32, span: Range<i64>) {
         if let Some(task) = self.tasks.get_mut(&partition) {
-            task.aloud = Some(Aloud::new(span));
+            task.aloud = Some(Aloud::new(span, aloud::SENT_BEFORE_MAX));
         }
     }
 
     fn sent_before(&mut self, channel: Channel, key: &[u8], value: &[u8]) -> Result<(), TooManySent> {
-        let place = aloud::place_of(value).filter(|place| place.topic == self.shared.origin.topic);
+        let origin = &self.shared.origin;
+        // What names no group was sent by a program that did not write it.
+        let is_ours = |place: &aloud::Place| {
+            place.topic == origin.topic && (place.group.is_none() || place.group == origin.group)
+        };
+        let place = aloud::place_of(value).filter(is_ours);
         let task = place.and_then(|place| Some((self.tasks.get_mut(&place.partition)?, place.offset)));
         task.map_or(Ok(()), |(task, offset)| task.sent_before(channel, key, offset, value))
     }

@@ -20,6 +20,9 @@ pub enum BrokerError {
     /// The data directory could not be formatted.
     #[error("Kafka's StorageTool could not format the data directory: {0}")]
     Format(String),
+    /// Java's `keytool` made no certificates.
+    #[error("keytool: {0}")]
+    Certificates(String),
     /// The broker ended before it served; the text is the end of its log.
     #[error("the broker ended while starting; its log ends with:\n{0}")]
     Ended(String),

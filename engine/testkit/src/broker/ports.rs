@@ -7,9 +7,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use super::error::BrokerError;
 
 const FIRST: u16 = 20_000;
-const LAST: u16 = 31_996;
-/// Ports of a broker, side by side: clients, controller, clients through a proxy, clients that say who they are.
-const STEP: u16 = 4;
+const LAST: u16 = 31_995;
+/// Ports of a broker, side by side: clients, controller, clients through a proxy, clients that say who they are, and
+/// those behind TLS.
+const STEP: u16 = 5;
 const RUNS: u32 = (LAST - FIRST) as u32 / STEP as u32 + 1;
 
 /// True when nothing listens on the loopback port.
@@ -17,7 +18,7 @@ pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// A port such that it and the next three are free, searched from a place that `seed` chooses, so that programs that
+/// A port such that it and the next four are free, searched from a place that `seed` chooses, so that programs that
 /// start together seldom meet. Whoever loses a race for it sees its broker end, and asks again with another seed.
 pub(super) fn free_run(seed: u32) -> Result<u16, BrokerError> {
     (0..RUNS)

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::server::{Settings, guarded_port, proxied_port};
+use super::certificates::STORE_PASSWORD;
+use super::server::{Settings, certificates_in, data_in, guarded_port, proxied_port, secure_port};
 
 const ADVERTISED: &str = "advertised.listeners=PLAINTEXT://127.0.0.1:";
 
@@ -16,6 +17,9 @@ pub(super) fn ports(settings: &Settings, port: u16) -> Vec<u16> {
     if !settings.users.is_empty() {
         all.push(guarded_port(port));
     }
+    if !settings.secure_users.is_empty() {
+        all.push(secure_port(port));
+    }
     all
 }
 
@@ -25,9 +29,10 @@ pub(super) fn port(text: &str) -> Option<u16> {
     advertised.split(',').next()?.parse().ok()
 }
 
-/// The file.
-pub(super) fn text(settings: &Settings, port: u16, data: &Path) -> String {
-    let mut text = listeners(settings, port);
+/// The file of a broker in a directory.
+pub(super) fn text(settings: &Settings, port: u16, dir: &Path) -> String {
+    let mut text = listeners(settings, port, dir);
+    let data = data_in(dir);
     let data = data.display();
     let session_min_ms = settings.session_timeout_min_ms;
     // Writing to a string cannot fail.
@@ -68,7 +73,7 @@ log.cleaner.backoff.ms=1000
     text
 }
 
-fn listeners(settings: &Settings, port: u16) -> String {
+fn listeners(settings: &Settings, port: u16, dir: &Path) -> String {
     let controller = controller_port(port);
     let mut listeners = format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
     let mut advertised = format!("{ADVERTISED}{port}");
@@ -84,6 +89,12 @@ fn listeners(settings: &Settings, port: u16) -> String {
         let _ = write!(advertised, ",GUARDED://127.0.0.1:{}", guarded_port(port));
         protocols += ",GUARDED:SASL_PLAINTEXT";
         more = guard(&settings.users);
+    }
+    if !settings.secure_users.is_empty() {
+        let _ = write!(listeners, ",SECURE://127.0.0.1:{}", secure_port(port));
+        let _ = write!(advertised, ",SECURE://localhost:{}", secure_port(port));
+        protocols += ",SECURE:SASL_SSL";
+        more += &behind_tls(dir);
     }
     format!(
         "\
@@ -113,6 +124,26 @@ listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.pl
     )
 }
 
+fn behind_tls(dir: &Path) -> String {
+    let certificates = certificates_in(dir);
+    let store = certificates.key_store().display();
+    format!(
+        "\
+listener.name.secure.ssl.keystore.type=PKCS12
+listener.name.secure.ssl.keystore.location={store}
+listener.name.secure.ssl.keystore.password={STORE_PASSWORD}
+listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"
+    )
+}
+
+/// What a directory is formatted with so that users can say who they are by SCRAM.
+pub(super) fn scram(users: &[(String, String)]) -> impl Iterator<Item = String> + '_ {
+    let user = |(name, password): &(String, String)| format!("SCRAM-SHA-512=[name={name},password={password}]");
+    users.iter().flat_map(move |one| ["--add-scram".to_owned(), user(one)])
+}
+
 const fn controller_port(port: u16) -> u16 {
     port + 1
 }
@@ -124,9 +155,9 @@ mod tests {
     #[test]
     fn each_listener_has_its_port_and_the_one_for_a_proxy_names_the_proxy() {
         let users = vec![("ana".to_owned(), "secret".to_owned())];
-        let all = Settings { proxy_port: 40_000, users, ..Settings::default() };
+        let all = Settings { proxy_port: 40_000, secure_users: users.clone(), users, ..Settings::default() };
         for (settings, wanted) in
-            [(Settings::default(), vec![21_000, 21_001]), (all.clone(), vec![21_000, 21_001, 21_002, 21_003])]
+            [(Settings::default(), vec![21_000, 21_001]), (all.clone(), vec![21_000, 21_001, 21_002, 21_003, 21_004])]
         {
             let text = text(&settings, 21_000, Path::new("/data"));
             assert_eq!(port(&text), Some(21_000), "{text}");
@@ -138,6 +169,8 @@ mod tests {
         let text = text(&all, 21_000, Path::new("/data"));
         assert!(text.contains(",PROXIED://127.0.0.1:40000"), "{text}");
         assert!(text.contains("PlainLoginModule required user_ana=\"secret\";"), "{text}");
+        assert!(text.contains(",SECURE://localhost:21004") && text.contains("location=/data/broker.p12"), "{text}");
+        assert_eq!(scram(&all.secure_users).last().as_deref(), Some("SCRAM-SHA-512=[name=ana,password=secret]"));
         assert_eq!(port("nothing of ours"), None);
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::certificates::Certificates;
 use super::error::{BrokerError, at};
 use super::{answer, jars, ports, process, properties};
 
@@ -21,6 +22,8 @@ const KILL_WAIT: Duration = Duration::from_secs(10);
 /// How often another free port is tried when somebody took the last one first.
 const PORT_TRIES: u32 = 3;
 const NAME_WAIT: Duration = Duration::from_secs(10);
+/// Name of a broker's certificates in its directory.
+const CERTIFICATES: &str = "broker";
 const LOG_TAIL_LINES: usize = 20;
 const LOG_TAIL_BYTES: u64 = 256 * 1024;
 
@@ -44,6 +47,10 @@ pub struct Settings {
     /// Names and passwords. With any, the broker has a listener ([`guarded_port`]) on which clients say who they are, by
     /// SASL PLAIN without TLS, and may do what `kafka-acls` has allowed them; on all others they may do anything.
     pub users: Vec<(String, String)>,
+    /// Names and passwords. With any, the broker has a listener behind TLS ([`secure_port`]) on which clients say who they
+    /// are, by SCRAM-SHA-512; what they may do is as for `users`. Names and key are
+    /// those of the first start on the directory.
+    pub secure_users: Vec<(String, String)>,
 }
 
 /// The port, behind a proxy, of a broker.
@@ -56,9 +63,22 @@ pub const fn guarded_port(port: u16) -> u16 {
     port + 3
 }
 
+/// The port of a broker behind TLS, whose name is `localhost`.
+pub const fn secure_port(port: u16) -> u16 {
+    port + 4
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { port: 0, fresh: false, heap_mib: 768, session_timeout_min_ms: 1_000, proxy_port: 0, users: Vec::new() }
+        Self {
+            port: 0,
+            fresh: false,
+            heap_mib: 768,
+            session_timeout_min_ms: 1_000,
+            proxy_port: 0,
+            users: Vec::new(),
+            secure_users: Vec::new(),
+        }
     }
 }
 
@@ -208,10 +228,10 @@ impl Server {
 
     fn launch(&self, settings: &Settings, libs: &Path, port: u16) -> Result<u16, BrokerError> {
         let properties = self.properties_file();
-        fs::write(&properties, properties::text(settings, port, &self.data_dir())).map_err(at(&properties))?;
+        fs::write(&properties, properties::text(settings, port, &self.dir)).map_err(at(&properties))?;
         let class_path = libs.join("*");
         if self.cluster_id().is_none() {
-            self.format(&class_path)?;
+            self.format(&class_path, settings)?;
         }
         let log_path = self.log_file();
         let log = File::create(&log_path).map_err(at(&log_path))?;
@@ -300,12 +320,16 @@ impl Server {
             && metadata.cluster_id == self.cluster_id()
     }
 
-    fn format(&self, class_path: &Path) -> Result<(), BrokerError> {
+    fn format(&self, class_path: &Path, settings: &Settings) -> Result<(), BrokerError> {
         const HEAP_MIB: u32 = 256;
+        if !settings.secure_users.is_empty() {
+            Certificates::make(&self.dir, CERTIFICATES)?;
+        }
         let output = self
             .java(class_path, HEAP_MIB)
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", &new_cluster_id(), "--config"])
             .arg(self.properties_file())
+            .args(properties::scram(&settings.secure_users))
             .stdin(Stdio::null())
             .output()
             .map_err(|error| BrokerError::Missing(format!("Java (java) does not start: {error}")))?;
@@ -371,7 +395,11 @@ impl Server {
     }
 
     pub(super) fn data_dir(&self) -> PathBuf {
-        self.dir.join("data")
+        data_in(&self.dir)
+    }
+
+    pub(super) fn certificates(&self) -> Certificates {
+        certificates_in(&self.dir)
     }
 
     /// Held while a broker is started or stopped, by whichever program.
@@ -381,6 +409,16 @@ impl Server {
         file.lock().map_err(at(&path))?;
         Ok(file)
     }
+}
+
+/// Where a broker's data lies.
+pub(super) fn data_in(dir: &Path) -> PathBuf {
+    dir.join("data")
+}
+
+/// The certificates of a broker that has any.
+pub(super) fn certificates_in(dir: &Path) -> Certificates {
+    Certificates::at(dir, CERTIFICATES)
 }
 
 fn same_port(running: u16, asked: u16) -> Result<u16, BrokerError> {
@@ -402,8 +440,7 @@ mod tests {
     fn a_process_id_that_went_to_another_program_is_no_broker_and_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::at(dir.path()).unwrap();
-        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, &server.data_dir()))
-            .unwrap();
+        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, dir.path())).unwrap();
         // This very test program: alive, and none of ours to end.
         for pid in [std::process::id().to_string(), "1".to_owned(), "-1".to_owned(), "no number".to_owned()] {
             fs::write(server.pid_file(), &pid).unwrap();
@@ -418,8 +455,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::at(dir.path()).unwrap();
         assert_eq!(server.port(), None);
-        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, &server.data_dir()))
-            .unwrap();
+        fs::write(server.properties_file(), properties::text(&Settings::default(), 21_000, dir.path())).unwrap();
         assert_eq!(server.port(), Some(21_000));
     }
 

@@ -411,6 +411,9 @@ pub struct SuppressedBy {
 /// Where the record that led to a change stood, and when the change was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
+    /// The engine's consumer group, which tells engines apart that write to one topic; absent in a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The activity topic; absent where records come from a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
