@@ -109,17 +109,16 @@ impl ConsumerContext for ConsumerSide {
 
 /// The client has an entry of its own for what has no partition yet, −1, and −1 or below for what it does not know.
 fn partitions_of(statistics: Statistics) -> Vec<PartitionStatistics> {
-    let mut all = Vec::new();
-    for (topic, of_topic) in statistics.topics {
+    let of_topic = |(topic, of_topic): (String, rdkafka::statistics::Topic)| {
         let known = of_topic.partitions.into_values().filter(|told| told.partition >= 0 && told.hi_offset >= 0);
-        all.extend(known.map(|told| PartitionStatistics {
+        known.map(move |told| PartitionStatistics {
             topic: topic.clone(),
             partition: told.partition,
             end: told.hi_offset,
             lag: (told.consumer_lag >= 0).then_some(told.consumer_lag),
-        }));
-    }
-    all
+        })
+    };
+    statistics.topics.into_iter().flat_map(of_topic).collect()
 }
 
 /// A record that was not delivered.
