@@ -29,7 +29,6 @@ pub(crate) fn in_format<T>(format: u8, act: impl FnOnce() -> T) -> T {
 }
 
 /// Fields of format 2 and later.
-#[allow(dead_code, reason = "format 2 has no field yet")]
 pub(crate) mod since_2 {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -23,6 +23,7 @@ pub mod networks;
 pub mod place;
 pub mod plan;
 pub mod plans;
+pub mod radius;
 pub mod rule;
 pub mod sent;
 pub mod sessions;

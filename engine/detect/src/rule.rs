@@ -125,13 +125,13 @@ pub struct SensitivityFor {
 /// the rules, so that a few bytes hold all of them. `None`: the rule has one for everybody.
 pub fn sensitivity_shifts<'a>(rules: impl ExactSizeIterator<Item = &'a Rule>) -> Vec<Option<u32>> {
     let mut next = rules.len() as u32;
-    let mut shift = |rule: &Rule| {
+    let shift = |rule: &Rule| {
         (!rule.sensitivity_for.is_empty()).then(|| {
             next += SENSITIVITY_BITS as u32;
             next - SENSITIVITY_BITS as u32
         })
     };
-    rules.map(|rule| shift(rule)).collect()
+    rules.map(shift).collect()
 }
 
 /// The layer a suppression belongs to.

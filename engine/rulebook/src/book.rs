@@ -39,7 +39,7 @@ struct Read<'a> {
 
 /// What one file holds.
 enum Held<'a> {
-    Rule(Read<'a>),
+    Rule(Box<Read<'a>>),
     Networks(Networks),
 }
 
@@ -58,7 +58,7 @@ impl Rulebook {
         let mut networks: Option<(&str, Networks)> = None;
         for (file, text) in files {
             match (read_file(file, text, as_of), &networks) {
-                (Ok(Held::Rule(one)), _) => read.push(one),
+                (Ok(Held::Rule(one)), _) => read.push(*one),
                 (Ok(Held::Networks(found)), None) => networks = Some((file, found)),
                 (Ok(Held::Networks(_)), Some((other, _))) => {
                     let message = format!("the set has its networks in {other}; keep one file");
@@ -120,7 +120,7 @@ fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<
         check.of_networks().map(Held::Networks)
     } else {
         let id_at = root.locate("id");
-        check.rule(as_of).map(|draft| Held::Rule(Read { draft, id_at, file, text }))
+        check.rule(as_of).map(|draft| Held::Rule(Box::new(Read { draft, id_at, file, text })))
     };
     held.ok_or_else(|| notes.into_faults())
 }

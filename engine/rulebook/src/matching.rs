@@ -64,9 +64,12 @@ pub struct CompiledRules {
     by_user: Box<[(Box<str>, u16)]>,
     /// All other exceptions, ascending.
     general: Box<[u16]>,
-    /// Of each rule that has sensitivities for some these, in order, each with the bits that say so.
-    sensitivities: Box<[Box<[(u128, CompiledSelector)]>]>,
+    /// Of each rule that has sensitivities for some.
+    sensitivities: Box<[CompiledSensitivities]>,
 }
+
+/// Whose sensitivity is which, in order, each with the bits that say so.
+type CompiledSensitivities = Box<[(u128, CompiledSelector)]>;
 
 /// An exception by its rule.
 #[derive(Clone, Debug)]

@@ -225,6 +225,7 @@ mod tests {
                         lateness_secs: 3_600,
                         skew_secs: 300,
                         semantics: 1,
+                        state_format: 1,
                     },
                     geo_kind: "Lite".to_owned(),
                     geo_built_at_secs: 7,

@@ -5,52 +5,78 @@
 //! addresses are as far off as the `GeoIP` file says they may be: `distance − radius_factor × (radius₁ + radius₂)` is at
 //! least `distance_km_min` and, over the time between them plus `clock_pad_secs`, faster than `speed_kmh_max`. All
 //! activity with a place counts, not sign-ins only, so a stolen session that goes on elsewhere is seen; also inside one
-//! country.
+//! country. Where the file does not say how far off, that is estimated from whether it names a city, from the size of the
+//! country and from the name of the carrier.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts), T1550.001 (token use). Ways in (`ui`, `mobile`, `api`, `integration`) are tracks of
 //! their own unless they share a session: a phone's carrier and an office line may be listed far apart.
 //!
 //! # Blind spots
-//! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km. A thief on a network
-//! the user is regularly on; of a user who works through tunnels, also one near a place where the user was on an
-//! earlier day. Activity without an address of its own or of its session. The first `learning_days`.
+//! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
+//! country where one of both addresses is known by country alone. A thief on a network the user is regularly on; of a
+//! user who works through tunnels, also one near a place where the user was on an earlier day. Activity without an
+//! address of its own or of its session. The first `learning_days`.
+//!
+//! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family in the victim's
+//! country or at its carrier, a jump within two minutes of the victim's own activity looks like `dual_stack`; the
+//! victim's next activity later than that is a jump again. A split tunnel must be seen on `familiar_days` earlier
+//! days, and an alert teaches nothing from its session, so a thief is told on the first day; one who is there during
+//! the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever leaves through
+//! a service that is tagged `vpn` or `proxy` is not seen by their place at all: tag no service that anybody can rent
+//! unless your users need it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names
-//! it: `learning`; `same_network` (one carrier in one country and the same device or browser at both ends);
-//! `same_device` (the same registered device at both ends); `familiar_networks` (both networks were each used on
-//! `familiar_days` days); `familiar_tunnel` (the same session and browser went on over a network that this user has
-//! jumped to on `familiar_days` days; or the user jumps on so many days, was at both places on earlier ones, as far
-//! as the radii can tell, and no other browser or device is named: where a tunnel ends says nothing of where its user
-//! is).
+//! it. Of the system: `learning`; `same_network` (one carrier in one country and the same device or browser at both
+//! ends); `dual_stack` (the same session and browser, or the same registered device, by the other family of addresses
+//! within two minutes, in one country or at one carrier); `tagged_egress` (an end is tagged `vpn` or `proxy` in
+//! `networks.yaml`: such an event is nowhere).
+//!
+//! Of the user: `corporate_networks` (both ends are tagged `corporate`); `same_device` (the same registered device at
+//! both ends); `split_tunnel` (the same session and browser, or device, went there and back within ten minutes on
+//! `familiar_days` earlier days); `familiar_pair` (the user went between these two networks, faster than anybody
+//! travels, on `familiar_days` days); `familiar_networks` (both networks were each used on `familiar_days` days;
+//! without it a way between them must be familiar too); `familiar_tunnel` (the same session and browser went on over
+//! a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days, was at both
+//! places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a tunnel ends
+//! says nothing of where its user is).
+//!
+//! Of the organisation, at low sensitivity: `usual_in_organisation` (the country or network of the far end is usual
+//! there). The tags `cloud_provider` and `risky` raise the severity and hold nothing back: thieves rent servers.
 //!
 //! # References
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
 //! of mobile networks are. The reference product's policy "impossible travel".
 
 mod habit;
+mod pairs;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
+use pairs::Pairs;
+pub use pairs::{DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
+use words::Words;
 
-use super::{Detector, bounded, grouped, named, who};
-use crate::context::{Block, Context, Explanation, Raise};
+use super::{Detector, bounded};
+use crate::context::{Block, Context, Raise};
 use crate::event::{Event, EventId};
 use crate::finding::{Measure, SeenAddress, SeenDevice, Trace};
 use crate::geometry::distance_km;
 use crate::hash::hash64;
-use crate::incident::{Incident, Incidents};
+use crate::incident::Incidents;
 use crate::model::{Action, Channel, Outcome};
 use crate::near;
 use crate::networks::Tag;
 use crate::place::{Country, Place, Point};
 use crate::plan::LaneKind;
+use crate::radius::{Radius, is_centre, radius};
 use crate::rule::Layer;
-use crate::time::{Millis, SECOND, clock, day_of, spoken};
+use crate::time::{Millis, SECOND, day_of};
 
 /// Tracks that lie in the state itself: more are rare.
 const TRACKS_NEAR: usize = 1;
@@ -65,7 +91,8 @@ pub struct Params {
     pub distance_km_min: u32,
     /// How many accuracy radii of each end the distance is shortened by (1 sensitive, 2 quiet).
     pub radius_factor: f64,
-    /// Radius to assume where the `GeoIP` file gives none, km.
+    /// Radius to assume of a city where the `GeoIP` file gives none, km. Of a mobile carrier it is twice as much, and
+    /// a record without a city is as far off as its country is large, see [`crate::radius`].
     pub radius_missing_km: u16,
     /// Added to the time between the two, for clocks that disagree, seconds.
     pub clock_pad_secs: u32,
@@ -94,11 +121,13 @@ impl Params {
         faults
     }
 
-    /// What is left of a distance once it is shortened by the accuracy radii of both ends, km.
-    fn lower_km(&self, distance_km: f64, from: Place, to: Place) -> f64 {
-        let radius_km =
-            |place: Place| f64::from(if place.radius_km == 0 { self.radius_missing_km } else { place.radius_km });
-        (distance_km - self.radius_factor * (radius_km(from) + radius_km(to))).max(0.0)
+    /// What is left of a distance between two of which the first has this radius, once it is shortened by both, km.
+    fn lower_km(&self, distance_km: f64, from_km: u16, to_km: u16) -> f64 {
+        (distance_km - self.radius_factor * (f64::from(from_km) + f64::from(to_km))).max(0.0)
+    }
+
+    fn radius(&self, seen: &SeenAddress, place: Place) -> Radius {
+        radius(place, seen.location.carrier, self.radius_missing_km)
     }
 }
 
@@ -108,6 +137,9 @@ pub struct State {
     tracks: SmallVec<[Sighting; TRACKS_NEAR]>,
     networks: Networks,
     incidents: Incidents,
+    /// Most users have none.
+    #[serde(with = "crate::format::since_2")]
+    pairs: Option<Box<Pairs>>,
 }
 
 /// The last time a track was somewhere.
@@ -130,6 +162,8 @@ struct Sighting {
 struct Jump {
     from: Sighting,
     to: SeenAddress,
+    /// How far off each end may be.
+    radii: [Radius; 2],
     distance_km: f64,
     lower_km: f64,
     elapsed: Millis,
@@ -155,11 +189,14 @@ impl Detector for State {
 
     const SUPPRESSIONS: &'static [&'static str] = &[
         "corporate_networks",
+        "dual_stack",
         "familiar_networks",
+        "familiar_pair",
         "familiar_tunnel",
         "learning",
         "same_device",
         "same_network",
+        "split_tunnel",
         "tagged_egress",
         "usual_in_organisation",
     ];
@@ -177,7 +214,7 @@ impl Detector for State {
         let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
         let tunnel = context.tagged_egress(&[&seen]).is_some_and(|block| context.takes(block.layer, block.by));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
-        self.learn(params, context, &seen, held_back);
+        self.learn(params, context, &seen, jump.as_ref().filter(|_| held_back));
         // Where a tunnel ends nobody is seen.
         if raised != Some(Raised::HeldInPlace) && !tunnel {
             self.sight(track, context, seen);
@@ -198,6 +235,7 @@ impl Detector for State {
         self.tracks.clone_from(&other.tracks);
         self.networks.copy_from(&other.networks);
         self.incidents.copy_from(&other.incidents);
+        self.pairs.clone_from(&other.pairs);
     }
 }
 
@@ -252,11 +290,9 @@ impl State {
         blocks.extend(context.tagged_egress(&[&jump.to, &jump.from.seen]));
         blocks.extend(corporate_networks(context, jump));
         let event = context.event;
-        let same_agent = event.agent != 0 && event.agent == jump.from.agent;
-        let other_agent = event.agent != 0 && jump.from.agent != 0 && !same_agent;
-        let devices = jump.from.device.map(|device| device.hash).filter(|_| event.device != 0);
-        let same_device = devices == Some(event.device) && !other_agent;
-        let other_device = devices.is_some_and(|device| device != event.device);
+        let (same_agent, same_device) = (jump.same_agent(event), jump.same_device(event));
+        let device = jump.from.device.map(|device| device.hash).filter(|_| event.device != 0);
+        let other_device = device.is_some_and(|device| device != event.device);
         let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
         let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
         if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
@@ -269,6 +305,8 @@ impl State {
                 measures: vec![Measure::new("asn", f64::from(asn), "AS number")],
             });
         }
+        let one_client = jump.is_of_one_client(event);
+        blocks.extend(pairs::dual_stack(&jump.from, &jump.to, jump.elapsed, one_client));
         if same_device {
             blocks.push(Block {
                 layer: Layer::User,
@@ -283,9 +321,13 @@ impl State {
             from: self.networks.habit(params, &jump.from.seen, day),
             to: self.networks.habit(params, &jump.to, day),
             jump_days: self.networks.jump_days(params, day),
-            same_client: event.session != 0 && event.session == jump.from.session && same_agent,
-            stranger: other_agent || other_device,
+            same_client: jump.same_session(event),
+            stranger: jump.other_agent(event) || other_device,
         };
+        let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
+        let between = between.unwrap_or_default();
+        blocks.extend(pairs::split_tunnel(params, between, one_client));
+        blocks.extend(pairs::familiar_pair(params, between));
         blocks.extend(habit::familiar_networks(params, ways));
         blocks.extend(habit::familiar_tunnel(params, ways));
         blocks.extend(context.usual_in_organisation(&jump.to));
@@ -294,15 +336,26 @@ impl State {
 
     /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at
     /// all is learned from the session that raised one.
-    fn learn(&mut self, params: &Params, context: &mut Context<'_>, seen: &SeenAddress, jumped: bool) {
+    fn learn(&mut self, params: &Params, context: &mut Context<'_>, seen: &SeenAddress, held: Option<&Jump>) {
         let actor = context.actor();
         let quiet = context.quiet();
         let tainted = self.incidents.iter().any(|incident| {
             let raised = !incident.held && incident.raised_by == actor;
             raised && context.event.time <= incident.last + quiet
         });
-        if !tainted {
-            let gave_way = self.networks.learn(params, seen, day_of(context.event.time), jumped);
+        if tainted {
+            return;
+        }
+        let (event, day) = (context.event, day_of(context.event.time));
+        let gave_way = self.networks.learn(params, seen, day, held.is_some());
+        context.caps.networks += u64::from(gave_way);
+        if let Some(pairs) = &mut self.pairs {
+            pairs.seen(params, event, seen, day);
+        }
+        if let Some(jump) = held.filter(|_| context.keeps(2)) {
+            let pairs = self.pairs.get_or_insert_default();
+            let one_client = jump.is_of_one_client(event);
+            let gave_way = pairs.learn(params, event, (&jump.from.seen, seen), one_client, day);
             context.caps.networks += u64::from(gave_way);
         }
     }
@@ -325,6 +378,33 @@ impl State {
             Some(last) => *last = sighting,
             None => self.tracks.push(sighting),
         }
+    }
+}
+
+impl Jump {
+    /// Does the event at its end name the browser that it began with?
+    const fn same_agent(&self, event: &Event) -> bool {
+        event.agent != 0 && event.agent == self.from.agent
+    }
+
+    const fn other_agent(&self, event: &Event) -> bool {
+        event.agent != 0 && self.from.agent != 0 && event.agent != self.from.agent
+    }
+
+    /// Does the session go on in the same browser?
+    const fn same_session(&self, event: &Event) -> bool {
+        event.session != 0 && event.session == self.from.session && self.same_agent(event)
+    }
+
+    /// Do both ends name the same registered device, and no other browser?
+    fn same_device(&self, event: &Event) -> bool {
+        let same = self.from.device.is_some_and(|device| device.hash == event.device);
+        event.device != 0 && same && !self.other_agent(event)
+    }
+
+    /// Is it the same session and browser, or the same registered device, at both ends?
+    fn is_of_one_client(&self, event: &Event) -> bool {
+        self.same_session(event) || self.same_device(event)
     }
 }
 
@@ -361,13 +441,17 @@ fn place_of(seen: &SeenAddress) -> Option<Place> {
 
 fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, point: Point) -> Option<Jump> {
     let (from, to) = (place_of(&last.seen)?, place_of(&seen)?);
+    if from.country == to.country && (is_centre(from) || is_centre(to)) {
+        return None;
+    }
     let distance_km = distance_km(from.point?, point);
-    let lower_km = params.lower_km(distance_km, from, to);
+    let radii = [params.radius(&last.seen, from), params.radius(&seen, to)];
+    let lower_km = params.lower_km(distance_km, radii[0].km, radii[1].km);
     let elapsed = now - last.time;
     let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
     let speed_kmh = lower_km / hours;
     let impossible = lower_km >= f64::from(params.distance_km_min) && speed_kmh > f64::from(params.speed_kmh_max);
-    impossible.then(|| Jump { from: last.clone(), to: seen, distance_km, lower_km, elapsed, speed_kmh })
+    impossible.then(|| Jump { from: last.clone(), to: seen, radii, distance_km, lower_km, elapsed, speed_kmh })
 }
 
 /// Holds a jump between two networks of the organisation: its people are in one of them or reach it from elsewhere.
@@ -400,58 +484,4 @@ fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
         reasons.push("the account is privileged");
     }
     reasons
-}
-
-struct Words {
-    user: String,
-    aggravations: Vec<&'static str>,
-}
-
-impl Words {
-    fn explain(&self, params: &Params, jump: &Jump, incident: &Incident) -> Explanation {
-        // Rounded to the side that claims less.
-        let lower_km = libm::floor(jump.lower_km / 10.0) * 10.0;
-        let speed_kmh = libm::floor(jump.speed_kmh / 10.0) * 10.0;
-        let reasons = match self.aggravations.as_slice() {
-            [] => String::new(),
-            some => format!("; {}", some.join("; ")),
-        };
-        let hours_needed = jump.lower_km / f64::from(params.speed_kmh_max);
-        let needed = spoken((hours_needed * 3_600.0) as Millis * SECOND);
-        let (from, to) = (place_of(&jump.from.seen), place_of(&jump.to));
-        Explanation {
-            summary: format!(
-                "{} worked from {} at {} and from {} at {} UTC: at least {} km in {}, at least {} km/h, limit {}{reasons}.",
-                who(&self.user),
-                named(from),
-                clock(jump.from.time),
-                named(to),
-                clock(jump.from.time + jump.elapsed),
-                grouped(lower_km as u64),
-                spoken(jump.elapsed),
-                grouped(speed_kmh as u64),
-                grouped(u64::from(params.speed_kmh_max)),
-            ),
-            observed: vec![
-                Measure::new("distance", libm::round(jump.distance_km), "km"),
-                Measure::new("distance_at_least", lower_km, "km"),
-                Measure::new("elapsed", (jump.elapsed / SECOND) as f64, "s"),
-                Measure::new("speed_at_least", speed_kmh, "km/h"),
-                Measure::new("jumps", incident.count as f64, "events"),
-            ],
-            baseline: vec![
-                Measure::new("radius_from", f64::from(from.map_or(0, |place| place.radius_km)), "km"),
-                Measure::new("radius_to", f64::from(to.map_or(0, |place| place.radius_km)), "km"),
-            ],
-            threshold: vec![
-                Measure::new("speed_kmh_max", f64::from(params.speed_kmh_max), "km/h"),
-                Measure::new("distance_km_min", f64::from(params.distance_km_min), "km"),
-                Measure::new("radius_factor", params.radius_factor, "radii"),
-            ],
-            counterfactual: format!(
-                "It would not have fired with speed_kmh_max of {} or more, or if {needed} or more had passed between the two.",
-                libm::ceil(jump.speed_kmh / 10.0) * 10.0,
-            ),
-        }
-    }
 }

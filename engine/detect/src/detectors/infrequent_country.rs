@@ -16,8 +16,11 @@
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning`;
-//! without it a user's second country is told at once.
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
+//! `learning`, without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
+//! `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low sensitivity
+//! `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky` raise the
+//! severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are

@@ -48,7 +48,8 @@ pub(crate) struct ImpossibleTravel {
     /// How many accuracy radii of each end the distance is shortened by (1 sensitive, 2 quiet).
     #[schemars(range(min = 0, max = 10))]
     radius_factor: f64,
-    /// Radius to assume where the `GeoIP` file gives none, km.
+    /// Radius to assume of a city where the `GeoIP` file gives none, km; twice as much of a mobile carrier, and of
+    /// a record without a city the country's.
     #[schemars(range(min = 0, max = 5_000))]
     radius_missing_km: u16,
     /// Added to the time between the two, for clocks that disagree, seconds.

@@ -7,6 +7,7 @@ use super::{Params, place_of};
 use crate::context::Block;
 use crate::finding::{Measure, SeenAddress};
 use crate::geometry::distance_km;
+use crate::hash::hash64;
 use crate::near;
 use crate::place::{Place, Point};
 use crate::rule::Layer;
@@ -27,7 +28,7 @@ pub(super) struct Networks {
 
 /// Different days, until they are forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Days {
+pub(super) struct Days {
     count: u16,
     /// The last of them; says nothing while there is none.
     last: i32,
@@ -71,7 +72,7 @@ pub(super) struct Ways {
 }
 
 impl Days {
-    fn add(&mut self, day: i32, forget: i32) {
+    pub(super) fn add(&mut self, day: i32, forget: i32) {
         if self.count == 0 || day - self.last > forget {
             *self = Self { count: 1, last: day };
         } else if day > self.last {
@@ -79,11 +80,16 @@ impl Days {
         }
     }
 
-    const fn remembered(self, day: i32, forget: i32) -> u16 {
+    pub(super) const fn remembered(self, day: i32, forget: i32) -> u16 {
         if day - self.last > forget { 0 } else { self.count }
     }
 
-    fn before(self, day: i32, forget: i32) -> u16 {
+    /// The last of them.
+    pub(super) const fn last(self) -> i32 {
+        self.last
+    }
+
+    pub(super) fn before(self, day: i32, forget: i32) -> u16 {
         self.remembered(day, forget).saturating_sub(u16::from(self.last >= day))
     }
 }
@@ -100,7 +106,7 @@ impl Networks {
                 habit.jump_days = network.jumps.remembered(day, forget);
             }
             let earlier_days = network.days.before(day, forget);
-            if earlier_days > habit.earlier_days && network.may_be_at(params, place, point) {
+            if earlier_days > habit.earlier_days && network.may_be_at(params, seen, place, point) {
                 habit.earlier_days = earlier_days;
             }
         }
@@ -154,9 +160,10 @@ impl Network {
     }
 
     /// Is nothing left of the distance once it is shortened by the radii, as for a jump?
-    fn may_be_at(&self, params: &Params, place: Place, point: Point) -> bool {
-        let own = Place { radius_km: self.radius_km, ..place };
-        params.lower_km(distance_km(self.point, point), own, place) <= 0.0
+    fn may_be_at(&self, params: &Params, seen: &SeenAddress, place: Place, point: Point) -> bool {
+        // Of a network no more is kept than the radius that the file gives.
+        let own = if self.radius_km == 0 { params.radius_missing_km } else { self.radius_km };
+        params.lower_km(distance_km(self.point, point), own, params.radius(seen, place).km) <= 0.0
     }
 }
 
@@ -207,6 +214,13 @@ pub(super) fn familiar_tunnel(params: &Params, ways: Ways) -> Option<Block> {
         );
         block(reason, jump_days, earlier)
     })
+}
+
+/// A hash of the network of an address.
+pub(super) fn key_of(seen: &SeenAddress) -> Option<u64> {
+    let (carrier, _, point) = network_of(seen)?;
+    let at = u64::from(point.lat_e4.cast_unsigned()) << 32 | u64::from(point.lon_e4.cast_unsigned());
+    Some(hash64([carrier.to_le_bytes(), at.to_le_bytes()].as_flattened()))
 }
 
 /// The carrier of an address, or the block of addresses that stands for it (a /24, or a /48), and where it is listed.
