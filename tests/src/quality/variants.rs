@@ -1,0 +1,64 @@
+//! Sets of rules that are compared: the shipped ones with one thing changed.
+
+use std::sync::Arc;
+
+use anyhow::{anyhow, ensure};
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::time::Lateness;
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::pipeline::Ruling;
+
+/// A set of rules by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// What tells it from the others.
+    pub name: String,
+    texts: Vec<(String, String)>,
+}
+
+impl Variant {
+    /// The rules as they ship.
+    pub fn shipped(name: &str) -> Self {
+        let texts = default_rules().iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
+        Self { name: name.to_owned(), texts }
+    }
+
+    /// The same with a line of the rules changed, where they have it; `rule` is the file's name, or empty for all.
+    fn with(mut self, rule: &str, line: &str, changed: &str) -> anyhow::Result<Self> {
+        let mut count = 0;
+        for (_, text) in self.texts.iter_mut().filter(|(file, _)| file.starts_with(rule)) {
+            count += usize::from(text.contains(line));
+            *text = text.replacen(line, changed, 1);
+        }
+        ensure!(count > 0, "{}: no rule {rule} has the line {line:?}", self.name);
+        Ok(self)
+    }
+
+    pub(super) fn ruling(&self, locate: &Arc<dyn Locate>) -> anyhow::Result<Arc<Ruling>> {
+        let texts: Vec<(&str, &str)> = self.texts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+        let book = Rulebook::parse(&texts, None).map_err(|faults| anyhow!("{}: {faults:?}", self.name))?;
+        Ok(Arc::new(Ruling::new(book, Arc::clone(locate), Lateness::DEFAULT)))
+    }
+}
+
+/// The shipped rules with each sensitivity.
+pub fn sensitivities() -> anyhow::Result<Vec<Variant>> {
+    let of =
+        |word: &str| Variant::shipped(word).with("", "\nsensitivity: medium\n", &format!("\nsensitivity: {word}\n"));
+    ["low", "medium", "high"].into_iter().map(of).collect()
+}
+
+/// The shipped rules with one suppression switched off, for each there is: detector, suppression, rules.
+pub fn ablations() -> anyhow::Result<Vec<(&'static str, &'static str, Variant)>> {
+    let book = Rulebook::parse(default_rules(), None).map_err(|faults| anyhow!("{faults:?}"))?;
+    let mut ablations = Vec::new();
+    for rule in &book.rules {
+        let detector = rule.params.detector();
+        for name in rule.params.suppressions() {
+            let off = format!("\nsuppression:\n  off: [{name}]\n");
+            let variant = Variant::shipped(&format!("{detector} without {name}"));
+            ablations.push((detector, *name, variant.with(detector, "\nsuppression:\n", &off)?));
+        }
+    }
+    Ok(ablations)
+}
