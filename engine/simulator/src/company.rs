@@ -232,3 +232,6 @@ impl Company {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod confounded_tests;

@@ -14,11 +14,12 @@ use super::{Line, Planner};
 
 /// A cloud proxy sends a device to the same data centre for about this long.
 const PROXY_STAY_MS: i64 = 6 * MINUTE_MS;
-/// Of a thousand such spans, so many at the nearest data centre, and so many more at one of the others nearby.
+/// Of a thousand such spans, so many at the nearest data centre, so many more at one of the nearer ones, and the rest at
+/// any that serves the city.
 const PROXY_NEAREST: u64 = 700;
-const PROXY_NEARBY: u64 = 292;
-/// Data centres that count as nearby, the nearest too.
-const PROXIES_NEARBY: u64 = 4;
+const PROXY_NEARER: u64 = 290;
+/// Data centres that count as nearer, the nearest too.
+const PROXIES_NEARER: u64 = 3;
 /// A phone is let out elsewhere for about this long.
 const POOL_STAY_MS: i64 = 10 * MINUTE_MS;
 /// Of a thousand such spans, so many at the carrier's pool of the city itself.
@@ -59,7 +60,7 @@ impl Planner<'_> {
         let drawn = mix(self.person.sys_id as u64, span);
         let number = match drawn % 1_000 {
             0..PROXY_NEAREST => 0,
-            n if n < PROXY_NEAREST + PROXY_NEARBY => (drawn >> 20) % PROXIES_NEARBY,
+            n if n < PROXY_NEAREST + PROXY_NEARER => (drawn >> 20) % PROXIES_NEARER,
             _ => drawn >> 20,
         };
         let proxies = &self.person.habits.proxies;

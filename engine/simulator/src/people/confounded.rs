@@ -14,6 +14,11 @@ use super::{Habits, Hammering, Move, Person, Trip, flight_ms};
 const COMMUTE_KM_MAX: f64 = 130.0;
 /// From door to door across a border.
 const COMMUTE_MS: i64 = 55 * MINUTE_MS;
+/// Data centres of the cloud proxy that serve a city, least and most: it fails over to the next, never across the globe.
+const PROXIES_MIN: usize = 2;
+const PROXIES_MAX: usize = 6;
+/// None of them is further away than this, but for the least number.
+const PROXY_KM_MAX: f64 = 3_500.0;
 /// Nobody moves house or is hired before this day, nor so close to the end.
 const FIRST_CHANGE_DAY: i64 = 10;
 /// Days from a move or a first day to the end of the run, at least.
@@ -114,11 +119,13 @@ impl Confounding<'_> {
         all.into_iter().max_by(|a, b| km(a.0).total_cmp(&km(b.0))).map(|(_, access)| access.v4)
     }
 
-    /// The data centres of the cloud proxy, nearest first.
+    /// The data centres of the cloud proxy that serve a city, nearest first.
     fn proxies(&self, home: CityId) -> Vec<NetworkId> {
+        let km = |city: CityId| self.world.apart_km(home, city);
         let mut all = self.world.access_of_kind(NetworkKind::Proxy);
-        all.sort_by(|a, b| self.world.apart_km(home, a.0).total_cmp(&self.world.apart_km(home, b.0)));
-        all.into_iter().map(|(_, access)| access.v4).collect()
+        all.sort_by(|a, b| km(a.0).total_cmp(&km(b.0)));
+        let serving = all.iter().take(PROXIES_MAX).take_while(|(city, _)| km(*city) <= PROXY_KM_MAX).count();
+        all.into_iter().take(serving.max(PROXIES_MIN)).map(|(_, access)| access.v4).collect()
     }
 
     /// Phones whose carrier lets them out anywhere, and lines with two faces.
