@@ -26,7 +26,7 @@ pub struct Confounders {
     pub relocation: u16,
     /// Another country every week.
     pub road_warrior: u16,
-    /// The phone's carrier lets it out in any city of the country, also while its owner is abroad.
+    /// The phone's carrier lets it out at gateways in other cities of the country, also while its owner is abroad.
     pub mobile_jitter: u16,
     /// IPv4 and IPv6 by turns in one session, listed in different cities or countries.
     pub dual_stack: u16,
@@ -116,7 +116,7 @@ impl Confounders {
         relocation: 10,
         road_warrior: 15,
         mobile_jitter: 150,
-        dual_stack: 150,
+        dual_stack: 100,
         forgotten_password: 100,
         expired_client: 40,
         month_end: 60,

@@ -20,10 +20,10 @@ const PROXY_NEAREST: u64 = 700;
 const PROXY_NEARER: u64 = 290;
 /// Data centres that count as nearer, the nearest too.
 const PROXIES_NEARER: u64 = 3;
-/// A phone is let out elsewhere for about this long.
-const POOL_STAY_MS: i64 = 10 * MINUTE_MS;
+/// A phone keeps its carrier's gateway for about this long: as long as it stays attached.
+const POOL_STAY_MS: i64 = 2 * HOUR_MS;
 /// Of a thousand such spans, so many at the carrier's pool of the city itself.
-const POOL_OWN: u64 = 600;
+const POOL_OWN: u64 = 500;
 /// Shifts at a kiosk begin at these hours.
 const SHIFTS: [i64; 3] = [6, 14, 22];
 /// A client knocks for so long from the beginning of the working day.
@@ -68,7 +68,7 @@ impl Planner<'_> {
         Line { body: line.body, v4: (self.world.host(*network, drawn >> 40), *network), v6: None }
     }
 
-    /// Where a phone on its carrier leaves: at the carrier's pool of any city of its country.
+    /// Where a phone on its carrier leaves: at one of the carrier's gateways that it may be given.
     pub(super) fn phone_way_out(&self, line: Line, at: i64) -> Line {
         let (_, network) = line.v4;
         let pools = &self.person.habits.carrier_pools;

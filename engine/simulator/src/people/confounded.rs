@@ -19,6 +19,8 @@ const PROXIES_MIN: usize = 2;
 const PROXIES_MAX: usize = 6;
 /// None of them is further away than this, but for the least number.
 const PROXY_KM_MAX: f64 = 3_500.0;
+/// Gateways of the carrier, of all in the country, that one phone is given: they serve regions, and one fails over.
+const GATEWAYS: usize = 2;
 /// Nobody moves house or is hired before this day, nor so close to the end.
 const FIRST_CHANGE_DAY: i64 = 10;
 /// Days from a move or a first day to the end of the run, at least.
@@ -135,7 +137,8 @@ impl Confounding<'_> {
             let own = self.world.network(person.carrier.v4).asn;
             let all = self.world.access_of_kind(NetworkKind::Mobile);
             let pools = all.into_iter().map(|(_, access)| access);
-            person.habits.carrier_pools = pools.filter(|access| self.world.network(access.v4).asn == own).collect();
+            let pools: Vec<Access> = pools.filter(|access| self.world.network(access.v4).asn == own).collect();
+            person.habits.carrier_pools = (0..GATEWAYS).filter_map(|_| pick(chance, &pools).copied()).collect();
         }
         let two_faced = self.world.access(NetworkKind::TwoFaced, person.home).first();
         if let Some(line) = two_faced.filter(|_| drawn(chance, self.shares.dual_stack)) {
