@@ -53,7 +53,7 @@ fn floors() -> (Floors, Company) {
 fn detectors_keep_their_floors_at_medium_sensitivity() {
     let (floors, company) = floors();
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &places, &[Variant::shipped("medium")]).unwrap();
+    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     let cases = || format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
     assert_eq!(floors.floors.len(), judged.scores.len());

@@ -45,9 +45,11 @@ fn main() -> anyhow::Result<()> {
     let Arguments { users, days, attacks, seed, .. } = arguments;
     let company = Company::new(CompanyConfig::confounded(seed, users, days, START_MS, attacks))?;
     let good = places(company.world(), Listing::Good)?;
-    let names = sensitivities()?;
+    let world = company.world();
+    let mut names = sensitivities(world)?;
+    names.push(Variant::shipped("medium, no networks told"));
     let mut variants = names.clone();
-    let ablations = if arguments.short { Vec::new() } else { ablations()? };
+    let ablations = if arguments.short { Vec::new() } else { ablations(world)? };
     variants.extend(ablations.iter().map(|(_, _, variant)| variant.clone()));
     let mut judged = measured(&company, Form::Rows, &good, &variants)?.into_iter();
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged.by_ref()).collect();
@@ -65,7 +67,7 @@ fn main() -> anyhow::Result<()> {
         ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
     println!("{}", of_ablations(medium, &without));
     eprintln!("other streams …");
-    let medium = [Variant::shipped("medium")];
+    let medium = [Variant::told("medium", world)?];
     let free = places(company.world(), Listing::Free)?;
     let mut others = Vec::new();
     for (name, form, places) in [("with devices", Form::Activity, &good), ("free places", Form::Rows, &free)] {

@@ -1,5 +1,6 @@
 //! Sets of rules that are compared: the shipped ones with one thing changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
@@ -7,6 +8,7 @@ use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::pipeline::Ruling;
+use frostwatch_simulator::world::{NetworkKind, World};
 
 /// A set of rules by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,21 @@ impl Variant {
     pub fn shipped(name: &str) -> Self {
         let texts = default_rules().iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
         Self { name: name.to_owned(), texts }
+    }
+
+    /// The shipped rules, with what an administrator of the company would say of networks on the first day: its own VPN,
+    /// and the proxy it has bought.
+    pub fn told(name: &str, world: &World) -> anyhow::Result<Self> {
+        let listed = world.listed_networks();
+        let of_kind = |kind| listed.iter().filter(move |network| network.kind == kind);
+        let asns: BTreeSet<u32> = of_kind(NetworkKind::Proxy).map(|network| network.asn).collect();
+        let own: Vec<String> = of_kind(NetworkKind::CorporateVpn).map(|n| format!("\"{}\"", n.network)).collect();
+        let mut lines = "\nnetworks:\n".to_owned();
+        for asn in asns {
+            lines.push_str(&format!("  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n"));
+        }
+        lines.push_str(&format!("  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", ")));
+        Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
     /// The same with a line of the rules changed, where they have it; `rule` is the file's name, or empty for all.
@@ -41,22 +58,23 @@ impl Variant {
     }
 }
 
-/// The shipped rules with each sensitivity.
-pub fn sensitivities() -> anyhow::Result<Vec<Variant>> {
-    let of =
-        |word: &str| Variant::shipped(word).with("", "\nsensitivity: medium\n", &format!("\nsensitivity: {word}\n"));
+/// The rules with each sensitivity.
+pub fn sensitivities(world: &World) -> anyhow::Result<Vec<Variant>> {
+    let of = |word: &str| {
+        Variant::told(word, world)?.with("", "\nsensitivity: medium\n", &format!("\nsensitivity: {word}\n"))
+    };
     ["low", "medium", "high"].into_iter().map(of).collect()
 }
 
-/// The shipped rules with one suppression switched off, for each there is: detector, suppression, rules.
-pub fn ablations() -> anyhow::Result<Vec<(&'static str, &'static str, Variant)>> {
+/// The rules with one suppression switched off, for each there is: detector, suppression, rules.
+pub fn ablations(world: &World) -> anyhow::Result<Vec<(&'static str, &'static str, Variant)>> {
     let book = Rulebook::parse(default_rules(), None).map_err(|faults| anyhow!("{faults:?}"))?;
     let mut ablations = Vec::new();
     for rule in &book.rules {
         let detector = rule.params.detector();
         for name in rule.params.suppressions() {
             let off = format!("\nsuppression:\n  off: [{name}]\n");
-            let variant = Variant::shipped(&format!("{detector} without {name}"));
+            let variant = Variant::told(&format!("{detector} without {name}"), world)?;
             ablations.push((detector, *name, variant.with(detector, "\nsuppression:\n", &off)?));
         }
     }
