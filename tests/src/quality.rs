@@ -49,6 +49,8 @@ pub struct Final {
     pub last_ms: Millis,
     /// The event with which it was first told.
     pub told_ms: Millis,
+    /// Severity at the end, 1 to 5.
+    pub severity: u8,
     /// Countries of its addresses.
     pub countries: Vec<String>,
     /// What it says.
@@ -143,7 +145,7 @@ fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>) -> anyhow::
     let last_ms = millis(&body.last_event_time)?;
     let told_ms = finals.get(&alert.id).map_or(last_ms, |known| known.told_ms);
     let first_ms = millis(&body.first_event_time)?;
-    let (policy, summary) = (alert.policy, alert.summary);
-    finals.insert(alert.id, Final { policy, user, first_ms, last_ms, told_ms, countries, summary });
+    let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
+    finals.insert(alert.id, Final { policy, user, first_ms, last_ms, told_ms, severity, countries, summary });
     Ok(())
 }

@@ -48,11 +48,8 @@ fn main() -> anyhow::Result<()> {
     let world = company.world();
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
-    let mut variants = names.clone();
-    let ablations = if arguments.short { Vec::new() } else { ablations(world)? };
-    variants.extend(ablations.iter().map(|(_, _, variant)| variant.clone()));
-    let mut judged = measured(&company, Form::Rows, &good, &variants)?.into_iter();
-    let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged.by_ref()).collect();
+    let judged = measured(&company, Form::Rows, &good, &names)?;
+    let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
     let (_, medium) = scores.get(1).ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}", of_scores(&scores), of_confounders(medium));
@@ -63,6 +60,10 @@ fn main() -> anyhow::Result<()> {
     if arguments.short {
         return Ok(());
     }
+    eprintln!("without each suppression in turn …");
+    let ablations = ablations(world)?;
+    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
+    let judged = measured(&company, Form::Rows, &good, &variants)?;
     let without: Vec<(&str, &str, Judged)> =
         ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
     println!("{}", of_ablations(medium, &without));

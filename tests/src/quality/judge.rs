@@ -14,6 +14,9 @@ const NEAR: Millis = HOUR;
 /// An alert of another kind this near to an attack comes of it.
 const AFTER: Millis = 10 * MINUTE;
 
+/// What an alert stands at that asks nobody to get up.
+const SEVERITY_LOW: u8 = 2;
+
 /// The four kinds, as policies are called.
 pub(super) const KINDS: [(AttackKind, &str); 4] = [
     (AttackKind::FailedLogins, "failed_logins"),
@@ -40,7 +43,8 @@ pub struct Score {
     pub alerts: usize,
     /// Of these, caused by an attack.
     pub of_attacks: usize,
-    /// Of these, true and harmless: somebody's first stay in a country.
+    /// Of these, true and harmless: somebody's first stay in a country, or a client with an old password that stands at
+    /// low severity.
     pub harmless: usize,
     /// Of these, false.
     pub wrong: usize,
@@ -122,13 +126,19 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         for alert in of_policy {
             if company.labels().iter().any(|label| comes_of(alert, label, kind)) {
                 score.of_attacks += 1;
-            } else if kind == AttackKind::InfrequentCountry && visits.iter().any(|visit| is_first(alert, visit)) {
+                continue;
+            }
+            let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
+            let first_stay = kind == AttackKind::InfrequentCountry && visits.iter().any(|visit| is_first(alert, visit));
+            let knocks = kind == AttackKind::FailedLogins && own.contains(&Confounder::ExpiredClient);
+            if first_stay || (knocks && alert.severity <= SEVERITY_LOW) {
                 score.harmless += 1;
             } else {
                 score.wrong += 1;
-                let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
                 let reason = attributed(own, kind);
-                judged.false_alerts.push(format!("{policy} ({reason}): {}", alert.summary));
+                judged
+                    .false_alerts
+                    .push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
                 *score.wrong_by.entry(reason).or_default() += 1;
             }
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::judge::{Judged, KINDS, Score};
 
-const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | First stays | False | \
+const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
 Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
 

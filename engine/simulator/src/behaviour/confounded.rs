@@ -116,7 +116,7 @@ impl Planner<'_> {
         at + self.between(20 * SECOND_MS, 40 * MINUTE_MS)
     }
 
-    /// A mail client with an expired password knocks all day, as regularly as a clock.
+    /// A mail client at home with an expired password knocks all day, as regularly as a clock.
     pub(super) fn hammering(&mut self, seed: u64) {
         let person = self.person;
         let Some(hammering) = person.habits.hammering else { return };
@@ -129,10 +129,8 @@ impl Planner<'_> {
         while at < from_ms + HAMMERING_MS {
             let stays = person.stays(at, at + 1);
             if let Some(stay) = stays.first().filter(|stay| !stay.away) {
-                let (_, carrier) = self.lines_at(*stay);
-                let number = (at / HOUR_MS) as u64 % CARRIER_ADDRESSES;
-                let line = self.line(stay.city, carrier, number, false);
-                let line = self.phone_way_out(line, at);
+                let (home_line, _) = self.lines_at(*stay);
+                let line = self.line(stay.city, home_line, person.line_number, false);
                 let client = self.client(line, Device::Phone, MAIL_CLIENT, 0);
                 self.push(at, client, Deed::LoginFailed { refusal: Refusal::Expired });
             }
