@@ -39,7 +39,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert!((p.baseline_tail_max - 1e-4).abs() < f64::EPSILON);
             }
             Params::ImpossibleTravel(p) => {
-                assert_eq!((p.speed_kmh_max, p.distance_km_min, p.radius_missing_km), (1_000, 500, 100));
+                assert_eq!((p.speed_kmh_max, p.distance_km_min, p.radius_missing_km), (1_000, 500, 200));
                 assert_eq!((p.clock_pad_secs, p.lookback_secs, p.learning_days), (60, 86_400, 7));
                 assert_eq!((p.familiar_days, p.familiar_forget_days), (3, 30));
                 assert!((p.radius_factor - 2.0).abs() < f64::EPSILON);

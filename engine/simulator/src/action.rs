@@ -55,6 +55,8 @@ pub(crate) enum Device {
     Script,
     /// Somebody's own computer, not managed.
     Unmanaged,
+    /// The same, with the user agent of the victim's laptop.
+    Impostor,
 }
 
 /// Why a login failed.

@@ -162,7 +162,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
         Device::Phone => "mobile",
         Device::Script if scene.person.kind == AccountKind::Integration => "integration",
         Device::Script => "api",
-        Device::Laptop | Device::Unmanaged => "ui",
+        Device::Laptop | Device::Unmanaged | Device::Impostor => "ui",
     };
     Record {
         schema: "activity.v1",
@@ -218,7 +218,7 @@ fn client(scene: &Scene<'_>) -> ClientPart {
     let device = match client.device {
         Device::Laptop => managed(1, os),
         Device::Phone => managed(2, os),
-        Device::Script | Device::Unmanaged => None,
+        Device::Script | Device::Unmanaged | Device::Impostor => None,
     };
     ClientPart { ip: client.ip.to_string(), ip_source: "direct", user_agent: agent, device }
 }

@@ -94,6 +94,17 @@ struct Draft {
     also_expected: Vec<AttackKind>,
 }
 
+/// Where an attacker of a far attack sits, and behind what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lair {
+    /// At home or at a hoster, with a browser the victim does not use.
+    Anywhere,
+    /// At a hoster, likewise.
+    Hoster,
+    /// Anywhere, with the user agent copied from the victim's laptop.
+    CopiedBrowser,
+}
+
 /// A possible victim on a possible day.
 struct Scouting<'a> {
     company: &'a Company,
@@ -179,16 +190,19 @@ fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut 
     None
 }
 
-/// Victims are people with a history, at home that week, whose own habits do not hide where they are.
+/// Victims are people with a history, at home that week; in the demo's company also without habits of their own that hide
+/// where they are.
 fn suits(company: &Company, account: u32, day: u32) -> bool {
     let person = &company.people[account as usize];
     let noon_ms = company.config.start_ms + i64::from(day) * DAY_MS + DAY_MS / 2;
     let near = |from: i64, to: i64| from - 2 * DAY_MS < noon_ms && noon_ms < to + 2 * DAY_MS;
-    let travels = person.trips.iter().any(|trip| near(trip.out_ms, trip.home_ms));
+    let travels = person.trips.iter().any(|trip| !trip.commute && near(trip.out_ms, trip.home_ms));
+    let moves = person.habits.moved.is_some_and(|moved| near(moved.out_ms, moved.there_ms));
     person.is_human()
         && person.first_day + EARLIEST_ATTACK_DAY <= day
-        && person.habits.consumer_vpn.is_empty()
+        && (person.habits.consumer_vpn.is_empty() || company.config.confounders.is_some())
         && !travels
+        && !moves
 }
 
 fn label(company: &Company, draft: &Draft) -> Label {
@@ -221,8 +235,8 @@ impl<'a> Scouting<'a> {
         }
         days.retain(|action| !action.is_strangers());
         days.sort_unstable_by_key(|action| (action.time_ms, action.id));
-        let zone_ms = i64::from(company.world.city(person.home).utc_offset_minutes) * 60_000;
-        let midnight_ms = company.config.start_ms + i64::from(day) * DAY_MS - zone_ms;
+        let first_epoch_day = company.config.start_ms.div_euclid(DAY_MS);
+        let midnight_ms = company.world.midnight_ms(person.home, first_epoch_day + i64::from(day));
         let on_day = |action: &Action| (midnight_ms..midnight_ms + DAY_MS).contains(&action.time_ms);
         let at_desk = |action: &Action| action.client.device == Device::Laptop && action.client.session != 0;
         let desk = (0..days.len()).filter(|i| on_day(&days[*i]) && at_desk(&days[*i])).collect();
@@ -237,7 +251,7 @@ impl<'a> Scouting<'a> {
     fn moment_at_desk(&self, chance: &mut Chance) -> Option<&Action> {
         let settled = |action: &Action| {
             let kind = self.company.world.network(action.client.network).kind;
-            matches!(kind, NetworkKind::Fixed | NetworkKind::Corporate)
+            matches!(kind, NetworkKind::Fixed | NetworkKind::Corporate) || self.is_confounded()
         };
         let position = *pick(chance, &self.desk)?;
         let (now, next) = (self.days.get(position)?, self.days.get(position + 1)?);
@@ -251,6 +265,11 @@ impl<'a> Scouting<'a> {
         let mut cities: Vec<CityId> = vec![self.person.home];
         cities.extend(self.person.trips.iter().map(|trip| trip.city));
         cities.extend(self.days.iter().map(|action| world.network(action.client.network).true_city));
+        cities.extend(self.days.iter().map(|action| world.network(action.client.network).listed_city));
+        let habits = &self.person.habits;
+        let ways = habits.consumer_vpn.iter().chain(&habits.proxies).chain(&habits.split_tunnel);
+        cities.extend(ways.map(|network| world.network(*network).true_city));
+        cities.extend(habits.moved.map(|moved| moved.city));
         cities.extend(self.person.habits.corporate_vpn.map(|egress| world.network(egress).true_city));
         cities.into_iter().map(|city| world.city(city).country.as_str()).collect()
     }
@@ -297,20 +316,30 @@ impl<'a> Scouting<'a> {
         Some(consequences)
     }
 
+    /// Whether the company has confounders, and with them victims and attackers of more kinds.
+    fn is_confounded(&self) -> bool {
+        self.company.config.confounders.is_some()
+    }
+
     /// A line of an attacker in a city: a rented server where there is one, a home line elsewhere.
-    fn attacker_line(&self, city: CityId, chance: &mut Chance) -> Option<NetworkId> {
+    fn attacker_line(&self, city: CityId, lair: Lair, chance: &mut Chance) -> Option<NetworkId> {
         let world = &self.company.world;
         let rented = world.access(NetworkKind::Hosting, city).first();
         let home = pick(chance, world.access(NetworkKind::Fixed, city));
-        rented.filter(|_| chance.random_bool(0.6)).or(home).map(|access| access.v4)
+        let rented = rented.filter(|_| chance.random_bool(0.6) || lair == Lair::Hoster);
+        rented.or(home).map(|access| access.v4)
     }
 
-    /// The attacker's client: a browser that the victim does not use.
-    fn attacker(&self, city: CityId, session: u128, chance: &mut Chance) -> Option<Client> {
-        let network = self.attacker_line(city, chance)?;
+    /// The attacker's client.
+    fn attacker(&self, city: CityId, session: u128, lair: Lair, chance: &mut Chance) -> Option<Client> {
+        let network = self.attacker_line(city, lair, chance)?;
         let ip = self.company.world.any_host(network, chance);
         let browser = chance.random_range(0..4);
-        Some(Client { ip, network, body: city, device: Device::Unmanaged, browser, session })
+        let (device, browser) = match lair {
+            Lair::CopiedBrowser => (Device::Impostor, self.person.habits.laptop_browser),
+            Lair::Anywhere | Lair::Hoster => (Device::Unmanaged, browser),
+        };
+        Some(Client { ip, network, body: city, device, browser, session })
     }
 
     /// A city for which `fits` holds, chosen among all of them.

@@ -1,5 +1,6 @@
 //! What an account does on one local day: a pure function of seed, account and day.
 
+mod confounded;
 mod human;
 mod machine;
 mod near_miss;
@@ -11,7 +12,8 @@ use rand::RngExt;
 use crate::action::{Action, Client, Deed, Device};
 use crate::chance::{Chance, Purpose, stream};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
-use crate::people::{AccountKind, Person, Stay, local_midnight_ms};
+use crate::confounders::Confounder;
+use crate::people::{AccountKind, Person, Stay};
 use crate::world::{Access, CityId, NetworkId, World};
 
 /// No zone's midnight is further from UTC's than this.
@@ -51,6 +53,7 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
         AccountKind::Service => planner.nightly_job(utc_midnight),
         AccountKind::Integration => planner.steady_calls(utc_midnight),
         AccountKind::Vendor => planner.vendor_visit(utc_midnight),
+        AccountKind::Employee | AccountKind::External if person.habits.kiosk => planner.kiosk_day(),
         AccountKind::Employee | AccountKind::External => {
             for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
                 planner.stay_day(stay);
@@ -60,6 +63,7 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
                 planner.early_morning(stay);
             }
             planner.strangers_at_the_door();
+            planner.hammering(context.seed);
         }
     }
 }
@@ -100,9 +104,10 @@ impl Planner<'_> {
 
     /// The window of the local day in a stay, if there is any.
     fn window(&self, stay: Stay) -> Option<Window> {
-        let midnight_ms = local_midnight_ms(self.epoch_day, self.world.city(stay.city).utc_offset_minutes);
-        let landed = if self.person.trips.is_empty() { 0 } else { AFTER_LANDING_MS };
-        let leaving = if self.person.trips.is_empty() { 0 } else { BEFORE_LEAVING_MS };
+        let midnight_ms = self.world.midnight_ms(stay.city, self.epoch_day);
+        let stays_put = self.person.trips.is_empty() || self.person.has(Confounder::Commuting);
+        let landed = if stays_put { 0 } else { AFTER_LANDING_MS };
+        let leaving = if stays_put { 0 } else { BEFORE_LEAVING_MS };
         let from_ms = midnight_ms.max(stay.from_ms + landed);
         let to_ms = (midnight_ms + DAY_MS).min(stay.to_ms - leaving);
         (from_ms < to_ms).then_some(Window { midnight_ms, from_ms, to_ms })

@@ -22,6 +22,10 @@ pub(crate) enum Purpose {
     Networks = 5,
     /// What one person's day has that looks like an attack.
     NearMiss = 6,
+    /// Which confounders a person has.
+    Confounders = 7,
+    /// What a confounder adds to one person's day.
+    Confounded = 8,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::attacks::{AttackPlan, Label, plan_attacks};
 use crate::behaviour::DayContext;
 use crate::clock::DAY_MS;
+use crate::confounders::Confounders;
 use crate::delivery::{Deliveries, Form};
 use crate::people::{Account, Person, populate};
 use crate::world::{World, WorldError};
@@ -42,6 +43,9 @@ pub struct CompanyConfig {
     /// How many travellers go, late in the run, to a country they have never been in: harmless, and indistinguishable
     /// from an account used there by somebody else. They are listed by [`Company::first_visits`].
     pub first_visits: u32,
+    /// Shares of what harmless people do that looks like an attack; `None`: the demo's people, whose roles are dealt out
+    /// in turn.
+    pub confounders: Option<Confounders>,
 }
 
 /// A configuration that cannot be simulated.
@@ -70,6 +74,9 @@ pub enum ConfigError {
         /// Which of that kind, from 0.
         number: u32,
     },
+    /// More ways to the network, or of moving about, than people.
+    #[error("confounders: the shares of {0} come to more than 1000")]
+    Shares(&'static str),
     /// A table of the world is broken.
     #[error(transparent)]
     World(#[from] WorldError),
@@ -102,7 +109,19 @@ impl CompanyConfig {
     /// The demo's company: attacks of every kind and no first visits.
     pub fn new(seed: u64, users: u32, days: u32, start_ms: i64) -> Self {
         let instance = "nordvik".to_owned();
-        Self { seed, users, days, start_ms, attacks: AttackPlan::default(), instance, first_visits: 0 }
+        let attacks = AttackPlan::default();
+        Self { seed, users, days, start_ms, attacks, instance, first_visits: 0, confounders: None }
+    }
+
+    /// A company with all confounders in their everyday shares, and as many attacks of each kind.
+    pub fn confounded(seed: u64, users: u32, days: u32, start_ms: i64, attacks: u32) -> Self {
+        let attacks = AttackPlan {
+            impossible_travel: attacks,
+            infrequent_country: attacks,
+            failed_logins: attacks,
+            mass_download: attacks,
+        };
+        Self { attacks, confounders: Some(Confounders::EVERYDAY), ..Self::new(seed, users, days, start_ms) }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -118,6 +137,12 @@ impl CompanyConfig {
         if self.start_ms.rem_euclid(DAY_MS) != 0 {
             return Err(ConfigError::Start(self.start_ms));
         }
+        let groups = self.confounders.map(|shares| shares.groups()).unwrap_or_default();
+        for (sum, group) in groups.into_iter().zip(["ways to the network", "ways of moving about"]) {
+            if sum > 1_000 {
+                return Err(ConfigError::Shares(group));
+            }
+        }
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !(1..=INSTANCE_BYTES_MAX).contains(&self.instance.len()) || !self.instance.bytes().all(allowed) {
             return Err(ConfigError::Instance(self.instance.clone()));
@@ -130,7 +155,10 @@ impl Company {
     /// Draws the people and plans the attacks; the rows are drawn while they are read.
     pub fn new(config: CompanyConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let world = World::load()?;
+        let world = match config.confounders {
+            Some(shares) => World::load_confounding()?.with_summer_time(shares.summer_time),
+            None => World::load()?,
+        };
         let people = populate(&world, &config);
         let mut company = Self { config, world, people, attack_actions: Vec::new(), labels: Vec::new() };
         let planned = plan_attacks(&company)?;
@@ -154,17 +182,16 @@ impl Company {
         let mut visits = Vec::new();
         for person in &self.people {
             let mut known = vec![&self.world.city(person.home).country];
-            for trip in &person.trips {
-                let country = &self.world.city(trip.city).country;
-                // The journeys before the first possible attack are the history that every traveller brings along.
-                let history = trip.out_ms < self.config.start_ms + i64::from(EARLIEST_ATTACK_DAY) * DAY_MS;
+            let moved = person.habits.moved.map(|moved| (moved.city, moved.there_ms, self.end_ms()));
+            let trips = person.trips.iter().map(|trip| (trip.city, trip.there_ms, trip.back_ms));
+            for (city, from_ms, to_ms) in trips.chain(moved) {
+                let country = &self.world.city(city).country;
+                // The journeys before the first possible attack are the history that every traveller of the demo brings
+                // along.
+                let first_ms = self.config.start_ms + i64::from(EARLIEST_ATTACK_DAY) * DAY_MS;
+                let history = from_ms < first_ms && self.config.confounders.is_none();
                 if !history && !known.contains(&country) {
-                    visits.push(FirstVisit {
-                        user: person.name.clone(),
-                        country: country.clone(),
-                        from_ms: trip.there_ms,
-                        to_ms: trip.back_ms,
-                    });
+                    visits.push(FirstVisit { user: person.name.clone(), country: country.clone(), from_ms, to_ms });
                 }
                 known.push(country);
             }
@@ -205,3 +232,6 @@ impl Company {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod confounded_tests;

@@ -14,6 +14,7 @@ use crate::behaviour::plan_day;
 use crate::chance::mix;
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::company::Company;
+use crate::confounders::Confounders;
 use crate::raw::{self, RawRow, Scene};
 
 /// No first copy of a row arrives later than this after its event.
@@ -26,6 +27,8 @@ const DELAYED_ONE_IN: u64 = 100;
 const DUPLICATE_ONE_IN: u64 = 200;
 /// One polled page in this many is published twice: the first time its acknowledgement was lost.
 const RETRIED_ONE_IN: u64 = 20;
+/// A poller that is out comes back after this long.
+const OUTAGE_MS: i64 = 30 * MINUTE_MS;
 /// Length of a slot.
 const SLOT_MS: i64 = 10 * MINUTE_MS;
 /// The rows of a page are published within this time.
@@ -146,7 +149,7 @@ impl<'a> Deliveries<'a> {
         let key = activity::key(&scene);
         for row in rows.drain(..) {
             let chance = mix(row.sys_id as u64, self.company.config.seed);
-            let stamp_ms = first_stamp(&row, chance);
+            let stamp_ms = first_stamp(&row, chance, self.company.config.confounders);
             let delivery = Delivery {
                 stamp_ms,
                 key: key.clone(),
@@ -235,12 +238,23 @@ impl<'a> Actions<'a> {
     }
 }
 
-/// The first poll after the row has settled; one in a hundred waits for a much later one.
-fn first_stamp(row: &RawRow, chance: u64) -> i64 {
+/// The first poll after the row has settled; one in a hundred waits for a much later one, and more where rows are late.
+fn first_stamp(row: &RawRow, chance: u64, confounders: Option<Confounders>) -> i64 {
+    let late_rows = confounders.map_or(0, |shares| u64::from(shares.late_rows));
     let settle_ms = 2 * SECOND_MS + (mix(chance, 3) % 28_000) as i64;
-    let delayed = mix(chance, 4).is_multiple_of(DELAYED_ONE_IN);
+    let delayed = mix(chance, 4).is_multiple_of(DELAYED_ONE_IN) || mix(chance, 10) % 1_000 < late_rows;
     let extra_ms = if delayed { 2 * MINUTE_MS + (mix(chance, 5) % 2_460_000) as i64 } else { 0 };
-    next_poll(row.table, row.created_ms + settle_ms + extra_ms) + page_ms(chance, 6)
+    let poll_ms = next_poll(row.table, row.created_ms + settle_ms + extra_ms);
+    let poll_ms = if late_rows > 0 { after_outage(row.table, poll_ms) } else { poll_ms };
+    (poll_ms + page_ms(chance, 6)).min(row.created_ms + MAX_DELAY_MS)
+}
+
+/// The first poll that happens: once a day, at a time of each table's own, nothing is polled for half an hour.
+fn after_outage(table: &str, poll_ms: i64) -> i64 {
+    let day = poll_ms.div_euclid(DAY_MS);
+    let salt = table.len() as u64;
+    let from_ms = day * DAY_MS + (mix(day as u64, salt) % (DAY_MS - OUTAGE_MS) as u64) as i64;
+    if (from_ms..from_ms + OUTAGE_MS).contains(&poll_ms) { next_poll(table, from_ms + OUTAGE_MS) } else { poll_ms }
 }
 
 /// A poll whose window overlaps the first one's.

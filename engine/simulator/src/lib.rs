@@ -12,6 +12,7 @@ mod behaviour;
 mod chance;
 mod clock;
 mod company;
+mod confounders;
 mod delivery;
 mod people;
 mod raw;
@@ -22,5 +23,6 @@ pub use company::{
     ATTACK_DAYS_MIN, Company, CompanyConfig, ConfigError, DAYS_MAX, EARLIEST_ATTACK_DAY, FirstVisit,
     INSTANCE_BYTES_MAX, USERS_MAX, USERS_MIN,
 };
+pub use confounders::{Confounder, Confounders};
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
 pub use people::{Account, AccountKind};

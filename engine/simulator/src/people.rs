@@ -1,11 +1,13 @@
 //! Who works at the simulated company, with which habits.
 
+mod confounded;
 mod names;
 mod population;
 
 use serde::Serialize;
 
-use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::clock::HOUR_MS;
+use crate::confounders::Confounder;
 use crate::world::{Access, CityId, NetworkId, World};
 
 pub(crate) use population::populate;
@@ -66,6 +68,8 @@ pub struct Account {
     pub home_country: String,
     /// First day with any activity, counted from the start of the run.
     pub first_day: u32,
+    /// What its owner does that looks like an attack, as far as it was drawn by a share.
+    pub confounders: Vec<Confounder>,
 }
 
 /// A person or program with an account.
@@ -85,6 +89,7 @@ pub(crate) struct Person {
     pub(crate) office: Option<Access>,
     pub(crate) habits: Habits,
     pub(crate) trips: Vec<Trip>,
+    pub(crate) confounders: Vec<Confounder>,
 }
 
 /// How somebody works.
@@ -108,9 +113,44 @@ pub(crate) struct Habits {
     pub(crate) expired_days: Option<(i64, i64)>,
     pub(crate) month_end: bool,
     pub(crate) traveller: bool,
+    /// The egress through which files go while pages go directly.
+    pub(crate) split_tunnel: Option<NetworkId>,
+    /// Data centres of a cloud proxy through which everything goes, nearest first.
+    pub(crate) proxies: Vec<NetworkId>,
+    /// The carrier's pools of addresses, where the phone may come out of any.
+    pub(crate) carrier_pools: Vec<Access>,
+    /// The line at work, for those who work across a border.
+    pub(crate) work_line: Option<Access>,
+    pub(crate) hammering: Option<Hammering>,
+    pub(crate) moved: Option<Move>,
+    /// Many people share the account at one screen.
+    pub(crate) kiosk: bool,
 }
 
-/// A journey by air and back.
+/// A client that knocks with a password that has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hammering {
+    /// Local days, from and to.
+    pub(crate) days: (i64, i64),
+    /// Its rhythm.
+    pub(crate) every_ms: i64,
+}
+
+/// A move to another city for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) city: CityId,
+    /// Leaves the old home, milliseconds since the epoch.
+    pub(crate) out_ms: i64,
+    /// Is in the new one.
+    pub(crate) there_ms: i64,
+    /// The line of the new home.
+    pub(crate) line: Access,
+    /// The carrier there.
+    pub(crate) carrier: Access,
+}
+
+/// A journey and back: by air, or over a border to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trip {
     pub(crate) city: CityId,
@@ -122,6 +162,8 @@ pub(crate) struct Trip {
     pub(crate) back_ms: i64,
     /// Is home.
     pub(crate) home_ms: i64,
+    /// To work and back, on one day.
+    pub(crate) commute: bool,
 }
 
 /// A stay in one city between journeys.
@@ -131,6 +173,8 @@ pub(crate) struct Stay {
     pub(crate) from_ms: i64,
     pub(crate) to_ms: i64,
     pub(crate) away: bool,
+    /// At work across a border.
+    pub(crate) commute: bool,
 }
 
 impl Person {
@@ -138,19 +182,30 @@ impl Person {
     pub(crate) fn stays(&self, from_ms: i64, to_ms: i64) -> Vec<Stay> {
         let mut stays = Vec::with_capacity(2);
         let mut at_home_since = i64::MIN;
-        let mut push = |city, since: i64, until: i64, away| {
+        let mut push = |city, since: i64, until: i64, (away, commute)| {
             let (from, to) = (since.max(from_ms), until.min(to_ms));
             if from < to {
-                stays.push(Stay { city, from_ms: from, to_ms: to, away });
+                stays.push(Stay { city, from_ms: from, to_ms: to, away, commute });
             }
         };
         for trip in &self.trips {
-            push(self.home, at_home_since, trip.out_ms, false);
-            push(trip.city, trip.there_ms, trip.back_ms, true);
+            push(self.home, at_home_since, trip.out_ms, (false, false));
+            push(trip.city, trip.there_ms, trip.back_ms, (true, trip.commute));
             at_home_since = trip.home_ms;
         }
-        push(self.home, at_home_since, i64::MAX, false);
+        match self.habits.moved {
+            Some(moved) => {
+                push(self.home, at_home_since, moved.out_ms, (false, false));
+                push(moved.city, moved.there_ms, i64::MAX, (false, false));
+            }
+            None => push(self.home, at_home_since, i64::MAX, (false, false)),
+        }
         stays
+    }
+
+    /// Whether it is theirs.
+    pub(crate) fn has(&self, confounder: Confounder) -> bool {
+        self.confounders.contains(&confounder)
     }
 
     /// Whether the account signs in by hand.
@@ -170,6 +225,7 @@ impl Person {
             home_city: home.name.clone(),
             home_country: home.country.clone(),
             first_day: self.first_day,
+            confounders: self.confounders.clone(),
         }
     }
 }
@@ -177,9 +233,4 @@ impl Person {
 /// Door-to-door duration of a flight.
 pub(crate) fn flight_ms(apart_km: f64) -> i64 {
     FLIGHT_OVERHEAD_MS + (apart_km / CRUISE_KMH * HOUR_MS as f64) as i64
-}
-
-/// Local midnight that begins a day (counted from the epoch) in a zone, in milliseconds since the epoch.
-pub(crate) fn local_midnight_ms(epoch_day: i64, utc_offset_minutes: i16) -> i64 {
-    epoch_day * DAY_MS - i64::from(utc_offset_minutes) * MINUTE_MS
 }

@@ -5,6 +5,7 @@
 //! this crate moves people through true places only.
 
 mod places;
+mod summer;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,17 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::chance::Chance;
+use crate::clock::{DAY_MS, MINUTE_MS};
 
 pub use places::{City, CityId, distance_km};
-pub use tables::networks_table;
+pub use tables::{confounding_networks_table, networks_table};
 
 /// The committed table of real cities.
 const CITIES_CSV: &str = include_str!("../data/cities.csv");
 /// The committed table of invented networks, as [`networks_table`] writes it.
 const NETWORKS_CSV: &str = include_str!("../data/networks.csv");
+/// The committed table of the networks that only a confounded company uses, as [`confounding_networks_table`] writes it.
+const CONFOUNDING_NETWORKS_CSV: &str = include_str!("../data/confounding-networks.csv");
 
 /// Position of a network in [`World::networks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +52,10 @@ pub enum NetworkKind {
     Hosting,
     /// A public cloud's region.
     Cloud,
+    /// A data centre of a cloud proxy, through which companies send all their traffic.
+    Proxy,
+    /// Fixed lines whose IPv6 side is listed in another city, or another country, than its IPv4 side.
+    TwoFaced,
 }
 
 /// A row of either table that cannot be read.
@@ -123,6 +131,7 @@ pub struct World {
     cities: Vec<City>,
     networks: Vec<Network>,
     access: BTreeMap<(NetworkKind, CityId), Vec<Access>>,
+    summer_time: bool,
 }
 
 /// The committed networks as a GeoIP database would list them, in the order of the table.
@@ -139,6 +148,26 @@ impl World {
     /// Reads the committed tables.
     pub fn load() -> Result<Self, WorldError> {
         Self::parse(CITIES_CSV, NETWORKS_CSV)
+    }
+
+    /// Reads the committed tables with the networks that only a confounded company uses.
+    pub fn load_confounding() -> Result<Self, WorldError> {
+        let (_, rows) = CONFOUNDING_NETWORKS_CSV.split_once('\n').unwrap_or_default();
+        Self::parse(CITIES_CSV, &format!("{NETWORKS_CSV}{rows}"))
+    }
+
+    /// The same world with clocks that change twice a year where they do.
+    #[must_use]
+    pub(crate) fn with_summer_time(self, summer_time: bool) -> Self {
+        Self { summer_time, ..self }
+    }
+
+    /// Local midnight that begins a day (counted from the epoch) in a city, milliseconds since the epoch; on a day on
+    /// which the clocks change, as far before the afternoon as a clock on the wall would have it.
+    pub(crate) fn midnight_ms(&self, id: CityId, epoch_day: i64) -> i64 {
+        let city = self.city(id);
+        let summer_minutes = if self.summer_time && summer::is_summer(city, epoch_day) { 60 } else { 0 };
+        epoch_day * DAY_MS - (i64::from(city.utc_offset_minutes) + summer_minutes) * MINUTE_MS
     }
 
     /// Reads tables of the committed shape.
@@ -159,7 +188,7 @@ impl World {
                 access.entry((network.kind, network.true_city)).or_default().push(pair);
             }
         }
-        Ok(Self { cities, networks, access })
+        Ok(Self { cities, networks, access, summer_time: false })
     }
 
     /// All cities, in the order of the table.

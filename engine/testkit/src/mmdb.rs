@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
-pub use demo::{DEMO_BUILD_EPOCH, DemoError, demo_files};
+pub use demo::{DEMO_BUILD_EPOCH, DemoError, demo_files, files_of};
 
 /// A value as the format knows it.
 #[derive(Clone, Debug, PartialEq)]

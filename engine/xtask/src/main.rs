@@ -1,10 +1,12 @@
 //! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files,
-//! `cargo xtask soak` lets processes, broker and wire fail for a long time.
+//! `cargo xtask soak` lets processes, broker and wire fail for a long time, `cargo xtask quality` measures how well the
+//! detectors do.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
 
 mod generate;
 mod kafka;
+mod quality;
 mod soak;
 
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Task {
     Kafka(kafka::Kafka),
     /// Run processes on Apache Kafka under faults and compare their alerts with a replay of the log
     Soak(soak::Soak),
+    /// Measure recall, precision and false alerts of the detectors on a simulated company with all confounders
+    Quality(quality::Quality),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Task::Generate { check } => generate::run(check),
         Task::Kafka(kafka) => kafka::run(&kafka),
         Task::Soak(soak) => soak::run(&soak),
+        Task::Quality(quality) => quality::run(&quality),
     };
     result.unwrap_or_else(|error| {
         eprintln!("{error:#}");

@@ -5,9 +5,10 @@ use rand::RngExt;
 use crate::action::{Action, Client, Deed, Device, ExportFormat, FILE_COUNT, RECORD_COUNT, Refusal};
 use crate::chance::{Chance, pick};
 use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::world::NetworkKind;
 
 use super::far::{guessing_city, rummage};
-use super::{AttackKind, Draft, Scouting};
+use super::{AttackKind, Draft, Lair, Scouting};
 
 /// Failures of a burst, least and most.
 const FAILURES: (u32, u32) = (12, 200);
@@ -27,13 +28,14 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
     let start_ms = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
     let succeeds = number % 2 == 1;
     let hourly = number.is_multiple_of(6);
+    let stuffing = scouting.is_confounded() && number % 4 >= 2;
     let failures = match number % 3 {
         0 if hourly => chance.random_range(HOURLY_FAILURES.0..=HOURLY_FAILURES.1),
         0 => chance.random_range(FAILURES.0..40),
         1 => chance.random_range(40..100),
         _ => chance.random_range(100..=FAILURES.1),
     };
-    let client = scouting.attacker(city, 0, chance)?;
+    let client = scouting.attacker(city, 0, Lair::Anywhere, chance)?;
     let step_ms = (BURST_MS / i64::from(failures)).min(12 * SECOND_MS);
     let half_ms = i64::from(failures) * step_ms / 2;
     // A job of every full hour, on a clock that is a little fast.
@@ -41,6 +43,7 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
     let mut actions: Vec<Action> = Vec::new();
     for n in 0..i64::from(failures) {
         let at = start_ms + n * step_ms + chance.random_range(0..step_ms / 2);
+        let client = if stuffing { elsewhere(scouting, client, chance)? } else { client };
         actions.push(scouting.action(at, client, Deed::LoginFailed { refusal: Refusal::BadPassword }, chance));
     }
     let mut also_expected = Vec::new();
@@ -50,11 +53,18 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
         let client = Client { session: chance.random(), ..client };
         actions.extend(rummage(scouting, success_ms, client, (4, true), chance));
     }
-    let end = if succeeds { "the last of them right" } else { "all of them wrong" };
-    let place = scouting.company.world.city(city).key();
+    let end = if succeeds { "then the right one" } else { "all of them wrong" };
+    let place = if stuffing { "many addresses".to_owned() } else { scouting.company.world.city(city).key() };
     let note = format!("{failures} wrong passwords from {place}, {end}");
-    let note = if succeeds { note.replace("the last of them right", "then the right one") } else { note };
     Some(Draft { kind: AttackKind::FailedLogins, actions, note, also_expected })
+}
+
+/// The same client at another address, of a server or a home line anywhere.
+fn elsewhere(scouting: &Scouting<'_>, client: Client, chance: &mut Chance) -> Option<Client> {
+    let world = &scouting.company.world;
+    let kind = if chance.random_bool(0.5) { NetworkKind::Hosting } else { NetworkKind::Fixed };
+    let (body, access) = *pick(chance, &world.access_of_kind(kind))?;
+    Some(Client { ip: world.any_host(access.v4, chance), network: access.v4, body, ..client })
 }
 
 /// The owner, or whoever sits there, carries data off: attachments, exports, an archive, REST pages by turns.

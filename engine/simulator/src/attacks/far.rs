@@ -5,9 +5,9 @@ use rand::RngExt;
 use crate::action::{Action, Client, Deed, FILE_COUNT, RECORD_COUNT};
 use crate::chance::Chance;
 use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::world::CityId;
+use crate::world::{CityId, NetworkKind};
 
-use super::{AttackKind, Draft, FAR_KM, PLAUSIBLE_KMH, Scouting};
+use super::{AttackKind, Draft, FAR_KM, Lair, PLAUSIBLE_KMH, Scouting};
 
 /// The victim's night is at least this long.
 const NIGHT_MS: i64 = 9 * HOUR_MS;
@@ -18,15 +18,21 @@ const ABROAD_KM: f64 = 700.0;
 pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &mut Chance) -> Option<Draft> {
     let world = &scouting.company.world;
     let moment = scouting.moment_at_desk(chance)?;
-    let domestic = number % 3 == 2;
-    let stolen_session = number.is_multiple_of(2);
+    let confounded = scouting.is_confounded();
+    let domestic = number % if confounded { 4 } else { 3 } == 2;
+    let (stolen_session, lair) = match number % 4 {
+        1 if confounded => (false, Lair::Hoster),
+        3 if confounded => (true, Lair::CopiedBrowser),
+        n => (n.is_multiple_of(2), Lair::Anywhere),
+    };
     let home_country = &world.city(moment.client.body).country;
     let city = scouting.city_where(chance, |id| {
-        (&world.city(id).country == home_country) == domestic && scouting.nearest_km(id) >= FAR_KM
+        let hosted = lair != Lair::Hoster || !world.access(NetworkKind::Hosting, id).is_empty();
+        (&world.city(id).country == home_country) == domestic && scouting.nearest_km(id) >= FAR_KM && hosted
     })?;
     let start_ms = moment.time_ms + chance.random_range(10 * SECOND_MS..50 * SECOND_MS);
     let session = if stolen_session { moment.client.session } else { chance.random() };
-    let client = scouting.attacker(city, session, chance)?;
+    let client = scouting.attacker(city, session, lair, chance)?;
     let steps = chance.random_range(6..14);
     let actions = rummage(scouting, start_ms, client, (steps, !stolen_session), chance);
     let end_ms = actions.last()?.time_ms;
@@ -35,7 +41,12 @@ pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &m
         return None;
     }
     also_expected.retain(|kind| *kind != AttackKind::ImpossibleTravel);
-    let what = if stolen_session { "session goes on with another browser" } else { "password is used" };
+    let what = match (stolen_session, lair) {
+        (true, Lair::CopiedBrowser) => "session goes on with a copied user agent",
+        (true, _) => "session goes on with another browser",
+        (false, Lair::Hoster) => "password is used at a hoster",
+        (false, _) => "password is used",
+    };
     let note = format!(
         "{what} in {}, {:.0} km from {}, while its owner works there",
         world.city(city).key(),
@@ -59,7 +70,7 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
         abroad && out.max(back) <= PLAUSIBLE_KMH
     })?;
     let session = chance.random();
-    let client = scouting.attacker(city, session, chance)?;
+    let client = scouting.attacker(city, session, Lair::Anywhere, chance)?;
     let steps = chance.random_range(8..20);
     let actions = rummage(scouting, start_ms, client, (steps, true), chance);
     if actions.last()?.time_ms > start_ms + HOUR_MS {

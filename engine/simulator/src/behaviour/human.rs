@@ -13,15 +13,15 @@ use super::{Line, Planner, Window};
 /// A shorter stretch of work is not begun.
 const SHORTEST_BLOCK_MS: i64 = 10 * MINUTE_MS;
 /// Subscribers of a mobile carrier in a city share this many IPv4 addresses.
-const CARRIER_ADDRESSES: u64 = 24;
+pub(super) const CARRIER_ADDRESSES: u64 = 24;
 /// Everybody in an office leaves through this many IPv4 addresses.
-const OFFICE_ADDRESSES: u64 = 4;
+pub(super) const OFFICE_ADDRESSES: u64 = 4;
 /// Downloads of a month-end hour, least and most.
 const MONTH_END_DOWNLOADS: (i64, i64) = (20, 45);
 /// The part of the day after the working day; 0 and 1 are morning and afternoon.
 const EVENING: i64 = 2;
 /// The position in the table of phone user agents that is a mail client.
-const MAIL_CLIENT: u8 = 4;
+pub(super) const MAIL_CLIENT: u8 = 4;
 
 /// A stretch of work at a laptop.
 #[derive(Debug, Clone, Copy)]
@@ -132,16 +132,20 @@ impl Planner<'_> {
 
     fn places(&mut self, stay: Stay) -> Places {
         let person = self.person;
-        let bed = if stay.away {
-            self.hotel(stay.city)
-        } else {
-            let lease = (self.day / 14).max(0) as u64;
-            self.line(stay.city, person.home_line, person.line_number + lease, person.habits.dual_stack)
+        let bed = match (stay.away, person.habits.work_line.filter(|_| stay.commute)) {
+            (true, Some(work)) => self.line(stay.city, work, person.line_number % OFFICE_ADDRESSES, false),
+            (true, None) => self.hotel(stay.city),
+            (false, _) => {
+                let lease = (self.day / 14).max(0) as u64;
+                let (home_line, _) = self.lines_at(stay);
+                self.line(stay.city, home_line, person.line_number + lease, person.habits.dual_stack)
+            }
         };
         // Those who use a VPN do so every day, at home.
         let at_home = person.habits.corporate_vpn.is_some() || !person.habits.consumer_vpn.is_empty();
-        let goes = !stay.away && !at_home && self.chance.random_bool(0.7);
-        let visits = stay.away && self.chance.random_bool(0.5);
+        let here = person.habits.moved.is_none_or(|moved| moved.city != stay.city);
+        let goes = !stay.away && !at_home && self.chance.random_bool(0.7) && here;
+        let visits = stay.away && self.chance.random_bool(0.5) && !stay.commute;
         let local_office = self.world.access(NetworkKind::Corporate, stay.city).first().copied();
         let office = if goes { person.office } else { local_office.filter(|_| visits) };
         let desk = office.map_or(bed, |access| self.office_line(stay.city, access));
@@ -163,7 +167,8 @@ impl Planner<'_> {
     fn mobile_line(&mut self, stay: Stay) -> Line {
         let roaming = self.world.access(NetworkKind::Mobile, stay.city);
         let visited = pick(&mut self.chance, roaming).copied();
-        let access = visited.filter(|_| stay.away).unwrap_or(self.person.carrier);
+        let (_, carrier) = self.lines_at(stay);
+        let access = visited.filter(|_| stay.away).unwrap_or(carrier);
         let own: u64 = self.chance.random();
         let shared = self.line(stay.city, access, own % CARRIER_ADDRESSES, false);
         let dual = self.line(stay.city, access, own, self.person.habits.dual_stack);
@@ -246,7 +251,8 @@ impl Planner<'_> {
 
     fn laptop_deed(&mut self, block: &Block, at: i64, session: u128, deed: Deed) {
         let browser = self.person.habits.laptop_browser;
-        let client = self.client(block.line_at(at), Device::Laptop, browser, session);
+        let line = self.way_out(block.line_at(at), at, deed);
+        let client = self.client(line, Device::Laptop, browser, session);
         self.push(at, client, deed);
     }
 
@@ -269,6 +275,7 @@ impl Planner<'_> {
 
     fn phone_deed(&mut self, window: Window, at: i64, line: Line, (browser, session): (u8, u128), deed: Deed) {
         if (window.from_ms..window.to_ms).contains(&at) {
+            let line = self.phone_way_out(line, at);
             let client = self.client(line, Device::Phone, browser, session);
             self.push(at, client, deed);
         }
@@ -315,7 +322,7 @@ impl Planner<'_> {
         }
     }
 
-    fn office_deed(&mut self) -> Deed {
+    pub(super) fn office_deed(&mut self) -> Deed {
         let table = self.chance.random_range(0..TABLES.len() as u8);
         let record = self.chance.random_range(0..RECORD_COUNT);
         match self.chance.random_range(0..1_000_u32) {

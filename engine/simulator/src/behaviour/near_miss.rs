@@ -8,7 +8,7 @@ use rand::RngExt;
 use crate::action::{Deed, Device, ExportFormat, FILE_COUNT, RECORD_COUNT, Refusal};
 use crate::chance::pick;
 use crate::clock::{MINUTE_MS, SECOND_MS, weekday};
-use crate::people::{Stay, local_midnight_ms};
+use crate::people::Stay;
 use crate::world::NetworkKind;
 
 use super::{Line, Planner, Window};
@@ -31,7 +31,8 @@ impl Planner<'_> {
         if stay.away || weekday(self.epoch_day) >= 5 {
             return;
         }
-        let line = self.line(stay.city, self.person.home_line, self.person.line_number, false);
+        let (home_line, _) = self.lines_at(stay);
+        let line = self.line(stay.city, home_line, self.person.line_number, false);
         let at = window.midnight_ms + self.between(330 * MINUTE_MS, 350 * MINUTE_MS);
         if self.person.habits.forgets_password && self.chance.random_bool(0.25) {
             self.guesses_own_password(window, at, line);
@@ -52,7 +53,7 @@ impl Planner<'_> {
         let number = self.chance.random();
         let line = self.line(body, access, number, false);
         let client = self.client(line, Device::Unmanaged, 3, 0);
-        let midnight_ms = local_midnight_ms(self.epoch_day, self.world.city(self.person.home).utc_offset_minutes);
+        let midnight_ms = self.world.midnight_ms(self.person.home, self.epoch_day);
         let mut at = midnight_ms + self.between(60 * MINUTE_MS, 240 * MINUTE_MS);
         for _ in 0..self.between(STRANGE_FAILURES.0, STRANGE_FAILURES.1 + 1) {
             self.push(at, client, Deed::LoginFailed { refusal: Refusal::BadPassword });

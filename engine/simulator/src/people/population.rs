@@ -9,8 +9,9 @@ use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::company::CompanyConfig;
 use crate::world::{Access, CityId, NetworkId, NetworkKind, World};
 
+use super::confounded::Confounding;
 use super::names::{FAMILY, GIVEN};
-use super::{AccountKind, Habits, Person, Trip, flight_ms, local_midnight_ms};
+use super::{AccountKind, Habits, Person, Trip, flight_ms};
 
 /// The first journeys to regular destinations leave before this day: a frequent traveller's history shows them.
 const FIRST_ROUND_DAYS: i64 = 6;
@@ -94,7 +95,10 @@ impl Maker<'_> {
         person.office = (!remote).then_some(office);
         person.first_day = self.hire_day(ordinal);
         person.habits = self.habits(ordinal, home, chance);
-        if person.habits.traveller && person.first_day == 0 {
+        if let Some(shares) = self.config.confounders {
+            let Self { world, config, offices, .. } = self;
+            Confounding { world, config, shares, offices }.confound(number, &mut person);
+        } else if person.habits.traveller && person.first_day == 0 {
             person.trips = self.trips(number, home);
         }
         person
@@ -121,6 +125,7 @@ impl Maker<'_> {
             }),
             month_end: ordinal % 12 == 6,
             traveller: ordinal % 10 == 3,
+            ..Habits::default()
         }
     }
 
@@ -161,6 +166,7 @@ impl Maker<'_> {
             office: None,
             habits: Habits::default(),
             trips: Vec::new(),
+            confounders: Vec::new(),
         }
     }
 
@@ -203,17 +209,18 @@ impl Maker<'_> {
         chance: &mut Chance,
     ) -> i64 {
         let first_day = self.config.start_ms / DAY_MS;
-        let zone = |id| self.world.city(id).utc_offset_minutes;
+        let midnight_ms = |id, day| self.world.midnight_ms(id, day);
         let flight = flight_ms(self.world.apart_km(home, city));
         let at = |minutes: i64| minutes * MINUTE_MS;
-        let out_ms = local_midnight_ms(first_day + day, zone(home)) + at(chance.random_range(840..1_080));
+        let out_ms = midnight_ms(home, first_day + day) + at(chance.random_range(840..1_080));
         let there_ms = out_ms + flight;
         let earliest_back = there_ms + 20 * HOUR_MS;
-        let local_day = (earliest_back + at(i64::from(zone(city)))).div_euclid(DAY_MS) + nights - 1;
-        let planned = local_midnight_ms(local_day, zone(city)) + at(chance.random_range(780..1_020));
+        let local_day =
+            (earliest_back + at(i64::from(self.world.city(city).utc_offset_minutes))).div_euclid(DAY_MS) + nights - 1;
+        let planned = midnight_ms(city, local_day) + at(chance.random_range(780..1_020));
         let back_ms = planned.max(earliest_back);
         let home_ms = back_ms + flight;
-        trips.push(Trip { city, out_ms, there_ms, back_ms, home_ms });
+        trips.push(Trip { city, out_ms, there_ms, back_ms, home_ms, commute: false });
         (home_ms - self.config.start_ms).div_euclid(DAY_MS) + 2
     }
 

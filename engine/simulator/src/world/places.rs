@@ -22,7 +22,7 @@ pub struct City {
     pub longitude: f64,
     /// Inhabitants, rounded.
     pub population: u32,
-    /// Standard time, minutes ahead of UTC; the simulated world has no summer time.
+    /// Standard time, minutes ahead of UTC.
     pub utc_offset_minutes: i16,
 }
 

@@ -10,6 +10,10 @@ use crate::chance::{Chance, Purpose, log_normal, stream};
 use super::places::{City, CityId, displaced, distance_km, distance_to_km, parse_cities};
 use super::{CITIES_CSV, NetworkKind, WorldError};
 
+mod confounding;
+
+pub use confounding::confounding_networks_table;
+
 /// Chance seed of the committed table; another number is another internet.
 const TABLE_SEED: u64 = 20_260_101;
 /// First number of the autonomous systems for private use (RFC 6996).
@@ -122,7 +126,7 @@ pub(super) fn kind_of(word: &str) -> Option<NetworkKind> {
     KIND_WORDS.iter().find(|(_, w)| *w == word).map(|(kind, _)| *kind)
 }
 
-const KIND_WORDS: [(NetworkKind, &str); 7] = [
+const KIND_WORDS: [(NetworkKind, &str); 9] = [
     (NetworkKind::Fixed, "fixed"),
     (NetworkKind::Mobile, "mobile"),
     (NetworkKind::Corporate, "corporate"),
@@ -130,6 +134,8 @@ const KIND_WORDS: [(NetworkKind, &str); 7] = [
     (NetworkKind::Vpn, "vpn"),
     (NetworkKind::Hosting, "hosting"),
     (NetworkKind::Cloud, "cloud"),
+    (NetworkKind::Proxy, "proxy"),
+    (NetworkKind::TwoFaced, "two_faced"),
 ];
 
 /// A run of networks of one operator at named cities.
@@ -227,12 +233,24 @@ impl<'a> Writer<'a> {
     }
 
     fn network(&mut self, site: Site, suffix: &str, asn: u32, true_city: CityId, v6: bool) {
-        let prefix = if v6 { self.next_v6() } else { self.next_v4(site.first_octet, site.prefix_len) };
         let listing = if site.kind == NetworkKind::Mobile {
             self.mobile_listing(true_city)
         } else {
             self.fixed_listing(true_city, site.kind == NetworkKind::Fixed)
         };
+        self.listed_network(site, suffix, asn, (true_city, listing), v6);
+    }
+
+    /// Writes a network that is listed as given.
+    fn listed_network(
+        &mut self,
+        site: Site,
+        suffix: &str,
+        asn: u32,
+        (true_city, listing): (CityId, Listing),
+        v6: bool,
+    ) {
+        let prefix = if v6 { self.next_v6() } else { self.next_v4(site.first_octet, site.prefix_len) };
         let kind = KIND_WORDS.iter().find(|(kind, _)| *kind == site.kind).map_or("", |(_, word)| word);
         let (true_key, listed_key) = (self.city(true_city).key(), self.city(listing.city).key());
         let Listing { offset_km, bearing_deg, radius_km, .. } = listing;

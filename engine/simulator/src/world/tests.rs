@@ -19,11 +19,14 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[test]
 fn the_committed_networks_are_what_the_generator_writes() {
     assert_eq!(networks_table().expect("cities are readable"), NETWORKS_CSV, "run the example generate_networks");
+    let confounding = confounding_networks_table().expect("cities are readable");
+    assert_eq!(confounding, CONFOUNDING_NETWORKS_CSV, "run the example generate_networks confounding");
 }
 
 #[test]
 fn networks_do_not_overlap() {
-    let mut prefixes: Vec<IpNet> = world().networks.iter().map(|network| network.prefix).collect();
+    let world = World::load_confounding().expect("the committed tables are readable");
+    let mut prefixes: Vec<IpNet> = world.networks.iter().map(|network| network.prefix).collect();
     prefixes.sort();
     for pair in prefixes.windows(2) {
         assert!(!pair[0].contains(&pair[1]) && !pair[1].contains(&pair[0]), "{} and {}", pair[0], pair[1]);

@@ -25,13 +25,18 @@ pub enum DemoError {
 
 /// The demo's databases: path from the root of the repository, and bytes.
 pub fn demo_files() -> Result<Vec<(PathBuf, Vec<u8>)>, DemoError> {
-    let mut networks = listed_networks()?;
+    let [city, asn] = files_of(listed_networks()?)?;
+    let path = |name: &str| PathBuf::from("engine/geoip/data").join(name);
+    Ok(vec![(path("demo-city.mmdb"), city), (path("demo-asn.mmdb"), asn)])
+}
+
+/// Databases that list networks of a simulated world: of places, and of carriers.
+pub fn files_of(mut networks: Vec<ListedNetwork>) -> Result<[Vec<u8>; 2], DemoError> {
     // Wide networks first: what comes later wins where they overlap.
     networks.sort_by_key(|listed| (listed.network.prefix_len(), listed.network));
     let city = write("Frostwatch-Demo-City", "Real cities, invented networks", &networks, place)?;
     let asn = write("Frostwatch-Demo-ASN", "Invented operators", &networks, carrier)?;
-    let path = |name: &str| PathBuf::from("engine/geoip/data").join(name);
-    Ok(vec![(path("demo-city.mmdb"), city), (path("demo-asn.mmdb"), asn)])
+    Ok([city, asn])
 }
 
 fn write(

@@ -1,0 +1,98 @@
+//! Measures how well the detectors do and prints tables: `cargo xtask quality`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
+
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::anyhow;
+use clap::Parser;
+use frostwatch_detect::place::Locate;
+use frostwatch_simulator::{Company, CompanyConfig};
+use frostwatch_tests::quality::{
+    Form, Judged, Listing, Variant, ablations, judge, of_ablations, of_confounders, of_scores, places, run,
+    sensitivities,
+};
+
+/// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
+const START_MS: i64 = 1_772_409_600_000;
+
+/// How well the detectors do on a simulated company with all confounders
+#[derive(Parser)]
+struct Arguments {
+    /// Accounts
+    #[arg(long, default_value_t = 1_000)]
+    users: u32,
+    /// Days
+    #[arg(long, default_value_t = 60)]
+    days: u32,
+    /// Attacks of each kind
+    #[arg(long, default_value_t = 60)]
+    attacks: u32,
+    /// Seed of the company
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Sensitivities only: no suppression is switched off, and no other stream is tried
+    #[arg(long)]
+    short: bool,
+    /// Name every attack that was missed and every false alert at medium
+    #[arg(long)]
+    cases: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let Arguments { users, days, attacks, seed, .. } = arguments;
+    let company = Company::new(CompanyConfig::confounded(seed, users, days, START_MS, attacks))?;
+    let good = places(company.world(), Listing::Good)?;
+    let world = company.world();
+    let mut names = sensitivities(world)?;
+    names.push(Variant::shipped("medium, no networks told"));
+    let judged = measured(&company, Form::Rows, &good, &names)?;
+    let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
+    let (_, medium) = scores.get(1).ok_or_else(|| anyhow!("nothing was measured"))?;
+    println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
+    println!("{}\n{}", of_scores(&scores), of_confounders(medium));
+    if arguments.cases {
+        medium.missed.iter().for_each(|missed| println!("- missed: {missed}"));
+        medium.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+    }
+    if arguments.short {
+        return Ok(());
+    }
+    eprintln!("without each suppression in turn …");
+    let ablations = ablations(world)?;
+    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
+    let judged = measured(&company, Form::Rows, &good, &variants)?;
+    let without: Vec<(&str, &str, Judged)> =
+        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
+    println!("{}", of_ablations(medium, &without));
+    eprintln!("other streams …");
+    let medium = [Variant::told("medium", world)?];
+    let free = places(company.world(), Listing::Free)?;
+    let mut others = Vec::new();
+    for (name, form, places) in [("with devices", Form::Activity, &good), ("free places", Form::Rows, &free)] {
+        others.extend(measured(&company, form, places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)));
+    }
+    println!("{}", of_scores(&others));
+    Ok(())
+}
+
+/// Runs the variants on two threads, each with a stream of its own.
+fn measured(
+    company: &Company,
+    form: Form,
+    locate: &Arc<dyn Locate>,
+    variants: &[Variant],
+) -> anyhow::Result<Vec<Judged>> {
+    let halves = variants.chunks(variants.len().div_ceil(2).max(1));
+    let outcomes = thread::scope(|scope| {
+        let threads: Vec<_> = halves.map(|half| scope.spawn(move || run(company, form, locate, half))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a run panicked"))?).collect::<Vec<_>>()
+    });
+    let mut judged = Vec::new();
+    for finals in outcomes {
+        judged.extend(finals?.iter().map(|finals| judge(company, finals)));
+    }
+    Ok(judged)
+}

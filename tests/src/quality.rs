@@ -1,0 +1,151 @@
+//! How well the detectors do: a simulated company with all confounders runs through the pipeline of a task, and what
+//! readers are left with is held against what was injected.
+//!
+//! Several sets of rules see the same stream at once, each in a task of its own, so that they can be compared.
+
+mod judge;
+mod places;
+mod table;
+mod variants;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, anyhow};
+use frostwatch_detect::place::Locate;
+use frostwatch_detect::time::Millis;
+use frostwatch_runtime::pipeline::{Origin, Shared, Task};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
+use frostwatch_simulator::{Account, AccountKind, Company};
+use frostwatch_wire::alert::{AlertChange, AlertRecord, Entity};
+use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
+use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
+use serde_json::json;
+
+pub use judge::{Attribution, Judged, Score, judge};
+pub use places::{Listing, places};
+pub use table::{of_ablations, of_confounders, of_scores};
+pub use variants::{Variant, ablations, sensitivities};
+
+/// What the stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Rows of `ServiceNow`'s tables, normalised: without devices.
+    Rows,
+    /// activity.v1 as a producer writes it who knows devices.
+    Activity,
+}
+
+/// An alert that stands at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Final {
+    /// The detector.
+    pub policy: String,
+    /// Name of the user, in lower case.
+    pub user: String,
+    /// First event that counts, milliseconds since the epoch.
+    pub first_ms: Millis,
+    /// Last event that counts.
+    pub last_ms: Millis,
+    /// The event with which it was first told.
+    pub told_ms: Millis,
+    /// Severity at the end, 1 to 5.
+    pub severity: u8,
+    /// Countries of its addresses.
+    pub countries: Vec<String>,
+    /// What it says.
+    pub summary: String,
+}
+
+/// Runs the company through a task for each variant, and answers what each leaves readers with.
+pub fn run(
+    company: &Company,
+    form: Form,
+    locate: &Arc<dyn Locate>,
+    variants: &[Variant],
+) -> anyhow::Result<Vec<Vec<Final>>> {
+    let mut lanes = Vec::new();
+    for variant in variants {
+        let shared = Shared { epoch: 0, origin: Origin::default(), build: "quality", totals: Mutex::default() };
+        lanes.push((Task::new(Arc::new(shared), variant.ruling(locate)?, 0), BTreeMap::<String, Final>::new()));
+    }
+    let mut offset = 0;
+    let mut fault = None;
+    let mut out = Vec::new();
+    each_record(company, form, &mut |stamp_ms, key, value| {
+        let record = InputRecord { offset, stamp: Some(stamp_ms), key: Some(key), value };
+        offset += 1;
+        for (task, finals) in &mut lanes {
+            task.record(&record, &mut out);
+            for record in out.drain(..).filter(|record| record.channel == Channel::Alerts) {
+                if let Err(error) = note(&record, finals) {
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+    })?;
+    for (task, _) in &lanes {
+        let counters = task.counters();
+        if !counters.is_conserved() || counters.rejected > 0 {
+            return Err(anyhow!("records were lost: {counters:?}"));
+        }
+    }
+    fault.map_or(Ok(()), Err)?;
+    Ok(lanes.into_iter().map(|(_, finals)| finals.into_values().collect()).collect())
+}
+
+/// Hands over stamp, key and value of every activity record, in the order of arrival.
+fn each_record(company: &Company, form: Form, take: &mut impl FnMut(Millis, &[u8], &[u8])) -> anyhow::Result<()> {
+    if form == Form::Activity {
+        for delivery in company.activity() {
+            take(delivery.stamp_ms, delivery.key.as_bytes(), delivery.row.as_bytes());
+        }
+        return Ok(());
+    }
+    let normaliser = normaliser_of(company)?;
+    for delivery in company.raw_rows() {
+        let table = Table::from_name(delivery.table).with_context(|| format!("no table {}", delivery.table))?;
+        normaliser.row(table, delivery.row.as_bytes(), &mut |normalised| {
+            if let (Normalised::Activity { key, .. }, Some(bytes)) = (&normalised, normalised.to_bytes()) {
+                take(delivery.stamp_ms, key.as_bytes(), &bytes);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Rows are read as an administrator would have it: who is a program is known.
+fn normaliser_of(company: &Company) -> anyhow::Result<Normaliser> {
+    let mut config: NormaliseConfig =
+        serde_json::from_value(json!({ "instance": company.config().instance, "accounts": [] }))?;
+    let pattern = |account: Account| {
+        let named = !matches!(account.kind, AccountKind::Vendor | AccountKind::Placeholder);
+        named.then(|| AccountPattern { pattern: account.name.to_lowercase(), kind: account.kind.as_str().to_owned() })
+    };
+    config.accounts = company.people().filter_map(pattern).collect();
+    Normaliser::new(config).map_err(|faults| anyhow!("{faults:?}"))
+}
+
+/// Keeps the last revision of each alert, and when it was first told.
+fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>) -> anyhow::Result<()> {
+    let alert: AlertRecord = serde_json::from_slice(&record.value)?;
+    let Some(body) = alert.body.filter(|_| alert.change != AlertChange::Retracted) else {
+        finals.remove(&alert.id);
+        return Ok(());
+    };
+    let millis = |text: &str| chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
+    let (mut user, mut countries) = (String::new(), Vec::new());
+    for entity in alert.entities {
+        match entity {
+            Entity::User { name, .. } => user = name.to_lowercase(),
+            Entity::Address { place: Some(place), .. } => countries.push(place.country),
+            _ => {}
+        }
+    }
+    let last_ms = millis(&body.last_event_time)?;
+    let told_ms = finals.get(&alert.id).map_or(last_ms, |known| known.told_ms);
+    let first_ms = millis(&body.first_event_time)?;
+    let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
+    finals.insert(alert.id, Final { policy, user, first_ms, last_ms, told_ms, severity, countries, summary });
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Holds what readers are left with against what was injected.
+
+use std::collections::BTreeMap;
+
+use frostwatch_detect::time::{HOUR, MINUTE, Millis, SECOND};
+use frostwatch_simulator::{AccountKind, AttackKind, Company, Confounder, FirstVisit, Label};
+
+use super::Final;
+
+/// `ServiceNow`'s clock has whole seconds, and some rows of an action are written a second later.
+const CLOCK: Millis = 2 * SECOND;
+/// An alert of the attack's own kind this near to it is about it: the victim goes on, and the jump back is part of it.
+const NEAR: Millis = HOUR;
+/// An alert of another kind this near to an attack comes of it.
+const AFTER: Millis = 10 * MINUTE;
+
+/// What an alert stands at that asks nobody to get up.
+const SEVERITY_LOW: u8 = 2;
+
+/// The four kinds, as policies are called.
+pub(super) const KINDS: [(AttackKind, &str); 4] = [
+    (AttackKind::FailedLogins, "failed_logins"),
+    (AttackKind::ImpossibleTravel, "impossible_travel"),
+    (AttackKind::InfrequentCountry, "infrequent_country"),
+    (AttackKind::MassDownload, "mass_download"),
+];
+
+/// To what a false or harmless alert belongs: the confounders of its user that concern the detector, or `none`.
+pub type Attribution = BTreeMap<String, usize>;
+
+/// How one detector did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Attacks of its kind.
+    pub injected: usize,
+    /// Of these, with an alert.
+    pub found: usize,
+    /// Attacks of other kinds of which its own is true too.
+    pub also: usize,
+    /// Of these, with an alert.
+    pub also_found: usize,
+    /// Alerts at the end.
+    pub alerts: usize,
+    /// Of these, caused by an attack.
+    pub of_attacks: usize,
+    /// Of these, true and harmless: somebody's first stay in a country, or a client with an old password that stands at
+    /// low severity.
+    pub harmless: usize,
+    /// Of these, false.
+    pub wrong: usize,
+    /// Event time from the first action of an attack to the event with which it was told, median, seconds.
+    pub detection_secs: i64,
+    /// To what the false ones belong.
+    pub wrong_by: Attribution,
+}
+
+/// How all detectors did, by policy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// By policy.
+    pub scores: BTreeMap<&'static str, Score>,
+    /// Days on which people had accounts, all together.
+    pub user_days: u64,
+    /// Attacks without an alert, a sentence each.
+    pub missed: Vec<String>,
+    /// False alerts, a sentence each.
+    pub false_alerts: Vec<String>,
+}
+
+impl Score {
+    /// Share of the attacks of its kind that have an alert.
+    pub fn recall(&self) -> f64 {
+        share(self.found, self.injected)
+    }
+
+    /// Share of the alerts that attacks caused, among those that are not true and harmless.
+    pub fn precision(&self) -> f64 {
+        share(self.of_attacks, self.of_attacks + self.wrong)
+    }
+
+    /// The same among all alerts: whoever wants attacks alone counts a first stay in a country as false.
+    pub fn precision_strict(&self) -> f64 {
+        share(self.of_attacks, self.alerts)
+    }
+}
+
+impl Judged {
+    /// False alerts of a detector for 1,000 days of a user.
+    pub fn false_per_1000(&self, score: &Score) -> f64 {
+        score.wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
+    }
+
+    /// The same with the harmless ones.
+    pub fn false_per_1000_strict(&self, score: &Score) -> f64 {
+        (score.wrong + score.harmless) as f64 * 1_000.0 / self.user_days.max(1) as f64
+    }
+}
+
+/// Holds the alerts at the end against what was injected.
+pub fn judge(company: &Company, finals: &[Final]) -> Judged {
+    let visits = company.first_visits();
+    let confounders: BTreeMap<String, Vec<Confounder>> =
+        company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
+    let mut judged = Judged { user_days: user_days(company), ..Judged::default() };
+    for (kind, policy) in KINDS {
+        let of_policy: Vec<&Final> = finals.iter().filter(|alert| alert.policy == policy).collect();
+        let mut score = Score { alerts: of_policy.len(), ..Score::default() };
+        let mut times = Vec::new();
+        for label in company.labels() {
+            let (own, also) = (label.kind == kind, label.also_expected.contains(&kind));
+            let told = of_policy.iter().filter(|alert| is_of(alert, label, CLOCK)).map(|alert| alert.told_ms).min();
+            score.injected += usize::from(own);
+            score.also += usize::from(also);
+            score.also_found += usize::from(also && told.is_some());
+            match told {
+                Some(told) if own => {
+                    score.found += 1;
+                    times.push((told - label.start_ms) / SECOND);
+                }
+                None if own => judged.missed.push(format!("{policy} of {}: {}", label.user, label.note)),
+                _ => {}
+            }
+        }
+        times.sort_unstable();
+        score.detection_secs = times.get(times.len() / 2).copied().unwrap_or_default();
+        for alert in of_policy {
+            if company.labels().iter().any(|label| comes_of(alert, label, kind)) {
+                score.of_attacks += 1;
+                continue;
+            }
+            let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
+            let first_stay = kind == AttackKind::InfrequentCountry && visits.iter().any(|visit| is_first(alert, visit));
+            let knocks = kind == AttackKind::FailedLogins && own.contains(&Confounder::ExpiredClient);
+            if first_stay || (knocks && alert.severity <= SEVERITY_LOW) {
+                score.harmless += 1;
+            } else {
+                score.wrong += 1;
+                let reason = attributed(own, kind);
+                judged
+                    .false_alerts
+                    .push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
+                *score.wrong_by.entry(reason).or_default() += 1;
+            }
+        }
+        judged.scores.insert(policy, score);
+    }
+    judged
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+}
+
+fn user_days(company: &Company) -> u64 {
+    let days = company.config().days;
+    let human = |kind| matches!(kind, AccountKind::Employee | AccountKind::External);
+    let people = company.people().filter(|account| human(account.kind));
+    people.map(|account| u64::from(days.saturating_sub(account.first_day))).sum()
+}
+
+fn is_of(alert: &Final, label: &Label, slack: Millis) -> bool {
+    alert.user == label.user.to_lowercase()
+        && alert.first_ms <= label.end_ms + slack
+        && alert.last_ms >= label.start_ms - slack
+}
+
+fn comes_of(alert: &Final, label: &Label, kind: AttackKind) -> bool {
+    let expected = label.kind == kind || label.also_expected.contains(&kind);
+    is_of(alert, label, if expected { NEAR } else { AFTER })
+}
+
+/// Whether the alert tells of this first stay in a country.
+fn is_first(alert: &Final, visit: &FirstVisit) -> bool {
+    alert.user == visit.user.to_lowercase()
+        && alert.countries.contains(&visit.country)
+        && alert.first_ms < visit.to_ms
+        && alert.last_ms >= visit.from_ms
+}
+
+/// The confounders that can lead this detector astray.
+fn attributed(confounders: &[Confounder], kind: AttackKind) -> String {
+    use Confounder as C;
+    let concerns = |confounder: &&Confounder| match kind {
+        AttackKind::FailedLogins => {
+            matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::Kiosk | C::NewHire)
+        }
+        AttackKind::MassDownload => matches!(confounder, C::MonthEnd | C::Kiosk),
+        AttackKind::ImpossibleTravel | AttackKind::InfrequentCountry => {
+            !matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::MonthEnd)
+        }
+    };
+    let words: Vec<&str> = confounders.iter().filter(concerns).map(|confounder| confounder.as_str()).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(" + ") }
+}

@@ -1,0 +1,82 @@
+//! Prints what was measured as tables of Markdown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::judge::{Judged, KINDS, Score};
+
+const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
+Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
+
+/// One row for each set of rules and detector.
+pub fn of_scores(judged: &[(String, Judged)]) -> String {
+    let mut text = HEADING.to_owned();
+    for (name, judged) in judged {
+        for (_, policy) in KINDS {
+            let Some(score) = judged.scores.get(policy) else { continue };
+            let Score { injected, also, also_found, alerts, of_attacks, harmless, wrong, detection_secs, .. } = score;
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "| {name} | `{policy}` | {injected} | {:.3} | {also_found} of {also} | {alerts} | {of_attacks} | {harmless} | \
+                 {wrong} | {:.3} | {:.3} | {:.3} | {:.3} | {detection_secs} s |",
+                score.recall(),
+                score.precision(),
+                score.precision_strict(),
+                judged.false_per_1000(score),
+                judged.false_per_1000_strict(score),
+            );
+        }
+    }
+    text
+}
+
+/// One row for each suppression that was switched off: detector, suppression, how it went.
+pub fn of_ablations(whole: &Judged, ablations: &[(&str, &str, Judged)]) -> String {
+    let mut text = "| Detector | Without | Alerts | False | Precision | Recall | False per 1,000 user-days |\n\
+                    |---|---|---:|---:|---:|---:|---:|\n"
+        .to_owned();
+    let mut row = |detector: &str, without: &str, judged: &Judged| {
+        let Some(score) = judged.scores.get(detector) else { return };
+        let _ = writeln!(
+            text,
+            "| `{detector}` | {without} | {} | {} | {:.3} | {:.3} | {:.3} |",
+            score.alerts,
+            score.wrong,
+            score.precision(),
+            score.recall(),
+            judged.false_per_1000(score),
+        );
+    };
+    let mut last = "";
+    for (detector, without, judged) in ablations {
+        if *detector != last {
+            row(detector, "nothing", whole);
+            last = detector;
+        }
+        row(detector, &format!("`{without}`"), judged);
+    }
+    text
+}
+
+/// False alerts by what confounds, a row for each set of confounders that its users have, a column for each detector.
+pub fn of_confounders(judged: &Judged) -> String {
+    let mut rows: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (policy, score) in &judged.scores {
+        for (reason, count) in &score.wrong_by {
+            rows.entry(reason).or_default().insert(policy, *count);
+        }
+    }
+    let mut text = "| Confounders of the user |".to_owned();
+    KINDS.iter().for_each(|(_, policy)| text.push_str(&format!(" `{policy}` |")));
+    text.push_str("\n|---|---:|---:|---:|---:|\n");
+    for (reason, counts) in rows {
+        let _ = write!(text, "| {reason} |");
+        for (_, policy) in KINDS {
+            let _ = write!(text, " {} |", counts.get(policy).copied().unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
+}
