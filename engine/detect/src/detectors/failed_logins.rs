@@ -167,10 +167,12 @@ const fn one() -> u32 {
     1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(value: &f64) -> bool {
     value.to_bits() == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_unit(value: &f64) -> bool {
     value.to_bits() == unit().to_bits()
 }
