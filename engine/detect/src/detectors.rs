@@ -103,6 +103,11 @@ fn who(user: &str) -> String {
     }
 }
 
+/// What a new detector begins as: it must compile. See `cargo xtask new-detector`.
+#[cfg(test)]
+#[path = "../../xtask/templates/detector.rs"]
+mod template;
+
 #[cfg(test)]
 mod tests {
     use super::*;

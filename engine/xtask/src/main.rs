@@ -1,10 +1,13 @@
 //! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files,
+//! `cargo xtask new-detector` those of a new detector, `cargo xtask fuzz` hands broken bytes to every reader,
 //! `cargo xtask soak` lets processes, broker and wire fail for a long time.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
 
+mod fuzz;
 mod generate;
 mod kafka;
+mod scaffold;
 mod soak;
 
 use std::process::ExitCode;
@@ -20,12 +23,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Hand broken bytes to every reader of untrusted or stored bytes
+    Fuzz(fuzz::Fuzz),
     /// Write the files that are generated from code
     Generate {
         /// Write nothing; fail and name the files that are stale
         #[arg(long)]
         check: bool,
     },
+    /// Write the files of a new detector and the lines that name it
+    NewDetector(scaffold::NewDetector),
     /// Run a local Apache Kafka broker on loopback
     #[command(subcommand)]
     Kafka(kafka::Kafka),
@@ -35,7 +42,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Fuzz(fuzz) => fuzz::run(&fuzz),
         Task::Generate { check } => generate::run(check),
+        Task::NewDetector(new) => scaffold::run(&new),
         Task::Kafka(kafka) => kafka::run(&kafka),
         Task::Soak(soak) => soak::run(&soak),
     };
