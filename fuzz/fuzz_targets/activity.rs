@@ -2,7 +2,6 @@
 //! was written by the whole contract.
 #![no_main]
 
-use frostwatch_detect::event::ObjectRow;
 use frostwatch_fuzz::bounded;
 use frostwatch_wire::activity::decode::{Activity, decode, decode_by_serde, key_of};
 use frostwatch_wire::activity::record::ActivityRecord;
@@ -38,7 +37,7 @@ fn accepted(bytes: &[u8], activity: &Activity<'_>) {
         assert!(written.len() > bytes.len(), "what was accepted is refused once it was written again");
         return;
     };
-    let same = Activity { content: activity.content, richness: activity.richness, ..again };
-    assert_eq!(&same, activity);
-    assert_eq!(same.object_row.map(ObjectRow::sys_id), activity.object_row.map(ObjectRow::sys_id));
+    // Compared as told, since the two borrow of different bytes.
+    let again = Activity { content: activity.content, richness: activity.richness, ..again };
+    assert_eq!(format!("{again:?}"), format!("{activity:?}"));
 }

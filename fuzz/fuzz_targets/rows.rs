@@ -9,6 +9,7 @@ use frostwatch_wire::activity::decode::decode;
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use frostwatch_wire::normalise::{Normalised, Normaliser, REJECTED_ROWS_MAX, Table};
 use libfuzzer_sys::fuzz_target;
+use serde_json::value::RawValue;
 
 fn normaliser() -> &'static Normaliser {
     static NORMALISER: OnceLock<Normaliser> = OnceLock::new();
@@ -53,7 +54,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let rejects = made.iter().filter(|one| matches!(one, Normalised::Reject(_))).count();
     assert!(rejects <= 1, "one reject for a value");
-    if serde_json::from_slice::<serde_json::Value>(value).is_err() {
+    // Some serializers put five bytes before the JSON.
+    let json = if value.first() == Some(&0) { value.get(5..).unwrap_or(value) } else { value };
+    if serde_json::from_slice::<&RawValue>(json).is_err() {
         let kept = |one: &Normalised| matches!(one, Normalised::Reject(rejected) if rejected.keep_raw);
         assert!(!made.iter().any(kept), "what cannot be read cannot be known to hold no secret");
     }

@@ -207,11 +207,14 @@ fn end_of_list(lines: &[&str], first: usize) -> anyhow::Result<usize> {
     for (index, line) in lines.iter().enumerate().skip(first) {
         let is_of_the_list = line.starts_with("  ");
         let is_empty = line.trim().is_empty() || line.trim_start().starts_with('#');
-        if !is_of_the_list && !is_empty {
+        let begins_item = line.trim_start().starts_with("- ");
+        if !is_empty && begins_item && (!is_of_the_list || end == first) {
             ensure!(
-                !line.starts_with("- "),
-                "exceptions: its items are not indented by two spaces; indent them, and try again"
+                line.starts_with("  - "),
+                "exceptions: its items are not indented by two spaces; indent them so, and try again"
             );
+        }
+        if !is_of_the_list && !is_empty {
             break;
         }
         if is_of_the_list && !is_empty {

@@ -98,13 +98,27 @@ impl Places {
     }
 
     fn build(&self, names: &[String]) -> anyhow::Result<()> {
-        // The versions that are shipped are those that are fuzzed.
-        fs::copy(checkout().join("Cargo.lock"), self.source.join("Cargo.lock"))?;
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--target", &host()?, "--target-dir"]).arg(&self.target);
-        names.iter().for_each(|name| drop(cargo.args(["--bin", name])));
-        let built = cargo.current_dir(&self.source).env("RUSTFLAGS", INSTRUMENTED).status()?;
+        self.take_versions()?;
+        let built = Command::new("cargo")
+            .args(["build", "--release", "--target", &host()?, "--target-dir"])
+            .arg(&self.target)
+            .args(names.iter().flat_map(|name| ["--bin", name]))
+            .current_dir(&self.source)
+            .env("RUSTFLAGS", INSTRUMENTED)
+            .status()?;
         ensure!(built.success(), "the targets cannot be built");
+        Ok(())
+    }
+
+    /// The versions that are shipped are those that are fuzzed.
+    fn take_versions(&self) -> anyhow::Result<()> {
+        let shipped = fs::read(checkout().join("Cargo.lock"))?;
+        let (lock, taken) = (self.source.join("Cargo.lock"), self.target.join("taken.lock"));
+        if !lock.exists() || !fs::read(&taken).is_ok_and(|taken| taken == shipped) {
+            fs::write(&lock, &shipped)?;
+            fs::create_dir_all(&self.target)?;
+            fs::write(&taken, &shipped)?;
+        }
         Ok(())
     }
 
