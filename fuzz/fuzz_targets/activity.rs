@@ -6,7 +6,9 @@ use frostwatch_fuzz::bounded;
 use frostwatch_wire::activity::decode::{Activity, decode, decode_by_serde, key_of};
 use frostwatch_wire::activity::record::ActivityRecord;
 use frostwatch_wire::activity::reject::{PATH_CHARS_MAX, REASON_CHARS_MAX};
-use frostwatch_wire::activity::{ACTION_KEY_BYTES_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, USER_NAME_BYTES_MAX};
+use frostwatch_wire::activity::{
+    ACTION_KEY_BYTES_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, USER_NAME_BYTES_MAX,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

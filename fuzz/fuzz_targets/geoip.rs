@@ -7,7 +7,8 @@ use frostwatch_geoip::{GeoError, GeoLimits, GeoSource, GeoTable, Role};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that what a small file can ask for is bounded too.
-const LIMITS: GeoLimits = GeoLimits { file_bytes_max: 1 << 20, networks_max: 20_000, records_max: 4_096, names_max: 4_096 };
+const LIMITS: GeoLimits =
+    GeoLimits { file_bytes_max: 1 << 20, networks_max: 20_000, records_max: 4_096, names_max: 4_096 };
 const ADDRESSES: [&str; 8] =
     ["0.0.0.0", "11.2.3.4", "127.0.0.1", "255.255.255.255", "::", "2e00:10::1", "::ffff:11.2.3.4", "ffff::"];
 

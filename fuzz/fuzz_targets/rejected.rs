@@ -35,5 +35,11 @@ fn original(bytes: &[u8]) -> Original {
         headers.insert(String::from_utf8_lossy(&line[..colon]).into_owned(), line[colon + 2..].to_vec());
     }
     let place = Place { topic: "frostwatch.rejected.v1".to_owned(), partition: 0, offset: 7 };
-    Original { place, stamp: Some(0), key: Some(rest.iter().take(16).copied().collect()), value: rest.to_vec(), headers }
+    Original {
+        place,
+        stamp: Some(0),
+        key: Some(rest.iter().take(16).copied().collect()),
+        value: rest.to_vec(),
+        headers,
+    }
 }

@@ -64,7 +64,8 @@ fn said_after(tasks: &mut impl Tasks, history: &History, half: i64) -> Vec<Outpu
 /// A record of whatever bytes: a fault, or a key that is written again.
 fn readable(record: &[u8]) {
     let (plans, subject) = (plans(), Subject { key: History::KEY });
-    let again = |record: &[u8]| bounded(OWN_BYTES + BYTES_EACH * record.len(), || written_again(record, &plans, subject));
+    let again =
+        |record: &[u8]| bounded(OWN_BYTES + BYTES_EACH * record.len(), || written_again(record, &plans, subject));
     let Ok(Some(first)) = again(record) else { return };
     let Ok(Some(second)) = again(&first.whole) else { panic!("what was written is not read") };
     assert_eq!(second, first, "a whole key is written as it was read");

@@ -61,7 +61,12 @@ pub fn configuration(text: &str) -> Result<(), Vec<String>> {
 }
 
 /// What `frostwatch except` makes of a rule's text and an alert: the exception's id and the edited text.
-pub fn except(rule: &str, alert: &str, expires: DateTime<Utc>, from_its_addresses: bool) -> anyhow::Result<(String, String)> {
+pub fn except(
+    rule: &str,
+    alert: &str,
+    expires: DateTime<Utc>,
+    from_its_addresses: bool,
+) -> anyhow::Result<(String, String)> {
     let alert = except::last_alert(alert)?;
     let wanted = except::Wanted { alert: &alert, reason: "known: \"so\"", owner: "sec", expires };
     let (id, block) = wanted.block(&except::taken_ids(rule), from_its_addresses)?;

@@ -63,7 +63,9 @@ fn templates() -> impl Iterator<Item = Template> {
 
 fn template(id: &str) -> anyhow::Result<Template> {
     let ids = || templates().map(|one| one.id).collect::<Vec<_>>().join(", ");
-    templates().find(|one| one.id == id).with_context(|| format!("no shipped rule is called '{id}'; there are {}", ids()))
+    templates()
+        .find(|one| one.id == id)
+        .with_context(|| format!("no shipped rule is called '{id}'; there are {}", ids()))
 }
 
 /// The shipped rules, each with the comment that its file begins with.
@@ -139,7 +141,8 @@ impl Template {
     fn next_steps(self, id: &str, folder: &Path, is_alone: bool) -> Vec<String> {
         let (own, folder) = (self.id, folder.display());
         let mut steps = vec![
-            "edit next: detector.params (the limits), scope (whom it watches), title, severity and runbook_url".to_owned(),
+            "edit next: detector.params (the limits), scope (whom it watches), title, severity and runbook_url"
+                .to_owned(),
         ];
         if id != own {
             steps.push(format!(
@@ -148,7 +151,8 @@ impl Template {
             ));
             if self.text.contains("learning_days:") {
                 steps.push(
-                    "it learns each user anew: for learning_days what it finds is recorded as suppressed (`learning`)".into(),
+                    "it learns each user anew: for learning_days what it finds is recorded as suppressed (`learning`)"
+                        .into(),
                 );
             }
         }

@@ -106,7 +106,7 @@ fn who(user: &str) -> String {
 /// What a new detector begins as: it must compile. See `cargo xtask new-detector`.
 #[cfg(test)]
 #[path = "../../xtask/templates/detector.rs"]
-mod template;
+pub mod template;
 
 #[cfg(test)]
 mod tests {

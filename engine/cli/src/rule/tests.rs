@@ -55,7 +55,8 @@ fn nothing_is_written_over_and_no_bad_id_becomes_a_file() {
 
 #[test]
 fn what_is_said_next_fits_the_rule_and_its_folder() {
-    let said = |from: &str, id: &str, is_alone| template(from).unwrap().next_steps(id, Path::new("r"), is_alone).join("\n");
+    let said =
+        |from: &str, id: &str, is_alone| template(from).unwrap().next_steps(id, Path::new("r"), is_alone).join("\n");
     for (from, id, is_alone, word, wanted) in [
         ("failed_logins", "of_admins", false, "learning_days", false),
         ("infrequent_country", "of_admins", false, "learning_days", true),

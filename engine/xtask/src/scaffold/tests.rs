@@ -22,7 +22,7 @@ fn text(root: &Path, path: &str) -> String {
 fn stand_in_order(text: &str, all: &[&str]) {
     let mut from = 0;
     for one in all {
-        let found = text[from..].find(one);
+        let found = text.get(from..).unwrap().find(one);
         from += found.unwrap_or_else(|| panic!("'{one}' is not there, or not behind the one before")) + one.len();
     }
 }
