@@ -283,6 +283,25 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     Ok(Checked { config, rulebook, located, normaliser, warnings })
 }
 
+/// Reads a configuration and what of it can be checked without a file or a client.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_alone(text: &str) -> Result<(), Vec<String>> {
+    let config = parse(text).map_err(|fault| {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let mut faults = Vec::new();
+        if let Ok(Value::Object(mut parts)) = serde_saphyr::from_str_with_options::<Value>(text, options) {
+            drop(part::<KafkaSettings>(&mut parts, "kafka", &fault, &mut faults));
+            drop(part::<GeoConfig>(&mut parts, "geoip", &fault, &mut faults));
+            let normalise = part(&mut parts, "normalise", &fault, &mut faults);
+            normalise.and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
+        }
+        faults.iter_mut().for_each(|fault| mask_secrets(text, fault));
+        faults.push(fault);
+        faults
+    })?;
+    config.normalise.map_or(Ok(()), |normalise| normaliser_of(normalise).map(drop))
+}
+
 /// What can still be said of the parts of a configuration that is faulty as a whole. `told` is said already.
 fn faults_of_parts(text: &str, told: &str, beside: &Path, rules_folder: Option<&Path>) -> Vec<String> {
     let options = serde_saphyr::options! { with_snippet: false };

@@ -93,7 +93,7 @@ fn input(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The last record; pretty-printed or a line each.
-fn last_alert(text: &str) -> anyhow::Result<AlertRecord> {
+pub(crate) fn last_alert(text: &str) -> anyhow::Result<AlertRecord> {
     let mut last = None;
     for record in serde_json::Deserializer::from_str(text).into_iter::<AlertRecord>() {
         last = Some(record.context("not an alert.v1")?);
@@ -113,22 +113,22 @@ fn file_of<'a>(files: &'a [(String, String)], rule: &str) -> anyhow::Result<(&'a
         .with_context(|| format!("no file of the folder has the rule '{rule}' that the alert names"))
 }
 
-fn taken_ids(text: &str) -> Vec<String> {
+pub(crate) fn taken_ids(text: &str) -> Vec<String> {
     let parsed: Value = serde_saphyr::from_str(text).unwrap_or_default();
     let exceptions = parsed.get("exceptions").and_then(Value::as_array).cloned().unwrap_or_default();
     exceptions.iter().filter_map(|one| one.get("id")?.as_str().map(str::to_owned)).collect()
 }
 
-struct Wanted<'a> {
-    alert: &'a AlertRecord,
-    reason: &'a str,
-    owner: &'a str,
-    expires: DateTime<Utc>,
+pub(crate) struct Wanted<'a> {
+    pub(crate) alert: &'a AlertRecord,
+    pub(crate) reason: &'a str,
+    pub(crate) owner: &'a str,
+    pub(crate) expires: DateTime<Utc>,
 }
 
 impl Wanted<'_> {
     /// The exception's id, and its lines as an item of a YAML list.
-    fn block(&self, taken: &[String], from_its_addresses: bool) -> anyhow::Result<(String, String)> {
+    pub(crate) fn block(&self, taken: &[String], from_its_addresses: bool) -> anyhow::Result<(String, String)> {
         let user = self.alert.entities.iter().find_map(|entity| match entity {
             Entity::User { name, .. } => Some(name),
             _ => None,
@@ -176,7 +176,7 @@ fn free_id(user: &str, taken: &[String]) -> String {
 }
 
 /// The text with the item at the end of its list of exceptions. Comments and all else stay as they are.
-fn insert(text: &str, block: &str) -> anyhow::Result<String> {
+pub(crate) fn insert(text: &str, block: &str) -> anyhow::Result<String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let Some(at) = lines.iter().position(|line| line.starts_with("exceptions:")) else {
         bail!("no line begins with `exceptions:`; add `exceptions: []` and try again");
@@ -207,11 +207,14 @@ fn end_of_list(lines: &[&str], first: usize) -> anyhow::Result<usize> {
     for (index, line) in lines.iter().enumerate().skip(first) {
         let is_of_the_list = line.starts_with("  ");
         let is_empty = line.trim().is_empty() || line.trim_start().starts_with('#');
-        if !is_of_the_list && !is_empty {
+        let begins_item = line.trim_start().starts_with("- ");
+        if !is_empty && begins_item && (!is_of_the_list || end == first) {
             ensure!(
-                !line.starts_with("- "),
-                "exceptions: its items are not indented by two spaces; indent them, and try again"
+                line.starts_with("  - "),
+                "exceptions: its items are not indented by two spaces; indent them so, and try again"
             );
+        }
+        if !is_of_the_list && !is_empty {
             break;
         }
         if is_of_the_list && !is_empty {
@@ -222,7 +225,7 @@ fn end_of_list(lines: &[&str], first: usize) -> anyhow::Result<usize> {
 }
 
 /// The set of rules must hold as a whole with the edited file, and have the exception.
-fn check(files: &[(String, String)], name: &str, edited: &str, rule: &str, id: &str) -> anyhow::Result<()> {
+pub(crate) fn check(files: &[(String, String)], name: &str, edited: &str, rule: &str, id: &str) -> anyhow::Result<()> {
     let all: Vec<(&str, &str)> =
         files.iter().map(|(file, text)| (file.as_str(), if file == name { edited } else { text.as_str() })).collect();
     let book = Rulebook::parse(&all, None).map_err(|faults| {

@@ -135,8 +135,12 @@ impl Lines {
             bar.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
             Box::new(file)
         };
-        let input = unpacked(Box::new(bar.wrap_read(raw)))?;
-        Ok(Self { input, normaliser, number: 0, buffer: Vec::new(), page: None })
+        Self::of(Box::new(bar.wrap_read(raw)), normaliser)
+    }
+
+    /// The lines of what is packed or not, told by its first bytes.
+    pub(crate) fn of(raw: Box<dyn Read>, normaliser: Option<Normaliser>) -> anyhow::Result<Self> {
+        Ok(Self { input: unpacked(raw)?, normaliser, number: 0, buffer: Vec::new(), page: None })
     }
 
     /// Reads the next line, or the next element of a page, and hands on what it gave. False at the end.

@@ -1,6 +1,6 @@
 //! `frostwatch rejected`: what could not be read or came too late, listed, and published again once the cause is mended.
 
-mod line;
+pub(crate) mod line;
 mod replay;
 
 use std::io::{BufWriter, Write};

@@ -107,6 +107,11 @@ fn who(user: &str) -> String {
     }
 }
 
+/// What a new detector begins as: it must compile. See `cargo xtask new-detector`.
+#[cfg(test)]
+#[path = "../../xtask/templates/detector.rs"]
+pub mod template;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@ mod stored;
 pub use ahead::EXPECTED_MAX;
 pub use checkpoint::{Room, Written};
 pub use stored::StateFault;
+#[cfg(feature = "fuzzing")]
+pub use stored::{Again, written_again};
 
 use std::collections::VecDeque;
 

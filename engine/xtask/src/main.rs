@@ -1,12 +1,12 @@
 //! Development tasks: `cargo xtask kafka …` runs a local Apache Kafka, `cargo xtask generate` writes the generated files,
-//! `cargo xtask soak` lets processes, broker and wire fail for a long time, `cargo xtask quality` measures how well the
-//! detectors do.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
 
+mod fuzz;
 mod generate;
 mod kafka;
 mod quality;
+mod scaffold;
 mod soak;
 
 use std::process::ExitCode;
@@ -22,12 +22,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Hand broken bytes to every reader of untrusted or stored bytes
+    Fuzz(fuzz::Fuzz),
     /// Write the files that are generated from code
     Generate {
         /// Write nothing; fail and name the files that are stale
         #[arg(long)]
         check: bool,
     },
+    /// Write the files of a new detector and the lines that name it
+    NewDetector(scaffold::NewDetector),
     /// Run a local Apache Kafka broker on loopback
     #[command(subcommand)]
     Kafka(kafka::Kafka),
@@ -39,7 +43,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Fuzz(fuzz) => fuzz::run(&fuzz),
         Task::Generate { check } => generate::run(check),
+        Task::NewDetector(new) => scaffold::run(&new),
         Task::Kafka(kafka) => kafka::run(&kafka),
         Task::Soak(soak) => soak::run(&soak),
         Task::Quality(quality) => quality::run(&quality),

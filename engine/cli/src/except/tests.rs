@@ -31,6 +31,7 @@ fn a_list_of_another_shape_is_left_to_people() {
     let faults = [
         ("exceptions: [{ id: a }]\n", "stands on one line"),
         ("exceptions:\n- id: other\n", "not indented"),
+        ("exceptions:\n    - id: other\n", "not indented"),
         ("# none\n", "no line begins"),
     ];
     for (to, wanted) in faults {

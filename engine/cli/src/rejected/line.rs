@@ -15,7 +15,7 @@ const SHOWN_CHARS_MAX: usize = 2_000;
 const MASKED_CHARS_MAX: usize = 120;
 
 /// Writes the line.
-pub(super) fn write(out: &mut dyn Write, original: &Original, as_json: bool, show: bool) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Write, original: &Original, as_json: bool, show: bool) -> io::Result<()> {
     if as_json {
         serde_json::to_writer(&mut *out, &object(original, show))?;
         return out.write_all(b"\n");

@@ -132,6 +132,32 @@ pub(super) fn thaw(kept: &[u8], plans: &Plans, subject: Subject<'_>, scratch: &m
     }
 }
 
+/// A record of state, read and written again.
+#[cfg(feature = "fuzzing")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// With the events that late ones may still join.
+    pub whole: Vec<u8>,
+    /// As it is kept while idle.
+    pub settled: Vec<u8>,
+    /// What of the key its hash is taken of.
+    pub canonical: Vec<u8>,
+}
+
+/// Reads a record of state, wakes the key, and writes it again in both forms. `Ok(None)`: the record is none of a key.
+#[cfg(feature = "fuzzing")]
+pub fn written_again(record: &[u8], plans: &Plans, subject: Subject<'_>) -> Result<Option<Again>, StateFault> {
+    let (mut kept, mut whole, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+    let header = read(record, &mut kept)?;
+    let Some(key) = thaw(&kept, plans, subject, &mut Scratch::default()) else { return Ok(None) };
+    let unwritable = |_| StateFault::Broken("a key that cannot be written");
+    write_active(header, &key, &mut whole).map_err(unwritable)?;
+    freeze(&key, &mut kept).map_err(unwritable)?;
+    write_idle(header, &kept, &mut settled).map_err(unwritable)?;
+    let canonical = key.canonical(Vec::new()).map_err(unwritable)?;
+    Ok(Some(Again { whole, settled, canonical }))
+}
+
 /// Do kept bytes hold events that late ones may still join?
 pub(super) fn is_whole(kept: &[u8]) -> bool {
     matches!(kept, [_, form, ..] if form & WHOLE != 0)

@@ -65,14 +65,15 @@ pub(super) fn read(value: &[u8]) -> Result<Cell<'_>, String> {
         [0, _, _, _, _, json @ ..] => (json, true),
         json => (json, false),
     };
-    read_json(json).map_err(|fault| {
-        let reason = reason(&fault);
+    // As a whole, since what is passed over would not be looked at.
+    let text = std::str::from_utf8(json).map_err(|_| "not UTF-8".to_owned());
+    text.and_then(|text| read_json(text).map_err(|fault| reason(&fault))).map_err(|reason| {
         if framed { format!("framed for a schema registry, and behind the frame {reason}") } else { reason }
     })
 }
 
-fn read_json(json: &[u8]) -> Result<Cell<'_>, serde_json::Error> {
-    let mut from = serde_json::Deserializer::from_slice(json);
+fn read_json(json: &str) -> Result<Cell<'_>, serde_json::Error> {
+    let mut from = serde_json::Deserializer::from_str(json);
     let left = std::cell::Cell::new(VALUE_CELLS_MAX);
     let cell = CellSeed { depth: 1, left: &left }.deserialize(&mut from)?;
     from.end()?;

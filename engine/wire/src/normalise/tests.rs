@@ -93,6 +93,23 @@ fn a_value_has_a_limit_of_bytes() {
 }
 
 #[test]
+fn a_value_is_text_also_where_nobody_reads_it() {
+    let value = |text: &[u8]| {
+        let row = br#""payload":{"sys_id":"0f3c8a5b2d4e46f7a1b2c3d4e5f60718","name":"login"}}"#;
+        [br#"{"schema":{""#, text, br#"":1},"#, row].concat()
+    };
+    for (value, wanted) in [(value(b"type"), false), (value(b"\xb3ype"), true)] {
+        let mut reasons = Vec::new();
+        normaliser().row(Table::Sysevent, &value, &mut |made| {
+            if let Normalised::Reject(rejected) = made {
+                reasons.push((rejected.rows[0].reason.clone(), rejected.keep_raw));
+            }
+        });
+        assert_eq!(reasons.contains(&("not UTF-8".to_owned(), false)), wanted, "{reasons:?}");
+    }
+}
+
+#[test]
 fn tables_are_known_by_the_end_of_a_topic() {
     for (topic, expect) in [
         ("frostwatch.raw.sysevent", Some(Table::Sysevent)),

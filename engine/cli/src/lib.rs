@@ -1,5 +1,5 @@
-//! The binary `frostwatch`: reads configuration, joins the edges, runs. Data goes to standard output, all else to
-//! standard error.
+//! The commands of `frostwatch`: reads configuration, joins the edges, runs. Data goes to standard output, all else to
+//! standard error. Nobody links this but the program beside it ([`main`]) and the fuzz targets (feature `fuzzing`).
 
 mod admin;
 mod check;
@@ -9,12 +9,15 @@ mod demo;
 mod engine;
 mod except;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod metrics;
 mod raw;
 mod record;
 mod rejected;
 mod reload;
 mod replay;
+mod rule;
 mod run;
 mod schema;
 mod shell;
@@ -70,6 +73,8 @@ enum Command {
     Record(record::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
     Rejected(rejected::Args),
+    /// Begins a rule of one's own from a shipped one.
+    Rule(rule::Args),
     /// Makes an exception of an alert, in its rule's file.
     Except(except::Args),
     /// Writes the activity of a simulated company.
@@ -82,7 +87,8 @@ enum Command {
     Man(shell::ManArgs),
 }
 
-fn main() -> ExitCode {
+/// Runs the command that the program was started with.
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     console::start_logs(&cli.log, matches!(cli.log_format, LogFormat::Json));
     let done = match cli.command {
@@ -94,6 +100,7 @@ fn main() -> ExitCode {
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Rejected(args) => rejected::run(&args),
+        Command::Rule(args) => rule::run(&args),
         Command::Except(args) => except::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
