@@ -122,15 +122,14 @@ impl Template {
         let mut text = format!("# Begun from the shipped rule {}; say here what it is for.\n", self.id);
         let mut left = vec!["id: ", "version: ", "title: "];
         for line in self.text.split_inclusive('\n') {
-            let Some(at) = left.iter().position(|field| line.starts_with(field)) else {
-                text.push_str(line);
-                continue;
+            let at = left.iter().position(|field| line.starts_with(field));
+            let line = match at.map(|at| left.swap_remove(at)) {
+                None => line.to_owned(),
+                Some("id: ") => format!("id: {id}\n"),
+                Some("version: ") => "version: 1\n".to_owned(),
+                Some(_) => titled(line, id),
             };
-            match left.swap_remove(at) {
-                "id: " => text.push_str(&format!("id: {id}\n")),
-                "version: " => text.push_str("version: 1\n"),
-                _ => text.push_str(&titled(line, id)),
-            }
+            text.push_str(&line);
         }
         if let Some(field) = left.first() {
             bail!("the shipped rule {} has no line that begins with '{field}'", self.id);

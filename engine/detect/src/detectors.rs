@@ -113,6 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_parameters_of_the_template_have_bounds() {
+        for (events_max, faults) in [(0, 1), (1, 0), (100_000, 0), (100_001, 1)] {
+            assert_eq!(template::Params { events_max }.faults().len(), faults, "{events_max}");
+        }
+    }
+
+    #[test]
     fn numbers_read_well() {
         assert_eq!(
             (grouped(5), grouped(51_200), grouped(1_000_000)),

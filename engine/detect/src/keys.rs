@@ -10,9 +10,9 @@ mod stored;
 
 pub use ahead::EXPECTED_MAX;
 pub use checkpoint::{Room, Written};
-pub use stored::{STATE_FORMAT_OLDEST, StateFault};
 #[cfg(feature = "fuzzing")]
 pub use stored::{Again, written_again};
+pub use stored::{STATE_FORMAT_OLDEST, StateFault};
 
 use std::collections::VecDeque;
 
