@@ -109,12 +109,20 @@ fn who(user: &str) -> String {
 
 /// What a new detector begins as: it must compile. See `cargo xtask new-detector`.
 #[cfg(test)]
+#[allow(dead_code, reason = "the catalogue does not know it")]
 #[path = "../../xtask/templates/detector.rs"]
 pub mod template;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parameters_of_the_template_have_bounds() {
+        for (events_max, faults) in [(0, 1), (1, 0), (100_000, 0), (100_001, 1)] {
+            assert_eq!(template::Params { events_max }.faults().len(), faults, "{events_max}");
+        }
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -8,6 +8,7 @@ mod rulings;
 mod world;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -208,7 +209,7 @@ fn records_of_every_format_are_kept_and_read() {
 }
 
 fn byte(hex: &str, at: usize) -> u8 {
-    u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()
+    u8::from_str_radix(hex.get(2 * at..2 * at + 2).unwrap(), 16).unwrap()
 }
 
 /// Records of keys asleep and awake, as lines.
@@ -231,11 +232,13 @@ fn records_in(format: u8, plans: &Plans) -> String {
         keys.accept_logged(&name, offset as i64, &event, plans, &mut changes);
     }
     written.commit_in(format, &mut keys, i64::MAX, i64::MAX, usize::MAX);
-    let line = |(name, record): (&String, &Vec<u8>)| {
-        let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{name} {hex}\n")
-    };
-    written.records.iter().map(line).collect()
+    let mut lines = String::new();
+    for (name, record) in &written.records {
+        write!(lines, "{name} ").unwrap();
+        record.iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+        lines.push('\n');
+    }
+    lines
 }
 
 #[test]

@@ -189,7 +189,7 @@ mod tests {
 
     fn record_of(line: &str) -> (&str, Vec<u8>) {
         let (name, hex) = line.split_once(' ').unwrap();
-        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap();
         (name, (0..hex.len()).step_by(2).map(byte).collect())
     }
 
