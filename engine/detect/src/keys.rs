@@ -13,9 +13,6 @@ pub use checkpoint::{Room, Written};
 pub use stored::StateFault;
 #[cfg(feature = "fuzzing")]
 pub use stored::{Again, written_again};
-#[cfg(feature = "fuzzing")]
-pub use stored::{Again, written_again};
-pub use stored::{STATE_FORMAT_OLDEST, StateFault};
 
 use std::collections::VecDeque;
 

@@ -69,7 +69,7 @@ pub fn of_confounders(judged: &Judged) -> String {
         }
     }
     let mut text = "| Confounders of the user |".to_owned();
-    KINDS.iter().for_each(|(_, policy)| text.push_str(&format!(" `{policy}` |")));
+    KINDS.iter().for_each(|(_, policy)| text.extend([" `", *policy, "` |"]));
     text.push_str("\n|---|---:|---:|---:|---:|\n");
     for (reason, counts) in rows {
         let _ = write!(text, "| {reason} |");

@@ -1,6 +1,7 @@
 //! Sets of rules that are compared: the shipped ones with one thing changed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
@@ -34,9 +35,9 @@ impl Variant {
         let own: Vec<String> = of_kind(NetworkKind::CorporateVpn).map(|n| format!("\"{}\"", n.network)).collect();
         let mut lines = "\nnetworks:\n".to_owned();
         for asn in asns {
-            lines.push_str(&format!("  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n"));
+            let _ = write!(lines, "  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n");
         }
-        lines.push_str(&format!("  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", ")));
+        let _ = write!(lines, "  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", "));
         Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
