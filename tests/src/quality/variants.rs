@@ -35,9 +35,9 @@ impl Variant {
         let own: Vec<String> = of_kind(NetworkKind::CorporateVpn).map(|n| format!("\"{}\"", n.network)).collect();
         let mut lines = "\nnetworks:\n".to_owned();
         for asn in asns {
-            let _ = write!(lines, "  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n");
+            let _ = writeln!(lines, "  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}");
         }
-        let _ = write!(lines, "  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", "));
+        let _ = writeln!(lines, "  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}", own.join(", "));
         Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
