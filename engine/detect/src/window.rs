@@ -227,7 +227,7 @@ impl Tally {
     }
 
     const fn minus(self, other: Self) -> Self {
-        let events = [self.events[0] - other.events[0], self.events[1] - other.events[1]];
+        let events = [self.events[0].saturating_sub(other.events[0]), self.events[1].saturating_sub(other.events[1])];
         Self { all: minus(self.all, other.all), covered: minus(self.covered, other.covered), events }
     }
 }

@@ -29,7 +29,7 @@ fn stand_in_order(text: &str, all: &[&str]) {
 
 #[test]
 fn each_list_has_the_detector_in_its_alphabetical_place() {
-    for (id, variant) in [("aaa_first", "AaaFirst"), ("login_at_night", "LoginAtNight"), ("zzz_last2", "ZzzLast2")] {
+    for (id, variant) in [("aaa_first", "AaaFirst"), ("kept_for_a_test", "KeptForATest"), ("zzz_last2", "ZzzLast2")] {
         let root = copy();
         let changed = write(root.path(), id).unwrap();
         assert_eq!(changed.len(), FILES.len() + EDITS.len());
@@ -63,7 +63,7 @@ fn each_list_has_the_detector_in_its_alphabetical_place() {
 #[test]
 fn nothing_else_of_the_edited_files_changes() {
     let root = copy();
-    write(root.path(), "login_at_night").unwrap();
+    write(root.path(), "kept_for_a_test").unwrap();
     for (path, _) in EDITS {
         let (before, after) = (text(&checkout(), path), text(root.path(), path));
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -79,10 +79,10 @@ fn nothing_else_of_the_edited_files_changes() {
 #[test]
 fn a_second_time_and_a_bad_id_are_refused_and_write_nothing() {
     let root = copy();
-    write(root.path(), "login_at_night").unwrap();
+    write(root.path(), "kept_for_a_test").unwrap();
     let before = text(root.path(), "engine/detect/src/catalogue.rs");
     for (id, wanted) in [
-        ("login_at_night", "is there already: the detector was begun before"),
+        ("kept_for_a_test", "is there already: the detector was begun before"),
         ("mass_download", "there is a detector 'mass_download' already"),
         ("new_detector", "stands in the templates"),
         ("MassDownload", "is no id"),
@@ -102,9 +102,9 @@ fn a_second_time_and_a_bad_id_are_refused_and_write_nothing() {
 fn an_edit_that_does_not_find_its_place_writes_nothing() {
     let root = copy();
     fs::write(root.path().join("docs/runbooks/README.md"), "# Other words\n").unwrap();
-    let fault = format!("{:#}", write(root.path(), "login_at_night").unwrap_err());
+    let fault = format!("{:#}", write(root.path(), "kept_for_a_test").unwrap_err());
     assert!(fault.contains("docs/runbooks/README.md: no 'One page a rule:'"), "{fault}");
-    assert!(!root.path().join("rules/login_at_night.yaml").exists());
+    assert!(!root.path().join("rules/kept_for_a_test.yaml").exists());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn the_rule_of_the_template_is_sound_but_for_its_detector() {
 fn nothing_of_a_detector_is_left_to_be_written() {
     let mut left = Vec::new();
     for id in DETECTORS {
-        for (path, _) in FILES {
+        for path in FILES.map(|(path, _)| path).iter().chain(&["engine/rulebook/src/raw/params.rs"]) {
             let path = path.replace("{}", id);
             let lines = text(&checkout(), &path);
             left.extend((1..).zip(lines.lines()).filter(|(_, line)| line.contains(LEFT)).map(|(number, line)| {
@@ -127,5 +127,6 @@ fn nothing_of_a_detector_is_left_to_be_written() {
             }));
         }
     }
+    left.dedup();
     assert!(left.is_empty(), "to be written:\n{}", left.join("\n"));
 }
