@@ -148,7 +148,7 @@ pub struct Again {
 #[cfg(feature = "fuzzing")]
 pub fn written_again(record: &[u8], plans: &Plans, subject: Subject<'_>) -> Result<Option<Again>, StateFault> {
     let (mut kept, mut whole, mut settled) = (Vec::new(), Vec::new(), Vec::new());
-    let header = read(record, &mut kept)?;
+    let header = (STATE_FORMAT, read(record, &mut kept)?);
     let Some(key) = thaw(&kept, plans, subject, &mut Scratch::default()) else { return Ok(None) };
     let unwritable = |_| StateFault::Broken("a key that cannot be written");
     write_active(header, &key, &mut whole).map_err(unwritable)?;
