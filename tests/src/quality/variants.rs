@@ -32,11 +32,10 @@ impl Variant {
         let of_kind = |kind| listed.iter().filter(move |network| network.kind == kind);
         let asns: BTreeSet<u32> = of_kind(NetworkKind::Proxy).map(|network| network.asn).collect();
         let own: Vec<String> = of_kind(NetworkKind::CorporateVpn).map(|n| format!("\"{}\"", n.network)).collect();
-        let mut lines = "\nnetworks:\n".to_owned();
-        for asn in asns {
-            lines.push_str(&format!("  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n"));
-        }
-        lines.push_str(&format!("  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", ")));
+        let proxy = |asn| format!("  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n");
+        let proxies: String = asns.into_iter().map(proxy).collect();
+        let own = format!("  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", "));
+        let lines = format!("\nnetworks:\n{proxies}{own}");
         Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
