@@ -69,7 +69,9 @@ pub fn of_confounders(judged: &Judged) -> String {
         }
     }
     let mut text = "| Confounders of the user |".to_owned();
-    KINDS.iter().for_each(|(_, policy)| text.extend([" `", *policy, "` |"]));
+    for (_, policy) in KINDS {
+        let _ = write!(text, " `{policy}` |");
+    }
     text.push_str("\n|---|---:|---:|---:|---:|\n");
     for (reason, counts) in rows {
         let _ = write!(text, "| {reason} |");

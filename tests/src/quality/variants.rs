@@ -1,7 +1,6 @@
 //! Sets of rules that are compared: the shipped ones with one thing changed.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
@@ -33,11 +32,10 @@ impl Variant {
         let of_kind = |kind| listed.iter().filter(move |network| network.kind == kind);
         let asns: BTreeSet<u32> = of_kind(NetworkKind::Proxy).map(|network| network.asn).collect();
         let own: Vec<String> = of_kind(NetworkKind::CorporateVpn).map(|n| format!("\"{}\"", n.network)).collect();
-        let mut lines = "\nnetworks:\n".to_owned();
-        for asn in asns {
-            let _ = writeln!(lines, "  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}");
-        }
-        let _ = writeln!(lines, "  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}", own.join(", "));
+        let proxy = |asn| format!("  - {{ tag: proxy, name: \"The proxy\", networks: [], asns: [{asn}] }}\n");
+        let proxies: String = asns.into_iter().map(proxy).collect();
+        let own = format!("  - {{ tag: vpn, name: \"Own VPN\", networks: [{}], asns: [] }}\n", own.join(", "));
+        let lines = format!("\nnetworks:\n{proxies}{own}");
         Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
