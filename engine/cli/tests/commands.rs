@@ -259,8 +259,10 @@ fn a_switch_of_rules_is_replayed_from_the_command_line_and_from_the_file() {
     let book = frostwatch_rulebook::Rulebook::parse(&files, None).unwrap();
     let rules = book.to_content().lines().collect::<Vec<_>>().join(",");
     let recorded = |place: &str| {
-        let named =
-            format!(r#"{{"rules":"{}","geoip":"x","lateness_secs":3600,"skew_secs":300,"semantics":1}}"#, book.hash);
+        let named = format!(
+            r#"{{"rules":"{}","geoip":"x","lateness_secs":3600,"skew_secs":300,"semantics":1,"state_format":2}}"#,
+            book.hash
+        );
         format!("{{\"switch\":{{{place}\"named\":{named},\"rules\":[{rules}]}}}}\n").into_bytes()
     };
     let (first, second) = lines.split_at(half);

@@ -121,7 +121,8 @@ fn one_session_is_at_two_places_within_minutes_as_its_confounder_says() {
             }
         }
     }
-    assert!(seen.values().all(|count| *count > 100), "{seen:?}");
+    // A phone keeps its gateway for two hours, so it is the rarest.
+    assert!(seen.values().all(|count| *count > 30), "{seen:?}");
 }
 
 #[test]
