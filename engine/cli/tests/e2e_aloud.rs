@@ -77,7 +77,7 @@ fn set_up(folder: &Path, is_new: bool) {
     for (file, text) in default_rules() {
         let name = Path::new(file).file_name().unwrap();
         let text = if is_new {
-            text.replace("failures_max: 10", "failures_max: 6").replace("version: 1\n", "version: 2\n")
+            text.replace("failures_max: 10", "failures_max: 6").replace("version: 2\n", "version: 3\n")
         } else {
             (*text).to_owned()
         };

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use frostwatch_detect::detectors::failed_logins;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -52,6 +53,12 @@ impl serde::de::Error for Stop {
 impl<'a> Reader<'a> {
     pub(crate) fn new(node: &'a Node, path: &str, notes: &'a Notes<'a>) -> Self {
         Self { state: State::Node(node), path: path.to_owned(), notes }
+    }
+
+    /// Is it a parameter that is not there and that its detector does without?
+    fn may_lack(&self, field: &str) -> bool {
+        let State::Node(node) = self.state else { return false };
+        self.path == "detector.params" && failed_logins::Params::OPTIONAL.contains(&field) && node.get(field).is_none()
     }
 
     /// The node if it is of the wanted sort; else the fault is noted.
@@ -247,7 +254,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     }
 }
 
-/// Hands out every field of a struct in its declared order, present or not.
+/// Hands out every field of a struct in its declared order, present or not, but for those that a detector does without.
 struct Fields<'a> {
     names: std::slice::Iter<'static, &'static str>,
     field: Option<&'static str>,
@@ -259,7 +266,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = Stop;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Stop> {
-        self.field = self.names.next().copied();
+        self.field = self.names.find(|name| !self.reader.may_lack(name)).copied();
         self.field.map(|field| seed.deserialize(IntoDeserializer::<Stop>::into_deserializer(field))).transpose()
     }
 

@@ -34,7 +34,7 @@ fn hashes_follow_meaning_and_not_writing() {
     assert_eq!(book(&edited(&same)).hash, shipped.hash);
     for edit in [
         ("failures_max: 10", "failures_max: 11"),
-        ("version: 1", "version: 2"),
+        ("version: 2", "version: 3"),
         ("title: \"M", "title: \"m"),
         ("sensitivity: medium", "sensitivity: high"),
         ("exclude:", "exclude:\n    - users: [bo]"),

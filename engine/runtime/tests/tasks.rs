@@ -97,9 +97,9 @@ fn what_is_found_speaks_in_the_words_of_the_rules_it_was_found_under() {
     let ((mut tasks, current), mut out) = (tasks_under(shipped()), Vec::new());
     tasks.open(3);
     (0..11).for_each(|number| fail(&mut tasks, number, &mut out));
-    assert!(switch(&mut tasks, &current, 11, edited(&[("version: 1", "version: 2")])));
+    assert!(switch(&mut tasks, &current, 11, edited(&[("version: 2", "version: 3")])));
     (11..20).for_each(|number| fail(&mut tasks, number, &mut out));
-    assert_eq!(written(&out), [("opened".to_owned(), 1), ("updated".to_owned(), 2)]);
+    assert_eq!(written(&out), [("opened".to_owned(), 2), ("updated".to_owned(), 3)]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_a_rule_that_is_gone_has_said_is_taken_back_in_its_own_words() {
     let mut others = (0..100).map(|number| sign_in(4, "success", &format!("other-{number}")));
     let corrected = others.find(|value| content(value) < before).unwrap();
     record(&mut tasks, 4, &corrected, &mut out);
-    assert_eq!(written(&out), [("opened".to_owned(), 1), ("retracted".to_owned(), 1)]);
+    assert_eq!(written(&out), [("opened".to_owned(), 2), ("retracted".to_owned(), 2)]);
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn what_exceptions_hide_is_counted_under_the_rules_of_its_time() {
     tasks.open(3);
     tasks.restored(3);
     for (number, id) in [(0, "one"), (1, "another"), (2, "one")] {
-        assert!(switch(&mut tasks, &current, number * 1_000, covering(id)));
-        (0..11).for_each(|failure| fail(&mut tasks, number * 1_000 + failure, &mut out));
+        assert!(switch(&mut tasks, &current, number * 10_000, covering(id)));
+        (0..11).for_each(|failure| fail(&mut tasks, number * 10_000 + failure, &mut out));
     }
     let (_, task) = tasks.tasks().next().unwrap();
     let hidden: Vec<(&str, u64)> = task.findings().hidden.iter().map(|((_, id), count)| (&**id, *count)).collect();
@@ -266,7 +266,7 @@ impl Left {
 fn whoever_takes_over_sends_the_same_and_counts_on_whatever_rules_it_has() {
     const RECORDS: i64 = 600;
     let rulings =
-        [edited(&[]), edited(&[("version: 1", "version: 2")]), edited(&[("failures_max: 10", "failures_max: 8")])];
+        [edited(&[]), edited(&[("version: 2", "version: 3")]), edited(&[("failures_max: 10", "failures_max: 8")])];
     let (mut left, mut sent, mut turns) = (Left::nothing(), Vec::new(), Vec::new());
     // Each owner has other rules, commits every 20 records, and dies with some records uncommitted.
     for (owner, dies_at) in [90, 130, 350, 351, 590, RECORDS].into_iter().enumerate() {
@@ -345,7 +345,7 @@ fn an_older_format_of_state_is_written_until_the_newer_one_was_used() {
     tasks.open(3);
     let mut formats = Vec::new();
     let rulings =
-        [in_format(1, &[]), in_format(2, &[]), in_format(1, &[]), in_format(1, &[("version: 1", "version: 2")])];
+        [in_format(1, &[]), in_format(2, &[]), in_format(1, &[]), in_format(1, &[("version: 2", "version: 3")])];
     for (number, ruling) in (0..).zip(rulings) {
         let turned = switch(&mut tasks, &current, number, ruling);
         fail(&mut tasks, number, &mut out);

@@ -115,6 +115,21 @@ pub struct Params {
 }
 
 impl Params {
+    /// What a rule may leave out: the baseline, and what tells a client with an old password, which are off then.
+    pub const OPTIONAL: &'static [&'static str] = &[
+        "baseline_window_secs",
+        "baseline_floor",
+        "baseline_tail_max",
+        "prior_failures_per_week",
+        "prior_weeks",
+        "half_life_weeks",
+        "usual_tail_min",
+        "usual_days_min",
+        "usual_failures_max",
+        "rhythm_intervals",
+        "rhythm_tolerance_secs",
+    ];
+
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         bounded(&mut faults, "failures_max", self.failures_max, 1, 1_000);

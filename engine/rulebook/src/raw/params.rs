@@ -18,9 +18,12 @@ pub(crate) enum Detector {
     MassDownload(MassDownload),
 }
 
-/// Parameters of `failed_logins`.
+/// Parameters of `failed_logins`. Where those of the baseline or the rhythm are left out, it is off.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("required" = ["failures_max", "window_secs", "success_within_secs"])
+)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct FailedLogins {
     /// Failures allowed within the window; one more raises the alert.
