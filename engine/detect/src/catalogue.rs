@@ -32,6 +32,14 @@ macro_rules! catalogue {
         /// The ids of all detectors, in alphabetical order.
         pub const DETECTORS: &[&str] = &[$(stringify!($module)),+];
 
+        /// The parameters that a rule of this detector may leave out; none where there is no such detector.
+        pub fn optional(detector: &str) -> &'static [&'static str] {
+            $(if detector == stringify!($module) {
+                return <$module::State as Detector>::OPTIONAL;
+            })+
+            &[]
+        }
+
         impl Params {
             /// The detector's id.
             pub const fn detector(&self) -> &'static str {

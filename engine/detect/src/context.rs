@@ -14,6 +14,9 @@ use crate::rule::{Exception, Layer, Sensitivity, Severity};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
 
+/// What holds back that somebody is where a tunnel ends.
+const TAGGED_EGRESS: &str = "tagged_egress";
+
 /// Whose history this is.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -164,12 +167,18 @@ impl Context<'_> {
         })
     }
 
+    /// Is the address where tunnels end, and does that count for the rule?
+    pub fn is_egress(&self, seen: &SeenAddress) -> bool {
+        self.networks.tagged(seen).is_some_and(|entry| entry.tag.is_egress())
+            && self.takes(Layer::System, TAGGED_EGRESS)
+    }
+
     /// A block if an end is on a network where tunnels end: where that is says nothing of the user.
     pub fn tagged_egress(&self, ends: &[&SeenAddress]) -> Option<Block> {
         let entry = ends.iter().filter_map(|seen| self.networks.tagged(seen)).find(|entry| entry.tag.is_egress())?;
         Some(Block {
             layer: Layer::System,
-            by: "tagged_egress",
+            by: TAGGED_EGRESS,
             reason: format!("an end is on {}, tagged {}: where it lies says nothing", entry.name, entry.tag.as_str()),
             measures: Vec::new(),
         })

@@ -23,6 +23,9 @@ pub trait Detector {
     /// ([`crate::rule::Rule::off`]).
     const SUPPRESSIONS: &'static [&'static str] = &[];
 
+    /// Parameters that a rule may leave out, which switches off what they are of.
+    const OPTIONAL: &'static [&'static str] = &[];
+
     /// Length of the window in which it counts events together, seconds; 0: it has none.
     fn window_secs(_params: &Self::Params) -> u32 {
         0

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use frostwatch_detect::catalogue::{DETECTORS, Params};
+use frostwatch_detect::catalogue::{DETECTORS, Params, optional};
 use frostwatch_detect::rule::{Attack, Exception, Rule, Severity};
 use frostwatch_detect::time::{Millis, rfc3339};
 use serde::Deserialize;
@@ -111,7 +111,7 @@ impl<'a> Check<'a> {
         let reader = || Reader::new(node, "detector", self.notes);
         let named = match node.get("kind") {
             Some(Node { value: Value::Text(kind), .. }) if DETECTORS.contains(&kind.as_str()) => {
-                let params = Params::deserialize(reader());
+                let params = Params::deserialize(reader().without(optional(kind)));
                 return params.map_err(|stop| self.notes.add(node.at, "detector", stop.0)).ok();
             }
             _ => Named::deserialize(reader()),

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use frostwatch_detect::detectors::failed_logins;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -21,6 +20,7 @@ pub(crate) struct Reader<'a> {
     state: State<'a>,
     path: String,
     notes: &'a Notes<'a>,
+    optional: &'static [&'static str],
 }
 
 #[derive(Clone, Copy)]
@@ -52,13 +52,17 @@ impl serde::de::Error for Stop {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(node: &'a Node, path: &str, notes: &'a Notes<'a>) -> Self {
-        Self { state: State::Node(node), path: path.to_owned(), notes }
+        Self { state: State::Node(node), path: path.to_owned(), notes, optional: &[] }
     }
 
-    /// Is it a parameter that is not there and that its detector does without?
+    /// The same, with fields that may be left out wherever they would stand.
+    pub(crate) fn without(self, optional: &'static [&'static str]) -> Self {
+        Self { optional, ..self }
+    }
+
+    /// Is it a field that may be left out, and is?
     fn may_lack(&self, field: &str) -> bool {
-        let State::Node(node) = self.state else { return false };
-        self.path == "detector.params" && failed_logins::Params::OPTIONAL.contains(&field) && node.get(field).is_none()
+        matches!(self.state, State::Node(node) if self.optional.contains(&field) && node.get(field).is_none())
     }
 
     /// The node if it is of the wanted sort; else the fault is noted.
@@ -250,11 +254,12 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         };
         let path = format!("{}[{}]", self.reader.path, self.index);
         self.index += 1;
-        seed.deserialize(Reader { state: State::Node(node), path, notes: self.reader.notes }).map(Some)
+        let Reader { notes, optional, .. } = self.reader;
+        seed.deserialize(Reader { state: State::Node(node), path, notes, optional }).map(Some)
     }
 }
 
-/// Hands out every field of a struct in its declared order, present or not, but for those that a detector does without.
+/// Hands out every field of a struct in its declared order, present or not, but for those that may be left out and are.
 struct Fields<'a> {
     names: std::slice::Iter<'static, &'static str>,
     field: Option<&'static str>,
@@ -276,7 +281,8 @@ impl<'de> MapAccess<'de> for Fields<'de> {
             (State::Node(node), true) => node.get(field).map_or(State::Missing(node.at), State::Node),
             _ => State::Blank,
         };
-        seed.deserialize(Reader { state, path: join(&self.reader.path, field), notes: self.reader.notes })
+        let Reader { notes, optional, .. } = self.reader;
+        seed.deserialize(Reader { state, path: join(&self.reader.path, field), notes, optional })
     }
 }
 

@@ -33,9 +33,6 @@ pub(crate) struct Fuzz {
     /// Where chance begins; 0: anywhere
     #[arg(long, default_value_t = 0)]
     seed: u32,
-    /// Afterwards the committed corpus becomes the fewest of all inputs found that cover as much
-    #[arg(long)]
-    keep: bool,
 }
 
 /// Where everything lies.
@@ -62,8 +59,6 @@ pub(crate) fn run(fuzz: &Fuzz) -> anyhow::Result<ExitCode> {
         println!("=== {name}");
         if !places.fuzz(name, fuzz)? {
             failed.push(name.as_str());
-        } else if fuzz.keep {
-            places.keep(name)?;
         }
     }
     if failed.is_empty() {
@@ -137,24 +132,6 @@ impl Places {
         Ok(command.status()?.success())
     }
 
-    /// Makes the committed corpus the fewest inputs that cover what all of them cover.
-    fn keep(&self, name: &str) -> anyhow::Result<()> {
-        let (corpus, fewest) = (self.corpus(name), self.target.join("fewest").join(name));
-        if fewest.exists() {
-            fs::remove_dir_all(&fewest)?;
-        }
-        fs::create_dir_all(&fewest)?;
-        let merged = self.command(name)?.arg("-merge=1").args([&fewest, &corpus, &self.found(name)]).status()?;
-        ensure!(merged.success(), "{name}: its inputs cannot be merged");
-        fs::remove_dir_all(&corpus)?;
-        fs::create_dir_all(&corpus)?;
-        for entry in fs::read_dir(&fewest)? {
-            let entry = entry?;
-            fs::copy(entry.path(), corpus.join(entry.file_name()))?;
-        }
-        Ok(())
-    }
-
     fn command(&self, name: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(self.target.join(host()?).join("release").join(name));
         command
@@ -207,6 +184,6 @@ mod tests {
             assert!(!sizes.is_empty(), "{name} has no input");
             bytes += sizes.iter().sum::<u64>();
         }
-        assert!(bytes <= CORPUS_BYTES_MAX, "{bytes} bytes; `cargo xtask fuzz --keep` keeps the fewest");
+        assert!(bytes <= CORPUS_BYTES_MAX, "{bytes} bytes; leave out what covers little");
     }
 }

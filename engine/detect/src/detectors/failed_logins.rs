@@ -115,21 +115,6 @@ pub struct Params {
 }
 
 impl Params {
-    /// What a rule may leave out: the baseline, and what tells a client with an old password, which are off then.
-    pub const OPTIONAL: &'static [&'static str] = &[
-        "baseline_window_secs",
-        "baseline_floor",
-        "baseline_tail_max",
-        "prior_failures_per_week",
-        "prior_weeks",
-        "half_life_weeks",
-        "usual_tail_min",
-        "usual_days_min",
-        "usual_failures_max",
-        "rhythm_intervals",
-        "rhythm_tolerance_secs",
-    ];
-
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         bounded(&mut faults, "failures_max", self.failures_max, 1, 1_000);
@@ -215,6 +200,21 @@ impl Detector for State {
 
     const SUPPRESSIONS: &'static [&'static str] = &["usual_failures"];
 
+    /// The baseline, and what tells a client with an old password: they are off then.
+    const OPTIONAL: &'static [&'static str] = &[
+        "baseline_window_secs",
+        "baseline_floor",
+        "baseline_tail_max",
+        "prior_failures_per_week",
+        "prior_weeks",
+        "half_life_weeks",
+        "usual_tail_min",
+        "usual_days_min",
+        "usual_failures_max",
+        "rhythm_intervals",
+        "rhythm_tolerance_secs",
+    ];
+
     fn window_secs(params: &Params) -> u32 {
         params.window_secs.max(params.success_within_secs).max(params.baseline_window_secs)
     }
@@ -226,8 +226,13 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
         self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
-        let burst_only = params.burst_only();
-        let params = if context.keeps(2) { params } else { &burst_only };
+        let burst_only;
+        let params = if context.keeps(2) {
+            params
+        } else {
+            burst_only = params.burst_only();
+            &burst_only
+        };
         if params.remembers() {
             self.memory.pass(params, event.time, context.caps);
         } else if context.keeps(2) {

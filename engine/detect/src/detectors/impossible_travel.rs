@@ -212,11 +212,10 @@ impl Detector for State {
         let track = track_of(context.event.channel);
         let jump = self.jump(params, context, track, seen, point);
         let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
-        let tunnel = context.tagged_egress(&[&seen]).is_some_and(|block| context.takes(block.layer, block.by));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
         self.learn(params, context, &seen, jump.as_ref().filter(|_| held_back));
         // Where a tunnel ends nobody is seen.
-        if raised != Some(Raised::HeldInPlace) && !tunnel {
+        if raised != Some(Raised::HeldInPlace) && !context.is_egress(&seen) {
             self.sight(track, context, seen);
         }
     }

@@ -120,9 +120,8 @@ impl Detector for State {
         let Some(seen) = context.origin.for_place() else { return };
         let Ok(place) = seen.location.place else { return };
         let day = day_of(context.event.time);
-        let egress = context.tagged_egress(&[&seen]).filter(|block| context.takes(block.layer, block.by));
-        if let Some(block) = egress {
-            self.reached_through(params, context, seen, place, block);
+        if context.is_egress(&seen) {
+            self.reached_through(params, context, seen, place);
             return;
         }
         let index = self.index_of(place.country, day, params, context.caps);
@@ -200,20 +199,14 @@ impl State {
     }
 
     /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.
-    fn reached_through(
-        &mut self,
-        params: &Params,
-        context: &mut Context<'_>,
-        seen: SeenAddress,
-        place: Place,
-        block: Block,
-    ) {
+    fn reached_through(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) {
         let day = day_of(context.event.time);
         let known = self.countries.iter().find(|known| known.country == place.country && known.trial.is_none());
         let weight = known.map_or(0.0, |known| known.weight_on(day, params.half_life_days));
         let alone = self.countries.iter().all(|known| known.country == place.country);
         if weight < params.known_weight_min && !alone {
-            self.raise(params, context, seen, place, (weight, vec![block]));
+            let blocks = Vec::from_iter(context.tagged_egress(&[&seen]));
+            self.raise(params, context, seen, place, (weight, blocks));
         }
     }
 
