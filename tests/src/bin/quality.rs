@@ -35,7 +35,7 @@ struct Arguments {
     /// Sensitivities only: no suppression is switched off, and no other stream is tried
     #[arg(long)]
     short: bool,
-    /// Name every attack that was missed and every false alert at medium
+    /// Name every attack that was missed or told at low severity, and every false alert, at medium
     #[arg(long)]
     cases: bool,
 }
@@ -55,6 +55,7 @@ fn main() -> anyhow::Result<()> {
     println!("{}\n{}", of_scores(&scores), of_confounders(medium));
     if arguments.cases {
         medium.missed.iter().for_each(|missed| println!("- missed: {missed}"));
+        medium.told_low.iter().for_each(|low| println!("- at low severity: {low}"));
         medium.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
     }
     if arguments.short {

@@ -63,6 +63,8 @@ pub struct Judged {
     pub user_days: u64,
     /// Attacks without an alert, a sentence each.
     pub missed: Vec<String>,
+    /// Attacks that are told at low severity, a sentence each: nobody gets up for these.
+    pub told_low: Vec<String>,
     /// False alerts, a sentence each.
     pub false_alerts: Vec<String>,
 }
@@ -108,7 +110,11 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         let mut times = Vec::new();
         for label in company.labels() {
             let (own, also) = (label.kind == kind, label.also_expected.contains(&kind));
-            let told = of_policy.iter().filter(|alert| is_of(alert, label, CLOCK)).map(|alert| alert.told_ms).min();
+            let about = of_policy.iter().filter(|alert| is_of(alert, label, CLOCK));
+            let told = about.clone().map(|alert| alert.told_ms).min();
+            if own && about.map(|alert| alert.severity).max().is_some_and(|most| most <= SEVERITY_LOW) {
+                judged.told_low.push(format!("{policy} of {}: {}", label.user, label.note));
+            }
             score.injected += usize::from(own);
             score.also += usize::from(also);
             score.also_found += usize::from(also && told.is_some());

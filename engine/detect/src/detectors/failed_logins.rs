@@ -19,7 +19,10 @@
 //!
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
-//! reason, and no success. A second address, a success or a broken rhythm takes that back for good, and readers are told
+//! reason or none that the source gives. A sign-in from elsewhere, or by another program, is none of that client's: a guess
+//! that works does so where it is made. One from there is its owner's if somebody signed in from there twelve hours before or
+//! earlier (known of users who failed before), and else raises the severity. A second address, such a success, or a
+//! rhythm that half of the intervals break takes it back for good, and readers are told
 //! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! # Blind spots
@@ -30,7 +33,8 @@
 //! way, and up to `usual_failures_max` in `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy
 //! hour up to twice as much passes. A tool that waits equally long between guesses, from one address under one name, looks
 //! like a client with an old password and stands a step lower: whether the address fails for other users too tells them
-//! apart, which no detector of one user sees.
+//! apart, which no detector of one user sees. Guesses from an address that the user shares with others (an office, a carrier's
+//! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after
@@ -49,7 +53,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use self::memory::{Client, Mark, Memory, ONE};
+use self::memory::{Client, Mark, Memory, ONE, Success};
 use self::rhythm::INTERVALS_MAX;
 use self::words::{Words, usual_failures};
 use super::{Detector, bounded, counted, grouped, who};
@@ -305,7 +309,8 @@ impl State {
         incident.test |= context.event.test;
         // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
         let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
-        aggravations.extend((self.succeeded_at == Some(now)).then_some(SUCCEEDED_AFTER));
+        let has_succeeded = self.succeeded_at == Some(now) && self.memory.success() == Success::Open;
+        aggravations.extend(has_succeeded.then_some(SUCCEEDED_AFTER));
         let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
         let peak = &mut self.peaks[usize::from(held)];
         let before = if was_raised { *peak } else { verdict.in_window };
@@ -320,12 +325,14 @@ impl State {
     fn success(&mut self, params: &Params, context: &mut Context<'_>) {
         let now = context.event.time;
         self.succeeded_at = Some(now);
-        self.memory.succeed(context.origin.seen);
+        self.memory.succeed(params, context.event, context.origin.seen);
         let within = Millis::from(params.success_within_secs) * SECOND;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
         let Some(incident) = self.incidents.live(cause(), held, now, within) else { return };
-        if !incident.is_raised() {
+        let is_of_client = self.memory.mark(held).client == Client::Likely;
+        // Its owner goes on working.
+        if !incident.is_raised() || is_of_client && self.memory.success() != Success::Open {
             return;
         }
         incident.add(context.trace(), context.event.test);
@@ -367,7 +374,7 @@ impl State {
         let Some(incident) = incidents.same(cause(), held) else { return };
         let is_privileged =
             context.event.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);
-        let rhythm = memory.failures().and_then(|failures| failures.rhythm.even(params));
+        let rhythm = memory.rhythm(params);
         if let Some(failures) = memory.failures_mut() {
             failures.marks[usize::from(held)].client.see(rhythm.is_some() && !is_privileged);
         }
@@ -382,8 +389,8 @@ impl State {
         let raise = Raise { blocker, aggravations, fresh };
         context.raise_as(incident, raise, standing, |incident| {
             let usual = memory.usual(params, now);
-            let facts = memory.facts(held);
-            Words { user, succeeded, peak, mark, usual, rhythm, facts }.explain(params, incident)
+            let (facts, success) = (memory.facts(held), memory.success());
+            Words { user, succeeded, success, peak, mark, usual, rhythm, facts }.explain(params, incident)
         });
     }
 

@@ -9,12 +9,18 @@ use crate::caps::Caps;
 use crate::context::Context;
 use crate::event::{Event, Quantity};
 use crate::finding::SeenAddress;
+use crate::hash::hash64_some;
 use crate::model::Reason;
 use crate::time::{Millis, SECOND};
 use crate::window::{Counted, Window};
 
 /// Programs that are told apart.
 pub(super) const AGENTS_MAX: usize = 8;
+
+/// Addresses that are remembered.
+const HOMES_MAX: usize = 4;
+/// An address counts as known when somebody signed in from it so many hours ago: not in what is judged.
+const HOME_HOURS_MIN: u32 = 12;
 
 /// What a failure carries.
 pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
@@ -34,6 +40,8 @@ pub(super) struct Failures {
     /// The last failures, over the time of the baseline.
     pub(super) window: Window,
     pub(super) rhythm: Rhythm,
+    success: Success,
+    homes: Homes,
     /// Of the incident that is told, and of the one that is held back.
     pub(super) marks: [Mark; 2],
     /// Of failures that no exception covers, and of those that one does.
@@ -63,6 +71,37 @@ pub(super) enum Client {
     Refuted,
 }
 
+/// What a success says of failures that come in an even rhythm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Success {
+    /// It may be a guess that worked.
+    #[default]
+    Open,
+    /// It is none of the client that fails: a guess that works does so where it is made.
+    Elsewhere,
+    /// It may be of that client by its address, which is one from which the user signed in on an earlier day.
+    AtHome,
+}
+
+/// Addresses from which somebody who failed signed in, hashed, and the hour since which; the latest last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Homes(Vec<(u32, u32)>);
+
+impl Homes {
+    /// Takes note of a success; was it from an address that is known since so long ago that it was not guessed today?
+    fn take(&mut self, now: Millis, seen: Option<SeenAddress>) -> bool {
+        let Some(seen) = seen else { return false };
+        let address = hash64_some(&seen.address.bits().to_le_bytes()) as u32;
+        let known = self.0.iter().position(|(home, _)| *home == address).map(|index| self.0.remove(index));
+        if self.0.len() == HOMES_MAX {
+            self.0.remove(0);
+        }
+        let (_, since) = known.unwrap_or((address, hour_of(now)));
+        self.0.push((address, since));
+        hour_of(now).saturating_sub(since) >= HOME_HOURS_MIN
+    }
+}
+
 /// Programs and reasons of the failures since there were none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Facts {
@@ -88,11 +127,20 @@ impl Memory {
         }
     }
 
-    /// The rhythm of failures ends with a success. Failures from where somebody then succeeds were mistakes, unless they were
-    /// told; a success elsewhere says nothing of them. And when nothing else is left to remember, nothing is kept.
-    pub(super) fn succeed(&mut self, seen: Option<SeenAddress>) {
+    /// The rhythm of failures ends with a success that can be of the client that makes it. Failures from where somebody
+    /// then succeeds were mistakes, unless they were told; a success elsewhere says nothing of them. And when nothing else is
+    /// left to remember, nothing is kept.
+    pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) {
         let Some(failures) = &mut self.failures else { return };
-        failures.rhythm = Rhythm::default();
+        let is_home = failures.homes.take(event.time, seen);
+        failures.success = match failures.rhythm(params) {
+            Some(_) if !failures.rhythm.can_be(event, seen) => Success::Elsewhere,
+            Some(_) if is_home => Success::AtHome,
+            _ => Success::Open,
+        };
+        if failures.success == Success::Open {
+            failures.rhythm = Rhythm::default();
+        }
         if failures.marks.iter().any(|mark| mark.raised) {
             return;
         }
@@ -136,12 +184,18 @@ impl Memory {
         self.failures.as_ref().map(|failures| &failures.window)
     }
 
-    pub(super) fn failures(&self) -> Option<&Failures> {
-        self.failures.as_deref()
-    }
-
     pub(super) fn failures_mut(&mut self) -> Option<&mut Failures> {
         self.failures.as_deref_mut()
+    }
+
+    /// What the last success says of the failures.
+    pub(super) fn success(&self) -> Success {
+        self.failures.as_ref().map_or(Success::Open, |failures| failures.success)
+    }
+
+    /// The interval of the client's rhythm, if there is one.
+    pub(super) fn rhythm(&self, params: &Params) -> Option<Millis> {
+        self.failures.as_ref().and_then(|failures| failures.rhythm(params))
     }
 
     /// What is remembered of the incident that is told, or of the one held back.
@@ -170,6 +224,12 @@ impl Memory {
 }
 
 impl Failures {
+    /// One that begins must be even; one that was taken for a client's may stray.
+    fn rhythm(&self, params: &Params) -> Option<Millis> {
+        let is_known = self.marks.iter().any(|mark| mark.client == Client::Likely);
+        self.rhythm.even(params).or_else(|| self.rhythm.going_on(params).filter(|_| is_known))
+    }
+
     /// A day can make usual at most twice what was, and as much as the baseline lets pass: what raises an alert today
     /// does not teach that it is normal tomorrow.
     fn learn(&mut self, params: &Params, now: Millis, since_hour: u32) {
@@ -186,6 +246,8 @@ impl Failures {
         self.hours.copy_from(&other.hours);
         self.window.copy_from(&other.window);
         self.rhythm.copy_from(&other.rhythm);
+        self.success = other.success;
+        self.homes.0.clone_from(&other.homes.0);
         self.marks = other.marks;
         for (mine, theirs) in self.facts.iter_mut().zip(&other.facts) {
             mine.agents.clone_from(&theirs.agents);

@@ -6,7 +6,7 @@ use super::Params;
 use crate::event::Event;
 use crate::finding::SeenAddress;
 use crate::hash::hash64_some;
-use crate::model::Reason;
+use crate::model::{Action, Reason};
 use crate::time::{HOUR, Millis, SECOND};
 
 /// Intervals that are remembered.
@@ -22,11 +22,23 @@ const TOLERANCES_MIN: Millis = 5;
 /// One in so many intervals may be any length: networks fail too.
 const STRAYS: usize = 5;
 
+/// Who tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Knocker {
+    /// Its address, hashed; 0: not such a client.
+    #[serde(with = "postcard::fixint::le")]
+    address: u64,
+    /// Its program, hashed; 0: the source does not name it.
+    #[serde(with = "postcard::fixint::le")]
+    agent: u64,
+    /// A [`Reason`], as a number.
+    reason: u8,
+}
+
 /// The failures of one client since another one, or a success, was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Rhythm {
-    /// Address, program and reason, hashed; 0: not such a client.
-    client: u64,
+    client: Knocker,
     last: Millis,
     /// Between its last failures, milliseconds, oldest first.
     intervals: Vec<u32>,
@@ -35,9 +47,9 @@ pub(super) struct Rhythm {
 impl Rhythm {
     /// Takes the next failure.
     pub(super) fn beat(&mut self, event: &Event, seen: Option<SeenAddress>) {
-        let client = client_of(event, seen);
+        let client = Knocker::of(event, seen);
         let interval = event.time - self.last;
-        if client == 0 || client != self.client || interval > PAUSE {
+        if client.address == 0 || client != self.client || interval > PAUSE {
             *self = Self { client, last: event.time, intervals: Vec::new() };
             return;
         }
@@ -48,16 +60,28 @@ impl Rhythm {
         self.last = event.time;
     }
 
+    /// Can the client that tries be the one that signs in here? A guess that works does so where it is made: from its
+    /// address, by its program. What is not known speaks for it.
+    pub(super) fn can_be(&self, event: &Event, seen: Option<SeenAddress>) -> bool {
+        let Knocker { address, agent, .. } = self.client;
+        let is_other = |known: u64, now: u64| known != 0 && now != 0 && known != now;
+        address == 0 || !(is_other(address, seen.map_or(0, hash_of)) || is_other(agent, event.agent))
+    }
+
     /// The interval of an even rhythm: the median of the last ones, which all but a few are near.
     pub(super) fn even(&self, params: &Params) -> Option<Millis> {
         let wanted = params.rhythm_intervals as usize;
         let from = self.intervals.len().checked_sub(wanted).filter(|_| wanted > 0)?;
-        let mut intervals: Vec<Millis> = self.intervals.iter().skip(from).map(|length| Millis::from(*length)).collect();
-        intervals.sort_unstable();
-        let median = intervals[(wanted - 1) / 2];
-        let tolerance = (Millis::from(params.rhythm_tolerance_secs) * SECOND).max(median / TOLERANCE_PART);
-        let strays = intervals.iter().filter(|length| (**length - median).abs() > tolerance).count();
-        (median > 0 && median >= TOLERANCES_MIN * tolerance && strays <= wanted / STRAYS).then_some(median)
+        let (median, strays) = spread(params, &self.intervals[from..])?;
+        (strays <= wanted / STRAYS).then_some(median)
+    }
+
+    /// The interval of a rhythm that was even and goes on. Its owner who mistypes there, or a failure that never arrived,
+    /// makes strays: it has ended when half of what is remembered are.
+    pub(super) fn going_on(&self, params: &Params) -> Option<Millis> {
+        let wanted = params.rhythm_intervals as usize;
+        let (median, strays) = spread(params, &self.intervals).filter(|_| self.intervals.len() >= wanted.max(1))?;
+        (wanted > 0 && 2 * strays < self.intervals.len()).then_some(median)
     }
 
     /// Copies without giving memory back.
@@ -67,12 +91,30 @@ impl Rhythm {
     }
 }
 
-/// Who tries, if it is somebody whose password alone is wrong; programs that name no program count as one.
-fn client_of(event: &Event, seen: Option<SeenAddress>) -> u64 {
-    let (Some(seen), Reason::BadPassword | Reason::Expired) = (seen, event.reason) else { return 0 };
-    let mut bytes = [0_u8; 25];
-    bytes[..16].copy_from_slice(&seen.address.bits().to_le_bytes());
-    bytes[16..24].copy_from_slice(&event.agent.to_le_bytes());
-    bytes[24] = event.reason as u8;
-    hash64_some(&bytes)
+/// The median of the intervals, if it is one that can have a rhythm, and how many are further from it than they may be.
+fn spread(params: &Params, intervals: &[u32]) -> Option<(Millis, usize)> {
+    let mut sorted: Vec<Millis> = intervals.iter().map(|length| Millis::from(*length)).collect();
+    sorted.sort_unstable();
+    let median = *sorted.get(sorted.len().checked_sub(1)? / 2)?;
+    let tolerance = (Millis::from(params.rhythm_tolerance_secs) * SECOND).max(median / TOLERANCE_PART);
+    let strays = sorted.iter().filter(|length| (**length - median).abs() > tolerance).count();
+    (median > 0 && median >= TOLERANCES_MIN * tolerance).then_some((median, strays))
+}
+
+impl Knocker {
+    /// Who tries, if it is somebody whose password alone is wrong, as far as the source says: the event of a failed sign-in
+    /// gives no reason. Programs that name no program count as one.
+    fn of(event: &Event, seen: Option<SeenAddress>) -> Self {
+        let is_second_factor = event.action == Action::MfaChallenge;
+        match (seen, event.reason) {
+            (Some(seen), Reason::BadPassword | Reason::Expired | Reason::Other) if !is_second_factor => {
+                Self { address: hash_of(seen), agent: event.agent, reason: event.reason as u8 }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+fn hash_of(seen: SeenAddress) -> u64 {
+    hash64_some(&seen.address.bits().to_le_bytes())
 }

@@ -1,7 +1,7 @@
 //! What an alert about failed sign-ins says.
 
 use super::baseline::Usual;
-use super::memory::{Client, Facts, Mark};
+use super::memory::{Client, Facts, Mark, Success};
 use super::{Params, counted, grouped, who};
 use crate::context::{Block, Explanation};
 use crate::detectors::named;
@@ -17,6 +17,8 @@ const USUAL_FAILURES: &str = "usual_failures";
 pub(super) struct Words<'a> {
     pub(super) user: &'a str,
     pub(super) succeeded: Option<Millis>,
+    /// What that says of the failures.
+    pub(super) success: Success,
     /// The most failures within the shorter window.
     pub(super) peak: u32,
     pub(super) mark: Mark,
@@ -28,9 +30,11 @@ pub(super) struct Words<'a> {
 impl Words<'_> {
     pub(super) fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
         let span = (incident.last - incident.first).max(SECOND);
-        let end = match self.succeeded {
-            Some(at) => format!("; a sign-in succeeded at {}", clock(at)),
-            None => "; none succeeded so far".to_owned(),
+        let end = match (self.succeeded.map(clock), self.success) {
+            (None, _) => "; none succeeded so far".to_owned(),
+            (Some(at), Success::Open) => format!("; a sign-in succeeded at {at}"),
+            (Some(at), Success::Elsewhere) => format!("; a sign-in succeeded at {at} from elsewhere"),
+            (Some(at), Success::AtHome) => format!("; a sign-in succeeded at {at} from there, as on earlier days"),
         };
         Explanation {
             summary: format!(
