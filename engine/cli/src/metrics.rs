@@ -9,12 +9,12 @@ use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::{Counters, Pulse};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::histogram::Histogram;
-use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, Shared, Totals};
+use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, REJECTIONS, Shared, Totals};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_wire::alert::AlertChange;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily, MetricType};
-use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
 use crate::engine::BUILD;
 use crate::reload::Reloader;
@@ -30,12 +30,71 @@ pub(crate) struct Observed {
     pub(crate) current: Arc<CurrentRuling>,
 }
 
+/// What the board says of each partition.
+struct ByPartition {
+    partitions: IntGaugeVec,
+    last_event: IntGaugeVec,
+    users: IntGaugeVec,
+    state_bytes: IntGaugeVec,
+    lag: IntGaugeVec,
+    commit_lag: IntGaugeVec,
+}
+
+impl ByPartition {
+    fn new() -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str, label: &str| IntGaugeVec::new(Opts::new(name, help), &[label]);
+        Ok(Self {
+            partitions: gauge("frostwatch_partitions", "Partitions held, by phase.", "phase")?,
+            last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
+            users: gauge("frostwatch_state_entries", "Users with state.", "partition")?,
+            state_bytes: gauge(
+                "frostwatch_state_bytes",
+                "Memory for the names of users, for those that are packed and for the table of both; users awake come beside.",
+                "partition",
+            )?,
+            lag: gauge("frostwatch_consumer_lag", "Records not yet read.", "partition")?,
+            commit_lag: gauge(
+                "frostwatch_commit_lag",
+                "Records of which nothing is committed yet: neither what came of them nor their offset.",
+                "partition",
+            )?,
+        })
+    }
+
+    const fn all(&self) -> [&IntGaugeVec; 6] {
+        [&self.partitions, &self.last_event, &self.users, &self.state_bytes, &self.lag, &self.commit_lag]
+    }
+
+    fn fold(&self, board: &Board) {
+        self.all().iter().for_each(|gauge| gauge.reset());
+        for phase in ["assigned", "restoring", "live"] {
+            self.partitions.with_label_values(&[phase]).set(0);
+        }
+        for (partition, status) in board.lines() {
+            let partition = partition.to_string();
+            self.partitions.with_label_values(&[status.phase.as_str()]).inc();
+            self.users.with_label_values(&[&partition]).set(status.keys as i64);
+            self.state_bytes.with_label_values(&[&partition]).set(status.packed_bytes as i64);
+            if status.newest_event >= 0 {
+                self.last_event.with_label_values(&[&partition]).set(status.newest_event / SECOND);
+            }
+            if let Some(lag) = status.lag() {
+                self.lag.with_label_values(&[&partition]).set(lag);
+            }
+            if let Some(lag) = status.commit_lag() {
+                self.commit_lag.with_label_values(&[&partition]).set(lag);
+            }
+        }
+    }
+}
+
 /// Plain counters, read when Prometheus asks.
 pub(crate) struct Metrics {
     observed: Arc<Observed>,
     reloader: Arc<Reloader>,
     reloads: IntCounterVec,
     records: IntCounterVec,
+    rejected: IntCounterVec,
     outputs: IntCounterVec,
     kafka: IntCounterVec,
     alerts: IntCounterVec,
@@ -43,11 +102,8 @@ pub(crate) struct Metrics {
     hidden: IntCounterVec,
     raw: IntCounterVec,
     normaliser: IntCounterVec,
-    partitions: IntGaugeVec,
-    last_event: IntGaugeVec,
-    users: IntGaugeVec,
-    lag: IntGaugeVec,
-    commit_lag: IntGaugeVec,
+    board: ByPartition,
+    round_trips: GaugeVec,
     raw_lag: IntGaugeVec,
     geoip: IntGaugeVec,
     build: IntGaugeVec,
@@ -56,8 +112,10 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(observed: Arc<Observed>, reloader: Arc<Reloader>) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
-        let gauge = |name: &str, help: &str, label: &str| IntGaugeVec::new(Opts::new(name, help), &[label]);
+        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let counter = |name: &str, help: &str, label: &str| counters(name, help, &[label]);
+        let gauges = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let gauge = |name: &str, help: &str, label: &str| gauges(name, help, &[label]);
         Ok(Self {
             observed,
             reloader,
@@ -72,21 +130,26 @@ impl Metrics {
                  over_cap and rejected.",
                 "outcome",
             )?,
+            rejected: counter(
+                "frostwatch_rejected_total",
+                "Records that could not be scored, by reason; their bytes are on the topic of rejected records.",
+                "reason",
+            )?,
             outputs: counter("frostwatch_outputs_total", "Records written and acknowledged.", "channel")?,
             kafka: counter("frostwatch_kafka_events_total", "What the Kafka edge did.", "event")?,
-            alerts: IntCounterVec::new(
-                Opts::new(
-                    "frostwatch_alerts_total",
-                    "Records about alerts, by rule, severity and what became of the alert: opened, updated, retracted.",
-                ),
+            alerts: counters(
+                "frostwatch_alerts_total",
+                "Records about alerts, by rule, severity and what became of the alert: opened, updated, retracted.",
                 &["rule", "severity", "change"],
             )?,
-            suppressed: IntCounterVec::new(
-                Opts::new("frostwatch_suppressed_total", "Findings that were held back, by rule and by what did."),
+            suppressed: counters(
+                "frostwatch_suppressed_total",
+                "Findings that were held back, by rule and by what did.",
                 &["rule", "reason"],
             )?,
-            hidden: IntCounterVec::new(
-                Opts::new("frostwatch_exception_hidden_total", "Findings that an exception of a rule hid."),
+            hidden: counters(
+                "frostwatch_exception_hidden_total",
+                "Findings that an exception of a rule hid.",
                 &["rule", "exception"],
             )?,
             raw: counter("frostwatch_raw_rows_total", "Raw rows by what became of them.", "outcome")?,
@@ -95,17 +158,17 @@ impl Metrics {
                 "What the loop over raw topics did; out_of_order are runs published without waiting for older rows.",
                 "event",
             )?,
-            partitions: gauge("frostwatch_partitions", "Partitions held, by phase.", "phase")?,
-            last_event: gauge("frostwatch_last_event_timestamp_seconds", "Newest event time seen.", "partition")?,
-            users: gauge("frostwatch_state_entries", "Users with state.", "partition")?,
-            lag: gauge("frostwatch_consumer_lag", "Records not yet read.", "partition")?,
-            commit_lag: gauge(
-                "frostwatch_commit_lag",
-                "Records of which nothing is committed yet: neither what came of them nor their offset.",
-                "partition",
+            board: ByPartition::new()?,
+            round_trips: GaugeVec::new(
+                Opts::new(
+                    "frostwatch_broker_round_trip_seconds",
+                    "How long a broker took to answer what was sent to it, mean over the last seconds.",
+                ),
+                &["broker"],
             )?,
-            raw_lag: IntGaugeVec::new(
-                Opts::new("frostwatch_raw_lag", "Raw records not yet normalised and committed."),
+            raw_lag: gauges(
+                "frostwatch_raw_lag",
+                "Raw records not yet normalised and committed.",
                 &["topic", "partition"],
             )?,
             geoip: gauge("frostwatch_geoip_build_timestamp_seconds", "When the GeoIP files were built.", "kind")?,
@@ -114,9 +177,10 @@ impl Metrics {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 17] {
-        [
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let plain: [&dyn Collector; 14] = [
             &self.records,
+            &self.rejected,
             &self.outputs,
             &self.kafka,
             &self.alerts,
@@ -124,16 +188,13 @@ impl Metrics {
             &self.hidden,
             &self.raw,
             &self.normaliser,
-            &self.partitions,
-            &self.last_event,
-            &self.users,
-            &self.lag,
-            &self.commit_lag,
+            &self.round_trips,
             &self.raw_lag,
             &self.geoip,
             &self.build,
             &self.reloads,
-        ]
+        ];
+        plain.into_iter().chain(self.board.all().map(|gauge| gauge as &dyn Collector))
     }
 
     fn fold(&self, totals: &Totals) {
@@ -146,6 +207,11 @@ impl Metrics {
         };
         by_rule(&self.suppressed, &totals.findings.suppressed);
         by_rule(&self.hidden, &totals.findings.hidden);
+        REJECTIONS.iter().for_each(|reason| raise(&self.rejected, &[*reason], 0));
+        totals.findings.rejected.iter().for_each(|(reason, value)| raise(&self.rejected, &[*reason], *value));
+        for (broker, micros) in &self.observed.counters.timings().round_trips {
+            self.round_trips.with_label_values(&[&broker.to_string()]).set(*micros as f64 / 1e6);
+        }
         let counts = self.observed.counters.read();
         Channel::ALL.iter().for_each(|channel| raise(&self.outputs, &[channel.as_str()], counts.produced_on(*channel)));
         for (event, value) in [
@@ -206,31 +272,13 @@ impl Metrics {
 
     fn delays(&self, totals: &Totals) -> Vec<MetricFamily> {
         let timings = self.observed.counters.timings();
-        let histograms = [&timings.alert_delay, &totals.findings.delivery_delay, &timings.commit];
+        let histograms = [&timings.alert_delay, &totals.findings.delivery_delay, &timings.commit, &timings.restore];
         DELAYS.iter().zip(histograms).map(|((name, help), histogram)| family_of(name, help, histogram)).collect()
     }
 
     fn fold_board(&self) {
-        [&self.partitions, &self.last_event, &self.users, &self.lag, &self.commit_lag, &self.raw_lag]
-            .iter()
-            .for_each(|gauge| gauge.reset());
-        for phase in ["assigned", "restoring", "live"] {
-            self.partitions.with_label_values(&[phase]).set(0);
-        }
-        for (partition, status) in self.observed.board.lines() {
-            let partition = partition.to_string();
-            self.partitions.with_label_values(&[status.phase.as_str()]).inc();
-            self.users.with_label_values(&[&partition]).set(status.keys as i64);
-            if status.newest_event >= 0 {
-                self.last_event.with_label_values(&[&partition]).set(status.newest_event / SECOND);
-            }
-            if let Some(lag) = status.lag() {
-                self.lag.with_label_values(&[&partition]).set(lag);
-            }
-            if let Some(lag) = status.commit_lag() {
-                self.commit_lag.with_label_values(&[&partition]).set(lag);
-            }
-        }
+        self.board.fold(&self.observed.board);
+        self.raw_lag.reset();
         if let Ok(normalised) = self.observed.normalised.lock() {
             for ((topic, partition), lag) in &normalised.lag {
                 self.raw_lag.with_label_values(&[topic.as_str(), &partition.to_string()]).set(*lag);
@@ -241,20 +289,20 @@ impl Metrics {
 
 impl Collector for Metrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(Collector::desc).chain(&self.delays).collect()
+        self.all().flat_map(Collector::desc).chain(&self.delays).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let totals = self.observed.shared.totals.lock().map(|totals| totals.clone()).unwrap_or_default();
         self.fold(&totals);
-        let mut families: Vec<_> = self.all().into_iter().flat_map(Collector::collect).collect();
+        let mut families: Vec<_> = self.all().flat_map(Collector::collect).collect();
         families.extend(self.delays(&totals));
         families
     }
 }
 
 /// Histograms: name and help.
-const DELAYS: [(&str, &str); 3] = [
+const DELAYS: [(&str, &str); 4] = [
     (
         "frostwatch_alert_delay_seconds",
         "From the stamp of the record that led to an alert or a suppressed finding to the commit of that.",
@@ -264,6 +312,10 @@ const DELAYS: [(&str, &str); 3] = [
         "From the event to the stamp of the records that led to an alert or a suppressed finding.",
     ),
     ("frostwatch_commit_seconds", "From the end of a batch until its outputs, state and offsets are committed."),
+    (
+        "frostwatch_restore_seconds",
+        "From the assignment of a partition until its alerts flow: its state is read, its tail is run again.",
+    ),
 ];
 
 fn describe(name: &str, help: &str) -> prometheus::Result<Desc> {

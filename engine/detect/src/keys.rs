@@ -154,6 +154,11 @@ impl Keys {
         self.len() == 0
     }
 
+    /// Memory for names, for keys that are packed, and for the table of both, bytes; keys that are awake come beside.
+    pub fn packed_bytes(&self) -> usize {
+        self.arena.asked_bytes() + self.slots.capacity() * size_of::<Slot>()
+    }
+
     /// Keys ready to be rewound.
     pub fn active(&self) -> usize {
         self.slots.iter().filter(|slot| matches!(slot.body, Body::Active(_))).count()

@@ -1,5 +1,6 @@
 //! The contexts librdkafka calls back into. They record; the loops act.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -121,6 +122,16 @@ fn partitions_of(statistics: Statistics) -> Vec<PartitionStatistics> {
     statistics.topics.into_iter().flat_map(of_topic).collect()
 }
 
+/// How long brokers took to answer a producer's requests, mean over some seconds, microseconds, by the broker's id. A
+/// consumer's would be the time that it waits for records.
+pub(crate) type RoundTrips = BTreeMap<i32, i64>;
+
+/// The addresses that a client begins with have no id, and who was not asked anything has no mean.
+fn round_trips_of(statistics: &Statistics) -> RoundTrips {
+    let asked = statistics.brokers.values().filter(|broker| broker.nodeid >= 0);
+    asked.filter_map(|broker| Some((broker.nodeid, broker.rtt.as_ref().filter(|rtt| rtt.cnt > 0)?.avg))).collect()
+}
+
 /// A record that was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedDelivery {
@@ -137,6 +148,8 @@ pub(crate) struct FailedDelivery {
 pub(crate) struct ProducerSide {
     reported: AtomicUsize,
     failed: Mutex<Vec<FailedDelivery>>,
+    /// By broker, what the last statistics said.
+    round_trips: Mutex<RoundTrips>,
 }
 
 impl ProducerSide {
@@ -149,6 +162,11 @@ impl ProducerSide {
     pub(crate) fn take_failed(&self) -> Vec<FailedDelivery> {
         std::mem::take(&mut *lock(&self.failed))
     }
+
+    /// Takes how long brokers took to answer, as far as statistics have come since the last call.
+    pub(crate) fn take_round_trips(&self) -> RoundTrips {
+        std::mem::take(&mut *lock(&self.round_trips))
+    }
 }
 
 impl ClientContext for ProducerSide {
@@ -156,7 +174,9 @@ impl ClientContext for ProducerSide {
         log(level, facility, message);
     }
 
-    fn stats(&self, _statistics: Statistics) {}
+    fn stats(&self, statistics: Statistics) {
+        *lock(&self.round_trips) = round_trips_of(&statistics);
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         trouble::note(&error, reason);
@@ -200,7 +220,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::collections::HashMap;
 
-    use rdkafka::statistics::{Partition, Topic};
+    use rdkafka::statistics::{Broker, Partition, Topic, Window};
 
     use super::*;
 
@@ -217,5 +237,15 @@ mod tests {
         told.sort_by_key(|told| told.partition);
         let one = |partition, end, lag| PartitionStatistics { topic: "rows".to_owned(), partition, end, lag };
         assert_eq!(told, [one(0, 90, Some(7)), one(1, 4, None)]);
+    }
+
+    #[test]
+    fn statistics_tell_the_round_trips_of_brokers_that_were_asked_something() {
+        let broker = |nodeid, cnt, avg| {
+            let rtt = Some(Window { cnt, avg, ..Window::default() });
+            (format!("{nodeid}/{cnt}"), Broker { nodeid, rtt, ..Broker::default() })
+        };
+        let brokers = HashMap::from([broker(-1, 3, 9), broker(1, 0, 0), broker(2, 5, 237)]);
+        assert_eq!(round_trips_of(&Statistics { brokers, ..Statistics::default() }), RoundTrips::from([(2, 237)]));
     }
 }

@@ -1,5 +1,6 @@
 //! What the loops count, for metrics and for tests of conservation.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -117,6 +118,9 @@ const ALERT_BOUNDS_MS: &[u64] =
     &[5, 10, 20, 50, 100, 150, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000, 300_000, 3_600_000, 86_400_000];
 /// Upper bounds of the times of commits, milliseconds.
 const COMMIT_BOUNDS_MS: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
+/// Upper bounds of the times from assignment to alerts, milliseconds.
+const RESTORE_BOUNDS_MS: &[u64] =
+    &[50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 300_000, 900_000, 3_600_000];
 
 /// How long things took. Every loop adds its own once a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,11 +129,20 @@ pub struct Timings {
     pub alert_delay: Histogram,
     /// From the end of a batch until it is committed.
     pub commit: Histogram,
+    /// From the assignment of a partition until alerts flow: its state is read, its tail is run again.
+    pub restore: Histogram,
+    /// How long brokers took to answer a producer, mean over the last seconds, microseconds, by the broker's id.
+    pub round_trips: BTreeMap<i32, i64>,
 }
 
 impl Default for Timings {
     fn default() -> Self {
-        Self { alert_delay: Histogram::new(ALERT_BOUNDS_MS), commit: Histogram::new(COMMIT_BOUNDS_MS) }
+        Self {
+            alert_delay: Histogram::new(ALERT_BOUNDS_MS),
+            commit: Histogram::new(COMMIT_BOUNDS_MS),
+            restore: Histogram::new(RESTORE_BOUNDS_MS),
+            round_trips: BTreeMap::new(),
+        }
     }
 }
 
@@ -159,6 +172,8 @@ impl Counters {
         let mut all = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
         all.alert_delay.take(&mut timings.alert_delay);
         all.commit.take(&mut timings.commit);
+        all.restore.take(&mut timings.restore);
+        all.round_trips.append(&mut timings.round_trips);
     }
 
     /// Adds what a worker counted since its last call, and begins again at zero.

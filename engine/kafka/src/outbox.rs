@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::client::{FailedDelivery, ProducerSide};
+use crate::client::{FailedDelivery, ProducerSide, RoundTrips};
 use crate::codes::is_transient;
 use crate::fault::KafkaFault;
 use crate::transaction;
@@ -67,6 +67,11 @@ impl Outbox {
     /// A producer whose batches are transactions; [`crate::transaction`] begins and ends them.
     pub(crate) fn transactional(config: &ClientConfig) -> Result<Self, KafkaFault> {
         Ok(Self { is_transactional: true, ..Self::new(config)? })
+    }
+
+    /// How long brokers took to answer, as far as the client has said so since the last call.
+    pub(crate) fn take_round_trips(&self) -> RoundTrips {
+        self.producer.context().take_round_trips()
     }
 
     pub(crate) const fn producer(&self) -> &BaseProducer<ProducerSide> {

@@ -73,6 +73,11 @@ impl Transactions {
         Ok(Self { config, outbox })
     }
 
+    /// What its records go through.
+    pub(crate) const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// Takes a new producer in place of one that is of no more use. Once it stands, the last transaction has either
     /// committed or never will.
     pub(crate) fn renew(&mut self) -> Result<(), KafkaFault> {

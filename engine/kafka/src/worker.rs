@@ -26,7 +26,7 @@ use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::client::ConsumerSide;
+use crate::client::{ConsumerSide, RoundTrips};
 use crate::codes::is_refusal;
 use crate::counters::{Counters, Counts};
 use crate::fault::KafkaFault;
@@ -167,6 +167,16 @@ enum Sender {
     Plain(Outbox),
     /// With them.
     Transactions(Transactions),
+}
+
+impl Sender {
+    /// How long brokers took to answer, if its client has said so since the last call.
+    fn take_round_trips(&self) -> RoundTrips {
+        match self {
+            Self::Plain(outbox) => outbox.take_round_trips(),
+            Self::Transactions(transactions) => transactions.outbox().take_round_trips(),
+        }
+    }
 }
 
 impl<'a, T: Tasks> Worker<'a, T> {

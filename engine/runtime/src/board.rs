@@ -43,6 +43,8 @@ pub struct PartitionStatus {
     pub newest_event: Millis,
     /// Keys with state.
     pub keys: u64,
+    /// Memory for their names and for those that are packed, bytes.
+    pub packed_bytes: u64,
 }
 
 impl PartitionStatus {

@@ -10,5 +10,5 @@ mod task_set;
 
 pub use counters::{ByRule, Counters, Findings, Totals};
 pub use ruling::{CurrentRuling, Ruling};
-pub use task::{Origin, Shared, Task};
+pub use task::{Origin, REJECTIONS, Shared, Task};
 pub use task_set::TaskSet;

@@ -32,6 +32,7 @@ pub(super) struct Arena {
     sizes: Vec<Size>,
     large: Vec<Box<[u8]>>,
     large_free: Vec<u32>,
+    large_bytes: usize,
 }
 
 /// The pieces of one size.
@@ -45,6 +46,11 @@ struct Size {
 }
 
 impl Arena {
+    /// Bytes that it has of the system, free ones too.
+    pub(super) const fn asked_bytes(&self) -> usize {
+        self.pages.len() * PAGE_BYTES + self.large_bytes
+    }
+
     /// Keeps bytes.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Piece {
         let units = bytes.len().div_ceil(UNIT_BYTES).max(1);
@@ -71,7 +77,7 @@ impl Arena {
     pub(super) fn free(&mut self, piece: &Piece) {
         let units = (piece.bytes as usize).div_ceil(UNIT_BYTES).max(1);
         if units > UNITS_MAX {
-            self.large[piece.at as usize] = Box::default();
+            self.large_bytes -= std::mem::take(&mut self.large[piece.at as usize]).len();
             self.large_free.push(piece.at);
         } else {
             self.give(piece.at, units);
@@ -79,6 +85,7 @@ impl Arena {
     }
 
     fn put_large(&mut self, bytes: &[u8]) -> u32 {
+        self.large_bytes += bytes.len();
         if let Some(at) = self.large_free.pop() {
             self.large[at as usize] = bytes.into();
             return at;

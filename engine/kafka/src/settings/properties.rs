@@ -48,6 +48,8 @@ pub(super) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     // What goes out together is handed over together.
     ("linger.ms", "1"),
+    // How long brokers take to answer, for the metrics.
+    ("statistics.interval.ms", "5000"),
     // A key at its caps: see `topics::STATE_RECORD_BYTES`.
     ("message.max.bytes", "5242880"),
     ("message.timeout.ms", "120000"),

@@ -30,6 +30,8 @@ pub(super) struct Owned {
     /// There is something to commit.
     pub(super) dirty: bool,
     pub(super) past: Past,
+    /// Since when alerts of it are waited for, until they flow.
+    pub(super) awaited: Option<Instant>,
     /// Its past is run again aloud.
     pub(super) aloud: Option<Aloud>,
     /// Stands in its outputs.
@@ -80,12 +82,14 @@ impl Owned {
             end: high,
             newest_event: -1,
             keys: 0,
+            packed_bytes: 0,
         };
         Self {
             status,
             touched: true,
             dirty: false,
             past: if progress.is_some_and(|progress| progress.rebuild) { Past::AheadUnderAnother } else { Past::Ahead },
+            awaited: None,
             aloud: None,
             epoch: progress.map_or(0, |progress| progress.epoch),
             last: progress.and_then(|progress| progress.last),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use frostwatch_runtime::board::Phase;
 use frostwatch_runtime::checkpoint::{
     PROGRESS_KEY, PROGRESS_SCHEMA, Progress, RecordedTurn, Room, StateRecord, TaskProgress,
 };
@@ -59,6 +60,7 @@ impl<T: Tasks> Worker<'_, T> {
             self.stopwatch.committed(begun);
         }
         self.note_ends();
+        self.stopwatch.note_round_trips(self.sender.take_round_trips());
         // Before the board: whoever sees a partition live there finds counted what made it so.
         self.counters_folded();
         for index in 0..self.owned.len() {
@@ -72,6 +74,9 @@ impl<T: Tasks> Worker<'_, T> {
             }
             self.tasks.batch_done(partition);
             self.tasks.describe(partition, &mut owned.status);
+            if owned.status.phase == Phase::Live {
+                owned.awaited.take().into_iter().for_each(|since| self.stopwatch.restored(since));
+            }
             self.shared.board.set(partition, owned.status);
         }
         Ok(())

@@ -131,7 +131,7 @@ impl<T: Tasks> Worker<'_, T> {
         if !self.is_same_member()? {
             return self.decline(Some(take_over));
         }
-        let contents = self.wanted_contents(progress)?;
+        let (since, contents) = (begun, self.wanted_contents(progress)?);
         let mut begun = Vec::with_capacity(partitions.len());
         for committed in group::committed(&self.consumer, partitions)? {
             self.shared.pulse.beat(self.number);
@@ -154,7 +154,8 @@ impl<T: Tasks> Worker<'_, T> {
             return self.decline(Some(take_over));
         }
         let mut starts = TopicPartitionList::with_capacity(begun.len());
-        for Begun { partition, owned, start } in begun {
+        for Begun { partition, mut owned, start } in begun {
+            owned.awaited = Some(since);
             self.open(partition, owned);
             starts.add_partition_offset(&self.topic, partition, start).map_err(KafkaFault::Consumer)?;
         }

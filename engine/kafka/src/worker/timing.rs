@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use frostwatch_detect::time::Millis;
 use frostwatch_runtime::ports::{Channel, OutputRecord};
 
+use crate::client::RoundTrips;
 use crate::counters::{Counters, Timings};
 
 /// What a worker times, for metrics: nothing that is sent depends on it.
@@ -41,6 +42,16 @@ impl Stopwatch {
     /// A batch that ended at `since` is committed.
     pub(super) fn committed(&mut self, since: Instant) {
         self.timings.commit.observe(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Alerts flow of a partition that was assigned at `since`.
+    pub(super) fn restored(&mut self, since: Instant) {
+        self.timings.restore.observe(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// What a producer's statistics said, if they have come.
+    pub(super) fn note_round_trips(&mut self, mut told: RoundTrips) {
+        self.timings.round_trips.append(&mut told);
     }
 
     /// Adds what was timed to that of the process.

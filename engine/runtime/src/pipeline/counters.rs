@@ -127,7 +127,9 @@ pub struct Findings {
     pub alerts: BTreeMap<(Box<str>, Severity, &'static str), u64>,
     /// Findings that were held back, by rule and by what did: each counts once, however often it is brought up to date.
     pub suppressed: ByRule,
-    /// Of those, what exceptions hid, by rule and exception.
+    /// Records that cannot be scored, by the code under which they are kept.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Of findings held back, what exceptions hid, by rule and exception.
     pub hidden: ByRule,
     /// From the event to the stamp of the records that led to something.
     pub delivery_delay: Histogram,
@@ -138,6 +140,7 @@ impl Default for Findings {
         Self {
             alerts: BTreeMap::new(),
             suppressed: ByRule::new(),
+            rejected: BTreeMap::new(),
             hidden: ByRule::new(),
             delivery_delay: Histogram::new(DELIVERY_BOUNDS_MS),
         }
@@ -167,6 +170,9 @@ impl Findings {
             for (of, count) in std::mem::take(from) {
                 *to.entry(of).or_default() += count;
             }
+        }
+        for (code, count) in std::mem::take(&mut other.rejected) {
+            *self.rejected.entry(code).or_default() += count;
         }
         self.delivery_delay.take(&mut other.delivery_delay);
     }

@@ -20,6 +20,14 @@ use super::{admit, render};
 use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
 use crate::ports::{Channel, InputRecord, OutputRecord, TooManySent};
 
+const UNREADABLE: &str = "unreadable";
+const STAMP: &str = "stamp";
+const AHEAD_OF_STAMP: &str = "ahead_of_stamp";
+const KEY: &str = "key";
+
+/// Why a record may not be scored: the codes under which it is kept.
+pub const REJECTIONS: [&str; 4] = [UNREADABLE, STAMP, AHEAD_OF_STAMP, KEY];
+
 /// Stamps that can be reckoned with, milliseconds: 1970 to 9999, as event times have it.
 const STAMPS: RangeInclusive<Millis> = 0..=253_402_300_799_999;
 
@@ -210,21 +218,21 @@ impl Task {
         self.counters.received += 1;
         let activity = match decode(record.value) {
             Ok(activity) => activity,
-            Err(reject) => return self.reject("unreadable", &reject.to_string(), record, out),
+            Err(reject) => return self.reject(UNREADABLE, &reject.to_string(), record, out),
         };
         if let Some(stamp) = record.stamp.filter(|stamp| !STAMPS.contains(stamp)) {
             let message = format!("stamp: {stamp} ms is not a time between 1970 and 9999");
-            return self.reject("stamp", &message, record, out);
+            return self.reject(STAMP, &message, record, out);
         }
         if let Some(message) = self.ahead(&activity, record) {
-            return self.reject("ahead_of_stamp", &message, record, out);
+            return self.reject(AHEAD_OF_STAMP, &message, record, out);
         }
         self.newest_stamp = self.newest_stamp.max(record.stamp.unwrap_or(Millis::MIN));
         let derived;
         let key = match record.key.map(std::str::from_utf8) {
             Some(Ok(key)) if key.contains('|') => key,
             Some(_) => {
-                return self.reject("key", "key: not `instance|user` in UTF-8", record, out);
+                return self.reject(KEY, "key: not `instance|user` in UTF-8", record, out);
             }
             None => {
                 derived = key_of(&activity);
@@ -366,6 +374,7 @@ impl Task {
 
     fn reject(&mut self, code: &'static str, message: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
         self.counters.rejected += 1;
+        *self.findings.rejected.entry(code).or_default() += 1;
         out.push(render::original(Channel::Rejected, code, message, self.partition, record));
     }
 }

@@ -211,6 +211,7 @@ impl Tasks for TaskSet {
         if let Some(task) = self.tasks.get(&partition) {
             status.newest_event = task.newest_event();
             status.keys = task.keys().len() as u64;
+            status.packed_bytes = task.keys().packed_bytes() as u64;
         }
     }
 }
