@@ -43,6 +43,11 @@ fn mass_download() {
     check("mass_download", include_str!("../vectors/detectors/mass_download.jsonl"));
 }
 
+#[test]
+fn terminated_user() {
+    check("terminated_user", include_str!("../vectors/detectors/terminated_user.jsonl"));
+}
+
 /// Every scenario of the file, as it is delivered and in every other order of delivery within the lateness.
 fn check(rule: &str, text: &str) {
     let mut faults = Vec::new();

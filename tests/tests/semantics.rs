@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use frostwatch_detect::catalogue::{DETECTORS, SEMANTICS_VERSION};
 use frostwatch_detect::hash::hash128;
 use frostwatch_detect::place::Locate;
-use frostwatch_detect::time::Lateness;
+use frostwatch_detect::time::{DAY, Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
@@ -21,10 +21,12 @@ use frostwatch_wire::alert::canonical;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The smallest company in which every kind of attack happens.
+/// A small company with all that confounds.
 const SEED: u64 = 7;
-const USERS: u32 = 40;
-const DAYS: u32 = 15;
+const USERS: u32 = 80;
+const DAYS: u32 = 21;
+/// Of each kind.
+const ATTACKS: u32 = 3;
 /// A Monday.
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -43,9 +45,23 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/semantics").join(name)
 }
 
+/// A company's activity, and in the middle of it people leave who are active afterwards.
 fn stream() -> Vec<Delivery> {
-    let company = Company::new(CompanyConfig::new(SEED, USERS, DAYS, START_MS)).unwrap();
-    company.activity().collect()
+    let company = Company::new(CompanyConfig::confounded(SEED, USERS, DAYS, START_MS, ATTACKS)).unwrap();
+    let mut stream: Vec<Delivery> = company.activity().collect();
+    for (number, part) in [4, 5, 6].into_iter().enumerate() {
+        let at = stream.len() * part / 10;
+        let (stamp_ms, key) = (stream[at].stamp_ms, stream[at].key.clone());
+        let (instance, user) = key.split_once('|').unwrap();
+        let record = serde_json::json!({
+            "schema": "activity.v1", "id": format!("left-{number}"), "time": rfc3339(stamp_ms), "instance": instance,
+            "user": { "name": user }, "action": "user_terminate", "outcome": "success",
+            "effective_at": rfc3339(stamp_ms - number as i64 * DAY), "source": { "producer": "personnel" },
+        });
+        let left = Delivery { row: record.to_string(), ..stream[at].clone() };
+        stream.insert(at, left);
+    }
+    stream
 }
 
 fn hex(text: &str) -> String {
@@ -96,7 +112,7 @@ fn found(stream: &[Delivery], content: &str) -> String {
     let edited = whole.replace(r#""objects_max":50"#, r#""objects_max":40"#);
     assert_ne!(edited, whole);
     let [whole, others, edited] = [whole, others, edited].map(|content| ruling(&content));
-    let (gone, back) = (stream.len() * 10 / 15, stream.len() * 12 / 15);
+    let (gone, back) = (stream.len() * 14 / 21, stream.len() * 16 / 21);
     let plain = left(stream, &whole, &[]);
     let switched = left(stream, &whole, &[(gone, &others), (back, &edited)]);
     for policy in DETECTORS {

@@ -266,6 +266,16 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     };
     let mut warnings: Vec<String> = rulebook.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(located.warnings());
+    let asleep = rulebook.rules.iter().filter(|rule| rule.params.since() > config.state_format);
+    warnings.extend(asleep.map(|rule| {
+        format!(
+            "state_format {}: rule '{}' is off, {} needs format {}",
+            config.state_format,
+            rule.id,
+            rule.params.detector(),
+            rule.params.since()
+        )
+    }));
     if config.normalise.is_none() {
         warnings.push("normalise: absent, so raw topics are not read; activity must be published by a producer".into());
     }

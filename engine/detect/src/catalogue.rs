@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::detectors::{Detector, failed_logins, impossible_travel, infrequent_country, mass_download};
+use crate::detectors::{
+    Detector, failed_logins, impossible_travel, infrequent_country, mass_download, terminated_user,
+};
 use crate::event::Event;
 use crate::incident::Incidents;
 use crate::plan::LaneKind;
@@ -59,6 +61,11 @@ macro_rules! catalogue {
             /// The names of what may hold a finding back, in alphabetical order: what a rule can switch off.
             pub const fn suppressions(&self) -> &'static [&'static str] {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::SUPPRESSIONS,)+ }
+            }
+
+            /// The format of state since which the detector is there.
+            pub const fn since(&self) -> u8 {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::SINCE,)+ }
             }
 
             /// Which history the detector reads.
@@ -126,6 +133,7 @@ catalogue! {
     ImpossibleTravel(impossible_travel),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
+    TerminatedUser(terminated_user),
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod failed_logins;
 pub mod impossible_travel;
 pub mod infrequent_country;
 pub mod mass_download;
+pub mod terminated_user;
 
 use crate::context::Context;
 use crate::event::Event;
@@ -18,6 +19,9 @@ pub trait Detector {
 
     /// Which history it reads.
     const LANE: LaneKind;
+
+    /// The format of state since which it is there: under an older one its rules are off, see [`crate::format`].
+    const SINCE: u8 = 1;
 
     /// The names of what may hold its findings back, in alphabetical order: a rule switches them off by these
     /// ([`crate::rule::Rule::off`]).

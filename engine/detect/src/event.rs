@@ -4,14 +4,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU128;
+use std::num::{NonZeroU32, NonZeroU128};
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
-use crate::time::Millis;
+use crate::time::{Millis, SECOND};
 
 /// Exceptions of one event that are kept; further ones are dropped and counted where the event is made.
 pub const EVENT_EXCEPTIONS_MAX: usize = 4;
@@ -72,6 +72,10 @@ pub struct Event {
     pub exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
     /// The plan the event arrived under.
     pub version: u8,
+    /// Where this is about the account of the key itself, that it is switched on or off or that its person has left: from
+    /// when that counts, seconds since the epoch.
+    #[serde(with = "crate::format::since_2")]
+    pub effective: Option<NonZeroU32>,
 }
 
 /// What the `GeoIP` build says of an event's address.
@@ -144,6 +148,11 @@ impl Quantity {
 }
 
 impl Event {
+    /// See [`Event::effective`], in milliseconds.
+    pub fn counts_from(&self) -> Option<Millis> {
+        self.effective.map(|secs| Millis::from(secs.get()) * SECOND)
+    }
+
     /// Its place in the order of its key.
     pub const fn order(&self) -> Order<'_> {
         Order { time: self.time, class: self.class(), id: &self.id }

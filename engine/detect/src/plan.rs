@@ -227,6 +227,12 @@ impl Plan {
     pub fn with_state_format(mut self, format: u8) -> Self {
         self.state_format = format;
         self.rules.iter_mut().for_each(|rule| rule.state_format = format);
+        // What an older program has no room for is not there under its format: those rules are off.
+        for kind in LaneKind::ALL {
+            let of_lane = self.rules.iter().enumerate().filter(|(_, rule)| rule.rule.params.lane() == kind);
+            let there = of_lane.filter(|(_, rule)| rule.rule.params.since() <= format);
+            self.lanes[kind.index()] = there.map(|(index, _)| index).collect();
+        }
         self
     }
 

@@ -30,6 +30,11 @@ pub fn clock(time: Millis) -> String {
     at(time).format("%H:%M").to_string()
 }
 
+/// The day, hours and minutes, UTC: `2026-03-02 09:12`.
+pub fn to_the_minute(time: Millis) -> String {
+    at(time).format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// A length of time as people say it: `41 min`, `3 h 20 min`, `12 s`, `9 days`.
 pub fn spoken(length: Millis) -> String {
     let secs = length / SECOND;
@@ -76,6 +81,7 @@ mod tests {
         assert_eq!(rfc3339(1_767_225_600_000), "2026-01-01T00:00:00Z");
         assert_eq!(rfc3339(1_767_225_600_120), "2026-01-01T00:00:00.120Z");
         assert_eq!(clock(1_767_225_600_000 + 9 * HOUR + 12 * MINUTE), "09:12");
+        assert_eq!(to_the_minute(1_767_225_600_000 + 9 * HOUR), "2026-01-01 09:00");
         for (length, text) in [
             (41 * MINUTE, "41 min"),
             (90 * SECOND, "90 s"),

@@ -17,7 +17,7 @@ use frostwatch_detect::finding::Finding;
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
 use frostwatch_detect::machine::PARKED_MAX;
-use frostwatch_detect::plan::Plan;
+use frostwatch_detect::plan::{LaneKind, Plan};
 use frostwatch_detect::plans::{Plans, VersionSet};
 use frostwatch_detect::rule::{Rule, Scope, Selector, Severity};
 use frostwatch_detect::sent::Change;
@@ -110,6 +110,18 @@ proptest! {
         let plain = |run: &Run| -> Vec<Change> { run.changes.iter().map(unversioned).collect() };
         prop_assert!(plain(&left) == plain(&right));
     }
+}
+
+#[test]
+fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
+    let count = |format: u8| {
+        let plan = plan().with_state_format(format);
+        LaneKind::ALL.map(|lane| plan.lane_rules(lane).map(|rule| rule.rule.id.clone()).collect::<Vec<_>>())
+    };
+    let [before, now] = [1, 2].map(count);
+    assert_eq!(now[0].len(), before[0].len() + 1);
+    assert!(!before[0].iter().any(|id| id == "terminated_user") && now[0].iter().any(|id| id == "terminated_user"));
+    assert_eq!(before[1], now[1]);
 }
 
 fn unversioned(change: &Change) -> Change {

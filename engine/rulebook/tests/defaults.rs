@@ -29,7 +29,7 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [300, 86_400, 604_800, 600]);
+    assert_eq!(quiet, [300, 86_400, 604_800, 600, 86_400]);
     for rule in &book.rules {
         match &rule.params {
             Params::FailedLogins(p) => {
@@ -52,6 +52,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert_eq!((p.objects_max, p.rows_max, p.bytes_max), (50, 50_000, 256 << 20));
                 assert_eq!((p.window_secs, p.unique_objects), (60, false));
             }
+            Params::TerminatedUser(p) => assert_eq!((p.grace_minutes, p.disabled_counts), (60, true)),
         }
     }
 }

@@ -75,6 +75,10 @@ pub(crate) struct Sketch {
     id: Option<String>,
     action_key: Option<String>,
     test: Option<String>,
+    /// Whose account it is about, if not the user's own.
+    target: Option<String>,
+    /// From when it counts, as `at`.
+    effective_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,6 +200,8 @@ impl Sketch {
             "quantity": self.quantity,
             "action_key": text(&self.action_key),
             "test": self.test,
+            "target": self.target.as_ref().map(|name| json!({ "name": name })),
+            "effective_at": self.effective_at.as_ref().map(|at| rfc3339(moment(at))),
             "source": { "producer": "vectors" },
         });
         strip_nulls(&mut record);

@@ -1,9 +1,12 @@
 //! Small random histories of one user, and the shipped detectors with limits low enough for small histories to cross.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use frostwatch_detect::catalogue::Params;
-use frostwatch_detect::detectors::{failed_logins, impossible_travel, infrequent_country, mass_download};
+use frostwatch_detect::detectors::{
+    failed_logins, impossible_travel, infrequent_country, mass_download, terminated_user,
+};
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
@@ -84,6 +87,11 @@ pub(crate) fn rules() -> Vec<Rule> {
             }),
             600,
         ),
+        (
+            "terminated_user",
+            Params::TerminatedUser(terminated_user::Params { grace_minutes: 10, disabled_counts: true }),
+            3_600,
+        ),
     ];
     rules.into_iter().map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect()
 }
@@ -144,6 +152,9 @@ impl Sketch {
 
     pub(crate) fn event(&self) -> Event {
         let (action, outcome) = match self.what % 10 {
+            _ if self.what >= 250 => (Action::UserTerminate, Outcome::Success),
+            _ if self.what >= 245 => (Action::UserDisable, Outcome::Success),
+            _ if self.what >= 240 => (Action::UserEnable, Outcome::Success),
             0 | 1 => (Action::Login, Outcome::Failure),
             2 => (Action::Login, Outcome::Success),
             3 | 4 => (Action::Download, Outcome::Success),
@@ -155,6 +166,8 @@ impl Sketch {
         let time = START + self.second * SECOND;
         let (address, location) = place(self.place);
         let number = u128::from(self.number);
+        // A leaving is told up to some hours late, or before.
+        let counts_from = time / SECOND + (2 - i64::from(self.object)) * 3_600;
         Event {
             time,
             stamp: Some(time + self.delay),
@@ -187,6 +200,7 @@ impl Sketch {
             // Some of what is done in Lagos is covered, by every rule's exception.
             exceptions: (0..if self.place == 1 && self.object.is_multiple_of(2) { 4 } else { 0 }).collect(),
             version: 0,
+            effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= 240 && self.action_key != 1),
         }
     }
 }

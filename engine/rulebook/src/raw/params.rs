@@ -16,6 +16,8 @@ pub(crate) enum Detector {
     InfrequentCountry(InfrequentCountry),
     /// Many downloads by one user in a short time.
     MassDownload(MassDownload),
+    /// Activity of an account after its person has left, or after it was switched off.
+    TerminatedUser(TerminatedUser),
 }
 
 /// Parameters of `failed_logins`. Where those of the baseline or the rhythm are left out, it is off.
@@ -142,4 +144,16 @@ pub(crate) struct MassDownload {
     window_secs: u32,
     /// Count an object once within the window, however often it is fetched.
     unique_objects: bool,
+}
+
+/// Parameters of `terminated_user`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct TerminatedUser {
+    /// Activity this soon after the time that counts is held back, minutes.
+    #[schemars(range(max = 43_200))]
+    grace_minutes: u32,
+    /// An account that is switched off counts like one whose person has left.
+    disabled_counts: bool,
 }

@@ -2,10 +2,11 @@
 //! the core keeps it.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::hash::hash64_some;
-use frostwatch_detect::time::Millis;
+use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
 
@@ -65,6 +66,7 @@ pub(super) fn admit(
         rules: admission.rules,
         exceptions: admission.exceptions,
         version,
+        effective: activity.effective.and_then(|time| NonZeroU32::new(u32::try_from(time / SECOND).ok()?)),
     };
     (event, admission.exceptions_dropped)
 }

@@ -76,6 +76,9 @@ pub struct Activity<'a> {
     pub object_row: Option<ObjectRow>,
     /// Objects, rows and bytes carried.
     pub quantity: (u32, u64, u64),
+    /// Where this is about the user's own account, that it is switched on or off or that the person has left: from when it
+    /// counts.
+    pub effective: Option<Millis>,
     /// Synthetic or canary.
     pub test: bool,
     /// How much the record tells.
@@ -168,7 +171,7 @@ object! {
     User at 2 {
         required { name: Text<'a, USER_NAME_BYTES_MAX>, }
         optional {
-            id: SysId,
+            id: SysId<'a>,
             email: AnyText,
             kind: Text<'a, { usize::MAX }>,
             privileged: bool,
@@ -181,7 +184,7 @@ object! {
     /// `actor` and `target`.
     Person at 2 {
         required {}
-        optional { name: Text<'a, USER_NAME_BYTES_MAX>, id: SysId, email: AnyText, kind: AnyText, }
+        optional { name: Text<'a, USER_NAME_BYTES_MAX>, id: SysId<'a>, email: AnyText, kind: AnyText, }
     }
 }
 
@@ -356,6 +359,14 @@ impl<'a> Record<'a> {
         let count = |count: Option<Count>| count.map_or(0, |count| count.0);
         let size = self.object.as_ref().and_then(|object| object.size_bytes);
         let action = Action::from_word(&self.action.0);
+        let is_status =
+            matches!(action, Action::UserDisable | Action::UserTerminate | Action::UserEnable | Action::UserCreate);
+        let is_own = |target: &Person<'_>| {
+            let is_id = matches!((&target.id, &self.user.id), (Some(target), Some(user)) if target.0 == user.0);
+            is_id || target.name.as_ref().is_some_and(|name| name.0.to_lowercase() == self.user.name.0.to_lowercase())
+        };
+        let is_own = is_status && self.target.as_ref().is_none_or(is_own);
+        let effective = is_own.then(|| self.effective_at.as_ref().map_or(self.time.0, |at| at.0));
         let carried = quantity.bytes.or(size.filter(|_| action.is_download()));
         Activity {
             id: self.id.0,
@@ -384,6 +395,7 @@ impl<'a> Record<'a> {
                 count(quantity.rows),
                 count(carried),
             ),
+            effective,
             test: self.test.is_some(),
             richness,
             content,

@@ -239,14 +239,14 @@ impl FromText<'_> for SomeText {
 
 /// A `sys_id`: 32 hexadecimal digits in lower case.
 #[derive(Debug, Default)]
-pub(super) struct SysId;
+pub(super) struct SysId<'a>(pub(super) Cow<'a, str>);
 
-by_text!(['a] SysId);
+by_text!(['a] SysId<'a>);
 
-impl FromText<'_> for SysId {
-    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
+impl<'a> FromText<'a> for SysId<'a> {
+    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
         let hex = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hex { Ok(Self) } else { Err(refused("not 32 hexadecimal digits in lower case", &text)) }
+        if hex { Ok(Self(text)) } else { Err(refused("not 32 hexadecimal digits in lower case", &text)) }
     }
 }
 
