@@ -91,7 +91,12 @@ macro_rules! catalogue {
 
             /// Does this kind of event concern the detector?
             pub fn wants(&self, event: &Event) -> bool {
-                match self { $(Self::$variant(_) => <$module::State as Detector>::wants(event),)+ }
+                match self {
+                    $(Self::$variant(_) => {
+                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
+                            && <$module::State as Detector>::wants(event)
+                    })+
+                }
             }
 
             /// Takes the next event in order. A rule's key contains its detector, so parameters always fit the state.

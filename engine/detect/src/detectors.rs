@@ -35,6 +35,10 @@ pub trait Detector {
         0
     }
 
+    /// Does it ask what is said of the account itself ([`Event::effective`])? To all others that is no event: nobody did it
+    /// from anywhere, and nobody is known since.
+    const ASKS_STATUS: bool = false;
+
     /// Does this kind of event concern it?
     fn wants(event: &Event) -> bool;
 

@@ -236,6 +236,11 @@ impl Plan {
         self
     }
 
+    /// Is there room for [`crate::event::Event::effective`] in what is written of an event?
+    pub const fn keeps_status(&self) -> bool {
+        self.state_format >= 2
+    }
+
     /// See [`Named::state_format`].
     pub const fn state_format(&self) -> u8 {
         self.state_format

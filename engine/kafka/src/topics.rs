@@ -416,6 +416,7 @@ mod tests {
                 ("frostwatch.raw.syslog_transaction", 6),
                 ("frostwatch.raw.sys_audit", 6),
                 ("frostwatch.raw.sys_attachment", 6),
+                ("frostwatch.raw.sys_user", 6),
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! Rows of ServiceNow's tables become activity.v1.
 //!
-//! Rows of `sysevent`, `syslog_transaction`, `sys_audit` and `sys_attachment` are read as
+//! Rows of `sysevent`, `syslog_transaction`, `sys_audit`, `sys_attachment` and `sys_user` are read as
 //! ServiceNow's API returns them, as its Kafka export and connectors put them on topics, and as
 //! lines of a file ([`row`]). One row becomes no, one or (a rename, a change of several roles)
 //! more records. Nothing is joined and nothing is remembered: the same row always gives the same
@@ -47,6 +47,7 @@ mod sysevent;
 mod text;
 mod transaction;
 mod url;
+mod user;
 
 use std::fmt;
 
@@ -67,6 +68,8 @@ pub enum Table {
     SysAudit,
     /// Files.
     SysAttachment,
+    /// Accounts.
+    SysUser,
 }
 
 /// What became of a row.
@@ -194,7 +197,8 @@ impl fmt::Display for Rejected {
 
 impl Table {
     /// Every table, in the order of this type.
-    pub const ALL: [Self; 4] = [Self::Sysevent, Self::SyslogTransaction, Self::SysAudit, Self::SysAttachment];
+    pub const ALL: [Self; 5] =
+        [Self::Sysevent, Self::SyslogTransaction, Self::SysAudit, Self::SysAttachment, Self::SysUser];
 
     /// Its name in ServiceNow.
     pub const fn name(self) -> &'static str {
@@ -203,6 +207,7 @@ impl Table {
             Self::SyslogTransaction => "syslog_transaction",
             Self::SysAudit => "sys_audit",
             Self::SysAttachment => "sys_attachment",
+            Self::SysUser => "sys_user",
         }
     }
 
@@ -226,6 +231,8 @@ impl Table {
             Some(Self::Sysevent)
         } else if has(&["file_name", "table_name"]) {
             Some(Self::SysAttachment)
+        } else if has(&["user_name", "active"]) {
+            Some(Self::SysUser)
         } else if has(&["url"]) && ["remote_ip", "response_time", "session"].iter().any(|c| row.has(c)) {
             Some(Self::SyslogTransaction)
         } else {
@@ -239,6 +246,7 @@ impl Table {
             Self::SyslogTransaction => transaction::COLUMNS,
             Self::SysAudit => audit::COLUMNS,
             Self::SysAttachment => attachment::COLUMNS,
+            Self::SysUser => user::COLUMNS,
         }
     }
 }
@@ -331,12 +339,15 @@ impl Normaliser {
         };
         // The values of a changed field may be anything, and its name need not tell.
         bad.keep_raw &= table != Table::SysAudit;
+        // An account's row may hold the hash of its password.
+        bad.keep_raw &= table != Table::SysUser;
         let view = View { normaliser: self, row, table };
         let made = match table {
             Table::Sysevent => sysevent::normalise(&view, out),
             Table::SyslogTransaction => transaction::normalise(&view, out),
             Table::SysAudit => audit::normalise(&view, out),
             Table::SysAttachment => attachment::normalise(&view, out),
+            Table::SysUser => user::normalise(&view, out),
         };
         match made {
             Ok(()) => {}

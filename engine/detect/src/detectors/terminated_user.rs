@@ -11,8 +11,9 @@
 //! leaving is a record among the account's own, so a replay knows of it where the engine did.
 //! The severity is raised by a step when somebody signs in anew, when something is carried out, and for a privileged
 //! account: a session that lives on is told apart from a return. The newest `user_terminate` counts, so one with a later
-//! `effective_at` postpones; a `user_disable` that comes again moves nothing. A `user_enable` or `user_create` ends it:
-//! a return, a re-hire, an account that was off for a while.
+//! `effective_at` postpones; a `user_disable` that comes again moves nothing. A `user_enable` or `user_create` ends that the
+//! account was off, and a leaving if it counts from later than that was told: a return, a re-hire, a leaving that was
+//! called off. A row of `sys_user` that says "on" counts from when the account was made, so it ends no leaving.
 //!
 //! # Blind spots
 //! Accounts whose leaving no record tells. Of the time before a record that is told late only days are known, up to 64 of
@@ -117,6 +118,8 @@ impl Detector for State {
 
     const SINCE: u8 = 2;
 
+    const ASKS_STATUS: bool = true;
+
     const SUPPRESSIONS: &'static [&'static str] = &["grace"];
 
     fn wants(event: &Event) -> bool {
@@ -138,7 +141,9 @@ impl Detector for State {
                     self.look_back(params, context);
                 }
             }
-            (Action::UserEnable | Action::UserCreate, Some(_)) => self.ended = None,
+            (Action::UserEnable | Action::UserCreate, Some(from)) => {
+                self.ended = self.ended.filter(|ended| ended.is_left && from <= ended.told);
+            }
             _ => {
                 self.active.note(event.time);
                 self.active(params, context);

@@ -66,7 +66,10 @@ pub(super) fn admit(
         rules: admission.rules,
         exceptions: admission.exceptions,
         version,
-        effective: activity.effective.and_then(|time| NonZeroU32::new(u32::try_from(time / SECOND).ok()?)),
+        effective: activity
+            .effective
+            .filter(|_| ruling.plan.keeps_status())
+            .and_then(|time| NonZeroU32::new(u32::try_from(time / SECOND).ok()?)),
     };
     (event, admission.exceptions_dropped)
 }

@@ -116,6 +116,7 @@ fn tables_are_known_by_the_end_of_a_topic() {
         ("snc.acme.sys_audit", Some(Table::SysAudit)),
         ("syslog_transaction", Some(Table::SyslogTransaction)),
         ("x.sys_attachment", Some(Table::SysAttachment)),
+        ("x.sys_user", Some(Table::SysUser)),
         ("frostwatch.raw.incident", None),
         ("frostwatch.raw.mysysevent", None),
         ("", None),

@@ -1,0 +1,85 @@
+//! Rows of `sys_user`: whether an account is on, and from when its person has left.
+//!
+//! A row says how things are, not what changed: the same is said again with every change of the account, which moves
+//! nothing. An account that is on counts from when it was made, so the row of one whose person has left does not say that
+//! the person came back.
+
+use super::record::{CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX};
+use super::{Column, Out, Skip, View, text};
+use crate::activity::record::{Outcome, Word};
+use crate::activity::time::UtcTime;
+
+const USER_NAME: Column = Column::new("user_name");
+const ACTIVE: Column = Column::new("active");
+const EMAIL: Column = Column::new("email");
+/// No column of the base system: one of the operator's under this name.
+const LEAVES_ON: Column = Column::known_as("employment_end_date", &["u_employment_end_date", "u_termination_date"]);
+const MOD_COUNT: Column = Column::new("sys_mod_count");
+const UPDATED_ON: Column = Column::new("sys_updated_on");
+const UPDATED_BY: Column = Column::new("sys_updated_by");
+
+pub(super) const COLUMNS: &[Column] =
+    &[SYS_ID, CREATED_ON, DOMAIN, USER_NAME, ACTIVE, EMAIL, LEAVES_ON, MOD_COUNT, UPDATED_ON, UPDATED_BY];
+
+const DAY_MS: i64 = 86_400_000;
+
+pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
+    let Some(id) = text::sys_id(view.text(&SYS_ID)) else {
+        return Err(Skip::Reject(SYS_ID.name, "not a sys_id".to_owned()));
+    };
+    let is_active = match view.text(&ACTIVE) {
+        "true" | "1" => true,
+        "false" | "0" => false,
+        _ => return Err(Skip::Reject(ACTIVE.name, "neither true nor false".to_owned())),
+    };
+    let name = view.text(&USER_NAME);
+    if name.is_empty() {
+        return Err(Skip::Noise("account without a name"));
+    }
+    let updated = view.time(&UPDATED_ON)?;
+    let created = text::time(view.text(&CREATED_ON)).unwrap_or(updated);
+    let revision = text::count(view.text(&MOD_COUNT)).unwrap_or(0);
+    let leaves = leaves_at(view)?;
+    let is_told = [LEAVES_ON.name].iter().chain(LEAVES_ON.aliases).any(|column| view.row.has(column));
+    let (action, counts_from) = match (is_active, is_told && leaves.is_none()) {
+        (false, _) => ("user_disable", updated.0),
+        // Somebody says that the person does not leave: what was told before is over.
+        (true, true) => ("user_enable", updated.0),
+        (true, false) => ("user_enable", created.0),
+    };
+    let leaving = leaves.map(|at| ("user_terminate", at, ":end"));
+    // The leaving comes last: of the two it is what counts.
+    for (action, counts_from, part) in [(action, counts_from, "")].into_iter().chain(leaving) {
+        let who = view.normaliser.people.who(name);
+        let draft = Draft {
+            who: &who,
+            action,
+            outcome: Outcome::Success,
+            ip: None,
+            user_agent: "",
+            session: "",
+            action_key: None,
+        };
+        let mut record = view.record(format!("sys_user:{id}:{revision}{part}"), updated, draft);
+        record.action_raw = Some(Word::Borrowed("sys_user"));
+        record.effective_at = Some(counts_from);
+        record.user.id = Some(id.clone());
+        record.user.email = text::owned(view.text(&EMAIL), TEXT_BYTES_MAX);
+        record.actor = super::record::named(&view.normaliser.people.who(view.text(&UPDATED_BY)));
+        view.emit(&who, record, out)?;
+    }
+    Ok(())
+}
+
+/// The end of the last day, if there is one: a day of the calendar, or a time.
+fn leaves_at(view: &View<'_>) -> Result<Option<UtcTime>, Skip> {
+    let written = view.text(&LEAVES_ON);
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let reject = || Skip::Reject(LEAVES_ON.name, "neither a day nor a time in UTC".to_owned());
+    if let Some((at, _)) = text::time(&format!("{written} 00:00:00")) {
+        return UtcTime::from_ms(at.ms() + DAY_MS).map(Some).ok_or_else(reject);
+    }
+    text::time(written).map(|(at, _)| Some(at)).ok_or_else(reject)
+}
