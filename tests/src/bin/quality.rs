@@ -35,6 +35,9 @@ struct Arguments {
     /// Sensitivities only: no suppression is switched off, and no other stream is tried
     #[arg(long)]
     short: bool,
+    /// The other streams, also with `--short`
+    #[arg(long)]
+    streams: bool,
     /// Name every attack that was missed and every false alert at medium
     #[arg(long)]
     cases: bool,
@@ -54,19 +57,14 @@ fn main() -> anyhow::Result<()> {
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}", of_scores(&scores), of_confounders(medium));
     if arguments.cases {
-        medium.missed.iter().for_each(|missed| println!("- missed: {missed}"));
-        medium.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+        name_cases(medium);
     }
-    if arguments.short {
+    if !arguments.short {
+        without_each(&company, &good, medium)?;
+    }
+    if arguments.short && !arguments.streams {
         return Ok(());
     }
-    eprintln!("without each suppression in turn …");
-    let ablations = ablations(world)?;
-    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
-    let judged = measured(&company, Form::Rows, &good, &variants)?;
-    let without: Vec<(&str, &str, Judged)> =
-        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
-    println!("{}", of_ablations(medium, &without));
     eprintln!("other streams …");
     let medium = [Variant::told("medium", world)?];
     let free = places(company.world(), Listing::Free)?;
@@ -75,6 +73,27 @@ fn main() -> anyhow::Result<()> {
         others.extend(measured(&company, form, places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)));
     }
     println!("{}", of_scores(&others));
+    for (name, judged) in others.iter().filter(|_| arguments.cases) {
+        println!("{name}:\n");
+        name_cases(judged);
+    }
+    Ok(())
+}
+
+fn name_cases(judged: &Judged) {
+    judged.missed.iter().for_each(|missed| println!("- missed: {missed}"));
+    judged.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+}
+
+/// The table of what each suppression does.
+fn without_each(company: &Company, good: &Arc<dyn Locate>, medium: &Judged) -> anyhow::Result<()> {
+    eprintln!("without each suppression in turn …");
+    let ablations = ablations(company.world())?;
+    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
+    let judged = measured(company, Form::Rows, good, &variants)?;
+    let without: Vec<(&str, &str, Judged)> =
+        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
+    println!("{}", of_ablations(medium, &without));
     Ok(())
 }
 

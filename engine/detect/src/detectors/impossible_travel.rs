@@ -49,32 +49,36 @@
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
 //! of mobile networks are. The reference product's policy "impossible travel".
 
+mod ground;
 mod habit;
+mod jump;
 mod pairs;
 mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use ground::Ground;
+pub use ground::PROXY_REACH_KM;
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
+use jump::Jump;
 use pairs::Pairs;
-pub use pairs::{DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
+pub use pairs::{CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
 use words::Words;
 
 use super::{Detector, bounded};
 use crate::context::{Block, Context, Raise};
 use crate::event::{Event, EventId};
-use crate::finding::{Measure, SeenAddress, SeenDevice, Trace};
-use crate::geometry::distance_km;
+use crate::finding::{Blocker, Measure, SeenAddress, SeenDevice, Trace};
 use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::{Action, Channel, Outcome};
 use crate::near;
 use crate::networks::Tag;
-use crate::place::{Country, Place, Point};
+use crate::place::Place;
 use crate::plan::LaneKind;
-use crate::radius::{Radius, is_centre, radius};
+use crate::radius::{Radius, radius};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, day_of};
 
@@ -158,16 +162,12 @@ struct Sighting {
     seen: SeenAddress,
 }
 
-/// A pair of sightings that no travel explains.
-struct Jump {
-    from: Sighting,
-    to: SeenAddress,
-    /// How far off each end may be.
-    radii: [Radius; 2],
-    distance_km: f64,
-    lower_km: f64,
-    elapsed: Millis,
-    speed_kmh: f64,
+/// A jump, and what holds it back.
+struct Found {
+    jump: Jump,
+    blocker: Option<Blocker>,
+    /// If it is held, the user is taken to be where they were: see [`Raised::HeldInPlace`].
+    in_place: bool,
 }
 
 /// What became of a jump.
@@ -193,7 +193,9 @@ impl Detector for State {
         "familiar_networks",
         "familiar_pair",
         "familiar_tunnel",
+        "home_carrier",
         "learning",
+        "mobile_gateway",
         "same_device",
         "same_network",
         "split_tunnel",
@@ -207,15 +209,19 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
-        let Ok(place) = seen.location.place else { return };
-        let Some(point) = place.point else { return };
-        let track = track_of(context.event.channel);
-        let jump = self.jump(params, context, track, seen, point);
-        let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
+        if place_of(&seen).is_none_or(|place| place.point.is_none()) {
+            return;
+        }
+        let ground = Ground::of(context, &seen);
+        let way = way_in(context.event.channel);
+        let found = self.found(params, context, way, seen);
+        let is_gateway = found.as_ref().is_some_and(Found::is_gateways);
+        let raised = found.as_ref().map(|found| self.raise(params, context, found));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
-        self.learn(params, context, &seen, jump.as_ref().filter(|_| held_back));
+        let tunnelled = found.as_ref().map(|found| &found.jump).filter(|_| held_back && !is_gateway);
+        self.learn(params, context, &seen, tunnelled);
         // Where a tunnel ends nobody is seen.
-        if raised != Some(Raised::HeldInPlace) && !context.is_egress(&seen) {
+        if let Some(track) = ground.track(way).filter(|_| raised != Some(Raised::HeldInPlace)) {
             self.sight(track, context, seen);
         }
     }
@@ -239,35 +245,53 @@ impl Detector for State {
 }
 
 impl State {
-    /// The least plausible of the jumps from what the user was last seen at: on the same track, and on any other track
-    /// whose session goes on here.
-    fn jump(&self, params: &Params, context: &Context<'_>, track: u8, seen: SeenAddress, point: Point) -> Option<Jump> {
+    /// The least plausible of the jumps from what the user was last seen at, and if any is told, of those that are: on the
+    /// same track, and on any other track whose session goes on here.
+    fn found(&self, params: &Params, context: &Context<'_>, way: u8, seen: SeenAddress) -> Option<Found> {
         let now = context.event.time;
         let session = context.event.session;
+        let day = day_of(now);
+        let reach_km = |ground, seen: &SeenAddress| match ground {
+            Ground::Proxy => self.networks.reach_km(params, seen, day),
+            _ => 0,
+        };
+        let to_km = reach_km(Ground::of(context, &seen), &seen);
         self.tracks
             .iter()
             .filter(|last| !last.covered || context.exception.is_some())
-            .filter(|last| last.track == track || (session != 0 && last.session == session))
+            .filter(|last| ground::way_of(last.track) == way || (session != 0 && last.session == session))
             .filter(|last| last.seen.address != seen.address)
             .filter(|last| now - last.time <= Millis::from(params.lookback_secs) * SECOND)
-            .filter_map(|last| measure(params, last, now, seen, point))
-            .max_by(|a, b| a.speed_kmh.total_cmp(&b.speed_kmh))
+            .filter_map(|last| {
+                let from_km = reach_km(Ground::of_track(last.track), &last.seen);
+                Jump::between(params, last, now, seen, [from_km, to_km])
+            })
+            .map(|jump| self.judged(params, context, jump))
+            .max_by(|a, b| {
+                let told = |found: &Found| found.blocker.is_none();
+                told(a).cmp(&told(b)).then(a.jump.speed_kmh.total_cmp(&b.jump.speed_kmh))
+            })
     }
 
-    fn raise(&mut self, params: &Params, context: &mut Context<'_>, jump: &Jump) -> Raised {
-        let blocks = self.blocks(params, context, jump);
-        let in_place = blocks.iter().any(|block| block.layer == Layer::User && context.takes(block.layer, block.by));
-        let from_country = place_of(&jump.from.seen).map(|place| place.country);
-        let to_country = place_of(&jump.to).map(|place| place.country);
-        let mut pair = [from_country, to_country].map(|country| country.map_or([0; 2], Country::to_bytes));
-        pair.sort_unstable();
-        let blocker = context.blocker(blocks);
-        let raised = match (&blocker, in_place) {
+    fn judged(&self, params: &Params, context: &Context<'_>, jump: Jump) -> Found {
+        let blocks = self.blocks(params, context, &jump);
+        // Of two families the older one is listed better.
+        let older = jump.from.seen.address.ip().is_ipv4();
+        let in_place = blocks.iter().any(|block| {
+            let stays = block.layer == Layer::User || (block.by == "dual_stack" && older);
+            stays && context.takes(block.layer, block.by)
+        });
+        Found { jump, blocker: context.blocker(blocks), in_place }
+    }
+
+    fn raise(&mut self, params: &Params, context: &mut Context<'_>, found: &Found) -> Raised {
+        let Found { jump, blocker, in_place } = found;
+        let raised = match (blocker, in_place) {
             (None, _) => Raised::Told,
             (Some(_), false) => Raised::HeldBack,
             (Some(_), true) => Raised::HeldInPlace,
         };
-        let incident = self.incidents.touch(hash64(pair.as_flattened()), blocker.is_some(), context);
+        let incident = self.incidents.touch(hash64(jump.countries().as_flattened()), blocker.is_some(), context);
         let mut fresh = incident.is_raised();
         if incident.count == 0 {
             incident.first = jump.from.time;
@@ -277,60 +301,45 @@ impl State {
         fresh &= !incident.evidence.addresses().iter().any(|known| known.address == jump.to.address)
             && incident.evidence.addresses().len() < crate::finding::ADDRESSES_MAX;
         incident.add(context.trace(), context.event.test);
-        let aggravations = aggravations(context, jump);
+        let aggravations = jump.aggravations(context);
         let words = Words { user: context.subject.user().to_owned(), aggravations: aggravations.clone() };
-        context
-            .raise(incident, Raise { blocker, aggravations, fresh }, |incident| words.explain(params, jump, incident));
+        let raise = Raise { blocker: blocker.clone(), aggravations, fresh };
+        context.raise(incident, raise, |incident| words.explain(params, jump, incident));
         raised
     }
 
     fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump) -> Vec<Block> {
-        let mut blocks = Vec::from_iter(context.learning(params.learning_days));
-        blocks.extend(context.tagged_egress(&[&jump.to, &jump.from.seen]));
-        blocks.extend(corporate_networks(context, jump));
         let event = context.event;
-        let (same_agent, same_device) = (jump.same_agent(event), jump.same_device(event));
-        let device = jump.from.device.map(|device| device.hash).filter(|_| event.device != 0);
-        let other_device = device.is_some_and(|device| device != event.device);
-        let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
-        let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
-        if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
-            blocks.push(Block {
-                layer: Layer::System,
-                by: "same_network",
-                reason: format!(
-                    "both ends are the same carrier (AS{asn}) in one country, with the same device or browser"
-                ),
-                measures: vec![Measure::new("asn", f64::from(asn), "AS number")],
-            });
-        }
-        let one_client = jump.is_of_one_client(event);
-        blocks.extend(pairs::dual_stack(&jump.from, &jump.to, jump.elapsed, one_client));
-        if same_device {
-            blocks.push(Block {
-                layer: Layer::User,
-                by: "same_device",
-                reason: "both ends are the same registered device: it changed its way to the network, not its place"
-                    .into(),
-                measures: Vec::new(),
-            });
-        }
         let day = day_of(event.time);
+        let one_client = jump.is_of_one_client(event);
+        let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
+        let between = between.unwrap_or_default();
+        let carried = [(Ground::of_track(jump.from.track), &jump.from.seen), (Ground::of(context, &jump.to), &jump.to)]
+            .map(|(ground, seen)| (ground == Ground::Gateway).then(|| self.networks.carried(params, seen, day)));
+        let elsewhere = ground::is_known_elsewhere(params, &self.tracks, event.time);
         let ways = Ways {
             from: self.networks.habit(params, &jump.from.seen, day),
             to: self.networks.habit(params, &jump.to, day),
             jump_days: self.networks.jump_days(params, day),
             same_client: jump.same_session(event),
-            stranger: jump.other_agent(event) || other_device,
+            stranger: jump.other_agent(event) || jump.other_device(event),
         };
-        let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
-        let between = between.unwrap_or_default();
-        blocks.extend(pairs::split_tunnel(params, between, one_client));
-        blocks.extend(pairs::familiar_pair(params, between));
-        blocks.extend(habit::familiar_networks(params, ways));
-        blocks.extend(habit::familiar_tunnel(params, ways));
-        blocks.extend(context.usual_in_organisation(&jump.to));
-        blocks
+        let blocks = [
+            context.learning(params.learning_days),
+            ground::tagged_egress(context, jump),
+            corporate_networks(context, jump),
+            same_network(jump, event),
+            pairs::dual_stack(jump, between, one_client),
+            ground::mobile_gateway(jump, carried),
+            same_device(jump, event),
+            ground::home_carrier(params, carried, elsewhere),
+            pairs::split_tunnel(params, between, one_client),
+            pairs::familiar_pair(params, between),
+            habit::familiar_networks(params, ways),
+            habit::familiar_tunnel(params, ways),
+            context.usual_in_organisation(&jump.to),
+        ];
+        blocks.into_iter().flatten().collect()
     }
 
     /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at
@@ -380,30 +389,10 @@ impl State {
     }
 }
 
-impl Jump {
-    /// Does the event at its end name the browser that it began with?
-    const fn same_agent(&self, event: &Event) -> bool {
-        event.agent != 0 && event.agent == self.from.agent
-    }
-
-    const fn other_agent(&self, event: &Event) -> bool {
-        event.agent != 0 && self.from.agent != 0 && event.agent != self.from.agent
-    }
-
-    /// Does the session go on in the same browser?
-    const fn same_session(&self, event: &Event) -> bool {
-        event.session != 0 && event.session == self.from.session && self.same_agent(event)
-    }
-
-    /// Do both ends name the same registered device, and no other browser?
-    fn same_device(&self, event: &Event) -> bool {
-        let same = self.from.device.is_some_and(|device| device.hash == event.device);
-        event.device != 0 && same && !self.other_agent(event)
-    }
-
-    /// Is it the same session and browser, or the same registered device, at both ends?
-    fn is_of_one_client(&self, event: &Event) -> bool {
-        self.same_session(event) || self.same_device(event)
+impl Found {
+    /// Is it held because of where a mobile carrier lets its customers out? That is no tunnel.
+    fn is_gateways(&self) -> bool {
+        self.blocker.as_ref().is_some_and(|blocker| matches!(blocker.by.as_ref(), "mobile_gateway" | "home_carrier"))
     }
 }
 
@@ -425,7 +414,7 @@ impl Sighting {
 }
 
 /// Ways in that follow the same person: the portal is the web interface; what nobody knows counts as it too.
-const fn track_of(channel: Channel) -> u8 {
+const fn way_in(channel: Channel) -> u8 {
     match channel {
         Channel::Mobile => 1,
         Channel::Api => 2,
@@ -438,19 +427,26 @@ fn place_of(seen: &SeenAddress) -> Option<Place> {
     seen.location.place.ok()
 }
 
-fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, point: Point) -> Option<Jump> {
-    let (from, to) = (place_of(&last.seen)?, place_of(&seen)?);
-    if from.country == to.country && (is_centre(from) || is_centre(to)) {
-        return None;
-    }
-    let distance_km = distance_km(from.point?, point);
-    let radii = [params.radius(&last.seen, from), params.radius(&seen, to)];
-    let lower_km = params.lower_km(distance_km, radii[0].km, radii[1].km);
-    let elapsed = now - last.time;
-    let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
-    let speed_kmh = lower_km / hours;
-    let impossible = lower_km >= f64::from(params.distance_km_min) && speed_kmh > f64::from(params.speed_kmh_max);
-    impossible.then(|| Jump { from: last.clone(), to: seen, radii, distance_km, lower_km, elapsed, speed_kmh })
+/// Holds a jump within one carrier and country of the same device or browser.
+fn same_network(jump: &Jump, event: &Event) -> Option<Block> {
+    let asn = jump.one_carrier();
+    let same = jump.same_device(event) || jump.same_agent(event);
+    (asn != 0 && jump.is_in_one_country() && same).then(|| Block {
+        layer: Layer::System,
+        by: "same_network",
+        reason: format!("both ends are the same carrier (AS{asn}) in one country, with the same device or browser"),
+        measures: vec![Measure::new("asn", f64::from(asn), "AS number")],
+    })
+}
+
+/// Holds a jump of one registered device.
+fn same_device(jump: &Jump, event: &Event) -> Option<Block> {
+    jump.same_device(event).then(|| Block {
+        layer: Layer::User,
+        by: "same_device",
+        reason: "both ends are the same registered device: it changed its way to the network, not its place".into(),
+        measures: Vec::new(),
+    })
 }
 
 /// Holds a jump between two networks of the organisation: its people are in one of them or reach it from elsewhere.
@@ -463,24 +459,4 @@ fn corporate_networks(context: &Context<'_>, jump: &Jump) -> Option<Block> {
         reason: format!("both ends are tagged corporate: {} and {}", from.name, to.name),
         measures: Vec::new(),
     })
-}
-
-fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
-    let agent = context.event.agent;
-    let mut reasons = Vec::new();
-    let goes_on = context.event.session != 0 && context.event.session == jump.from.session;
-    let other_agent = agent != 0 && jump.from.agent != 0 && agent != jump.from.agent;
-    if goes_on && other_agent {
-        reasons.push("one session went on in another browser");
-    } else if other_agent {
-        reasons.push("another browser");
-    }
-    reasons.extend(context.network_aggravation(&jump.to));
-    if context.event.mfa == Some(false) {
-        reasons.push("signed in without a second factor");
-    }
-    if context.event.privileged {
-        reasons.push("the account is privileged");
-    }
-    reasons
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::ground::PROXY_REACH_KM;
 use super::{Params, place_of};
 use crate::context::Block;
 use crate::finding::{Measure, SeenAddress};
@@ -58,6 +59,14 @@ pub(super) struct Habit {
     earlier_days: u16,
 }
 
+/// What is known of a mobile carrier of the user.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Carried {
+    pub(super) asn: u32,
+    /// Days before this one, at least, on which the user was on it, at whichever gateway.
+    pub(super) earlier_days: u16,
+}
+
 /// What a jump has to show that it is the habit of its user.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ways {
@@ -111,6 +120,34 @@ impl Networks {
             }
         }
         habit
+    }
+
+    /// What is known of the carrier of an address. Gateways are networks of their own, and of the days on each the most
+    /// count.
+    pub(super) fn carried(&self, params: &Params, seen: &SeenAddress, day: i32) -> Carried {
+        let asn = seen.location.carrier.asn;
+        let forget = params.familiar_forget_days as i32;
+        let own = self.list.iter().filter(|network| asn != 0 && network.carrier == u64::from(asn));
+        let earlier_days = own.map(|network| network.days.before(day, forget)).max().unwrap_or_default();
+        Carried { asn, earlier_days }
+    }
+
+    /// How far from a data centre of a proxy its user may be, km: as far as others of the proxy that the user is let out
+    /// at, or as the nearest place the user is familiar with; of one that is not itself familiar, as far as is stated.
+    pub(super) fn reach_km(&self, params: &Params, seen: &SeenAddress, day: i32) -> u16 {
+        let Some((carrier, _, point)) = network_of(seen) else { return PROXY_REACH_KM };
+        let forget = params.familiar_forget_days as i32;
+        let is_familiar = |network: &Network| u32::from(network.days.remembered(day, forget)) >= params.familiar_days;
+        if !self.list.iter().any(|network| network.is(carrier, point) && is_familiar(network)) {
+            return PROXY_REACH_KM;
+        }
+        let km = |network: &Network| distance_km(network.point, point);
+        let remembered = self.list.iter().filter(|network| network.days.remembered(day, forget) > 0);
+        let (nodes, others): (Vec<&Network>, Vec<&Network>) = remembered.partition(|network| network.carrier == carrier);
+        let spread = nodes.into_iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
+        let nearest = others.into_iter().filter(|network| is_familiar(network)).map(km).fold(f64::INFINITY, f64::min);
+        let nearest = if nearest.is_finite() { nearest } else { 0.0 };
+        libm::ceil(spread.max(nearest)) as u16
     }
 
     /// Days on which the user jumped between any networks.
