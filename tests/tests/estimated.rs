@@ -239,6 +239,14 @@ fn told(errors: &Errors) -> (usize, usize, usize, usize) {
         }
     }
     let found = thieves.iter().filter(|thief| alerts.values().any(|alert| alert.contains(thief))).count();
+    if std::env::var_os("SHOWFALSE").is_some() {
+        for record in out.iter().filter(|record| record.channel == Channel::Alerts) {
+            let alert: AlertRecord = serde_json::from_slice(&record.value).unwrap();
+            if alerts.get(&alert.id).is_some_and(|a| !a.iter().any(|address| thieves.contains(address))) {
+                println!("FALSE {} {}", alert.severity, alert.summary);
+            }
+        }
+    }
     let right = alerts.values().filter(|alert| alert.iter().any(|address| thieves.contains(address))).count();
     (thieves.len(), found, alerts.len(), right)
 }

@@ -58,13 +58,13 @@ mod words;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use ground::Ground;
+use ground::{Adrift, Ground};
 pub use ground::PROXY_REACH_KM;
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
 use jump::Jump;
 use pairs::Pairs;
-pub use pairs::{CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
+pub use pairs::{CARRIED_SPAN, CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
 use words::Words;
 
 use super::{Detector, bounded};
@@ -144,6 +144,9 @@ pub struct State {
     /// Most users have none.
     #[serde(with = "crate::format::since_2")]
     pairs: Option<Box<Pairs>>,
+    /// Since when and how the user was at gateways only.
+    #[serde(with = "crate::format::since_2")]
+    adrift: Option<Adrift>,
 }
 
 /// The last time a track was somewhere.
@@ -188,12 +191,14 @@ impl Detector for State {
     const LANE: LaneKind = LaneKind::Activity;
 
     const SUPPRESSIONS: &'static [&'static str] = &[
+        "carried_along",
         "corporate_networks",
         "dual_stack",
         "familiar_networks",
         "familiar_pair",
         "familiar_tunnel",
         "home_carrier",
+        "home_proxy",
         "learning",
         "mobile_gateway",
         "same_device",
@@ -215,11 +220,12 @@ impl Detector for State {
         let ground = Ground::of(context, &seen);
         let way = way_in(context.event.channel);
         let found = self.found(params, context, way, seen);
-        let is_gateway = found.as_ref().is_some_and(Found::is_gateways);
+        let is_tunnel = found.as_ref().is_some_and(Found::is_tunnel);
         let raised = found.as_ref().map(|found| self.raise(params, context, found));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
-        let tunnelled = found.as_ref().map(|found| &found.jump).filter(|_| held_back && !is_gateway);
+        let tunnelled = found.as_ref().map(|found| &found.jump).filter(|_| held_back && is_tunnel);
         self.learn(params, context, &seen, tunnelled);
+        self.drift(context, ground, raised);
         // Where a tunnel ends nobody is seen.
         if let Some(track) = ground.track(way).filter(|_| raised != Some(Raised::HeldInPlace)) {
             self.sight(track, context, seen);
@@ -241,6 +247,7 @@ impl Detector for State {
         self.networks.copy_from(&other.networks);
         self.incidents.copy_from(&other.incidents);
         self.pairs.clone_from(&other.pairs);
+        self.adrift = other.adrift;
     }
 }
 
@@ -314,9 +321,15 @@ impl State {
         let one_client = jump.is_of_one_client(event);
         let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
         let between = between.unwrap_or_default();
-        let carried = [(Ground::of_track(jump.from.track), &jump.from.seen), (Ground::of(context, &jump.to), &jump.to)]
-            .map(|(ground, seen)| (ground == Ground::Gateway).then(|| self.networks.carried(params, seen, day)));
-        let elsewhere = ground::is_known_elsewhere(params, &self.tracks, event.time);
+        let grounds = [Ground::of_track(jump.from.track), Ground::of(context, &jump.to)];
+        // Where it begins it says nothing only if the user can be where it leads.
+        let may_be = grounds[0] != Ground::Firm && self.may_be_here(params, context, &jump.to);
+        let is = |ground, ends: [bool; 2]| [grounds[0] == ground && ends[0], grounds[1] == ground && ends[1]];
+        let ends = [&jump.from.seen, &jump.to];
+        let gateways = is(Ground::Gateway, [may_be, true]);
+        let carried = [0, 1].map(|end| gateways[end].then(|| self.networks.carried(params, ends[end], day)));
+        let proxies = is(Ground::Proxy, [may_be && !jump.same_session(event), true]);
+        let proxied = [0, 1].map(|end| proxies[end].then(|| self.networks.habit(params, ends[end], day).days_before));
         let ways = Ways {
             from: self.networks.habit(params, &jump.from.seen, day),
             to: self.networks.habit(params, &jump.to, day),
@@ -330,9 +343,11 @@ impl State {
             corporate_networks(context, jump),
             same_network(jump, event),
             pairs::dual_stack(jump, between, one_client),
+            pairs::carried_along(jump, one_client),
             ground::mobile_gateway(jump, carried),
             same_device(jump, event),
-            ground::home_carrier(params, carried, elsewhere),
+            ground::home_carrier(params, carried),
+            ground::home_proxy(params, proxied),
             pairs::split_tunnel(params, between, one_client),
             pairs::familiar_pair(params, between),
             habit::familiar_networks(params, ways),
@@ -340,6 +355,42 @@ impl State {
             context.usual_in_organisation(&jump.to),
         ];
         blocks.into_iter().flatten().collect()
+    }
+
+    /// Can it be the user who is here, with a browser and a device that were seen last somewhere, and near enough to where
+    /// they were last seen firmly? Of one who never was it is not known.
+    fn may_be_here(&self, params: &Params, context: &Context<'_>, here: &SeenAddress) -> bool {
+        let Some(firm) = self.last_firm(context) else { return false };
+        let event = context.event;
+        let known_agent = event.agent == 0 || self.tracks.iter().any(|last| last.agent == event.agent);
+        let device = |last: &Sighting| last.device.is_some_and(|device| device.hash == event.device);
+        let known_device = event.device == 0 || self.tracks.iter().any(device);
+        if !known_agent || !known_device {
+            return false;
+        }
+        let adrift = self.adrift.unwrap_or(Adrift::since(firm.time));
+        adrift.can_reach(params, firm, context.event.time, here)
+    }
+
+    fn last_firm(&self, context: &Context<'_>) -> Option<&Sighting> {
+        let counts = |last: &&Sighting| !last.covered || context.exception.is_some();
+        let firm = self.tracks.iter().filter(counts).filter(|last| Ground::of_track(last.track) == Ground::Firm);
+        firm.max_by_key(|last| last.time)
+    }
+
+    /// Takes in that the user was active: firmly somewhere, or not.
+    fn drift(&mut self, context: &Context<'_>, ground: Ground, raised: Option<Raised>) {
+        if !context.keeps(2) {
+            return;
+        }
+        let now = context.event.time;
+        self.adrift = match ground {
+            Ground::Firm if raised != Some(Raised::HeldInPlace) => None,
+            _ => {
+                let firm = self.last_firm(context).map(|firm| Adrift::since(firm.time));
+                self.adrift.or(firm).map(|adrift| adrift.after(now))
+            }
+        };
     }
 
     /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at
@@ -390,9 +441,11 @@ impl State {
 }
 
 impl Found {
-    /// Is it held because of where a mobile carrier lets its customers out? That is no tunnel.
-    fn is_gateways(&self) -> bool {
-        self.blocker.as_ref().is_some_and(|blocker| matches!(blocker.by.as_ref(), "mobile_gateway" | "home_carrier"))
+    /// May what holds it teach that the user works through tunnels? Where a carrier lets its customers out, and where a file
+    /// is wrong, does not.
+    fn is_tunnel(&self) -> bool {
+        let by = self.blocker.as_ref().map_or("", |blocker| blocker.by.as_ref());
+        !matches!(by, "carried_along" | "home_carrier" | "mobile_gateway")
     }
 }
 

@@ -1,19 +1,24 @@
 //! What the network of an address says of where its user is.
 
+use serde::{Deserialize, Serialize};
+
 use super::habit::Carried;
 use super::jump::Jump;
-use super::{Params, Sighting};
+use super::{Params, Sighting, place_of};
 use crate::context::{Block, Context};
 use crate::finding::{Measure, SeenAddress};
+use crate::geometry::distance_km;
 use crate::networks::Tag;
 use crate::radius::is_mobile;
 use crate::rule::Layer;
-use crate::time::{DAY, Millis};
+use crate::time::{HOUR, Millis, SECOND};
 
 /// A proxy in the cloud lets its users out near them: further than this from one of its data centres nobody is taken to
 /// be, km.
 pub const PROXY_REACH_KM: u16 = 3_500;
 
+/// Whoever is active on the way travels by land, and no faster than this, km/h.
+const LAND_KMH: f64 = 300.0;
 /// The bit of a track of a user that is where gateways of carriers are.
 const GATEWAY: u8 = 0x10;
 /// The bit of a track of a user that is where proxies are.
@@ -108,9 +113,9 @@ pub(super) fn mobile_gateway(jump: &Jump, carried: [Option<Carried>; 2]) -> Opti
 }
 
 /// Holds a jump to or from a gateway of the user's own mobile carrier: whoever roams is let out at home.
-pub(super) fn home_carrier(params: &Params, carried: [Option<Carried>; 2], is_known_elsewhere: bool) -> Option<Block> {
-    let [from, to] = carried.map(|end| end.filter(|end| u32::from(end.earlier_days) >= params.familiar_days));
-    let carried = to.or(from.filter(|_| is_known_elsewhere))?;
+pub(super) fn home_carrier(params: &Params, carried: [Option<Carried>; 2]) -> Option<Block> {
+    let own = |carried: &Carried| u32::from(carried.earlier_days) >= params.familiar_days;
+    let carried = carried.into_iter().flatten().find(own)?;
     let mut measures = carried_measures(carried);
     measures.push(Measure::new("familiar_days", f64::from(params.familiar_days), "days"));
     Some(Block {
@@ -124,10 +129,54 @@ pub(super) fn home_carrier(params: &Params, carried: [Option<Carried>; 2], is_kn
     })
 }
 
-/// Was somebody lately where more than a gateway of a carrier says so?
-pub(super) fn is_known_elsewhere(params: &Params, tracks: &[Sighting], now: Millis) -> bool {
-    let lately = |last: &Sighting| now - last.time <= Millis::from(params.familiar_forget_days) * DAY;
-    tracks.iter().any(|last| Ground::of_track(last.track) != Ground::Gateway && lately(last))
+/// Holds a jump to or from a data centre of a proxy that has let the user out for days: those who travel may still be let
+/// out at home. `days` are those before this one, of each end that is such a data centre.
+pub(super) fn home_proxy(params: &Params, days: [Option<u16>; 2]) -> Option<Block> {
+    let days = days.into_iter().flatten().find(|days| u32::from(*days) >= params.familiar_days)?;
+    Some(Block {
+        layer: Layer::User,
+        by: "home_proxy",
+        reason: format!(
+            "an end is a data centre of a proxy that let the user out on {days} earlier days, and may still do so on a journey"
+        ),
+        measures: vec![
+            Measure::new("proxy_days", f64::from(days), "days"),
+            Measure::new("familiar_days", f64::from(params.familiar_days), "days"),
+        ],
+    })
+}
+
+/// Somebody who was seen at gateways only since they were last seen firmly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Adrift {
+    /// Their last activity.
+    last: Millis,
+    /// The longest time without any.
+    silence: Millis,
+}
+
+impl Adrift {
+    /// The same after activity at this time.
+    pub(super) fn after(self, now: Millis) -> Self {
+        Self { last: now, silence: self.silence.max(now - self.last) }
+    }
+
+    /// Of somebody who was seen firmly at this time.
+    pub(super) const fn since(firm: Millis) -> Self {
+        Self { last: firm, silence: 0 }
+    }
+
+    /// Can somebody be here by now who was at a place at a time, as both are listed? Nobody is active on a flight, so that
+    /// takes no longer than their longest silence; by land one may be active all the time.
+    pub(super) fn can_reach(self, params: &Params, from: &Sighting, now: Millis, here: &SeenAddress) -> bool {
+        let point = |seen| place_of(seen).and_then(|place| place.point);
+        let (Some(from_point), Some(here)) = (point(&from.seen), point(here)) else { return true };
+        let silence = self.after(now).silence;
+        let hours = |span: Millis| span as f64 / HOUR as f64;
+        let by_air = hours(silence + Millis::from(params.clock_pad_secs) * SECOND) * f64::from(params.speed_kmh_max);
+        let by_land = hours((now - from.time - silence).max(0)) * LAND_KMH;
+        distance_km(from_point, here) - f64::from(params.distance_km_min) < by_air + by_land
+    }
 }
 
 fn carried_measures(carried: Carried) -> Vec<Measure> {

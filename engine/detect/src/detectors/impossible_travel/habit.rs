@@ -57,13 +57,15 @@ pub(super) struct Habit {
     jump_days: u16,
     /// Days before this one, of this network or of one that may well be at the same place.
     earlier_days: u16,
+    /// Days before this one, of this network.
+    pub(super) days_before: u16,
 }
 
 /// What is known of a mobile carrier of the user.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Carried {
     pub(super) asn: u32,
-    /// Days before this one, at least, on which the user was on it, at whichever gateway.
+    /// Days before this one on which the user was on it, each gateway for itself.
     pub(super) earlier_days: u16,
 }
 
@@ -112,6 +114,7 @@ impl Networks {
         for network in &self.list {
             if network.is(carrier, point) {
                 habit.days = network.days.remembered(day, forget);
+                habit.days_before = network.days.before(day, forget);
                 habit.jump_days = network.jumps.remembered(day, forget);
             }
             let earlier_days = network.days.before(day, forget);
@@ -122,13 +125,12 @@ impl Networks {
         habit
     }
 
-    /// What is known of the carrier of an address. Gateways are networks of their own, and of the days on each the most
-    /// count.
+    /// What is known of the carrier of an address. Its gateways are networks of their own, of which the days add up.
     pub(super) fn carried(&self, params: &Params, seen: &SeenAddress, day: i32) -> Carried {
         let asn = seen.location.carrier.asn;
         let forget = params.familiar_forget_days as i32;
         let own = self.list.iter().filter(|network| asn != 0 && network.carrier == u64::from(asn));
-        let earlier_days = own.map(|network| network.days.before(day, forget)).max().unwrap_or_default();
+        let earlier_days = own.map(|network| network.days.before(day, forget)).fold(0, u16::saturating_add);
         Carried { asn, earlier_days }
     }
 

@@ -22,6 +22,9 @@ pub const DUAL_STACK_SPAN: Millis = 120 * SECOND;
 /// Those of one connection of one carrier within this: a session goes on over lunch.
 pub const CARRIER_SPAN: Millis = 60 * MINUTE;
 
+/// Whoever is on another network only after this may have carried the client there.
+pub const CARRIED_SPAN: Millis = 30 * MINUTE;
+
 /// The pairs of a user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Pairs {
@@ -187,6 +190,26 @@ pub(super) fn dual_stack(jump: &Jump, between: Between, one_client: bool) -> Opt
             Measure::new("elapsed", (jump.elapsed / SECOND) as f64, "s"),
             Measure::new("dual_stack_secs", (span / SECOND) as f64, "s"),
             Measure::new("pair_days", f64::from(between.days), "days"),
+        ],
+    })
+}
+
+/// Holds a jump of a client that went on after a while, over a file that does not say how far off it is: such files name
+/// another country for one address in twenty or so, and a laptop that was carried to a network that is listed wrongly is
+/// likelier than a thief with its session and its browser. Within [`CARRIED_SPAN`] it was on both networks at once.
+pub(super) fn carried_along(jump: &Jump, one_client: bool) -> Option<Block> {
+    let estimated = jump.radii.iter().any(|radius| radius.estimated);
+    (estimated && one_client && jump.elapsed > CARRIED_SPAN).then(|| Block {
+        layer: Layer::System,
+        by: "carried_along",
+        reason: format!(
+            "the same session and browser, or device, went on after more than {} min, over a file that does not say how far \
+             off it is",
+            CARRIED_SPAN / MINUTE
+        ),
+        measures: vec![
+            Measure::new("elapsed", (jump.elapsed / SECOND) as f64, "s"),
+            Measure::new("carried_secs", (CARRIED_SPAN / SECOND) as f64, "s"),
         ],
     })
 }
