@@ -49,6 +49,7 @@
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
 //! of mobile networks are. The reference product's policy "impossible travel".
 
+mod drift;
 mod ground;
 mod habit;
 mod jump;
@@ -58,7 +59,8 @@ mod words;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use ground::{Adrift, Ground};
+use drift::Adrift;
+use ground::Ground;
 pub use ground::PROXY_REACH_KM;
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
@@ -252,8 +254,8 @@ impl Detector for State {
 }
 
 impl State {
-    /// The least plausible of the jumps from what the user was last seen at, and if any is told, of those that are: on the
-    /// same track, and on any other track whose session goes on here.
+    /// The least plausible of the jumps from what the user was last seen at: on the same track, and on any other track whose
+    /// session goes on here. One that is told goes before those that are held, and one from firm ground before others.
     fn found(&self, params: &Params, context: &Context<'_>, way: u8, seen: SeenAddress) -> Option<Found> {
         let now = context.event.time;
         let session = context.event.session;
@@ -275,8 +277,9 @@ impl State {
             })
             .map(|jump| self.judged(params, context, jump))
             .max_by(|a, b| {
-                let told = |found: &Found| found.blocker.is_none();
-                told(a).cmp(&told(b)).then(a.jump.speed_kmh.total_cmp(&b.jump.speed_kmh))
+                let rank =
+                    |found: &Found| (found.blocker.is_none(), Ground::of_track(found.jump.from.track) == Ground::Firm);
+                rank(a).cmp(&rank(b)).then(a.jump.speed_kmh.total_cmp(&b.jump.speed_kmh))
             })
     }
 
@@ -321,15 +324,7 @@ impl State {
         let one_client = jump.is_of_one_client(event);
         let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
         let between = between.unwrap_or_default();
-        let grounds = [Ground::of_track(jump.from.track), Ground::of(context, &jump.to)];
-        // Where it begins it says nothing only if the user can be where it leads.
-        let may_be = grounds[0] != Ground::Firm && self.may_be_here(params, context, &jump.to);
-        let is = |ground, ends: [bool; 2]| [grounds[0] == ground && ends[0], grounds[1] == ground && ends[1]];
-        let ends = [&jump.from.seen, &jump.to];
-        let gateways = is(Ground::Gateway, [may_be, true]);
-        let carried = [0, 1].map(|end| gateways[end].then(|| self.networks.carried(params, ends[end], day)));
-        let proxies = is(Ground::Proxy, [may_be && !jump.same_session(event), true]);
-        let proxied = [0, 1].map(|end| proxies[end].then(|| self.networks.habit(params, ends[end], day).days_before));
+        let ends = self.ends(params, context, jump);
         let ways = Ways {
             from: self.networks.habit(params, &jump.from.seen, day),
             to: self.networks.habit(params, &jump.to, day),
@@ -337,6 +332,7 @@ impl State {
             same_client: jump.same_session(event),
             stranger: jump.other_agent(event) || jump.other_device(event),
         };
+        let stranger = ways.stranger;
         let blocks = [
             context.learning(params.learning_days),
             ground::tagged_egress(context, jump),
@@ -344,10 +340,10 @@ impl State {
             same_network(jump, event),
             pairs::dual_stack(jump, between, one_client),
             pairs::carried_along(jump, one_client),
-            ground::mobile_gateway(jump, carried),
+            ground::mobile_gateway(jump, ends.gateways, stranger),
             same_device(jump, event),
-            ground::home_carrier(params, carried),
-            ground::home_proxy(params, proxied),
+            ground::home_carrier(params, jump, ends.own_carriers),
+            ground::home_proxy(params, ends.own_proxies),
             pairs::split_tunnel(params, between, one_client),
             pairs::familiar_pair(params, between),
             habit::familiar_networks(params, ways),
@@ -355,42 +351,6 @@ impl State {
             context.usual_in_organisation(&jump.to),
         ];
         blocks.into_iter().flatten().collect()
-    }
-
-    /// Can it be the user who is here, with a browser and a device that were seen last somewhere, and near enough to where
-    /// they were last seen firmly? Of one who never was it is not known.
-    fn may_be_here(&self, params: &Params, context: &Context<'_>, here: &SeenAddress) -> bool {
-        let Some(firm) = self.last_firm(context) else { return false };
-        let event = context.event;
-        let known_agent = event.agent == 0 || self.tracks.iter().any(|last| last.agent == event.agent);
-        let device = |last: &Sighting| last.device.is_some_and(|device| device.hash == event.device);
-        let known_device = event.device == 0 || self.tracks.iter().any(device);
-        if !known_agent || !known_device {
-            return false;
-        }
-        let adrift = self.adrift.unwrap_or(Adrift::since(firm.time));
-        adrift.can_reach(params, firm, context.event.time, here)
-    }
-
-    fn last_firm(&self, context: &Context<'_>) -> Option<&Sighting> {
-        let counts = |last: &&Sighting| !last.covered || context.exception.is_some();
-        let firm = self.tracks.iter().filter(counts).filter(|last| Ground::of_track(last.track) == Ground::Firm);
-        firm.max_by_key(|last| last.time)
-    }
-
-    /// Takes in that the user was active: firmly somewhere, or not.
-    fn drift(&mut self, context: &Context<'_>, ground: Ground, raised: Option<Raised>) {
-        if !context.keeps(2) {
-            return;
-        }
-        let now = context.event.time;
-        self.adrift = match ground {
-            Ground::Firm if raised != Some(Raised::HeldInPlace) => None,
-            _ => {
-                let firm = self.last_firm(context).map(|firm| Adrift::since(firm.time));
-                self.adrift.or(firm).map(|adrift| adrift.after(now))
-            }
-        };
     }
 
     /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at

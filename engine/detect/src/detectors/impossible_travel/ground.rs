@@ -1,24 +1,18 @@
 //! What the network of an address says of where its user is.
 
-use serde::{Deserialize, Serialize};
-
+use super::Params;
 use super::habit::Carried;
 use super::jump::Jump;
-use super::{Params, Sighting, place_of};
 use crate::context::{Block, Context};
 use crate::finding::{Measure, SeenAddress};
-use crate::geometry::distance_km;
 use crate::networks::Tag;
 use crate::radius::is_mobile;
 use crate::rule::Layer;
-use crate::time::{HOUR, Millis, SECOND};
 
 /// A proxy in the cloud lets its users out near them: further than this from one of its data centres nobody is taken to
 /// be, km.
 pub const PROXY_REACH_KM: u16 = 3_500;
 
-/// Whoever is active on the way travels by land, and no faster than this, km/h.
-const LAND_KMH: f64 = 300.0;
 /// The bit of a track of a user that is where gateways of carriers are.
 const GATEWAY: u8 = 0x10;
 /// The bit of a track of a user that is where proxies are.
@@ -98,10 +92,11 @@ pub(super) fn measures(jump: &Jump) -> Vec<Measure> {
 }
 
 /// Holds a jump to or from the gateway of a mobile carrier that the user was on before, in one country: the gateway may be
-/// anywhere in it.
-pub(super) fn mobile_gateway(jump: &Jump, carried: [Option<Carried>; 2]) -> Option<Block> {
+/// anywhere in it. Another browser on the same carrier is not held.
+pub(super) fn mobile_gateway(jump: &Jump, carried: [Option<Carried>; 2], stranger: bool) -> Option<Block> {
     let carried = carried.into_iter().flatten().find(|carried| carried.earlier_days > 0)?;
-    jump.is_in_one_country().then(|| Block {
+    let two_on_one = stranger && jump.one_carrier() != 0;
+    (jump.is_in_one_country() && !two_on_one).then(|| Block {
         layer: Layer::System,
         by: "mobile_gateway",
         reason: format!(
@@ -112,10 +107,10 @@ pub(super) fn mobile_gateway(jump: &Jump, carried: [Option<Carried>; 2]) -> Opti
     })
 }
 
-/// Holds a jump to or from a gateway of the user's own mobile carrier: whoever roams is let out at home.
-pub(super) fn home_carrier(params: &Params, carried: [Option<Carried>; 2]) -> Option<Block> {
+/// Holds a jump to or from a gateway of the user's own mobile carrier in another country: whoever roams is let out at home.
+pub(super) fn home_carrier(params: &Params, jump: &Jump, carried: [Option<Carried>; 2]) -> Option<Block> {
     let own = |carried: &Carried| u32::from(carried.earlier_days) >= params.familiar_days;
-    let carried = carried.into_iter().flatten().find(own)?;
+    let carried = carried.into_iter().flatten().find(own).filter(|_| !jump.is_in_one_country())?;
     let mut measures = carried_measures(carried);
     measures.push(Measure::new("familiar_days", f64::from(params.familiar_days), "days"));
     Some(Block {
@@ -144,39 +139,6 @@ pub(super) fn home_proxy(params: &Params, days: [Option<u16>; 2]) -> Option<Bloc
             Measure::new("familiar_days", f64::from(params.familiar_days), "days"),
         ],
     })
-}
-
-/// Somebody who was seen at gateways only since they were last seen firmly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Adrift {
-    /// Their last activity.
-    last: Millis,
-    /// The longest time without any.
-    silence: Millis,
-}
-
-impl Adrift {
-    /// The same after activity at this time.
-    pub(super) fn after(self, now: Millis) -> Self {
-        Self { last: now, silence: self.silence.max(now - self.last) }
-    }
-
-    /// Of somebody who was seen firmly at this time.
-    pub(super) const fn since(firm: Millis) -> Self {
-        Self { last: firm, silence: 0 }
-    }
-
-    /// Can somebody be here by now who was at a place at a time, as both are listed? Nobody is active on a flight, so that
-    /// takes no longer than their longest silence; by land one may be active all the time.
-    pub(super) fn can_reach(self, params: &Params, from: &Sighting, now: Millis, here: &SeenAddress) -> bool {
-        let point = |seen| place_of(seen).and_then(|place| place.point);
-        let (Some(from_point), Some(here)) = (point(&from.seen), point(here)) else { return true };
-        let silence = self.after(now).silence;
-        let hours = |span: Millis| span as f64 / HOUR as f64;
-        let by_air = hours(silence + Millis::from(params.clock_pad_secs) * SECOND) * f64::from(params.speed_kmh_max);
-        let by_land = hours((now - from.time - silence).max(0)) * LAND_KMH;
-        distance_km(from_point, here) - f64::from(params.distance_km_min) < by_air + by_land
-    }
 }
 
 fn carried_measures(carried: Carried) -> Vec<Measure> {

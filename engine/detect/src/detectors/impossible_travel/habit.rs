@@ -145,7 +145,8 @@ impl Networks {
         }
         let km = |network: &Network| distance_km(network.point, point);
         let remembered = self.list.iter().filter(|network| network.days.remembered(day, forget) > 0);
-        let (nodes, others): (Vec<&Network>, Vec<&Network>) = remembered.partition(|network| network.carrier == carrier);
+        let (nodes, others): (Vec<&Network>, Vec<&Network>) =
+            remembered.partition(|network| network.carrier == carrier);
         let spread = nodes.into_iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
         let nearest = others.into_iter().filter(|network| is_familiar(network)).map(km).fold(f64::INFINITY, f64::min);
         let nearest = if nearest.is_finite() { nearest } else { 0.0 };

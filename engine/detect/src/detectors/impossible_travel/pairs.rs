@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::habit::{self, Days};
 use super::Params;
+use super::habit::{self, Days};
 use super::jump::Jump;
 use crate::context::Block;
 use crate::event::Event;
