@@ -6,7 +6,7 @@
 //! least `distance_km_min` and, over the time between them plus `clock_pad_secs`, faster than `speed_kmh_max`. All
 //! activity with a place counts, not sign-ins only, so a stolen session that goes on elsewhere is seen; also inside one
 //! country. Where the file does not say how far off, that is estimated from whether it names a city, from the size of the
-//! country and from the name of the carrier.
+//! country and from the name of the carrier. Two records of one city are one place.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts), T1550.001 (token use). Ways in (`ui`, `mobile`, `api`, `integration`) are tracks of
@@ -14,33 +14,48 @@
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
-//! country where one of both addresses is known by country alone. A thief on a network the user is regularly on; of a
-//! user who works through tunnels, also one near a place where the user was on an earlier day. Activity without an
-//! address of its own or of its session. The first `learning_days`.
+//! country where one of both addresses is known by country alone; within the spread of the data centres that a user of a
+//! proxy is let out at, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
+//! regularly on, or on the user's mobile carrier; of a user who works through tunnels, also one near a place where the user
+//! was on an earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
-//! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family in the victim's
-//! country or at its carrier, a jump within two minutes of the victim's own activity looks like `dual_stack`; the
-//! victim's next activity later than that is a jump again. A split tunnel must be seen on `familiar_days` earlier
-//! days, and an alert teaches nothing from its session, so a thief is told on the first day; one who is there during
-//! the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever leaves through
-//! a service that is tagged `vpn` or `proxy` is not seen by their place at all: tag no service that anybody can rent
+//! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family, a jump within two
+//! minutes of the victim's own activity in the victim's country, or within an hour at its carrier, looks like
+//! `dual_stack`. With the same, over a file without radii, a jump more than half an hour after the victim's last activity
+//! looks like `carried_along`; the victim's next activity within half an hour is a jump again. With a copied browser, one
+//! who comes while the victim is seen at the gateway of a carrier or the data centre of a proxy alone, and was silent
+//! before for as long as a flight takes, looks like a victim who has landed. A split tunnel must be seen on
+//! `familiar_days` earlier days, and an alert teaches nothing from its session, so a thief is told on the first day; one
+//! who is there during the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever
+//! leaves through a service that is tagged `vpn` is not seen by their place at all: tag no service that anybody can rent
 //! unless your users need it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names
 //! it. Of the system: `learning`; `same_network` (one carrier in one country and the same device or browser at both
-//! ends); `dual_stack` (the same session and browser, or the same registered device, by the other family of addresses
-//! within two minutes, in one country or at one carrier); `tagged_egress` (an end is tagged `vpn` or `proxy` in
-//! `networks.yaml`: such an event is nowhere).
+//! ends); `dual_stack` (the other family of addresses: of the same session and browser, or the same registered device,
+//! within two minutes in one country or an hour at one carrier, or of one carrier between whose two networks the user went
+//! before; of the two, the user is where the older one is listed); `carried_along` (over a file without radii, which has
+//! one address in twenty in another country, the same session and browser, or device, went on after more than half an
+//! hour); `mobile_gateway` (an end is at a mobile carrier, by its name, that the user was on on an earlier day, and both
+//! are in one country, in all of which its gateways are); `tagged_egress` (an end is tagged `vpn` in `networks.yaml`: such
+//! an event is nowhere; or it is tagged `proxy`, and nothing is left of the distance once it is shortened by how far from
+//! it its user may be: as far as the data centres that the user is let out at are apart, or as the nearest familiar
+//! place, and 3,500 km of one that is not familiar).
+//!
+//! A gateway and a proxy do not hide where the user was seen otherwise: a later event is held against both.
 //!
 //! Of the user: `corporate_networks` (both ends are tagged `corporate`); `same_device` (the same registered device at
-//! both ends); `split_tunnel` (the same session and browser, or device, went there and back within ten minutes on
-//! `familiar_days` earlier days); `familiar_pair` (the user went between these two networks, faster than anybody
-//! travels, on `familiar_days` days); `familiar_networks` (both networks were each used on `familiar_days` days;
-//! without it a way between them must be familiar too); `familiar_tunnel` (the same session and browser went on over
-//! a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days, was at both
-//! places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a tunnel ends
-//! says nothing of where its user is).
+//! both ends); `home_carrier` (an end is at a mobile carrier of `familiar_days` earlier days, in another country: those
+//! who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads, and
+//! where it begins only if no browser or device is new, and the user can have come from where they were last seen
+//! otherwise, by air no longer than their longest silence; `split_tunnel` (the same session and browser, or device, went
+//! there and back within ten minutes on `familiar_days` earlier days); `familiar_pair` (the user went between these two
+//! networks, faster than anybody travels, on `familiar_days` days); `familiar_networks` (both networks were each used on
+//! `familiar_days` days; without it a way between them must be familiar too); `familiar_tunnel` (the same session and
+//! browser went on over a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days,
+//! was at both places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a
+//! tunnel ends says nothing of where its user is).
 //!
 //! Of the organisation, at low sensitivity: `usual_in_organisation` (the country or network of the far end is usual
 //! there). The tags `cloud_provider` and `risky` raise the severity and hold nothing back: thieves rent servers.

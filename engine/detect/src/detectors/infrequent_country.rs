@@ -13,11 +13,15 @@
 //!
 //! # Blind spots
 //! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
-//! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded.
+//! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
+//! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
+//! at a hoster, which `cloud_provider` or `risky` in `networks.yaml` takes out.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `learning`, without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
+//! `dual_stack` (the address is of a carrier on whose other family of addresses the user was within `half_life_days`:
+//! IPv4 and IPv6 of one connection are often listed in different countries; the country is not learned); `learning`,
+//! without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
 //! `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low sensitivity
 //! `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky` raise the
 //! severity.
@@ -38,6 +42,7 @@ use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::Outcome;
 use crate::near;
+use crate::networks::Tag;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
@@ -243,6 +248,11 @@ impl State {
     fn dual_stack(&self, params: &Params, context: &Context<'_>, seen: &SeenAddress, day: i32) -> Option<Block> {
         let asn = seen.location.carrier.asn;
         let v6 = seen.address.ip().is_ipv6();
+        // Anybody rents servers of one hoster in one country and the next.
+        let tag = context.networks.tagged(seen).map(|entry| entry.tag);
+        if matches!(tag, Some(Tag::CloudProvider | Tag::Risky)) {
+            return None;
+        }
         let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
         let days = day - line.last_day;
         let lately = i64::from(days) <= i64::from(params.half_life_days);
