@@ -35,6 +35,9 @@ struct Arguments {
     /// Sensitivities only: no suppression is switched off, and no other stream is tried
     #[arg(long)]
     short: bool,
+    /// The set of rules at medium sensitivity alone
+    #[arg(long)]
+    medium: bool,
     /// The other streams, also with `--short`
     #[arg(long)]
     streams: bool,
@@ -51,9 +54,11 @@ fn main() -> anyhow::Result<()> {
     let world = company.world();
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
+    names.retain(|variant| !arguments.medium || variant.name == "medium");
     let judged = measured(&company, Form::Rows, &good, &names)?;
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
-    let (_, medium) = scores.get(1).ok_or_else(|| anyhow!("nothing was measured"))?;
+    let medium = scores.iter().find(|(name, _)| name == "medium");
+    let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}", of_scores(&scores), of_confounders(medium));
     if arguments.cases {
