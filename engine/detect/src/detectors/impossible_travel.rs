@@ -14,8 +14,8 @@
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
-//! country where one of both addresses is known by country alone; within the spread of the data centres that a user of a
-//! proxy is let out at, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
+//! country where one of both addresses is known by country alone; within the spread of the data centres of a proxy that
+//! are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
 //! regularly on, or on the user's mobile carrier; of a user who works through tunnels, also one near a place where the user
 //! was on an earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
@@ -40,8 +40,8 @@
 //! hour); `mobile_gateway` (an end is at a mobile carrier, by its name, that the user was on on an earlier day, and both
 //! are in one country, in all of which its gateways are); `tagged_egress` (an end is tagged `vpn` in `networks.yaml`: such
 //! an event is nowhere; or it is tagged `proxy`, and nothing is left of the distance once it is shortened by how far from
-//! it its user may be: as far as the data centres that the user is let out at are apart, or as the nearest familiar
-//! place, and 3,500 km of one that is not familiar).
+//! it its user may be: as far as those of its data centres that are familiar are apart, or as the nearest familiar place,
+//! and 3,500 km of one that is not familiar).
 //!
 //! A gateway and a proxy do not hide where the user was seen otherwise: a later event is held against both.
 //!

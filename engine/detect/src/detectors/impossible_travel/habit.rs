@@ -134,8 +134,8 @@ impl Networks {
         Carried { asn, earlier_days }
     }
 
-    /// How far from a data centre of a proxy its user may be, km: as far as others of the proxy that the user is let out
-    /// at, or as the nearest place the user is familiar with; of one that is not itself familiar, as far as is stated.
+    /// How far from a data centre of a proxy its user may be, km: as far as the others of the proxy that are familiar, or as
+    /// the nearest familiar place; of one that is not itself familiar, as far as is stated.
     pub(super) fn reach_km(&self, params: &Params, seen: &SeenAddress, day: i32) -> u16 {
         let Some((carrier, _, point)) = network_of(seen) else { return PROXY_REACH_KM };
         let forget = params.familiar_forget_days as i32;
@@ -143,12 +143,11 @@ impl Networks {
         if !self.list.iter().any(|network| network.is(carrier, point) && is_familiar(network)) {
             return PROXY_REACH_KM;
         }
-        let km = |network: &Network| distance_km(network.point, point);
-        let remembered = self.list.iter().filter(|network| network.days.remembered(day, forget) > 0);
-        let (nodes, others): (Vec<&Network>, Vec<&Network>) =
-            remembered.partition(|network| network.carrier == carrier);
-        let spread = nodes.into_iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
-        let nearest = others.into_iter().filter(|network| is_familiar(network)).map(km).fold(f64::INFINITY, f64::min);
+        let km = |network: &&Network| distance_km(network.point, point);
+        let familiar = self.list.iter().filter(|network| is_familiar(network));
+        let (nodes, others): (Vec<&Network>, Vec<&Network>) = familiar.partition(|network| network.carrier == carrier);
+        let spread = nodes.iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
+        let nearest = others.iter().map(km).fold(f64::INFINITY, f64::min);
         let nearest = if nearest.is_finite() { nearest } else { 0.0 };
         libm::ceil(spread.max(nearest)) as u16
     }
