@@ -19,6 +19,7 @@ const START_MS: i64 = 1_772_409_600_000;
 
 /// How well the detectors do on a simulated company with all confounders
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Arguments {
     /// Accounts
     #[arg(long, default_value_t = 1_000)]
