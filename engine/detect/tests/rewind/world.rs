@@ -22,9 +22,13 @@ const NOWHERE: u8 = 4;
 
 pub(crate) fn plan() -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
+    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks())
+}
+
+/// One of the places is where a proxy ends.
+fn networks() -> Arc<Networks> {
     let proxy = Tagged { tag: Tag::Proxy, name: "Cloud".into(), networks: Vec::new(), asns: vec![64_504] };
-    let networks = Networks::new(vec![proxy], Vec::new(), Vec::new()).expect("one entry has no other to overlap");
-    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(Arc::new(networks))
+    Arc::new(Networks::new(vec![proxy], Vec::new(), Vec::new()).expect("one entry has no other to overlap"))
 }
 
 pub(crate) fn plans() -> Plans {
