@@ -36,9 +36,11 @@ pub enum Form {
     Activity,
 }
 
-/// An alert that stands at the end.
+/// An alert that stands at the end, or a finding that something held back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Final {
+    /// What held it back; `None`: it is an alert.
+    pub held_by: Option<String>,
     /// The detector.
     pub policy: String,
     /// Name of the user, in lower case.
@@ -77,7 +79,8 @@ pub fn run(
         offset += 1;
         for (task, finals) in &mut lanes {
             task.record(&record, &mut out);
-            for record in out.drain(..).filter(|record| record.channel == Channel::Alerts) {
+            let found = |record: &OutputRecord| matches!(record.channel, Channel::Alerts | Channel::Suppressions);
+            for record in out.drain(..).filter(found) {
                 if let Err(error) = note(&record, finals) {
                     fault.get_or_insert(error);
                 }
@@ -146,6 +149,7 @@ fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>) -> anyhow::
     let told_ms = finals.get(&alert.id).map_or(last_ms, |known| known.told_ms);
     let first_ms = millis(&body.first_event_time)?;
     let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
-    finals.insert(alert.id, Final { policy, user, first_ms, last_ms, told_ms, severity, countries, summary });
+    let held_by = body.suppressed_by.map(|blocker| blocker.by);
+    finals.insert(alert.id, Final { held_by, policy, user, first_ms, last_ms, told_ms, severity, countries, summary });
     Ok(())
 }

@@ -65,7 +65,7 @@ fn country_km(country: Country) -> u16 {
 }
 
 /// Does its name say that it is a mobile carrier?
-fn is_mobile(carrier: Carrier) -> bool {
+pub(crate) fn is_mobile(carrier: Carrier) -> bool {
     let name = carrier.organisation.as_str();
     let words = || name.split(|c: char| !c.is_alphanumeric());
     MOBILE_WORDS.iter().any(|mobile| words().any(|word| word.eq_ignore_ascii_case(mobile)))

@@ -19,6 +19,7 @@ const START_MS: i64 = 1_772_409_600_000;
 
 /// How well the detectors do on a simulated company with all confounders
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Arguments {
     /// Accounts
     #[arg(long, default_value_t = 1_000)]
@@ -35,6 +36,12 @@ struct Arguments {
     /// Sensitivities only: no suppression is switched off, and no other stream is tried
     #[arg(long)]
     short: bool,
+    /// The set of rules at medium sensitivity alone
+    #[arg(long)]
+    medium: bool,
+    /// The other streams, also with `--short`
+    #[arg(long)]
+    streams: bool,
     /// Name every attack that was missed or told at low severity, and every false alert, at medium
     #[arg(long)]
     cases: bool,
@@ -48,26 +55,22 @@ fn main() -> anyhow::Result<()> {
     let world = company.world();
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
+    names.retain(|variant| !arguments.medium || variant.name == "medium");
     let judged = measured(&company, Form::Rows, &good, &names)?;
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
-    let (_, medium) = scores.get(1).ok_or_else(|| anyhow!("nothing was measured"))?;
+    let medium = scores.iter().find(|(name, _)| name == "medium");
+    let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}", of_scores(&scores), of_confounders(medium));
     if arguments.cases {
-        medium.missed.iter().for_each(|missed| println!("- missed: {missed}"));
-        medium.told_low.iter().for_each(|low| println!("- at low severity: {low}"));
-        medium.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+        name_cases(medium);
     }
-    if arguments.short {
+    if !arguments.short {
+        without_each(&company, &good, medium)?;
+    }
+    if arguments.short && !arguments.streams {
         return Ok(());
     }
-    eprintln!("without each suppression in turn …");
-    let ablations = ablations(world)?;
-    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
-    let judged = measured(&company, Form::Rows, &good, &variants)?;
-    let without: Vec<(&str, &str, Judged)> =
-        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
-    println!("{}", of_ablations(medium, &without));
     eprintln!("other streams …");
     let medium = [Variant::told("medium", world)?];
     let free = places(company.world(), Listing::Free)?;
@@ -76,6 +79,28 @@ fn main() -> anyhow::Result<()> {
         others.extend(measured(&company, form, places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)));
     }
     println!("{}", of_scores(&others));
+    for (name, judged) in others.iter().filter(|_| arguments.cases) {
+        println!("{name}:\n");
+        name_cases(judged);
+    }
+    Ok(())
+}
+
+fn name_cases(judged: &Judged) {
+    judged.missed.iter().for_each(|missed| println!("- missed: {missed}"));
+    judged.told_low.iter().for_each(|low| println!("- at low severity: {low}"));
+    judged.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+}
+
+/// The table of what each suppression does.
+fn without_each(company: &Company, good: &Arc<dyn Locate>, medium: &Judged) -> anyhow::Result<()> {
+    eprintln!("without each suppression in turn …");
+    let ablations = ablations(company.world())?;
+    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
+    let judged = measured(company, Form::Rows, good, &variants)?;
+    let without: Vec<(&str, &str, Judged)> =
+        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
+    println!("{}", of_ablations(medium, &without));
     Ok(())
 }
 

@@ -105,7 +105,8 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
     let mut judged = Judged { user_days: user_days(company), ..Judged::default() };
     for (kind, policy) in KINDS {
-        let of_policy: Vec<&Final> = finals.iter().filter(|alert| alert.policy == policy).collect();
+        let of_policy = finals.iter().filter(|alert| alert.policy == policy);
+        let (of_policy, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         let mut score = Score { alerts: of_policy.len(), ..Score::default() };
         let mut times = Vec::new();
         for label in company.labels() {
@@ -123,7 +124,7 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
                     score.found += 1;
                     times.push((told - label.start_ms) / SECOND);
                 }
-                None if own => judged.missed.push(format!("{policy} of {}: {}", label.user, label.note)),
+                None if own => judged.missed.push(missed(policy, label, &held)),
                 _ => {}
             }
         }
@@ -151,6 +152,16 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         judged.scores.insert(policy, score);
     }
     judged
+}
+
+/// A sentence on an attack that was not told, with what held it back.
+fn missed(policy: &str, label: &Label, held: &[&Final]) -> String {
+    let of_it = held.iter().filter(|finding| is_of(finding, label, CLOCK));
+    let by: Vec<String> = of_it
+        .map(|finding| format!("{}: {}", finding.held_by.as_deref().unwrap_or_default(), finding.summary))
+        .collect();
+    let by = if by.is_empty() { "nothing".to_owned() } else { by.join(" ") };
+    format!("{policy} of {}: {}; held back: {by}", label.user, label.note)
 }
 
 fn share(part: usize, whole: usize) -> f64 {

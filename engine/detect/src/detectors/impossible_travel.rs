@@ -6,7 +6,7 @@
 //! least `distance_km_min` and, over the time between them plus `clock_pad_secs`, faster than `speed_kmh_max`. All
 //! activity with a place counts, not sign-ins only, so a stolen session that goes on elsewhere is seen; also inside one
 //! country. Where the file does not say how far off, that is estimated from whether it names a city, from the size of the
-//! country and from the name of the carrier.
+//! country and from the name of the carrier. Two records of one city are one place.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts), T1550.001 (token use). Ways in (`ui`, `mobile`, `api`, `integration`) are tracks of
@@ -14,33 +14,48 @@
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
-//! country where one of both addresses is known by country alone. A thief on a network the user is regularly on; of a
-//! user who works through tunnels, also one near a place where the user was on an earlier day. Activity without an
-//! address of its own or of its session. The first `learning_days`.
+//! country where one of both addresses is known by country alone; within the spread of the data centres of a proxy that
+//! are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
+//! regularly on, or on the user's mobile carrier; of a user who works through tunnels, also one near a place where the user
+//! was on an earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
-//! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family in the victim's
-//! country or at its carrier, a jump within two minutes of the victim's own activity looks like `dual_stack`; the
-//! victim's next activity later than that is a jump again. A split tunnel must be seen on `familiar_days` earlier
-//! days, and an alert teaches nothing from its session, so a thief is told on the first day; one who is there during
-//! the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever leaves through
-//! a service that is tagged `vpn` or `proxy` is not seen by their place at all: tag no service that anybody can rent
+//! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family, a jump within two
+//! minutes of the victim's own activity in the victim's country, or within an hour at its carrier, looks like
+//! `dual_stack`. With the same, over a file without radii, a jump more than half an hour after the victim's last activity
+//! looks like `carried_along`; the victim's next activity within half an hour is a jump again. With a copied browser, one
+//! who comes while the victim is seen at the gateway of a carrier or the data centre of a proxy alone, and was silent
+//! before for as long as a flight takes, looks like a victim who has landed. A split tunnel must be seen on
+//! `familiar_days` earlier days, and an alert teaches nothing from its session, so a thief is told on the first day; one
+//! who is there during the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever
+//! leaves through a service that is tagged `vpn` is not seen by their place at all: tag no service that anybody can rent
 //! unless your users need it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names
 //! it. Of the system: `learning`; `same_network` (one carrier in one country and the same device or browser at both
-//! ends); `dual_stack` (the same session and browser, or the same registered device, by the other family of addresses
-//! within two minutes, in one country or at one carrier); `tagged_egress` (an end is tagged `vpn` or `proxy` in
-//! `networks.yaml`: such an event is nowhere).
+//! ends); `dual_stack` (the other family of addresses: of the same session and browser, or the same registered device,
+//! within two minutes in one country or an hour at one carrier, or of one carrier between whose two networks the user went
+//! before; of the two, the user is where the older one is listed); `carried_along` (over a file without radii, which has
+//! one address in twenty in another country, the same session and browser, or device, went on after more than half an
+//! hour); `mobile_gateway` (an end is at a mobile carrier, by its name, that the user was on on an earlier day, and both
+//! are in one country, in all of which its gateways are); `tagged_egress` (an end is tagged `vpn` in `networks.yaml`: such
+//! an event is nowhere; or it is tagged `proxy`, and nothing is left of the distance once it is shortened by how far from
+//! it its user may be: as far as those of its data centres that are familiar are apart, or as the nearest familiar place,
+//! and 3,500 km of one that is not familiar).
+//!
+//! A gateway and a proxy do not hide where the user was seen otherwise: a later event is held against both.
 //!
 //! Of the user: `corporate_networks` (both ends are tagged `corporate`); `same_device` (the same registered device at
-//! both ends); `split_tunnel` (the same session and browser, or device, went there and back within ten minutes on
-//! `familiar_days` earlier days); `familiar_pair` (the user went between these two networks, faster than anybody
-//! travels, on `familiar_days` days); `familiar_networks` (both networks were each used on `familiar_days` days;
-//! without it a way between them must be familiar too); `familiar_tunnel` (the same session and browser went on over
-//! a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days, was at both
-//! places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a tunnel ends
-//! says nothing of where its user is).
+//! both ends); `home_carrier` (an end is at a mobile carrier of `familiar_days` earlier days, in another country: those
+//! who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads, and
+//! where it begins only if no browser or device is new, and the user can have come from where they were last seen
+//! otherwise, by air no longer than their longest silence; `split_tunnel` (the same session and browser, or device, went
+//! there and back within ten minutes on `familiar_days` earlier days); `familiar_pair` (the user went between these two
+//! networks, faster than anybody travels, on `familiar_days` days); `familiar_networks` (both networks were each used on
+//! `familiar_days` days; without it a way between them must be familiar too); `familiar_tunnel` (the same session and
+//! browser went on over a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days,
+//! was at both places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a
+//! tunnel ends says nothing of where its user is).
 //!
 //! Of the organisation, at low sensitivity: `usual_in_organisation` (the country or network of the far end is usual
 //! there). The tags `cloud_provider` and `risky` raise the severity and hold nothing back: thieves rent servers.
@@ -49,32 +64,38 @@
 //! `MaxMind` on `accuracy_radius` (about 67 % confidence). "Lost in the Prefix", arXiv 2605.21937, on how wrong places
 //! of mobile networks are. The reference product's policy "impossible travel".
 
+mod drift;
+mod ground;
 mod habit;
+mod jump;
 mod pairs;
 mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use drift::Adrift;
+use ground::Ground;
+pub use ground::PROXY_REACH_KM;
 pub use habit::NETWORKS_MAX;
 use habit::{Networks, Ways};
+use jump::Jump;
 use pairs::Pairs;
-pub use pairs::{DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
+pub use pairs::{CARRIED_SPAN, CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
 use words::Words;
 
 use super::{Detector, bounded};
 use crate::context::{Block, Context, Raise};
 use crate::event::{Event, EventId};
-use crate::finding::{Measure, SeenAddress, SeenDevice, Trace};
-use crate::geometry::distance_km;
+use crate::finding::{Blocker, Measure, SeenAddress, SeenDevice, Trace};
 use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::{Action, Channel, Outcome};
 use crate::near;
 use crate::networks::Tag;
-use crate::place::{Country, Place, Point};
+use crate::place::Place;
 use crate::plan::LaneKind;
-use crate::radius::{Radius, is_centre, radius};
+use crate::radius::{Radius, radius};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, day_of};
 
@@ -140,6 +161,9 @@ pub struct State {
     /// Most users have none.
     #[serde(with = "crate::format::since_2")]
     pairs: Option<Box<Pairs>>,
+    /// Since when and how the user was at gateways only.
+    #[serde(with = "crate::format::since_2")]
+    adrift: Option<Adrift>,
 }
 
 /// The last time a track was somewhere.
@@ -158,16 +182,12 @@ struct Sighting {
     seen: SeenAddress,
 }
 
-/// A pair of sightings that no travel explains.
-struct Jump {
-    from: Sighting,
-    to: SeenAddress,
-    /// How far off each end may be.
-    radii: [Radius; 2],
-    distance_km: f64,
-    lower_km: f64,
-    elapsed: Millis,
-    speed_kmh: f64,
+/// A jump, and what holds it back.
+struct Found {
+    jump: Jump,
+    blocker: Option<Blocker>,
+    /// If it is held, the user is taken to be where they were: see [`Raised::HeldInPlace`].
+    in_place: bool,
 }
 
 /// What became of a jump.
@@ -188,12 +208,16 @@ impl Detector for State {
     const LANE: LaneKind = LaneKind::Activity;
 
     const SUPPRESSIONS: &'static [&'static str] = &[
+        "carried_along",
         "corporate_networks",
         "dual_stack",
         "familiar_networks",
         "familiar_pair",
         "familiar_tunnel",
+        "home_carrier",
+        "home_proxy",
         "learning",
+        "mobile_gateway",
         "same_device",
         "same_network",
         "split_tunnel",
@@ -207,15 +231,20 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
-        let Ok(place) = seen.location.place else { return };
-        let Some(point) = place.point else { return };
-        let track = track_of(context.event.channel);
-        let jump = self.jump(params, context, track, seen, point);
-        let raised = jump.as_ref().map(|jump| self.raise(params, context, jump));
+        if place_of(&seen).is_none_or(|place| place.point.is_none()) {
+            return;
+        }
+        let ground = Ground::of(context, &seen);
+        let way = way_in(context.event.channel);
+        let found = self.found(params, context, way, seen);
+        let is_tunnel = found.as_ref().is_some_and(Found::is_tunnel);
+        let raised = found.as_ref().map(|found| self.raise(params, context, found));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
-        self.learn(params, context, &seen, jump.as_ref().filter(|_| held_back));
+        let tunnelled = found.as_ref().map(|found| &found.jump).filter(|_| held_back && is_tunnel);
+        self.learn(params, context, &seen, tunnelled);
+        self.drift(context, ground, raised);
         // Where a tunnel ends nobody is seen.
-        if raised != Some(Raised::HeldInPlace) && !context.is_egress(&seen) {
+        if let Some(track) = ground.track(way).filter(|_| raised != Some(Raised::HeldInPlace)) {
             self.sight(track, context, seen);
         }
     }
@@ -235,39 +264,59 @@ impl Detector for State {
         self.networks.copy_from(&other.networks);
         self.incidents.copy_from(&other.incidents);
         self.pairs.clone_from(&other.pairs);
+        self.adrift = other.adrift;
     }
 }
 
 impl State {
-    /// The least plausible of the jumps from what the user was last seen at: on the same track, and on any other track
-    /// whose session goes on here.
-    fn jump(&self, params: &Params, context: &Context<'_>, track: u8, seen: SeenAddress, point: Point) -> Option<Jump> {
+    /// The least plausible of the jumps from what the user was last seen at: on the same track, and on any other track whose
+    /// session goes on here. One that is told goes before those that are held, and one from firm ground before others.
+    fn found(&self, params: &Params, context: &Context<'_>, way: u8, seen: SeenAddress) -> Option<Found> {
         let now = context.event.time;
         let session = context.event.session;
+        let day = day_of(now);
+        let reach_km = |ground, seen: &SeenAddress| match ground {
+            Ground::Proxy => self.networks.reach_km(params, seen, day),
+            _ => 0,
+        };
+        let to_km = reach_km(Ground::of(context, &seen), &seen);
         self.tracks
             .iter()
             .filter(|last| !last.covered || context.exception.is_some())
-            .filter(|last| last.track == track || (session != 0 && last.session == session))
+            .filter(|last| ground::way_of(last.track) == way || (session != 0 && last.session == session))
             .filter(|last| last.seen.address != seen.address)
             .filter(|last| now - last.time <= Millis::from(params.lookback_secs) * SECOND)
-            .filter_map(|last| measure(params, last, now, seen, point))
-            .max_by(|a, b| a.speed_kmh.total_cmp(&b.speed_kmh))
+            .filter_map(|last| {
+                let from_km = reach_km(Ground::of_track(last.track), &last.seen);
+                Jump::between(params, last, now, seen, [from_km, to_km])
+            })
+            .map(|jump| self.judged(params, context, jump))
+            .max_by(|a, b| {
+                let rank =
+                    |found: &Found| (found.blocker.is_none(), Ground::of_track(found.jump.from.track) == Ground::Firm);
+                rank(a).cmp(&rank(b)).then(a.jump.speed_kmh.total_cmp(&b.jump.speed_kmh))
+            })
     }
 
-    fn raise(&mut self, params: &Params, context: &mut Context<'_>, jump: &Jump) -> Raised {
-        let blocks = self.blocks(params, context, jump);
-        let in_place = blocks.iter().any(|block| block.layer == Layer::User && context.takes(block.layer, block.by));
-        let from_country = place_of(&jump.from.seen).map(|place| place.country);
-        let to_country = place_of(&jump.to).map(|place| place.country);
-        let mut pair = [from_country, to_country].map(|country| country.map_or([0; 2], Country::to_bytes));
-        pair.sort_unstable();
-        let blocker = context.blocker(blocks);
-        let raised = match (&blocker, in_place) {
+    fn judged(&self, params: &Params, context: &Context<'_>, jump: Jump) -> Found {
+        let blocks = self.blocks(params, context, &jump);
+        // Of two families the older one is listed better.
+        let older = jump.from.seen.address.ip().is_ipv4();
+        let in_place = blocks.iter().any(|block| {
+            let stays = block.layer == Layer::User || (block.by == "dual_stack" && older);
+            stays && context.takes(block.layer, block.by)
+        });
+        Found { jump, blocker: context.blocker(blocks), in_place }
+    }
+
+    fn raise(&mut self, params: &Params, context: &mut Context<'_>, found: &Found) -> Raised {
+        let Found { jump, blocker, in_place } = found;
+        let raised = match (blocker, in_place) {
             (None, _) => Raised::Told,
             (Some(_), false) => Raised::HeldBack,
             (Some(_), true) => Raised::HeldInPlace,
         };
-        let incident = self.incidents.touch(hash64(pair.as_flattened()), blocker.is_some(), context);
+        let incident = self.incidents.touch(hash64(jump.countries().as_flattened()), blocker.is_some(), context);
         let mut fresh = incident.is_raised();
         if incident.count == 0 {
             incident.first = jump.from.time;
@@ -277,60 +326,46 @@ impl State {
         fresh &= !incident.evidence.addresses().iter().any(|known| known.address == jump.to.address)
             && incident.evidence.addresses().len() < crate::finding::ADDRESSES_MAX;
         incident.add(context.trace(), context.event.test);
-        let aggravations = aggravations(context, jump);
+        let aggravations = jump.aggravations(context);
         let words = Words { user: context.subject.user().to_owned(), aggravations: aggravations.clone() };
-        context
-            .raise(incident, Raise { blocker, aggravations, fresh }, |incident| words.explain(params, jump, incident));
+        let raise = Raise { blocker: blocker.clone(), aggravations, fresh };
+        context.raise(incident, raise, |incident| words.explain(params, jump, incident));
         raised
     }
 
     fn blocks(&self, params: &Params, context: &Context<'_>, jump: &Jump) -> Vec<Block> {
-        let mut blocks = Vec::from_iter(context.learning(params.learning_days));
-        blocks.extend(context.tagged_egress(&[&jump.to, &jump.from.seen]));
-        blocks.extend(corporate_networks(context, jump));
         let event = context.event;
-        let (same_agent, same_device) = (jump.same_agent(event), jump.same_device(event));
-        let device = jump.from.device.map(|device| device.hash).filter(|_| event.device != 0);
-        let other_device = device.is_some_and(|device| device != event.device);
-        let (asn, from_asn) = (jump.to.location.carrier.asn, jump.from.seen.location.carrier.asn);
-        let one_country = place_of(&jump.to).map(|p| p.country) == place_of(&jump.from.seen).map(|p| p.country);
-        if asn != 0 && asn == from_asn && one_country && (same_device || same_agent) {
-            blocks.push(Block {
-                layer: Layer::System,
-                by: "same_network",
-                reason: format!(
-                    "both ends are the same carrier (AS{asn}) in one country, with the same device or browser"
-                ),
-                measures: vec![Measure::new("asn", f64::from(asn), "AS number")],
-            });
-        }
-        let one_client = jump.is_of_one_client(event);
-        blocks.extend(pairs::dual_stack(&jump.from, &jump.to, jump.elapsed, one_client));
-        if same_device {
-            blocks.push(Block {
-                layer: Layer::User,
-                by: "same_device",
-                reason: "both ends are the same registered device: it changed its way to the network, not its place"
-                    .into(),
-                measures: Vec::new(),
-            });
-        }
         let day = day_of(event.time);
+        let one_client = jump.is_of_one_client(event);
+        let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
+        let between = between.unwrap_or_default();
+        let ends = self.ends(params, context, jump);
         let ways = Ways {
             from: self.networks.habit(params, &jump.from.seen, day),
             to: self.networks.habit(params, &jump.to, day),
             jump_days: self.networks.jump_days(params, day),
             same_client: jump.same_session(event),
-            stranger: jump.other_agent(event) || other_device,
+            stranger: jump.other_agent(event) || jump.other_device(event),
         };
-        let between = self.pairs.as_ref().map(|pairs| pairs.between(params, &jump.from.seen, &jump.to, day));
-        let between = between.unwrap_or_default();
-        blocks.extend(pairs::split_tunnel(params, between, one_client));
-        blocks.extend(pairs::familiar_pair(params, between));
-        blocks.extend(habit::familiar_networks(params, ways));
-        blocks.extend(habit::familiar_tunnel(params, ways));
-        blocks.extend(context.usual_in_organisation(&jump.to));
-        blocks
+        let stranger = ways.stranger;
+        let blocks = [
+            context.learning(params.learning_days),
+            ground::tagged_egress(context, jump),
+            corporate_networks(context, jump),
+            same_network(jump, event),
+            pairs::dual_stack(jump, between, one_client),
+            pairs::carried_along(jump, one_client),
+            ground::mobile_gateway(jump, ends.gateways, stranger),
+            same_device(jump, event),
+            ground::home_carrier(params, jump, ends.own_carriers),
+            ground::home_proxy(params, ends.own_proxies),
+            pairs::split_tunnel(params, between, one_client),
+            pairs::familiar_pair(params, between),
+            habit::familiar_networks(params, ways),
+            habit::familiar_tunnel(params, ways),
+            context.usual_in_organisation(&jump.to),
+        ];
+        blocks.into_iter().flatten().collect()
     }
 
     /// Counts a day of use, and of jumps that were held back: an alert does not teach that jumps are a habit. Nothing at
@@ -380,30 +415,12 @@ impl State {
     }
 }
 
-impl Jump {
-    /// Does the event at its end name the browser that it began with?
-    const fn same_agent(&self, event: &Event) -> bool {
-        event.agent != 0 && event.agent == self.from.agent
-    }
-
-    const fn other_agent(&self, event: &Event) -> bool {
-        event.agent != 0 && self.from.agent != 0 && event.agent != self.from.agent
-    }
-
-    /// Does the session go on in the same browser?
-    const fn same_session(&self, event: &Event) -> bool {
-        event.session != 0 && event.session == self.from.session && self.same_agent(event)
-    }
-
-    /// Do both ends name the same registered device, and no other browser?
-    fn same_device(&self, event: &Event) -> bool {
-        let same = self.from.device.is_some_and(|device| device.hash == event.device);
-        event.device != 0 && same && !self.other_agent(event)
-    }
-
-    /// Is it the same session and browser, or the same registered device, at both ends?
-    fn is_of_one_client(&self, event: &Event) -> bool {
-        self.same_session(event) || self.same_device(event)
+impl Found {
+    /// May what holds it teach that the user works through tunnels? Where a carrier lets its customers out, and where a file
+    /// is wrong, does not.
+    fn is_tunnel(&self) -> bool {
+        let by = self.blocker.as_ref().map_or("", |blocker| blocker.by.as_ref());
+        !matches!(by, "carried_along" | "home_carrier" | "mobile_gateway")
     }
 }
 
@@ -425,7 +442,7 @@ impl Sighting {
 }
 
 /// Ways in that follow the same person: the portal is the web interface; what nobody knows counts as it too.
-const fn track_of(channel: Channel) -> u8 {
+const fn way_in(channel: Channel) -> u8 {
     match channel {
         Channel::Mobile => 1,
         Channel::Api => 2,
@@ -438,19 +455,26 @@ fn place_of(seen: &SeenAddress) -> Option<Place> {
     seen.location.place.ok()
 }
 
-fn measure(params: &Params, last: &Sighting, now: Millis, seen: SeenAddress, point: Point) -> Option<Jump> {
-    let (from, to) = (place_of(&last.seen)?, place_of(&seen)?);
-    if from.country == to.country && (is_centre(from) || is_centre(to)) {
-        return None;
-    }
-    let distance_km = distance_km(from.point?, point);
-    let radii = [params.radius(&last.seen, from), params.radius(&seen, to)];
-    let lower_km = params.lower_km(distance_km, radii[0].km, radii[1].km);
-    let elapsed = now - last.time;
-    let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
-    let speed_kmh = lower_km / hours;
-    let impossible = lower_km >= f64::from(params.distance_km_min) && speed_kmh > f64::from(params.speed_kmh_max);
-    impossible.then(|| Jump { from: last.clone(), to: seen, radii, distance_km, lower_km, elapsed, speed_kmh })
+/// Holds a jump within one carrier and country of the same device or browser.
+fn same_network(jump: &Jump, event: &Event) -> Option<Block> {
+    let asn = jump.one_carrier();
+    let same = jump.same_device(event) || jump.same_agent(event);
+    (asn != 0 && jump.is_in_one_country() && same).then(|| Block {
+        layer: Layer::System,
+        by: "same_network",
+        reason: format!("both ends are the same carrier (AS{asn}) in one country, with the same device or browser"),
+        measures: vec![Measure::new("asn", f64::from(asn), "AS number")],
+    })
+}
+
+/// Holds a jump of one registered device.
+fn same_device(jump: &Jump, event: &Event) -> Option<Block> {
+    jump.same_device(event).then(|| Block {
+        layer: Layer::User,
+        by: "same_device",
+        reason: "both ends are the same registered device: it changed its way to the network, not its place".into(),
+        measures: Vec::new(),
+    })
 }
 
 /// Holds a jump between two networks of the organisation: its people are in one of them or reach it from elsewhere.
@@ -463,24 +487,4 @@ fn corporate_networks(context: &Context<'_>, jump: &Jump) -> Option<Block> {
         reason: format!("both ends are tagged corporate: {} and {}", from.name, to.name),
         measures: Vec::new(),
     })
-}
-
-fn aggravations(context: &Context<'_>, jump: &Jump) -> Vec<&'static str> {
-    let agent = context.event.agent;
-    let mut reasons = Vec::new();
-    let goes_on = context.event.session != 0 && context.event.session == jump.from.session;
-    let other_agent = agent != 0 && jump.from.agent != 0 && agent != jump.from.agent;
-    if goes_on && other_agent {
-        reasons.push("one session went on in another browser");
-    } else if other_agent {
-        reasons.push("another browser");
-    }
-    reasons.extend(context.network_aggravation(&jump.to));
-    if context.event.mfa == Some(false) {
-        reasons.push("signed in without a second factor");
-    }
-    if context.event.privileged {
-        reasons.push("the account is privileged");
-    }
-    reasons
 }

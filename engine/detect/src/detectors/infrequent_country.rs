@@ -13,11 +13,15 @@
 //!
 //! # Blind spots
 //! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
-//! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded.
+//! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
+//! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
+//! at a hoster, which `cloud_provider` or `risky` in `networks.yaml` takes out.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `learning`, without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
+//! `dual_stack` (the address is of a carrier on whose other family of addresses the user was within `half_life_days`:
+//! IPv4 and IPv6 of one connection are often listed in different countries; the country is not learned); `learning`,
+//! without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
 //! `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low sensitivity
 //! `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky` raise the
 //! severity.
@@ -38,6 +42,7 @@ use crate::hash::hash64;
 use crate::incident::Incidents;
 use crate::model::Outcome;
 use crate::near;
+use crate::networks::Tag;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
@@ -47,6 +52,8 @@ use crate::time::{Millis, clock, day_of};
 const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
 pub const COUNTRIES_MAX: usize = 32;
+/// Families of addresses of carriers that a key remembers.
+pub const LINES_MAX: usize = 8;
 
 /// Parameters of `infrequent_country`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +86,17 @@ impl Params {
 pub struct State {
     countries: SmallVec<[Known; COUNTRIES_NEAR]>,
     incidents: Incidents,
+    /// One family of addresses of one carrier each; the one unused for longest gives way.
+    #[serde(with = "crate::format::since_2")]
+    lines: Vec<Line>,
+}
+
+/// A family of addresses of a carrier on which the user was where they were taken to be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Line {
+    asn: u32,
+    v6: bool,
+    last_day: i32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,7 +128,7 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["learning", "tagged_egress", "usual_in_organisation"];
+    const SUPPRESSIONS: &'static [&'static str] = &["dual_stack", "learning", "tagged_egress", "usual_in_organisation"];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
@@ -135,6 +153,7 @@ impl Detector for State {
                 known.weight = known.weight_on(day, params.half_life_days) + 1.0;
                 known.last_day = day;
             }
+            self.remember_line(context, &seen, day);
             return;
         }
         let before = known.weight_on(day, params.half_life_days);
@@ -145,11 +164,18 @@ impl Detector for State {
                 (known.weight, known.last_day) = (before + 1.0, day);
             }
             known.trial = None;
+            self.remember_line(context, &seen, day);
             if !alone {
                 self.raise(params, context, seen, place, (before, Vec::new()));
             }
             return;
         }
+        if let Some(block) = self.dual_stack(params, context, &seen, day) {
+            self.raise(params, context, seen, place, (before, vec![block]));
+            return;
+        }
+        self.remember_line(context, &seen, day);
+        let known = &mut self.countries[index];
         let trial = known.trial.get_or_insert(Trial { raised_by: actor, days: 0, last_day: day });
         if actor != trial.raised_by && day > trial.last_day {
             trial.days += 1;
@@ -178,6 +204,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.countries.clone_from(&other.countries);
         self.incidents.copy_from(&other.incidents);
+        self.lines.clone_from(&other.lines);
     }
 }
 
@@ -196,6 +223,53 @@ impl State {
         }
         self.countries.push(Known { country, weight: 0.0, last_day: day, trial: None });
         self.countries.len() - 1
+    }
+
+    /// Notes the carrier and the family of an address.
+    fn remember_line(&mut self, context: &Context<'_>, seen: &SeenAddress, day: i32) {
+        let asn = seen.location.carrier.asn;
+        if asn == 0 || !context.keeps(2) {
+            return;
+        }
+        let v6 = seen.address.ip().is_ipv6();
+        if let Some(line) = self.lines.iter_mut().find(|line| line.asn == asn && line.v6 == v6) {
+            line.last_day = line.last_day.max(day);
+            return;
+        }
+        if self.lines.len() >= LINES_MAX {
+            let oldest = self.lines.iter().enumerate().min_by_key(|(_, line)| line.last_day);
+            self.lines.remove(oldest.map_or(0, |(index, _)| index));
+        }
+        self.lines.push(Line { asn, v6, last_day: day });
+    }
+
+    /// Holds a country where the user is only by one family of addresses of a carrier on whose other family they were
+    /// lately: the two are listed apart.
+    fn dual_stack(&self, params: &Params, context: &Context<'_>, seen: &SeenAddress, day: i32) -> Option<Block> {
+        let asn = seen.location.carrier.asn;
+        let v6 = seen.address.ip().is_ipv6();
+        // Anybody rents servers of one hoster in one country and the next.
+        let tag = context.networks.tagged(seen).map(|entry| entry.tag);
+        if matches!(tag, Some(Tag::CloudProvider | Tag::Risky)) {
+            return None;
+        }
+        let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
+        let days = day - line.last_day;
+        let lately = i64::from(days) <= i64::from(params.half_life_days);
+        (lately && context.takes(Layer::System, "dual_stack")).then(|| Block {
+            layer: Layer::System,
+            by: "dual_stack",
+            reason: format!(
+                "AS{asn} is a carrier of the user, on whose {} they were {} ago: both families of a connection are often \
+                 listed in different countries",
+                if v6 { "IPv4" } else { "IPv6" },
+                counted(days.unsigned_abs().into(), "day", "days"),
+            ),
+            measures: vec![
+                Measure::new("asn", f64::from(asn), "AS number"),
+                Measure::new("other_family_days_ago", f64::from(days), "days"),
+            ],
+        })
     }
 
     /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.

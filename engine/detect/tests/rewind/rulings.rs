@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use crate::world::{plan, rules};
 
 pub(crate) fn plan_of(rules: Vec<Rule>, number: usize) -> Plan {
-    let Plan { lateness, geo, .. } = plan();
-    Plan::new(rules, number.to_string(), lateness, geo)
+    let Plan { lateness, geo, networks, .. } = plan();
+    Plan::new(rules, number.to_string(), lateness, geo).with_networks(networks)
 }
 
 /// An edit of a rule in few numbers: what is there of it, and what it says.

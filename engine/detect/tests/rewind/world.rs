@@ -11,6 +11,7 @@ use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocati
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::names::Name;
+use frostwatch_detect::networks::{Networks, Tag, Tagged};
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::Plans;
@@ -19,10 +20,18 @@ use frostwatch_detect::time::{DAY, Lateness, MINUTE, Millis, SECOND};
 use proptest::prelude::*;
 
 pub(crate) const START: Millis = 1_767_225_600_000;
+/// The number of a place that stands for none.
+const NOWHERE: u8 = 4;
 
 pub(crate) fn plan() -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
-    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo)
+    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks())
+}
+
+/// One of the places is where a proxy ends.
+fn networks() -> Arc<Networks> {
+    let proxy = Tagged { tag: Tag::Proxy, name: "Cloud".into(), networks: Vec::new(), asns: vec![64_504] };
+    Arc::new(Networks::new(vec![proxy], Vec::new(), Vec::new()).expect("one entry has no other to overlap"))
 }
 
 pub(crate) fn plans() -> Plans {
@@ -207,21 +216,28 @@ impl Sketch {
 
 fn place(number: u8) -> (Option<Address>, EventLocation) {
     let places = [
-        ("11.0.0.1", "SE", "Malmö", 55.6, 13.0, 64_500),
-        ("22.0.0.1", "NG", "Lagos", 6.45, 3.39, 64_501),
-        ("26.0.0.1", "US", "Seattle", 47.6, -122.3, 64_502),
-        ("28.0.0.1", "SE", "Kiruna", 67.9, 20.2, 64_500),
+        ("11.0.0.1", "SE", "Malmö", 55.6, 13.0, 64_500, ""),
+        ("22.0.0.1", "NG", "Lagos", 6.45, 3.39, 64_501, ""),
+        ("26.0.0.1", "US", "Seattle", 47.6, -122.3, 64_502, ""),
+        ("28.0.0.1", "SE", "Kiruna", 67.9, 20.2, 64_500, ""),
+        // From here on what says less of its user: gateways of a mobile carrier, the other family, a proxy.
+        ("29.0.0.1", "SE", "Umeå", 63.8, 20.3, 64_503, "Any Mobile"),
+        ("29.0.1.1", "US", "Denver", 39.7, -105.0, 64_503, "Any Mobile"),
+        ("2e00::1", "NO", "Tromsø", 69.6, 19.0, 64_500, ""),
+        ("31.0.0.1", "SG", "Singapore", 1.3, 103.8, 64_504, ""),
     ];
-    let Some((address, country, city, lat, lon, asn)) = places.get(usize::from(number)) else {
+    let index = usize::from(if number > NOWHERE { number - 1 } else { number });
+    let Some((address, country, city, lat, lon, asn, organisation)) = places.get(index).filter(|_| number != NOWHERE)
+    else {
         return (None, EventLocation::NONE);
     };
     let place = Place {
         country: Country::new(country).expect("a constant"),
         city: Name::new(city),
         point: Point::from_degrees(*lat, *lon),
-        radius_km: 20,
+        radius_km: if number > NOWHERE && number.is_multiple_of(2) { 0 } else { 20 },
     };
-    let carrier = Carrier { asn: *asn, organisation: Name::EMPTY };
+    let carrier = Carrier { asn: *asn, organisation: Name::new(organisation) };
     (Address::new(address.parse().expect("a constant")), EventLocation { place: Ok(place), carrier })
 }
 
@@ -238,7 +254,7 @@ pub(crate) fn sketches(count: std::ops::Range<usize>) -> impl Strategy<Value = V
                     delay: if eager.is_multiple_of(2) { delay } else { (i64::from(eager % 100) - 90) * 3 * SECOND },
                     number: index as u32 + 1,
                     what,
-                    place: place % 5,
+                    place: place % 9,
                     session: session % 4,
                     object: object % 8,
                     action_key: if action_key == 3 { 1 + object % 3 } else { 0 },

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::ground::PROXY_REACH_KM;
 use super::{Params, place_of};
 use crate::context::Block;
 use crate::finding::{Measure, SeenAddress};
@@ -56,6 +57,16 @@ pub(super) struct Habit {
     jump_days: u16,
     /// Days before this one, of this network or of one that may well be at the same place.
     earlier_days: u16,
+    /// Days before this one, of this network.
+    pub(super) days_before: u16,
+}
+
+/// What is known of a mobile carrier of the user.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Carried {
+    pub(super) asn: u32,
+    /// Days before this one on which the user was on it, each gateway for itself.
+    pub(super) earlier_days: u16,
 }
 
 /// What a jump has to show that it is the habit of its user.
@@ -103,6 +114,7 @@ impl Networks {
         for network in &self.list {
             if network.is(carrier, point) {
                 habit.days = network.days.remembered(day, forget);
+                habit.days_before = network.days.before(day, forget);
                 habit.jump_days = network.jumps.remembered(day, forget);
             }
             let earlier_days = network.days.before(day, forget);
@@ -111,6 +123,33 @@ impl Networks {
             }
         }
         habit
+    }
+
+    /// What is known of the carrier of an address. Its gateways are networks of their own, of which the days add up.
+    pub(super) fn carried(&self, params: &Params, seen: &SeenAddress, day: i32) -> Carried {
+        let asn = seen.location.carrier.asn;
+        let forget = params.familiar_forget_days as i32;
+        let own = self.list.iter().filter(|network| asn != 0 && network.carrier == u64::from(asn));
+        let earlier_days = own.map(|network| network.days.before(day, forget)).fold(0, u16::saturating_add);
+        Carried { asn, earlier_days }
+    }
+
+    /// How far from a data centre of a proxy its user may be, km: as far as the others of the proxy that are familiar, or as
+    /// the nearest familiar place; of one that is not itself familiar, as far as is stated.
+    pub(super) fn reach_km(&self, params: &Params, seen: &SeenAddress, day: i32) -> u16 {
+        let Some((carrier, _, point)) = network_of(seen) else { return PROXY_REACH_KM };
+        let forget = params.familiar_forget_days as i32;
+        let is_familiar = |network: &Network| u32::from(network.days.remembered(day, forget)) >= params.familiar_days;
+        if !self.list.iter().any(|network| network.is(carrier, point) && is_familiar(network)) {
+            return PROXY_REACH_KM;
+        }
+        let km = |network: &&Network| distance_km(network.point, point);
+        let familiar = self.list.iter().filter(|network| is_familiar(network));
+        let (nodes, others): (Vec<&Network>, Vec<&Network>) = familiar.partition(|network| network.carrier == carrier);
+        let spread = nodes.iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
+        let nearest = others.iter().map(km).fold(f64::INFINITY, f64::min);
+        let nearest = if nearest.is_finite() { nearest } else { 0.0 };
+        libm::ceil(spread.max(nearest)) as u16
     }
 
     /// Days on which the user jumped between any networks.

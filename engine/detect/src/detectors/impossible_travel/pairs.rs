@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Params;
 use super::habit::{self, Days};
-use super::{Params, Sighting};
+use super::jump::Jump;
 use crate::context::Block;
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
@@ -18,6 +19,11 @@ pub const PAIRS_MAX: usize = 8;
 pub const SPLIT_TUNNEL_SPAN: Millis = 10 * MINUTE;
 /// The two families of one connection are seen within this of each other.
 pub const DUAL_STACK_SPAN: Millis = 120 * SECOND;
+/// Those of one connection of one carrier within this: a session goes on over lunch.
+pub const CARRIER_SPAN: Millis = 60 * MINUTE;
+
+/// Whoever is on another network only after this may have carried the client there.
+pub const CARRIED_SPAN: Millis = 30 * MINUTE;
 
 /// The pairs of a user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -159,23 +165,51 @@ pub(super) fn split_tunnel(params: &Params, between: Between, one_client: bool) 
 }
 
 /// Holds a jump between the two families of one connection: their addresses are listed apart from each other.
-pub(super) fn dual_stack(from: &Sighting, to: &SeenAddress, elapsed: Millis, one_client: bool) -> Option<Block> {
-    let families = from.seen.address.ip().is_ipv4() != to.address.ip().is_ipv4();
-    let country = |seen: &SeenAddress| seen.location.place.ok().map(|place| place.country);
-    let asn = to.location.carrier.asn;
-    let one_carrier = asn != 0 && asn == from.seen.location.carrier.asn;
-    let near = one_carrier || country(&from.seen) == country(to);
-    (families && near && one_client && elapsed <= DUAL_STACK_SPAN).then(|| Block {
+///
+/// Either one client changes the family at once in one country, or before long at one carrier; or it is one carrier, and
+/// the user went between its two networks before.
+pub(super) fn dual_stack(jump: &Jump, between: Between, one_client: bool) -> Option<Block> {
+    let one_carrier = jump.one_carrier() != 0;
+    let span = if one_carrier { CARRIER_SPAN } else { DUAL_STACK_SPAN };
+    let near = one_carrier || jump.is_in_one_country();
+    let at_once = near && one_client && jump.elapsed <= span;
+    let known = one_carrier && between.days > 0;
+    (jump.changes_family() && (at_once || known)).then(|| Block {
         layer: Layer::System,
         by: "dual_stack",
+        reason: if at_once {
+            format!(
+                "the same session and browser, or device, went from one family of addresses to the other within {} s, in one \
+                 country or at one carrier",
+                span / SECOND
+            )
+        } else {
+            format!("both families of addresses of one carrier, between which the user went on {} days", between.days)
+        },
+        measures: vec![
+            Measure::new("elapsed", (jump.elapsed / SECOND) as f64, "s"),
+            Measure::new("dual_stack_secs", (span / SECOND) as f64, "s"),
+            Measure::new("pair_days", f64::from(between.days), "days"),
+        ],
+    })
+}
+
+/// Holds a jump of a client that went on after a while, over a file that does not say how far off it is: such files name
+/// another country for one address in twenty or so, and a laptop that was carried to a network that is listed wrongly is
+/// likelier than a thief with its session and its browser. Within [`CARRIED_SPAN`] it was on both networks at once.
+pub(super) fn carried_along(jump: &Jump, one_client: bool) -> Option<Block> {
+    let estimated = jump.radii.iter().any(|radius| radius.estimated);
+    (estimated && one_client && jump.elapsed > CARRIED_SPAN).then(|| Block {
+        layer: Layer::System,
+        by: "carried_along",
         reason: format!(
-            "the same session and browser, or device, went from one family of addresses to the other within {} s, in one \
-             country or at one carrier",
-            DUAL_STACK_SPAN / SECOND
+            "the same session and browser, or device, went on after more than {} min, over a file that does not say how far \
+             off it is",
+            CARRIED_SPAN / MINUTE
         ),
         measures: vec![
-            Measure::new("elapsed", (elapsed / SECOND) as f64, "s"),
-            Measure::new("dual_stack_secs", (DUAL_STACK_SPAN / SECOND) as f64, "s"),
+            Measure::new("elapsed", (jump.elapsed / SECOND) as f64, "s"),
+            Measure::new("carried_secs", (CARRIED_SPAN / SECOND) as f64, "s"),
         ],
     })
 }

@@ -1,6 +1,7 @@
 //! What is said of a jump.
 
-use super::{Jump, Params, place_of};
+use super::jump::Jump;
+use super::{Params, ground, place_of};
 use crate::context::Explanation;
 use crate::detectors::{grouped, named, who};
 use crate::finding::Measure;
@@ -45,7 +46,10 @@ impl Words {
                 Measure::new("speed_at_least", speed_kmh, "km/h"),
                 Measure::new("jumps", incident.count as f64, "events"),
             ],
-            baseline: vec![radius_measure("radius_from", jump.radii[0]), radius_measure("radius_to", jump.radii[1])],
+            baseline: [radius_measure("radius_from", jump.radii[0]), radius_measure("radius_to", jump.radii[1])]
+                .into_iter()
+                .chain(ground::measures(jump))
+                .collect(),
             threshold: vec![
                 Measure::new("speed_kmh_max", f64::from(params.speed_kmh_max), "km/h"),
                 Measure::new("distance_km_min", f64::from(params.distance_km_min), "km"),
