@@ -20,8 +20,8 @@
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
 //! reason or none that the source gives. A sign-in from elsewhere, or by another program, is none of that client's: a guess
-//! that works does so where it is made. One from there is its owner's if somebody signed in from there twelve hours before or
-//! earlier (known of users who failed before), and else raises the severity. A second address, such a success, or a
+//! that works does so where it is made. One from there is its owner's if that is one of the last two addresses of the user, and
+//! has been for twelve hours, and else raises the severity. A second address, such a success, or a
 //! rhythm that half of the intervals break takes it back for good, and readers are told
 //! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!

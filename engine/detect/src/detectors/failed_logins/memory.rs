@@ -1,6 +1,7 @@
 //! What is remembered of a user's failures beyond the burst: nothing is allocated for those who do not fail.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::Params;
 use super::baseline::{Hours, Usual, hour_of};
@@ -18,7 +19,7 @@ use crate::window::{Counted, Window};
 pub(super) const AGENTS_MAX: usize = 8;
 
 /// Addresses that are remembered.
-const HOMES_MAX: usize = 4;
+const HOMES_MAX: usize = 2;
 /// An address counts as known when somebody signed in from it so many hours ago: not in what is judged.
 const HOME_HOURS_MIN: u32 = 12;
 
@@ -30,6 +31,7 @@ pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
 pub(super) struct Memory {
     /// The hour since which the user is watched, counted from the epoch; 0: the baseline is off.
     since_hour: u32,
+    homes: Homes,
     failures: Option<Box<Failures>>,
 }
 
@@ -41,7 +43,6 @@ pub(super) struct Failures {
     pub(super) window: Window,
     pub(super) rhythm: Rhythm,
     success: Success,
-    homes: Homes,
     /// Of the incident that is told, and of the one that is held back.
     pub(super) marks: [Mark; 2],
     /// Of failures that no exception covers, and of those that one does.
@@ -83,9 +84,9 @@ pub(super) enum Success {
     AtHome,
 }
 
-/// Addresses from which somebody who failed signed in, hashed, and the hour since which; the latest last.
+/// Addresses from which the user signed in, hashed, and the hour since which; the latest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Homes(Vec<(u32, u32)>);
+struct Homes(SmallVec<[(u32, u32); HOMES_MAX]>);
 
 impl Homes {
     /// Takes note of a success; was it from an address that is known since so long ago that it was not guessed today?
@@ -131,8 +132,8 @@ impl Memory {
     /// then succeeds were mistakes, unless they were told; a success elsewhere says nothing of them. And when nothing else is
     /// left to remember, nothing is kept.
     pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) {
+        let is_home = params.remembers() && self.homes.take(event.time, seen);
         let Some(failures) = &mut self.failures else { return };
-        let is_home = failures.homes.take(event.time, seen);
         failures.success = match failures.rhythm(params) {
             Some(_) if !failures.rhythm.can_be(event, seen) => Success::Elsewhere,
             Some(_) if is_home => Success::AtHome,
@@ -216,6 +217,7 @@ impl Memory {
     /// Copies without giving memory back.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.since_hour = other.since_hour;
+        self.homes.0.clone_from(&other.homes.0);
         match (&mut self.failures, &other.failures) {
             (Some(mine), Some(theirs)) => mine.copy_from(theirs),
             (mine, theirs) => mine.clone_from(theirs),
@@ -247,7 +249,6 @@ impl Failures {
         self.window.copy_from(&other.window);
         self.rhythm.copy_from(&other.rhythm);
         self.success = other.success;
-        self.homes.0.clone_from(&other.homes.0);
         self.marks = other.marks;
         for (mine, theirs) in self.facts.iter_mut().zip(&other.facts) {
             mine.agents.clone_from(&theirs.agents);
