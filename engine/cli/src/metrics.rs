@@ -9,7 +9,7 @@ use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::{Counters, Pulse};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::histogram::Histogram;
-use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, Shared, Totals};
+use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, Ruling, Shared, Totals};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_wire::alert::AlertChange;
 use prometheus::core::{Collector, Desc};
@@ -50,6 +50,8 @@ pub(crate) struct Metrics {
     commit_lag: IntGaugeVec,
     raw_lag: IntGaugeVec,
     geoip: IntGaugeVec,
+    list_changed: IntGaugeVec,
+    list_entries: IntGaugeVec,
     build: IntGaugeVec,
     delays: Vec<Desc>,
 }
@@ -109,12 +111,18 @@ impl Metrics {
                 &["topic", "partition"],
             )?,
             geoip: gauge("frostwatch_geoip_build_timestamp_seconds", "When the GeoIP files were built.", "kind")?,
+            list_changed: gauge(
+                "frostwatch_list_changed_timestamp_seconds",
+                "When the file of a list of addresses was changed last.",
+                "list",
+            )?,
+            list_entries: gauge("frostwatch_list_entries", "Entries of a list of addresses.", "list")?,
             build: gauge("frostwatch_build_info", "Always 1.", "version")?,
             delays: DELAYS.iter().map(|(name, help)| describe(name, help)).collect::<prometheus::Result<_>>()?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 17] {
+    fn all(&self) -> [&dyn Collector; 19] {
         [
             &self.records,
             &self.outputs,
@@ -131,6 +139,8 @@ impl Metrics {
             &self.commit_lag,
             &self.raw_lag,
             &self.geoip,
+            &self.list_changed,
+            &self.list_entries,
             &self.build,
             &self.reloads,
         ]
@@ -201,6 +211,20 @@ impl Metrics {
         let places = &ruling.plan.geo;
         if places.built_at_secs > 0 {
             self.geoip.with_label_values(&[&*places.kind]).set(places.built_at_secs);
+        }
+        self.fold_lists(&ruling);
+    }
+
+    fn fold_lists(&self, ruling: &Ruling) {
+        self.list_entries.reset();
+        self.list_changed.reset();
+        for list in ruling.lists.iter().flat_map(|lists| lists.builds()) {
+            self.list_entries.with_label_values(&[&*list.name]).set(list.entries as i64);
+        }
+        for file in self.reloader.list_files() {
+            if let Some(secs) = file.changed_at_secs {
+                self.list_changed.with_label_values(&[&*file.name]).set(secs);
+            }
         }
     }
 

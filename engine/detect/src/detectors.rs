@@ -1,9 +1,11 @@
 //! The detectors, one file each. See [`crate::catalogue`] for the list.
 
+pub mod anonymous_ip;
 pub mod failed_logins;
 pub mod impossible_travel;
 pub mod infrequent_country;
 pub mod mass_download;
+pub mod suspicious_ip;
 
 use crate::context::Context;
 use crate::event::Event;
@@ -25,6 +27,9 @@ pub trait Detector {
 
     /// Parameters that a rule may leave out, which switches off what they are of.
     const OPTIONAL: &'static [&'static str] = &[];
+
+    /// Does it read what lists say of addresses? Without a list it does not run.
+    const READS_LISTS: bool = false;
 
     /// Length of the window in which it counts events together, seconds; 0: it has none.
     fn window_secs(_params: &Self::Params) -> u32 {
@@ -67,7 +72,7 @@ fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
 }
 
 /// A count with its noun.
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(count)) }
 }
 
@@ -94,7 +99,7 @@ fn sized(bytes: u64) -> String {
 }
 
 /// A place as `Malmö SE`, `SE` or `an unknown place`.
-fn named(place: Option<crate::place::Place>) -> String {
+pub(crate) fn named(place: Option<crate::place::Place>) -> String {
     match place {
         Some(place) if place.city.is_empty() => place.country.to_string(),
         Some(place) => format!("{} {}", place.city.as_str(), place.country),
@@ -103,7 +108,7 @@ fn named(place: Option<crate::place::Place>) -> String {
 }
 
 /// The first letters of a sentence: the user, or the address that stands for a nameless one.
-fn who(user: &str) -> String {
+pub(crate) fn who(user: &str) -> String {
     match user.strip_prefix('@') {
         Some(address) => format!("Somebody without a name at {address}"),
         None => user.to_owned(),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::hash::hash64_some;
+use frostwatch_detect::listed::Listed;
 use frostwatch_detect::time::Millis;
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
@@ -24,7 +25,8 @@ pub(super) fn admit(
     let address = address.filter(|_| activity.ip_is_direct);
     let location = address.map_or(EventLocation::NONE, |address| {
         let known = ruling.locate.locate(address.ip());
-        EventLocation { place: known.place, carrier: known.carrier }
+        let listed = ruling.lists.as_ref().map_or(Listed::NONE, |lists| lists.of(address, activity.time));
+        EventLocation { place: known.place, carrier: known.carrier, listed }
     });
     let groups = lower(&activity.groups);
     let admission = ruling.rules.admit(
