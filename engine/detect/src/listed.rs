@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::names::{Name, is_as_numbers};
 
-/// Entries of one answer at most; beyond, those of the least confidence are left out.
+/// Entries of one answer at most; beyond, those of the least confidence are left out, and none that speaks for the address
+/// before one that speaks against it.
 pub const LISTED_ENTRIES_MAX: usize = 8;
 /// Different answers that are held at most; a further one reads as none and is counted.
 pub const LISTED_ANSWERS_MAX: usize = 1 << 20;
@@ -141,7 +142,8 @@ impl Listed {
     /// On no list.
     pub const NONE: Self = Self(0);
 
-    /// The answer of these entries. Of more than [`LISTED_ENTRIES_MAX`] those of most confidence are taken.
+    /// The answer of these entries. Of more than [`LISTED_ENTRIES_MAX`] what speaks for the address is taken, and then those
+    /// of most confidence.
     pub fn new(entries: &[ListEntry]) -> Self {
         if entries.is_empty() {
             return Self::NONE;
@@ -149,14 +151,16 @@ impl Listed {
         let mut sorted = entries.to_vec();
         sorted.sort_by(|a, b| {
             let words = |entry: &ListEntry| (entry.category, entry.list.as_str(), entry.tag.as_str(), entry.digest);
-            b.confidence.cmp(&a.confidence).then_with(|| words(a).cmp(&words(b)))
+            let against = |entry: &ListEntry| entry.category != Category::KnownGood;
+            let first = against(a).cmp(&against(b)).then(b.confidence.cmp(&a.confidence));
+            first.then_with(|| words(a).cmp(&words(b)))
         });
         sorted.dedup();
         sorted.truncate(LISTED_ENTRIES_MAX);
         Self::held(sorted)
     }
 
-    /// What the lists say, most confidence first.
+    /// What the lists say: what speaks for the address, and then what speaks against it, most confidence first.
     pub fn entries(self) -> &'static [ListEntry] {
         if self.is_empty() {
             return &[];
@@ -262,6 +266,8 @@ mod tests {
         let many: Vec<ListEntry> = (0..20).map(|index| entry(Category::Vpn, index, "c")).collect();
         let kept: Vec<u8> = Listed::new(&many).entries().iter().map(|entry| entry.confidence).collect();
         assert_eq!(kept, [19, 18, 17, 16, 15, 14, 13, 12]);
+        let with_good = Listed::new(&[many.as_slice(), &[entry(Category::KnownGood, 1, "d")]].concat());
+        assert_eq!((with_good.entries()[0].confidence, with_good.entries().len()), (1, LISTED_ENTRIES_MAX));
     }
 
     #[test]

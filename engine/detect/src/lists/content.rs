@@ -46,7 +46,8 @@ impl Kept {
     pub(super) fn new(builds: &[ListBuild], contents: Vec<Content>) -> Self {
         let mut manifest = format!("{MANIFEST}\n");
         for (build, content) in builds.iter().zip(&contents) {
-            let parts = content.bytes.div_ceil(PART_BYTES_MAX);
+            let is_cut = content.bytes > content.text.len();
+            let parts = if is_cut { content.bytes.div_ceil(PART_BYTES_MAX) } else { parts(&content.text).count() };
             // Writing to a string cannot fail.
             let _ = writeln!(manifest, "{} {} {parts}", build.name, build.digest);
         }
@@ -68,11 +69,11 @@ impl Kept {
 
     /// The names of the parts.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let parts = |(digest, text): &(ListsDigest, Arc<str>)| {
+        let names = |(digest, text): &(ListsDigest, Arc<str>)| {
             let digest = *digest;
-            (0..text.len().div_ceil(PART_BYTES_MAX)).map(move |part| part_name(digest, part))
+            (0..parts(text).count()).map(move |part| part_name(digest, part))
         };
-        self.texts.iter().flat_map(parts)
+        self.texts.iter().flat_map(names)
     }
 
     /// The part with this name.
@@ -80,8 +81,17 @@ impl Kept {
         let (digest, part) = name.split_once('/')?;
         let (digest, part) = (ListsDigest::read(digest)?, part.parse::<usize>().ok()?);
         let (_, text) = self.texts.iter().find(|(known, _)| *known == digest)?;
-        text.as_bytes().chunks(PART_BYTES_MAX).nth(part)
+        parts(text).nth(part).map(str::as_bytes)
     }
+}
+
+/// A text in parts, none of which ends within a character.
+fn parts(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (part, rest) = text.split_at_checked(text.floor_char_boundary(PART_BYTES_MAX))?;
+        text = rest;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// The names of the parts that a manifest asks for; none where it is no manifest.

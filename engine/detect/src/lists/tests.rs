@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::listed::ListEntry;
 
@@ -151,4 +153,55 @@ fn what_cannot_be_laid_out_is_refused() {
         assert!(fault.starts_with(expected), "{fault}");
     }
     assert!(Lists::new((0..64).map(|index| list(&format!("l{index}"))).collect()).is_ok());
+}
+
+/// What the entries say of an address at a time, by looking at each.
+fn looked_through(lists: &[List], builds: &[ListBuild], address: u128, at: Millis) -> Listed {
+    let mut told = Vec::new();
+    for (list, build) in lists.iter().zip(builds) {
+        let holds = |entry: &&Listing| {
+            (entry.first..=entry.last()).contains(&address) && (entry.from..entry.until).contains(&at)
+        };
+        let longest = list.entries.iter().filter(holds).map(|entry| entry.prefix).max();
+        let mut said: Vec<&Listing> = list.entries.iter().filter(holds).collect();
+        said.retain(|entry| Some(entry.prefix) == longest);
+        said.sort_by(|a, b| b.confidence.cmp(&a.confidence).then(a.tag.as_str().cmp(b.tag.as_str())));
+        let mut seen: Vec<Category> = Vec::new();
+        for Listing { category, confidence, tag, .. } in said.into_iter().copied() {
+            if !seen.contains(&category) {
+                seen.push(category);
+                let (list, digest) = (Name::new(&list.name), build.digest.0);
+                told.push(ListEntry { category, confidence, list, tag, digest });
+            }
+        }
+    }
+    Listed::new(&told)
+}
+
+/// Networks that are nested and meet, of both families, some of them within times that meet.
+fn random_entries() -> impl Strategy<Value = Vec<Listing>> {
+    let one = (any::<u8>(), 0_u8..=8, 0_usize..4, 0_u8..3, any::<bool>(), 0_i64..6, 1_i64..6, any::<bool>());
+    let entry = |(host, bits, category, confidence, is_v4, from, length, is_always)| {
+        let base = if is_v4 { 0xffff_0b00_0000 } else { 0x2e00_u128 << 112 };
+        let prefix = 128 - bits;
+        let (from, until) = if is_always { EVER } else { (from, from + length) };
+        let tag = Name::new(if host % 2 == 0 { "even" } else { "" });
+        let first = (base + u128::from(host)) & !host_bits(prefix);
+        Listing { first, prefix, category: Category::ALL[category], confidence, tag, from, until }
+    };
+    prop::collection::vec(one.prop_map(entry), 0..24)
+}
+
+proptest! {
+    #[test]
+    fn the_table_says_what_the_entries_say(a in random_entries(), b in random_entries()) {
+        let all = vec![List { name: "a".to_owned(), entries: a }, List { name: "b".to_owned(), entries: b }];
+        let lists = Lists::new(all.clone()).unwrap().unwrap();
+        for (base, host) in [0xffff_0b00_0000, 0x2e00_u128 << 112].into_iter().flat_map(|base| (0..=256).map(move |host| (base, host))) {
+            let address = Address::new(std::net::Ipv6Addr::from_bits(base + host).into()).unwrap();
+            for at in [Millis::MIN, 0, 1, 3, 5, 8, 11, Millis::MAX - 1] {
+                prop_assert_eq!(lists.of(address, at), looked_through(&all, lists.builds(), address.bits(), at));
+            }
+        }
+    }
 }
