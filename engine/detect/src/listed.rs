@@ -16,8 +16,12 @@ use crate::names::{Name, is_as_numbers};
 /// Entries of one answer at most; beyond, those of the least confidence are left out, and none that speaks for the address
 /// before one that speaks against it.
 pub const LISTED_ENTRIES_MAX: usize = 8;
-/// Different answers that are held at most; a further one reads as none and is counted.
+/// Different answers that are held at most, over the life of the process; a further one reads as none and is counted. The
+/// last quarter of them is for answers without the digest of their lists.
 pub const LISTED_ANSWERS_MAX: usize = 1 << 20;
+/// Answers that tell the digest of their lists' content at most; a further one tells it no more (0). Lists that change every
+/// hour and have a tag for each thing fill this in weeks, and what they say must not be lost with it.
+const WITH_DIGESTS_MAX: usize = 3 << 18;
 /// How far a list can be trusted at most.
 pub const CONFIDENCE_MAX: u8 = 100;
 
@@ -118,7 +122,7 @@ pub struct ListEntry {
     pub list: Name,
     /// What the list calls it, or empty.
     pub tag: Name,
-    /// Digest of the list's content.
+    /// Digest of the list's content; 0: see [`LISTED_ANSWERS_MAX`].
     #[serde(with = "postcard::fixint::le")]
     pub digest: u64,
 }
@@ -179,7 +183,7 @@ impl Listed {
         known.then_some(Self(number))
     }
 
-    fn held(entries: Vec<ListEntry>) -> Self {
+    fn held(mut entries: Vec<ListEntry>) -> Self {
         let table = answers();
         if let Ok(read) = table.read()
             && let Some(number) = read.numbers.get(entries.as_slice())
@@ -191,6 +195,11 @@ impl Listed {
         };
         if let Some(number) = write.numbers.get(entries.as_slice()) {
             return Self(*number);
+        }
+        if write.entries.len() >= WITH_DIGESTS_MAX && entries.iter().any(|entry| entry.digest != 0) {
+            drop(write);
+            entries.iter_mut().for_each(|entry| entry.digest = 0);
+            return Self::held(entries);
         }
         if write.entries.len() >= LISTED_ANSWERS_MAX {
             REFUSED.fetch_add(1, Ordering::Relaxed);

@@ -177,7 +177,8 @@ fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -
 /// The lists that say something of an address of the finding, in the order of their names.
 fn lists(finding: &Finding) -> Vec<ListVersion> {
     let entries = finding.addresses.iter().flat_map(|seen| seen.location.listed.entries());
-    let versions: BTreeSet<(&str, u64)> = entries.map(|entry| (entry.list.as_str(), entry.digest)).collect();
+    let told = entries.filter(|entry| entry.digest != 0);
+    let versions: BTreeSet<(&str, u64)> = told.map(|entry| (entry.list.as_str(), entry.digest)).collect();
     let version = |(id, digest): (&str, u64)| ListVersion { id: id.to_owned(), digest: format!("{digest:016x}") };
     versions.into_iter().map(version).collect()
 }
