@@ -24,6 +24,11 @@ use scenario::{Arrival, Expected, Scenario, moment};
 const SHUFFLES: u64 = 24;
 
 #[test]
+fn anonymous_ip() {
+    check("anonymous_ip", include_str!("../vectors/detectors/anonymous_ip.jsonl"));
+}
+
+#[test]
 fn failed_logins() {
     check("failed_logins", include_str!("../vectors/detectors/failed_logins.jsonl"));
 }
@@ -41,6 +46,11 @@ fn infrequent_country() {
 #[test]
 fn mass_download() {
     check("mass_download", include_str!("../vectors/detectors/mass_download.jsonl"));
+}
+
+#[test]
+fn suspicious_ip() {
+    check("suspicious_ip", include_str!("../vectors/detectors/suspicious_ip.jsonl"));
 }
 
 #[test]

@@ -10,12 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::catalogue::{DETECTORS, SEMANTICS_VERSION};
+use frostwatch_detect::event::Address;
 use frostwatch_detect::hash::hash128;
+use frostwatch_detect::listed::Category;
+use frostwatch_detect::lists::{List, Listing, Lists};
+use frostwatch_detect::names::Name;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::{DAY, Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
+use frostwatch_simulator::world::{NetworkKind, listed_networks};
 use frostwatch_simulator::{Company, CompanyConfig, Delivery};
 use frostwatch_wire::alert::canonical;
 use serde::{Deserialize, Serialize};
@@ -23,7 +28,7 @@ use serde_json::Value;
 
 /// A small company with all that confounds.
 const SEED: u64 = 7;
-const USERS: u32 = 80;
+const USERS: u32 = 140;
 const DAYS: u32 = 21;
 /// Of each kind.
 const ATTACKS: u32 = 3;
@@ -70,7 +75,27 @@ fn hex(text: &str) -> String {
 
 fn ruling(content: &str) -> Arc<Ruling> {
     let locate: Arc<dyn Locate> = Arc::new(frostwatch_geoip::demo().unwrap());
-    Arc::new(Ruling::new(Rulebook::from_content(content).unwrap(), locate, Lateness::DEFAULT))
+    Arc::new(Ruling::new(Rulebook::from_content(content).unwrap(), locate, Lateness::DEFAULT).with_lists(lists()))
+}
+
+/// Where anybody rents a tunnel, and, as if they were of bad repute, a server.
+fn lists() -> Option<Arc<Lists>> {
+    let networks = listed_networks().unwrap();
+    let list = |name: &str, kind: NetworkKind, category: Category| {
+        let of_kind = networks.iter().filter(|listed| listed.kind == kind && listed.network.addr().is_ipv4());
+        let entries = of_kind.map(|listed| Listing {
+            first: Address::new(listed.network.network()).unwrap().bits(),
+            prefix: listed.network.prefix_len() + 96,
+            category,
+            confidence: 80,
+            tag: Name::EMPTY,
+            from: Listing::ALWAYS,
+            until: Listing::FOREVER,
+        });
+        List { name: name.to_owned(), entries: entries.collect() }
+    };
+    let lists = [("tunnels", NetworkKind::Vpn, Category::Vpn), ("servers", NetworkKind::Hosting, Category::Botnet)];
+    Lists::new(lists.map(|(name, kind, category)| list(name, kind, category)).into()).unwrap()
 }
 
 /// What readers of alerts and suppressed findings are left with, without the versions of what is compared apart. Before

@@ -27,9 +27,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut kafka = None;
+    let mut lists = None;
     let (rules, warnings) = if let Some(path) = &args.config {
         let checked = config::load_with(path, args.rules.as_deref())?;
         kafka = Some(checked.config.kafka).filter(|_| args.brokers);
+        lists = checked.lists.lists;
         (checked.rulebook, checked.warnings)
     } else {
         let rules = config::rules(args.rules.as_deref()).map_err(config::Faults)?;
@@ -44,6 +46,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     for rule in &rules.rules {
         say(&format!("rule {} version {} ({}): {}", rule.id, rule.version, rule.hash, rule.params.detector()));
+    }
+    for list in lists.iter().flat_map(|lists| lists.builds()) {
+        say(&format!("list {} ({}): {} entries", list.name, list.digest, list.entries));
     }
     if let Some(kafka) = &kafka {
         let Seen { brokers, topics } = probe(kafka)?;

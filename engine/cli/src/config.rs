@@ -1,13 +1,16 @@
 //! Configuration in phases: parse, check (every fault at once), assemble. One YAML file, `config.v1`.
 
+mod lists;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use frostwatch_detect::catalogue::STATE_FORMAT;
+use frostwatch_detect::catalogue::{STATE_FORMAT, since_format};
 use frostwatch_detect::format::STATE_FORMAT_OLDEST;
 use frostwatch_detect::time::{Lateness, SECOND};
+use frostwatch_geoip::lists::{ListConfig, OpenedLists};
 use frostwatch_geoip::{GeoFiles, GeoLimits, GeoTable, NoGeo};
 use frostwatch_kafka::settings::{KafkaSettings, is_secret};
 use frostwatch_rulebook::{Rulebook, default_rules};
@@ -41,6 +44,9 @@ pub(crate) struct Config {
     /// GeoIP files; absent: no address has a place.
     #[serde(default)]
     pub(crate) geoip: GeoConfig,
+    /// Lists of addresses; absent: detectors of listed addresses do not run.
+    #[serde(default)]
+    pub(crate) lists: Vec<ListConfig>,
     /// How raw rows are read; absent: raw topics are not read.
     #[serde(default)]
     pub(crate) normalise: Option<NormaliseConfig>,
@@ -126,15 +132,17 @@ pub(crate) struct Checked {
     pub(crate) config: Config,
     pub(crate) rulebook: Rulebook,
     pub(crate) located: Located,
+    pub(crate) lists: OpenedLists,
     pub(crate) normaliser: Option<Normaliser>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Checked {
-    /// The ruling that its rules, places and limits make, and the normaliser.
+    /// The ruling that its rules, places, lists and limits make, and the normaliser.
     pub(crate) fn into_ruling(self) -> (Arc<Ruling>, Option<Normaliser>) {
         let ruling = ruling(self.rulebook, self.located, self.config.lateness());
-        (Arc::new(ruling.with_state_format(self.config.state_format)), self.normaliser)
+        let ruling = ruling.with_state_format(self.config.state_format).with_lists(self.lists.lists);
+        (Arc::new(ruling), self.normaliser)
     }
 }
 
@@ -146,7 +154,9 @@ impl Config {
 
     /// Files and folders that the ruling is read from, once it is checked.
     pub(crate) fn watched(&self, path: &Path) -> Vec<PathBuf> {
-        watched(path, self.rules.as_deref(), self.geoip.city.iter().chain(&self.geoip.asn).map(PathBuf::as_path))
+        let lists = self.lists.iter().map(|list| list.path.as_path());
+        let geoip = self.geoip.city.iter().chain(&self.geoip.asn).map(PathBuf::as_path);
+        watched(path, self.rules.as_deref(), geoip.chain(lists))
     }
 
     /// What a running process does not take over.
@@ -203,10 +213,10 @@ impl SettledAtStart {
     }
 }
 
-/// The configuration itself and what it names: rules relative to it, GeoIP files resolved already.
-fn watched<'a>(path: &Path, rules: Option<&Path>, geoip: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+/// The configuration itself and what it names: rules relative to it, GeoIP files and lists resolved already.
+fn watched<'a>(path: &Path, rules: Option<&Path>, files: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
     let beside = path.parent().unwrap_or(Path::new("."));
-    let named = rules.map(|rules| beside.join(rules)).into_iter().chain(geoip.map(Path::to_owned));
+    let named = rules.map(|rules| beside.join(rules)).into_iter().chain(files.map(Path::to_owned));
     [path.to_owned()].into_iter().chain(named).collect()
 }
 
@@ -221,9 +231,12 @@ pub(crate) fn named_files(path: &Path) -> Option<Vec<PathBuf>> {
         files.into_iter().flatten().filter_map(text).collect::<Vec<_>>()
     };
     let mut geoip = GeoConfig { city: list("city"), asn: list("asn") };
-    geoip.resolve(path.parent().unwrap_or(Path::new(".")));
+    let beside = path.parent().unwrap_or(Path::new("."));
+    geoip.resolve(beside);
+    let lists = lists::named(&parts, beside);
     let rules = parts.get("rules").and_then(text);
-    Some(watched(path, rules.as_deref(), geoip.city.iter().chain(&geoip.asn).map(PathBuf::as_path)))
+    let files = geoip.city.iter().chain(&geoip.asn).chain(&lists);
+    Some(watched(path, rules.as_deref(), files.map(PathBuf::as_path)))
 }
 
 /// Reads and checks a configuration whole.
@@ -260,20 +273,23 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     let rulebook = collect(&mut faults, rules_beside(beside, config.rules.as_deref(), rules_folder));
     config.geoip.resolve(beside);
     let located = collect(&mut faults, located(&config.geoip).map_err(|fault| vec![fault]));
+    lists::resolve(&mut config.lists, beside);
+    let lists = collect(&mut faults, lists::opened(&config.lists));
     let normaliser = config.normalise.clone().and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
-    let (Some(rulebook), Some(located), []) = (rulebook, located, faults.as_slice()) else {
+    let (Some(rulebook), Some(located), Some(lists), []) = (rulebook, located, lists, faults.as_slice()) else {
         return Err(Faults(faults));
     };
     let mut warnings: Vec<String> = rulebook.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(located.warnings());
-    let asleep = rulebook.rules.iter().filter(|rule| rule.params.since() > config.state_format);
+    warnings.extend(lists.warnings.iter().cloned());
+    let asleep = rulebook.rules.iter().filter(|rule| since_format(rule.params.detector()) > config.state_format);
     warnings.extend(asleep.map(|rule| {
         format!(
             "state_format {}: rule '{}' is off, {} needs format {}",
             config.state_format,
             rule.id,
             rule.params.detector(),
-            rule.params.since()
+            since_format(rule.params.detector())
         )
     }));
     if config.normalise.is_none() {
@@ -290,7 +306,7 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
             "kafka: this is a plain build, without TLS and with no SASL but PLAIN; `--features tls` has both".into(),
         );
     }
-    Ok(Checked { config, rulebook, located, normaliser, warnings })
+    Ok(Checked { config, rulebook, located, lists, normaliser, warnings })
 }
 
 /// Reads a configuration and what of it can be checked without a file or a client.
@@ -302,6 +318,8 @@ pub(crate) fn read_alone(text: &str) -> Result<(), Vec<String>> {
         if let Ok(Value::Object(mut parts)) = serde_saphyr::from_str_with_options::<Value>(text, options) {
             drop(part::<KafkaSettings>(&mut parts, "kafka", &fault, &mut faults));
             drop(part::<GeoConfig>(&mut parts, "geoip", &fault, &mut faults));
+            let lists = part::<Vec<ListConfig>>(&mut parts, "lists", &fault, &mut faults);
+            faults.extend(lists.iter().flatten().flat_map(ListConfig::faults));
             let normalise = part(&mut parts, "normalise", &fault, &mut faults);
             normalise.and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
         }
@@ -327,6 +345,10 @@ fn faults_of_parts(text: &str, told: &str, beside: &Path, rules_folder: Option<&
     if let Some(mut geoip) = part::<GeoConfig>(&mut parts, "geoip", told, &mut faults) {
         geoip.resolve(beside);
         collect(&mut faults, located(&geoip).map_err(|fault| vec![fault]));
+    }
+    if let Some(mut lists) = part::<Vec<ListConfig>>(&mut parts, "lists", told, &mut faults) {
+        lists::resolve(&mut lists, beside);
+        collect(&mut faults, lists::opened(&lists));
     }
     if let Some(normalise) = part(&mut parts, "normalise", told, &mut faults) {
         collect(&mut faults, normaliser_of(normalise));

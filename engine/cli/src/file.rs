@@ -57,6 +57,8 @@ pub(crate) enum Read1 {
     Record(FileRecord),
     /// From here on, or from its place on, other rules hold.
     Switch(Box<RecordedSwitch>),
+    /// What was kept of lists of addresses: name and text.
+    Kept(String, String),
     /// A raw row that was counted and dropped.
     Dropped(&'static str),
     /// Something that is no record: the line and why.
@@ -225,6 +227,13 @@ impl Lines {
             take(
                 switch::read(line)
                     .map_or_else(|why| Read1::Unreadable(number, why), |switch| Read1::Switch(Box::new(switch))),
+            );
+            return;
+        }
+        if switch::is_kept(line) {
+            take(
+                switch::read_kept(line)
+                    .map_or_else(|why| Read1::Unreadable(number, why), |(name, text)| Read1::Kept(name, text)),
             );
             return;
         }

@@ -19,6 +19,8 @@ pub enum Recorded {
     Record(u64, Option<(i32, i64)>, Option<i64>, Option<Vec<u8>>, Vec<u8>),
     /// A switch to rules, by their hash and content.
     Switch(String, String),
+    /// What was kept of lists: name and text.
+    Kept(String, String),
     /// A raw row that was dropped, and why.
     Dropped(&'static str),
     /// The line of what is no record, and why.
@@ -45,6 +47,7 @@ fn read_pieces(bytes: Vec<u8>, pieces_max: usize, found: &mut Vec<Recorded>) -> 
                     Recorded::Record(record.line, place, record.stamp, record.key, record.value)
                 }
                 Read1::Switch(switch) => Recorded::Switch(switch.rules.hash.clone(), switch.rules.to_content()),
+                Read1::Kept(name, text) => Recorded::Kept(name, text),
                 Read1::Dropped(why) => Recorded::Dropped(why),
                 Read1::Unreadable(line, why) => Recorded::Unreadable(line, why),
             });

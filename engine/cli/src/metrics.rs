@@ -9,7 +9,7 @@ use frostwatch_kafka::normalise::NormaliseCounts;
 use frostwatch_kafka::{Counters, Pulse};
 use frostwatch_runtime::board::Board;
 use frostwatch_runtime::histogram::Histogram;
-use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, REJECTIONS, Shared, Totals};
+use frostwatch_runtime::pipeline::{ByRule, CurrentRuling, REJECTIONS, Ruling, Shared, Totals};
 use frostwatch_runtime::ports::Channel;
 use frostwatch_wire::alert::AlertChange;
 use prometheus::core::{Collector, Desc};
@@ -106,6 +106,8 @@ pub(crate) struct Metrics {
     round_trips: GaugeVec,
     raw_lag: IntGaugeVec,
     geoip: IntGaugeVec,
+    list_changed: IntGaugeVec,
+    list_entries: IntGaugeVec,
     build: IntGaugeVec,
     delays: Vec<Desc>,
 }
@@ -172,13 +174,19 @@ impl Metrics {
                 &["topic", "partition"],
             )?,
             geoip: gauge("frostwatch_geoip_build_timestamp_seconds", "When the GeoIP files were built.", "kind")?,
+            list_changed: gauge(
+                "frostwatch_list_changed_timestamp_seconds",
+                "When the file of a list of addresses was changed last.",
+                "list",
+            )?,
+            list_entries: gauge("frostwatch_list_entries", "Entries of a list of addresses.", "list")?,
             build: gauge("frostwatch_build_info", "Always 1.", "version")?,
             delays: DELAYS.iter().map(|(name, help)| describe(name, help)).collect::<prometheus::Result<_>>()?,
         })
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
-        let plain: [&dyn Collector; 14] = [
+        let plain: [&dyn Collector; 16] = [
             &self.records,
             &self.rejected,
             &self.outputs,
@@ -191,6 +199,8 @@ impl Metrics {
             &self.round_trips,
             &self.raw_lag,
             &self.geoip,
+            &self.list_changed,
+            &self.list_entries,
             &self.build,
             &self.reloads,
         ];
@@ -267,6 +277,20 @@ impl Metrics {
         let places = &ruling.plan.geo;
         if places.built_at_secs > 0 {
             self.geoip.with_label_values(&[&*places.kind]).set(places.built_at_secs);
+        }
+        self.fold_lists(&ruling);
+    }
+
+    fn fold_lists(&self, ruling: &Ruling) {
+        self.list_entries.reset();
+        self.list_changed.reset();
+        for list in ruling.lists.iter().flat_map(|lists| lists.builds()) {
+            self.list_entries.with_label_values(&[&*list.name]).set(list.entries as i64);
+        }
+        for file in self.reloader.list_files() {
+            if let Some(secs) = file.changed_at_secs {
+                self.list_changed.with_label_values(&[&*file.name]).set(secs);
+            }
         }
     }
 

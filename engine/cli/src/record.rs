@@ -1,11 +1,13 @@
 //! `frostwatch record`.
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use frostwatch_detect::lists::content::parts_of;
 use frostwatch_detect::plan::Named;
 use frostwatch_kafka::KafkaFault;
 use frostwatch_kafka::record::{Recording, record};
@@ -73,6 +75,8 @@ fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Resu
         }
         found => found?,
     };
+    let names = standings.iter().flat_map(|standing| &standing.turns).map(|turn| turn.named.lists.as_str());
+    write_lists(names.filter(|lists| !lists.is_empty()).collect(), &contents, out)?;
     for Standing { partition, turns, .. } in &standings {
         let mut turns: Vec<&RecordedTurn> = turns.iter().collect();
         turns.sort_by_key(|turn| turn.offset);
@@ -88,6 +92,37 @@ fn write_switches(settings: &KafkaSettings, out: &mut dyn Write) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+/// What was kept of the lists of addresses with these digests: each a manifest, and the parts that it names.
+fn write_lists(lists: BTreeSet<&str>, contents: &Contents, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut written = BTreeSet::new();
+    for digest in lists {
+        let parts = contents.get(digest).map(|manifest| parts_of(manifest)).unwrap_or_default();
+        let names: Vec<String> = [digest.to_owned()].into_iter().chain(parts).collect();
+        if names.iter().any(|name| !contents.contains_key(name)) {
+            say(&format!("warning: the lists of addresses {digest} are not kept: a replay uses its own"));
+            continue;
+        }
+        for name in names.iter().filter(|name| written.insert((*name).clone())) {
+            let Some(text) = contents.get(name).and_then(|text| std::str::from_utf8(text).ok()) else { continue };
+            serde_json::to_writer(&mut *out, &KeptLine { kept: Kept { name, text } })?;
+            out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct KeptLine<'a> {
+    kept: Kept<'a>,
+}
+
+/// What [`crate::file`] reads.
+#[derive(Serialize)]
+struct Kept<'a> {
+    name: &'a str,
+    text: &'a str,
 }
 
 #[derive(Serialize)]

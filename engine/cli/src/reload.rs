@@ -1,4 +1,4 @@
-//! Another ruling while the process runs: rules, GeoIP files and lateness are read again when their files change, on
+//! Another ruling while the process runs: rules, GeoIP files, lists and lateness are read again when their files change, on
 //! SIGHUP, or when the admin port is asked to. What is read is checked whole; with a single fault nothing is switched.
 
 use std::fmt;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use frostwatch_geoip::lists::ListFile;
 use frostwatch_runtime::pipeline::CurrentRuling;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +40,7 @@ pub(crate) struct Reloader {
     /// Held by the reading that is under way: of two, the older could set its ruling last.
     reading: Mutex<()>,
     watched: Mutex<Watched>,
+    list_files: Mutex<Vec<ListFile>>,
 }
 
 /// The files of the last configuration that could be read at all.
@@ -68,7 +70,7 @@ impl fmt::Display for Told {
         if self.is_switched {
             write!(f, "switched: {ruling}; each partition turns between two records, and the offset is recorded")?;
         } else {
-            write!(f, "nothing of rules, GeoIP files, limits and state format differs: {ruling}")?;
+            write!(f, "nothing of rules, GeoIP files, lists, limits and state format differs: {ruling}")?;
         }
         if self.needs_restart.is_empty() {
             return Ok(());
@@ -114,7 +116,19 @@ impl Reloader {
             at_start: config.settled_at_start(),
             reading: Mutex::default(),
             watched: Mutex::new(Watched { paths, read }),
+            list_files: Mutex::default(),
         }
+    }
+
+    /// The same, with the files of the lists that were read.
+    #[must_use]
+    pub(crate) fn with_list_files(self, files: Vec<ListFile>) -> Self {
+        Self { list_files: Mutex::new(files), ..self }
+    }
+
+    /// The files of the lists that hold now.
+    pub(crate) fn list_files(&self) -> Vec<ListFile> {
+        self.list_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads, checks and sets. Returns what holds from now on.
@@ -160,6 +174,7 @@ impl Reloader {
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let needs_restart = self.at_start.differing(&checked.config.settled_at_start());
         let before = self.current.get().named();
+        self.list_files.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checked.lists.files);
         let (next, _normaliser) = checked.into_ruling();
         let changes = before.changes(&next.named());
         if changes.is_empty() {

@@ -98,6 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     bail!("a recorded switch has its place in the order of arrival: leave out `--sort`")
                 }
                 Read1::Switch(switch) => replay.tasks.switch(*switch)?,
+                Read1::Kept(name, text) => replay.tasks.keep(name, text),
                 other => replay.not_a_record(&other),
             }
         }
@@ -176,7 +177,7 @@ impl Replay<'_> {
         match read {
             Read1::Dropped(why) => *self.dropped.entry(why).or_default() += 1,
             Read1::Unreadable(line, why) => self.unreadable(*line, why),
-            Read1::Record(_) | Read1::Switch(_) => {}
+            Read1::Record(_) | Read1::Switch(_) | Read1::Kept(..) => {}
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let look = reload::look_before(&args.config);
     let checked = config::load(&args.config)?;
     checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-    let config = checked.config.clone();
+    let (config, list_files) = (checked.config.clone(), checked.lists.files.clone());
     let (ruling, normaliser) = checked.into_ruling();
     let (group, topic) = (Some(config.kafka.group.clone()), Some(config.kafka.topics.activity()));
     let origin = Origin { group, topic, clock: Some(now_ms) };
@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         shared: shared(origin),
         current: Arc::new(CurrentRuling::new(ruling)),
     });
-    let reloader = Arc::new(Reloader::new(&args.config, look, &config, Arc::clone(&observed.current)));
+    let reloader = Reloader::new(&args.config, look, &config, Arc::clone(&observed.current));
+    let reloader = Arc::new(reloader.with_list_files(list_files));
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
     let _admin = match &config.admin {

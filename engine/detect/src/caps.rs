@@ -7,7 +7,7 @@ pub struct Caps {
     pub sessions: u64,
     /// [`crate::incident::INCIDENTS_MAX`].
     pub incidents: u64,
-    /// [`crate::detectors::impossible_travel::NETWORKS_MAX`].
+    /// [`crate::detectors::impossible_travel::NETWORKS_MAX`], and as many networks of the detectors of listed addresses.
     pub networks: u64,
     /// [`crate::detectors::infrequent_country::COUNTRIES_MAX`].
     pub countries: u64,

@@ -1,11 +1,15 @@
 //! The closed, alphabetical list of detectors. A detector is a file under `detectors/`, a rule under `rules/`, vectors
 //! under `tests/vectors/`, and one line here.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{EnumAccess, Error, VariantAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::context::Context;
 use crate::detectors::{
-    Detector, failed_logins, impossible_travel, infrequent_country, mass_download, terminated_user,
+    Detector, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip,
+    terminated_user,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -18,6 +22,47 @@ pub const STATE_FORMAT: u8 = 2;
 /// part of what a ruling is known by ([`crate::plan::Named`]). The golden stream of the tests tells when that was
 /// forgotten.
 pub const SEMANTICS_VERSION: u32 = 2;
+
+/// The detectors in the order in which they came, each with the format of state that brought it. The place of each is its
+/// number in the bytes of state: it never changes, and a new one is put behind the last.
+const CAME: &[(&str, u8)] = &[
+    // Those of the first release are in alphabetical order.
+    ("failed_logins", 1),
+    ("impossible_travel", 1),
+    ("infrequent_country", 1),
+    ("mass_download", 1),
+    ("anonymous_ip", 2),
+    ("suspicious_ip", 2),
+    ("terminated_user", 2),
+];
+
+/// The number of no detector.
+const NO_NUMBER: u32 = u32::MAX;
+
+/// The number of a detector in the bytes of state.
+const fn number_of(id: &str) -> u32 {
+    let mut number = 0;
+    while number < CAME.len() {
+        if is_same(CAME[number].0.as_bytes(), id.as_bytes()) {
+            return number as u32;
+        }
+        number += 1;
+    }
+    NO_NUMBER
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
+/// The format of state that brought a detector: under an older one it does not run.
+pub fn since_format(detector: &str) -> u8 {
+    CAME.iter().find(|(id, _)| *id == detector).map_or(STATE_FORMAT, |(_, format)| *format)
+}
 
 macro_rules! catalogue {
     ($($variant:ident($module:ident),)+) => {
@@ -63,9 +108,9 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::SUPPRESSIONS,)+ }
             }
 
-            /// The format of state since which the detector is there.
-            pub const fn since(&self) -> u8 {
-                match self { $(Self::$variant(_) => <$module::State as Detector>::SINCE,)+ }
+            /// Does the detector read what lists say of addresses?
+            pub const fn reads_lists(&self) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::READS_LISTS,)+ }
             }
 
             /// Which history the detector reads.
@@ -74,13 +119,40 @@ macro_rules! catalogue {
             }
         }
 
-        /// What a detector keeps for a key. The order is part of the state encoding: see [`STATE_FORMAT`].
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        /// What a detector keeps for a key. Its bytes begin with the detector's number: see [`CAME`].
+        #[derive(Clone, Debug, PartialEq)]
         pub enum State {
             $(
                 #[doc = concat!("Of [`", stringify!($module), "`](crate::detectors::", stringify!($module), ").")]
                 $variant($module::State),
             )+
+        }
+
+        impl Serialize for State {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$variant(state) => {
+                        let number = const { number_of(stringify!($module)) };
+                        serializer.serialize_newtype_variant("State", number, stringify!($module), state)
+                    })+
+                }
+            }
+        }
+
+        impl<'de> Visitor<'de> for AnyState {
+            type Value = State;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the state of a detector")
+            }
+
+            fn visit_enum<A: EnumAccess<'de>>(self, from: A) -> Result<State, A::Error> {
+                let (number, state) = from.variant::<u32>()?;
+                $(if number == const { number_of(stringify!($module)) } {
+                    return state.newtype_variant().map(State::$variant);
+                })+
+                Err(A::Error::custom("a detector that this program does not know"))
+            }
         }
 
         impl State {
@@ -133,21 +205,44 @@ macro_rules! catalogue {
     };
 }
 
+/// Reads the state of a detector by its number.
+struct AnyState;
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_enum("State", DETECTORS, AnyState)
+    }
+}
+
 catalogue! {
+    AnonymousIp(anonymous_ip),
     FailedLogins(failed_logins),
     ImpossibleTravel(impossible_travel),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
+    SuspiciousIp(suspicious_ip),
     TerminatedUser(terminated_user),
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn the_catalogue_is_alphabetical() {
         assert!(DETECTORS.is_sorted());
+    }
+
+    #[test]
+    fn every_detector_has_a_number_of_its_own_and_a_format_that_brought_it() {
+        let came: Vec<&str> = CAME.iter().map(|(id, _)| *id).collect();
+        assert_eq!(came.iter().copied().collect::<BTreeSet<_>>(), DETECTORS.iter().copied().collect());
+        assert_eq!(came.len(), DETECTORS.len());
+        assert_eq!(DETECTORS.iter().map(|id| number_of(id)).collect::<BTreeSet<_>>().len(), DETECTORS.len());
+        assert!(CAME.is_sorted_by_key(|(_, format)| *format) && CAME.iter().all(|(_, format)| *format <= STATE_FORMAT));
+        assert_eq!((number_of("mass_download"), number_of("none")), (3, NO_NUMBER), "as the first release wrote it");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The detectors, one file each. See [`crate::catalogue`] for the list.
 
+pub mod anonymous_ip;
 pub mod failed_logins;
 pub mod impossible_travel;
 pub mod infrequent_country;
 pub mod mass_download;
+pub mod suspicious_ip;
 pub mod terminated_user;
 
 use crate::context::Context;
@@ -20,15 +22,15 @@ pub trait Detector {
     /// Which history it reads.
     const LANE: LaneKind;
 
-    /// The format of state since which it is there: under an older one its rules are off, see [`crate::format`].
-    const SINCE: u8 = 1;
-
     /// The names of what may hold its findings back, in alphabetical order: a rule switches them off by these
     /// ([`crate::rule::Rule::off`]).
     const SUPPRESSIONS: &'static [&'static str] = &[];
 
     /// Parameters that a rule may leave out, which switches off what they are of.
     const OPTIONAL: &'static [&'static str] = &[];
+
+    /// Does it read what lists say of addresses? Without a list it does not run.
+    const READS_LISTS: bool = false;
 
     /// Length of the window in which it counts events together, seconds; 0: it has none.
     fn window_secs(_params: &Self::Params) -> u32 {
@@ -75,7 +77,7 @@ fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
 }
 
 /// A count with its noun.
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(count)) }
 }
 
@@ -102,7 +104,7 @@ fn sized(bytes: u64) -> String {
 }
 
 /// A place as `Malmö SE`, `SE` or `an unknown place`.
-fn named(place: Option<crate::place::Place>) -> String {
+pub(crate) fn named(place: Option<crate::place::Place>) -> String {
     match place {
         Some(place) if place.city.is_empty() => place.country.to_string(),
         Some(place) => format!("{} {}", place.city.as_str(), place.country),
@@ -111,7 +113,7 @@ fn named(place: Option<crate::place::Place>) -> String {
 }
 
 /// The first letters of a sentence: the user, or the address that stands for a nameless one.
-fn who(user: &str) -> String {
+pub(crate) fn who(user: &str) -> String {
     match user.strip_prefix('@') {
         Some(address) => format!("Somebody without a name at {address}"),
         None => user.to_owned(),

@@ -9,6 +9,7 @@ use std::num::{NonZeroU32, NonZeroU128};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
+use crate::listed::Listed;
 use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
 use crate::time::{Millis, SECOND};
@@ -78,18 +79,21 @@ pub struct Event {
     pub effective: Option<NonZeroU32>,
 }
 
-/// What the `GeoIP` build says of an event's address.
+/// What the `GeoIP` build and lists say of an event's address.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventLocation {
     /// The place, or why there is none.
     pub place: Result<Place, NoPlace>,
     /// The network's operator.
     pub carrier: Carrier,
+    /// What lists said of the address at the time of the event.
+    #[serde(with = "crate::format::since_2")]
+    pub listed: Listed,
 }
 
 impl EventLocation {
     /// No address, no place.
-    pub const NONE: Self = Self { place: Err(NoPlace::Unknown), carrier: Carrier::NONE };
+    pub const NONE: Self = Self { place: Err(NoPlace::Unknown), carrier: Carrier::NONE, listed: Listed::NONE };
 }
 
 /// What a record says of the device it came from.

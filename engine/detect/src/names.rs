@@ -20,7 +20,7 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 /// A name in the table. Two names are equal exactly if their texts are. The number differs from run to run and is
 /// never written anywhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Name(u32);
 
 #[derive(Default)]
@@ -95,6 +95,11 @@ pub fn as_numbers<T>(f: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(AS_NUMBERS.replace(true));
     f()
+}
+
+/// Are names written and read as their numbers here?
+pub(crate) fn is_as_numbers() -> bool {
+    AS_NUMBERS.get()
 }
 
 impl Serialize for Name {

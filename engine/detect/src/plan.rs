@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT};
+use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT, since_format};
 use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
-use crate::networks::Networks;
+use crate::networks::{Networks, Tag};
 use crate::place::GeoBuild;
 use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, sensitivity_shifts};
 use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
@@ -59,6 +59,8 @@ pub struct Plan {
     pub semantics: u32,
     /// See [`Named::state_format`].
     state_format: u8,
+    /// Are there lists of addresses?
+    has_lists: bool,
     lanes: [Vec<usize>; 2],
 }
 
@@ -80,7 +82,14 @@ pub struct Named {
     /// programs run that do not know the present one. It is no part of names that were written before there was a second.
     #[serde(default = "state_format_oldest", skip_serializing_if = "is_oldest")]
     pub state_format: u8,
+    /// Digest of the lists of addresses; empty: there are none. What a plan is known by says only that there are some
+    /// ([`SOME_LISTS`]): an event carries what they said of it, so no byte need tell one content from another.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lists: String,
 }
+
+/// Stands for the digest of lists where it does not matter which they are.
+pub const SOME_LISTS: &str = "*";
 
 const fn state_format_oldest() -> u8 {
     STATE_FORMAT_OLDEST
@@ -102,6 +111,7 @@ impl Named {
                 ("skew_secs", named.skew_secs.to_string()),
                 ("semantics", named.semantics.to_string()),
                 ("state_format", named.state_format.to_string()),
+                ("lists", if named.lists.is_empty() { "none".to_owned() } else { named.lists.clone() }),
             ]
         };
         let both = parts(self).into_iter().zip(parts(now)).filter(|((_, was), (_, is))| was != is);
@@ -111,12 +121,13 @@ impl Named {
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rules, geoip, lateness_secs, skew_secs, semantics, state_format } = self;
+        let Self { rules, geoip, lateness_secs, skew_secs, semantics, state_format, lists } = self;
         write!(
             f,
             "rules {rules}, geoip {geoip}, lateness {lateness_secs} s, skew {skew_secs} s, semantics {semantics}, state \
              format {state_format}"
-        )
+        )?;
+        if lists.is_empty() { Ok(()) } else { write!(f, ", lists {lists}") }
     }
 }
 
@@ -177,7 +188,6 @@ impl Plan {
 
     /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
     pub fn new(rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
-        let mut lanes = [Vec::new(), Vec::new()];
         let mut exceptions = Vec::new();
         let shifts = sensitivity_shifts(rules.iter());
         let rules: Vec<PlanRule> = rules
@@ -185,7 +195,6 @@ impl Plan {
             .zip(shifts)
             .enumerate()
             .map(|(index, (rule, sensitivity_shift))| {
-                lanes[rule.params.lane().index()].push(index);
                 let of_rule = rule.exceptions.iter().cloned();
                 exceptions.extend(of_rule.map(|exception| PlanException { rule: index, exception }));
                 let key = rule_key(rule.params.detector(), &rule.id);
@@ -195,6 +204,7 @@ impl Plan {
             .collect();
         let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());
         let placed_rules = placed.fold(0, |bits, rule| bits | rule.bit);
+        let lanes = lay_out(&rules, STATE_FORMAT, false);
         let of_failures = lanes[LaneKind::Authentication.index()].iter().map(|index| &rules[*index].rule);
         let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
@@ -211,6 +221,7 @@ impl Plan {
             geo,
             semantics: SEMANTICS_VERSION,
             state_format: STATE_FORMAT,
+            has_lists: false,
             lanes,
         }
     }
@@ -219,7 +230,7 @@ impl Plan {
     #[must_use]
     pub fn with_networks(mut self, networks: Arc<Networks>) -> Self {
         self.networks = networks;
-        self
+        self.lay_out()
     }
 
     /// The same with another [`Named::state_format`].
@@ -227,12 +238,19 @@ impl Plan {
     pub fn with_state_format(mut self, format: u8) -> Self {
         self.state_format = format;
         self.rules.iter_mut().for_each(|rule| rule.state_format = format);
-        // What an older program has no room for is not there under its format: those rules are off.
-        for kind in LaneKind::ALL {
-            let of_lane = self.rules.iter().enumerate().filter(|(_, rule)| rule.rule.params.lane() == kind);
-            let there = of_lane.filter(|(_, rule)| rule.rule.params.since() <= format);
-            self.lanes[kind.index()] = there.map(|(index, _)| index).collect();
-        }
+        self.lay_out()
+    }
+
+    /// The same with or without lists of addresses: rules that read them run only where there are some.
+    #[must_use]
+    pub fn with_lists(mut self, has_lists: bool) -> Self {
+        self.has_lists = has_lists;
+        self.lay_out()
+    }
+
+    fn lay_out(mut self) -> Self {
+        let says = self.has_lists || self.networks.entries().iter().any(|entry| entry.tag == Tag::Risky);
+        self.lanes = lay_out(&self.rules, self.state_format, says);
         self
     }
 
@@ -255,6 +273,7 @@ impl Plan {
             skew_secs: self.lateness.skew / SECOND,
             semantics: self.semantics,
             state_format: self.state_format,
+            lists: if self.has_lists { SOME_LISTS.to_owned() } else { String::new() },
         }
     }
 
@@ -290,4 +309,17 @@ impl Plan {
             .find(|known| self.rules.get(known.rule).is_some_and(|owner| owner.key == rule.key))
             .map(|known| &known.exception)
     }
+}
+
+/// The rules of each lane by their places. Those of detectors that the format of state does not know do not run under it,
+/// and those that read lists of addresses do not where nobody says anything: neither may leave a trace in any state.
+fn lay_out(rules: &[PlanRule], state_format: u8, says: bool) -> [Vec<usize>; 2] {
+    let mut lanes = [Vec::new(), Vec::new()];
+    for (index, rule) in rules.iter().enumerate() {
+        let params = &rule.rule.params;
+        if since_format(params.detector()) <= state_format && (says || !params.reads_lists()) {
+            lanes[params.lane().index()].push(index);
+        }
+    }
+    lanes
 }

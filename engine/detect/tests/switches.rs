@@ -119,8 +119,9 @@ fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
         LaneKind::ALL.map(|lane| plan.lane_rules(lane).map(|rule| rule.rule.id.clone()).collect::<Vec<_>>())
     };
     let [before, now] = [1, 2].map(count);
-    assert_eq!(now[0].len(), before[0].len() + 1);
-    assert!(!before[0].iter().any(|id| id == "terminated_user") && now[0].iter().any(|id| id == "terminated_user"));
+    let newer: Vec<&String> = now[0].iter().filter(|id| !before[0].contains(id)).collect();
+    assert_eq!(newer, ["anonymous_ip", "suspicious_ip", "terminated_user"]);
+    assert!(before[0].iter().all(|id| now[0].contains(id)));
     assert_eq!(before[1], now[1]);
 }
 
@@ -199,7 +200,7 @@ fn told_after_a_gap(gone: Millis, back: Millis) -> usize {
     };
     let malmo = view(8 * day, 8 * day, 100);
     arriving.extend([at(gone, 1, 1, &malmo), at(back, 0, 2, &lagos)]);
-    let country = plans.of(0).rules[2].key;
+    let country = plans.of(0).rules[3].key;
     run(&arriving, &plans).readers.alerts.values().filter(|finding| finding.rule == country).count()
 }
 
@@ -214,7 +215,7 @@ fn a_rule_that_is_gone_keeps_its_state_for_as_long_as_its_events_may_be_late() {
 #[test]
 fn states_of_rules_that_are_gone_are_kept_up_to_their_limit() {
     let set = |name: &str, count: usize| -> Vec<Rule> {
-        let country = rules().remove(2);
+        let country = rules().remove(3);
         (0..count).map(|index| Rule { id: format!("{name}{index:03}"), ..country.clone() }).collect()
     };
     for (others, forgotten) in [(0, 0), (1, 1), (5, 5)] {
@@ -236,9 +237,9 @@ fn states_of_rules_that_are_gone_are_kept_up_to_their_limit() {
 fn counted(scopes: [Scope; 2]) -> u64 {
     let with = |scope: Scope, before: bool| {
         let mut rules = rules();
-        rules[3].scope = scope;
+        rules[4].scope = scope;
         if before {
-            rules.insert(0, Rule { id: "another".into(), ..rules[2].clone() });
+            rules.insert(0, Rule { id: "another".into(), ..rules[3].clone() });
         }
         rules
     };
@@ -254,7 +255,7 @@ fn counted(scopes: [Scope; 2]) -> u64 {
         arriving.push(arrived(of.event(), 1, plans.of(1)));
     }
     let run = run(&arriving, &plans);
-    let mut of_rule = run.readers.alerts.values().filter(|finding| finding.rule == plans.current().rules[4].key);
+    let mut of_rule = run.readers.alerts.values().filter(|finding| finding.rule == plans.current().rules[5].key);
     of_rule.next().map_or(0, |finding| finding.count)
 }
 
@@ -304,7 +305,8 @@ fn after_a_change_of_plan(change: impl Fn(&mut Vec<Rule>)) -> Vec<String> {
     let version = plans.switch(Arc::new(plan_of(rules, 1)), VersionSet::default).unwrap();
     keys.accept(NAME, &Event { version, ..lagos.event() }, &plans, &mut changes);
     let name = |change: &Change| plans.of(change.version).rule(change.rule).map(|rule| rule.rule.id.clone());
-    changes.iter().filter_map(name).collect()
+    // What lists say of Lagos is another matter.
+    changes.iter().filter_map(name).filter(|id| id != "anonymous_ip").collect()
 }
 
 #[test]

@@ -7,8 +7,8 @@ use frostwatch_detect::place::{Carrier, Country, Location, NoPlace, Place, Point
 
 use crate::error::GeoError;
 use crate::limits::GeoLimits;
-use crate::ranges::NOTHING;
 use crate::record::Record;
+use frostwatch_detect::ranges::NOTHING;
 
 /// What is known of an address that no network holds.
 pub(crate) const UNKNOWN: Location =

@@ -1,4 +1,4 @@
-//! Where an address is: `GeoIP` files behind the core's [`Locate`](frostwatch_detect::place::Locate) port.
+//! Where an address is and what lists say of it: `GeoIP` files behind the core's [`Locate`](frostwatch_detect::place::Locate) port.
 //!
 //! Files are read with `maxminddb`, in `MaxMind`'s nested shape or the flat one of DB-IP, and flattened at load into
 //! sorted ranges over a table of facts: a lookup is one step in an index, a search over a few dozen numbers and one
@@ -7,8 +7,8 @@
 mod error;
 mod facts;
 mod limits;
+pub mod lists;
 mod load;
-mod ranges;
 mod record;
 mod special;
 mod table;

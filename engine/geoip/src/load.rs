@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::error::{Family, GeoError, GeoWarning, Role};
 use crate::facts::{Facts, Pairs};
 use crate::limits::{BUILT_SECS_MAX, BUILT_SECS_MIN, GeoLimits};
-use crate::ranges::{NOTHING, Ranges, V4Index, V6Index};
 use crate::record::{RawRecord, Record, quote};
 use crate::special;
 use crate::table::GeoTable;
+use frostwatch_detect::ranges::{NOTHING, Ranges, V4Index, V6Index};
 
 /// Leaves per node that a sound tree cannot exceed by far: it has one leaf more than nodes, and a file that shares
 /// subtrees a few times as many. A tree bent back on itself has up to 2^128.

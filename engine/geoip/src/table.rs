@@ -12,8 +12,8 @@ use crate::error::{GeoError, GeoWarning, Role};
 use crate::facts::UNKNOWN;
 use crate::limits::GeoLimits;
 use crate::load::{Loader, short_hex};
-use crate::ranges::{V4Index, V6Index};
 use crate::special::{Scope, scope};
+use frostwatch_detect::ranges::{V4Index, V6Index};
 
 /// The files to load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl GeoTable {
     /// What the table takes.
     pub fn footprint(&self) -> Footprint {
         Footprint {
-            v4_ranges: self.v4.len(),
-            v6_ranges: self.v6.len(),
+            v4_ranges: self.v4.count(),
+            v6_ranges: self.v6.count(),
             locations: self.locations.len(),
             bytes: self.v4.bytes() + self.v6.bytes() + self.locations.len() * size_of::<Location>(),
         }

@@ -300,7 +300,11 @@ const fn window_secs(params: &Params) -> u32 {
     match params {
         Params::FailedLogins(params) => params.window_secs,
         Params::MassDownload(params) => params.window_secs,
-        Params::ImpossibleTravel(_) | Params::InfrequentCountry(_) | Params::TerminatedUser(_) => 0,
+        Params::AnonymousIp(_)
+        | Params::ImpossibleTravel(_)
+        | Params::InfrequentCountry(_)
+        | Params::SuspiciousIp(_)
+        | Params::TerminatedUser(_) => 0,
     }
 }
 

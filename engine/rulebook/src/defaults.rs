@@ -3,11 +3,13 @@
 /// The shipped rules and networks as file name and text, in alphabetical order.
 pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
     &[
+        ("anonymous_ip.yaml", include_str!("../../../rules/anonymous_ip.yaml")),
         ("failed_logins.yaml", include_str!("../../../rules/failed_logins.yaml")),
         ("impossible_travel.yaml", include_str!("../../../rules/impossible_travel.yaml")),
         ("infrequent_country.yaml", include_str!("../../../rules/infrequent_country.yaml")),
         ("mass_download.yaml", include_str!("../../../rules/mass_download.yaml")),
         ("networks.yaml", include_str!("../../../rules/networks.yaml")),
+        ("suspicious_ip.yaml", include_str!("../../../rules/suspicious_ip.yaml")),
         ("terminated_user.yaml", include_str!("../../../rules/terminated_user.yaml")),
     ]
 }

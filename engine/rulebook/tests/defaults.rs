@@ -29,9 +29,17 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [300, 86_400, 604_800, 600, 86_400]);
+    assert_eq!(quiet, [604_800, 300, 86_400, 604_800, 600, 604_800, 86_400]);
     for rule in &book.rules {
         match &rule.params {
+            Params::AnonymousIp(p) => {
+                assert_eq!((p.confidence_min, p.confidence_sure, p.hosting, p.learning_days), (30, 60, false, 7));
+                assert_eq!((p.usual_days_min, p.usual_forget_days), (5, 30));
+            }
+            Params::SuspiciousIp(p) => {
+                assert_eq!((p.confidence_min, p.confidence_sure), (50, 75));
+                assert_eq!((p.usual_days_min, p.usual_forget_days), (5, 30));
+            }
             Params::FailedLogins(p) => {
                 assert_eq!((p.failures_max, p.window_secs, p.success_within_secs), (10, 300, 900));
                 assert_eq!((p.baseline_window_secs, p.baseline_floor, p.half_life_weeks), (3_600, 11, 4));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use frostwatch_detect::lists::ListsDigest;
 use frostwatch_detect::plan::Named;
 use frostwatch_detect::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,9 @@ pub struct Turn {
     pub offset: i64,
     /// The ruling's byte.
     pub version: u8,
+    /// Digest of its lists of addresses, which no byte tells apart.
+    #[serde(default, skip_serializing_if = "ListsDigest::is_none")]
+    pub lists: ListsDigest,
 }
 
 /// A turn as it stays recorded.
@@ -114,7 +118,13 @@ pub struct TaskProgress {
 impl TaskProgress {
     /// What the ruling that holds is known by.
     pub fn named(&self) -> Option<Named> {
-        self.turns.last().and_then(|turn| self.ruling_of(turn.version)).map(|ruling| ruling.named.clone())
+        self.turns.last().and_then(|turn| self.named_at(*turn))
+    }
+
+    /// What the ruling of a turn is known by.
+    pub fn named_at(&self, turn: Turn) -> Option<Named> {
+        let named = self.ruling_of(turn.version)?.named.clone();
+        Some(Named { lists: turn.lists.to_string(), ..named })
     }
 
     /// The ruling of a byte.
@@ -123,7 +133,7 @@ impl TaskProgress {
     }
 }
 
-/// Texts of rules by their hash.
+/// Texts of rules and lists by their hash.
 pub type Contents = BTreeMap<String, Vec<u8>>;
 
 /// What a partition goes on with.
@@ -226,11 +236,12 @@ mod tests {
                         skew_secs: 300,
                         semantics: 1,
                         state_format: 1,
+                        lists: String::new(),
                     },
                     geo_kind: "Lite".to_owned(),
                     geo_built_at_secs: 7,
                 }],
-                turns: vec![Turn { offset: 7, version: 4 }],
+                turns: vec![Turn { offset: 7, version: 4, lists: ListsDigest(9) }],
             },
         };
         assert_eq!(Progress::read(&progress.to_bytes()), Ok(progress.clone()));

@@ -3,6 +3,7 @@
 mod admit;
 mod aloud;
 mod counters;
+mod known_lists;
 mod render;
 mod ruling;
 mod task;

@@ -78,8 +78,14 @@ pub trait Tasks {
         Ok(())
     }
 
-    /// Hashes of the texts of rules that [`Tasks::resume`] wants and that are not at hand.
+    /// Names of the texts that [`Tasks::resume`] wants and that are not at hand: of rules by their hash, and manifests of
+    /// lists.
     fn wanted(&self, _partition: i32, _progress: &Progress) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Names of the parts of lists that [`Tasks::resume`] wants, as the manifests that were found say.
+    fn wanted_parts(&self, _partition: i32, _progress: &Progress, _contents: &Contents) -> Vec<String> {
         Vec::new()
     }
 
@@ -152,9 +158,14 @@ pub trait Tasks {
         TaskProgress::default()
     }
 
-    /// The text of the rules with this hash, if a ruling of the partition has them.
-    fn content(&self, _partition: i32, _rules: &str) -> Option<Vec<u8>> {
+    /// The text with this name, of rules or a part of lists, if a ruling of the partition has it.
+    fn content(&self, _partition: i32, _name: &str) -> Option<Vec<u8>> {
         None
+    }
+
+    /// The names of what is kept of lists with this digest.
+    fn parts(&self, _partition: i32, _lists: &str) -> Vec<String> {
+        Vec::new()
     }
 
     /// Called once after each batch of a partition: time for housekeeping that no output depends on.

@@ -3,6 +3,8 @@
 //! Two runs are compared by the canonical body ([`canonical`]): the record without what depends on the order of arrival
 //! and on where it was written.
 
+use std::collections::BTreeSet;
+
 use frostwatch_detect::context::Subject;
 use frostwatch_detect::finding::{Blocker, Finding, Measure, Status};
 use frostwatch_detect::plan::{Plan, PlanRule};
@@ -161,7 +163,7 @@ fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -
             geoip: plan.geo.kind.clone(),
             geoip_built: rfc3339(plan.geo.built_at_secs.saturating_mul(SECOND)),
             geoip_digest: plan.geo.digest.clone(),
-            lists: Vec::new(),
+            lists: lists(finding),
             lateness_secs: (plan.lateness.lateness / SECOND).unsigned_abs(),
         },
         suppressed_by,
@@ -170,6 +172,15 @@ fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -
         historical: false,
         test: finding.test,
     }
+}
+
+/// The lists that say something of an address of the finding, in the order of their names.
+fn lists(finding: &Finding) -> Vec<ListVersion> {
+    let entries = finding.addresses.iter().flat_map(|seen| seen.location.listed.entries());
+    let told = entries.filter(|entry| entry.digest != 0);
+    let versions: BTreeSet<(&str, u64)> = told.map(|entry| (entry.list.as_str(), entry.digest)).collect();
+    let version = |(id, digest): (&str, u64)| ListVersion { id: id.to_owned(), digest: format!("{digest:016x}") };
+    versions.into_iter().map(version).collect()
 }
 
 fn suppressed_by(blocker: &Blocker) -> SuppressedBy {

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use frostwatch_detect::lists::Lists;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
+use frostwatch_geoip::lists::{ListConfig, ListsLimits, decode};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::pipeline::{Counters, Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_wire::alert::{AlertChange, AlertRecord, canonical};
 use serde_json::Value;
 
-use crate::scenario::{Arrival, Scenario};
+use crate::scenario::{Arrival, ListSketch, Scenario};
 
 static GEO: LazyLock<Arc<GeoTable>> = LazyLock::new(|| Arc::new(frostwatch_geoip::demo().unwrap()));
 
@@ -48,7 +50,19 @@ pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     }
     let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (*file, text.as_str())).collect();
     let book = Rulebook::parse(&files, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", scenario.name));
-    Arc::new(Ruling::new(book, Arc::clone(&*GEO) as Arc<dyn Locate>, Lateness::DEFAULT))
+    let ruling = Ruling::new(book, Arc::clone(&*GEO) as Arc<dyn Locate>, Lateness::DEFAULT);
+    Arc::new(ruling.with_lists(lists(scenario)))
+}
+
+fn lists(scenario: &Scenario) -> Option<Arc<Lists>> {
+    let list = |sketch: &ListSketch| {
+        let mut config = sketch.config.clone();
+        config["path"] = "vectors".into();
+        let config: ListConfig = serde_json::from_value(config).unwrap();
+        assert_eq!(config.faults(), Vec::<String>::new(), "{}", scenario.name);
+        decode(&config, &sketch.bytes(), ListsLimits::default()).unwrap().list
+    };
+    Lists::new(scenario.lists.iter().map(list).collect()).unwrap()
 }
 
 /// Runs the records in the order given.

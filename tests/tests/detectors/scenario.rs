@@ -25,6 +25,9 @@ pub(crate) struct Scenario {
     pub(crate) edit: Vec<(String, String)>,
     /// The file of networks in place of the shipped one.
     pub(crate) networks: Option<String>,
+    /// Lists of addresses: what the configuration says of each, and the lines of its file.
+    #[serde(default)]
+    pub(crate) lists: Vec<ListSketch>,
     /// What is done, in any order; it arrives in the order of its stamps.
     pub(crate) records: Vec<Sketch>,
     pub(crate) expect: Expect,
@@ -34,6 +37,26 @@ pub(crate) struct Scenario {
     /// The alerts of all rules are expected and not just those of the file's.
     #[serde(default)]
     pub(crate) all_rules: bool,
+}
+
+/// A list of addresses, plain unless it says otherwise; the words of a line that name an operator stand for its address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListSketch {
+    pub(crate) config: Value,
+    pub(crate) lines: Vec<String>,
+}
+
+impl ListSketch {
+    /// The bytes of the file: `{Cable Lagos / 7}` is the address of that host.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut text = self.lines.join("\n");
+        while let Some((before, rest)) = text.split_once('{') {
+            let (name, after) = rest.split_once('}').unwrap();
+            text = format!("{before}{}{after}", address(name));
+        }
+        text.into_bytes()
+    }
 }
 
 /// A record or a series of them. `{n}` in a text is the number in the series, from 0, and `{row}` the same as a `sys_id`.

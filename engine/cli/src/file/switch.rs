@@ -9,6 +9,9 @@
 //! Written on one line. It stands before the records it is for: it holds from the record of that partition with that
 //! offset, or the first after it, on. Without a place it holds for all records from there on. `rules` are the lines of the
 //! set's content ([`Rulebook::to_content`]); `named` is what the ruling is known by, and its hash of rules is theirs.
+//!
+//! What was kept of the lists of addresses that `named` names stands before the switches, a line a part:
+//! `{"kept":{"name":"9f…/0","text":"ffff0b020304/128 tor 95 …"}}`.
 
 use frostwatch_detect::plan::Named;
 use frostwatch_rulebook::Rulebook;
@@ -51,7 +54,34 @@ struct Body<'a> {
 
 /// Whether this is a line of a switch, however it is printed.
 pub(super) fn is_switch(line: &[u8]) -> bool {
-    line.strip_prefix(b"{").is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\"switch\""))
+    begins_with(line, b"\"switch\"")
+}
+
+/// Whether this is a line of what was kept of lists.
+pub(super) fn is_kept(line: &[u8]) -> bool {
+    begins_with(line, b"\"kept\"")
+}
+
+fn begins_with(line: &[u8], field: &[u8]) -> bool {
+    line.strip_prefix(b"{").is_some_and(|inside| inside.trim_ascii_start().starts_with(field))
+}
+
+#[derive(Deserialize)]
+struct KeptLine {
+    kept: Kept,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    name: String,
+    text: String,
+}
+
+/// Reads such a line: name and text.
+pub(super) fn read_kept(line: &[u8]) -> Result<(String, String), String> {
+    let line: KeptLine = serde_json::from_slice(line).map_err(|error| format!("what was kept of lists: {error}"))?;
+    Ok((line.kept.name, line.kept.text))
 }
 
 /// Reads such a line.

@@ -103,4 +103,8 @@ fn a_recorded_switch_carries_its_rules_and_its_place() {
     check(&switch_line("", "0123456789abcdef"), Err("a switch to rules 0123456789abcdef, but its rules are"));
     check(&switch_line(r#""when":3,"#, ""), Err("unknown field"));
     check(r#"{"switch":1}"#, Err("a switch: "));
+    let read = read(br#"{ "kept":{"name":"a/0","text":"x\n"}}"#);
+    let [Read1::Kept(name, text)] = &read[..] else { panic!("{read:?}") };
+    assert_eq!((name.as_str(), text.as_str()), ("a/0", "x\n"));
+    check(r#"{"kept":{"name":"a"}}"#, Err("what was kept of lists: "));
 }

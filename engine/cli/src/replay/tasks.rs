@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use frostwatch_detect::catalogue::SEMANTICS_VERSION;
+use frostwatch_detect::lists::{Lists, ListsDigest};
 use frostwatch_detect::time::{Lateness, Millis, SECOND};
 use frostwatch_runtime::pipeline::{Counters, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{InputRecord, OutputRecord};
@@ -55,16 +56,29 @@ pub(super) struct Tasks {
     pending: Vec<(At, Arc<Ruling>)>,
     /// Records so far.
     count: i64,
+    /// What was kept of lists of addresses, by name.
+    kept: BTreeMap<String, String>,
+    /// Lists that recorded switches name, made of that; `None`: what was kept does not make them.
+    lists: BTreeMap<ListsDigest, Option<Arc<Lists>>>,
 }
 
 impl Tasks {
     pub(super) fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, switches: &[SwitchArg]) -> anyhow::Result<Self> {
-        let mut tasks = Self { shared, ruling, by_partition: BTreeMap::new(), pending: Vec::new(), count: 0 };
+        let mut tasks = Self {
+            shared,
+            ruling,
+            by_partition: BTreeMap::new(),
+            pending: Vec::new(),
+            count: 0,
+            kept: BTreeMap::new(),
+            lists: BTreeMap::new(),
+        };
         let limits = tasks.ruling.plan.lateness;
         for SwitchArg { at, folder } in switches {
             let rules = config::rules(Some(folder)).map_err(Faults)?;
             let ruling = Ruling::new(rules, Arc::clone(&tasks.ruling.locate), limits);
             let ruling = ruling.with_state_format(tasks.ruling.plan.state_format());
+            let ruling = ruling.with_lists(tasks.ruling.lists.clone());
             tasks.pending.push((*at, Arc::new(ruling)));
         }
         Ok(tasks)
@@ -75,9 +89,14 @@ impl Tasks {
         let RecordedSwitch { at, named, rules } = switch;
         let lateness = Lateness { lateness: named.lateness_secs * SECOND, skew: named.skew_secs * SECOND };
         let ruling = Ruling::new(rules, Arc::clone(&self.ruling.locate), lateness);
-        let ruling = Arc::new(ruling.with_state_format(named.state_format));
+        let lists = self.lists_of(&named.lists);
+        let ruling = ruling.with_state_format(named.state_format).with_lists(lists);
+        let ruling = Arc::new(ruling);
         if ruling.plan.geo.digest != named.geoip {
             say("warning: a recorded switch was to other GeoIP files; those of the replay are used");
+        }
+        if ruling.named().lists != named.lists {
+            say("warning: a recorded switch was to other lists of addresses; those of the replay are used");
         }
         if named.semantics != SEMANTICS_VERSION {
             say("warning: a recorded switch was to a program that found otherwise; this one is used");
@@ -87,6 +106,27 @@ impl Tasks {
             None => self.switch_all(&ruling)?,
         }
         Ok(())
+    }
+
+    /// Takes what was kept of lists, which switches name.
+    pub(super) fn keep(&mut self, name: String, text: String) {
+        self.kept.insert(name, text);
+    }
+
+    /// The lists that a recorded switch names: the replay's own, or those made of what was kept. Where these are not at
+    /// hand, the own stand in, and that is said.
+    fn lists_of(&mut self, named: &str) -> Option<Arc<Lists>> {
+        let own = &self.ruling.lists;
+        let digest = ListsDigest::read(named).filter(|digest| !digest.is_none())?;
+        if own.as_ref().is_some_and(|own| own.digest() == digest) {
+            return own.clone();
+        }
+        let kept = &self.kept;
+        let found = self.lists.entry(digest).or_insert_with(|| {
+            let contents = kept.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+            Lists::recalled(digest, &contents)
+        });
+        found.clone().or_else(|| own.clone())
     }
 
     pub(super) fn record(&mut self, record: &FileRecord, out: &mut Vec<OutputRecord>) -> anyhow::Result<()> {

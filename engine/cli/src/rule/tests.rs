@@ -51,7 +51,7 @@ fn nothing_is_written_over_and_no_bad_id_becomes_a_file() {
         assert!(fault.contains("nothing is written"), "{id}: {fault}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(template("mass_downloads").err().unwrap().to_string().contains("there are failed_logins"));
+    assert!(template("mass_downloads").err().unwrap().to_string().contains("there are anonymous_ip, failed_logins"));
 }
 
 #[test]
@@ -75,5 +75,5 @@ fn what_is_said_next_fits_the_rule_and_its_folder() {
 fn the_list_names_every_shipped_rule_with_what_it_finds() {
     let list = listed();
     assert_eq!(list.lines().count(), templates().count());
-    assert!(list.starts_with("failed_logins       Many failed sign-ins"), "{list}");
+    assert!(list.starts_with("anonymous_ip        Activity from an address"), "{list}");
 }

@@ -116,8 +116,6 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SINCE: u8 = 2;
-
     const ASKS_STATUS: bool = true;
 
     const SUPPRESSIONS: &'static [&'static str] = &["grace"];

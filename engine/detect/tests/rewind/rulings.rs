@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::event::Event;
+use frostwatch_detect::listed::Listed;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::{Plans, VersionSet};
@@ -15,7 +16,8 @@ use crate::world::{plan, rules};
 
 pub(crate) fn plan_of(rules: Vec<Rule>, number: usize) -> Plan {
     let Plan { lateness, geo, networks, .. } = plan();
-    Plan::new(rules, number.to_string(), lateness, geo).with_networks(networks)
+    // Every third but the first is without lists.
+    Plan::new(rules, number.to_string(), lateness, geo).with_networks(networks).with_lists(number % 3 != 2)
 }
 
 /// An edit of a rule in few numbers: what is there of it, and what it says.
@@ -38,6 +40,8 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
         1 => rule.quiet_secs *= 3,
         2 => rule.sensitivity = Sensitivity::Low,
         3 => match &mut rule.params {
+            Params::AnonymousIp(params) => (params.usual_days_min, params.confidence_min) = (2, 80),
+            Params::SuspiciousIp(params) => (params.usual_days_min, params.confidence_sure) = (2, 20),
             Params::FailedLogins(params) => (params.failures_max, params.window_secs) = (2, 120),
             Params::ImpossibleTravel(params) => (params.familiar_days, params.speed_kmh_max) = (1, 300),
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
@@ -52,7 +56,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
 
 /// Random rule sets, the shipped one first.
 pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
-    prop::collection::vec(any::<[[u8; 2]; 5]>(), 1..5).prop_map(|edits| {
+    prop::collection::vec(any::<[[u8; 2]; 7]>(), 1..5).prop_map(|edits| {
         let some = edits.into_iter().map(|of_rules| {
             let mut edited_rules: Vec<Rule> =
                 rules().into_iter().zip(of_rules).filter_map(|(rule, edit)| edited(rule, edit)).collect();
@@ -78,6 +82,9 @@ pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     let covering = (0..plan.exceptions.len() as u16).rev().filter(|index| is_covered && index % 3 != 1);
     event.exceptions = covering.take(ArrayVec::<u16, 4>::new().capacity()).collect();
     event.version = version;
+    if plan.state_format() < 2 || plan.named().lists.is_empty() {
+        event.location.listed = Listed::NONE;
+    }
     event
 }
 

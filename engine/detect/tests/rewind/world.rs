@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::detectors::{
-    failed_logins, impossible_travel, infrequent_country, mass_download, terminated_user,
+    anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip, terminated_user,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::hash::hash64_some;
+use frostwatch_detect::listed::{Category, ListEntry, Listed};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::names::Name;
 use frostwatch_detect::networks::{Networks, Tag, Tagged};
@@ -25,7 +26,7 @@ const NOWHERE: u8 = 4;
 
 pub(crate) fn plan() -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
-    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks())
+    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks()).with_lists(true)
 }
 
 /// One of the places is where a proxy ends.
@@ -102,7 +103,37 @@ pub(crate) fn rules() -> Vec<Rule> {
             3_600,
         ),
     ];
-    rules.into_iter().map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect()
+    let rules = rules.into_iter().chain(rules_of_lists());
+    let mut rules: Vec<Rule> = rules.map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
+    rules.sort_by(|a, b| a.id.cmp(&b.id));
+    rules
+}
+
+fn rules_of_lists() -> [(&'static str, Params, u32); 2] {
+    [
+        (
+            "anonymous_ip",
+            Params::AnonymousIp(anonymous_ip::Params {
+                confidence_min: 10,
+                confidence_sure: 60,
+                hosting: true,
+                learning_days: 0,
+                usual_days_min: 1,
+                usual_forget_days: 3,
+            }),
+            1_800,
+        ),
+        (
+            "suspicious_ip",
+            Params::SuspiciousIp(suspicious_ip::Params {
+                confidence_min: 10,
+                confidence_sure: 60,
+                usual_days_min: 1,
+                usual_forget_days: 3,
+            }),
+            900,
+        ),
+    ]
 }
 
 fn rule(id: &str, params: Params, quiet_secs: u32) -> Rule {
@@ -206,7 +237,7 @@ impl Sketch {
             test: false,
             quantity: Quantity { objects: 1, rows: u64::from(self.object) * 700, bytes: 1_000 },
             rules: u128::MAX,
-            // Some of what is done in Lagos is covered, by every rule's exception.
+            // Some of what is done in Lagos is covered, by the exceptions of four rules.
             exceptions: (0..if self.place == 1 && self.object.is_multiple_of(2) { 4 } else { 0 }).collect(),
             version: 0,
             effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= 240 && self.action_key != 1),
@@ -238,7 +269,23 @@ fn place(number: u8) -> (Option<Address>, EventLocation) {
         radius_km: if number > NOWHERE && number.is_multiple_of(2) { 0 } else { 20 },
     };
     let carrier = Carrier { asn: *asn, organisation: Name::new(organisation) };
-    (Address::new(address.parse().expect("a constant")), EventLocation { place: Ok(place), carrier })
+    (
+        Address::new(address.parse().expect("a constant")),
+        EventLocation { place: Ok(place), carrier, listed: listed(number) },
+    )
+}
+
+/// What lists say of a place: a tunnel in Lagos; in Seattle an exit of Tor on a machine of bad repute.
+fn listed(number: u8) -> Listed {
+    let entry = |category, confidence, list| {
+        let (list, tag) = (Name::new(list), Name::EMPTY);
+        ListEntry { category, confidence, list, tag, digest: 7 }
+    };
+    match number {
+        1 => Listed::new(&[entry(Category::Vpn, 70, "tunnels")]),
+        2 => Listed::new(&[entry(Category::Tor, 90, "exits"), entry(Category::Botnet, 40, "bots")]),
+        _ => Listed::NONE,
+    }
 }
 
 /// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.

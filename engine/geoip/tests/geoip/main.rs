@@ -5,4 +5,5 @@ mod answers;
 mod demo;
 mod fixtures;
 mod hostile;
+mod lists;
 mod refusals;

@@ -70,6 +70,7 @@ fn turn(offset: i64) -> RecordedTurn {
         skew_secs: 300,
         semantics: 1,
         state_format: 1,
+        lists: String::new(),
     };
     RecordedTurn { offset, named }
 }

@@ -269,6 +269,18 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
+    /// What the client's statistics say of the ends of partitions of which nothing comes: they lag behind all the same.
+    pub(super) fn note_ends(&mut self) {
+        for told in self.consumer.context().take_statistics().into_iter().filter(|told| told.topic == self.topic) {
+            if let Some(owned) = self.owned.get_mut(told.partition as usize).and_then(Option::as_mut)
+                && told.end > owned.status.end
+            {
+                owned.status.end = told.end;
+                owned.touched = true;
+            }
+        }
+    }
+
     pub(super) fn recreated(&self, record: &RecordView<'_>) -> KafkaFault {
         let (topic, group) = (self.topic.clone(), self.group.clone());
         KafkaFault::Recreated { topic, partition: record.partition, group, offset: record.offset }

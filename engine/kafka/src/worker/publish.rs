@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use frostwatch_detect::plan::Named;
 use frostwatch_runtime::board::Phase;
 use frostwatch_runtime::checkpoint::{
     PROGRESS_KEY, PROGRESS_SCHEMA, Progress, RecordedTurn, Room, StateRecord, TaskProgress,
@@ -82,18 +83,6 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// What the client's statistics say of the ends of partitions of which nothing comes: they lag behind all the same.
-    fn note_ends(&mut self) {
-        for told in self.consumer.context().take_statistics().into_iter().filter(|told| told.topic == self.topic) {
-            if let Some(owned) = self.owned.get_mut(told.partition as usize).and_then(Option::as_mut)
-                && told.end > owned.status.end
-            {
-                owned.status.end = told.end;
-                owned.touched = true;
-            }
-        }
-    }
-
     /// Collects the state that is due with this commit: of keys that changed longest ago, so that no more than the tail
     /// would have to be run again, and the progress of every partition that has any.
     fn collect_state(&mut self) {
@@ -152,24 +141,29 @@ impl<T: Tasks> Worker<'_, T> {
             task,
         };
         self.keep_contents(partition, &progress.task);
-        if is_first
-            && let Some(ruling) = progress.task.turns.first().and_then(|turn| progress.task.ruling_of(turn.version))
-        {
-            self.record_turn(partition, &RecordedTurn { offset: 0, named: ruling.named.clone() });
+        let first = progress.task.turns.first().filter(|_| is_first);
+        if let Some(named) = first.and_then(|turn| progress.task.named_at(*turn)) {
+            self.record_turn(partition, &RecordedTurn { offset: 0, named });
         }
         self.state_out.push(StateRecord { partition, key: PROGRESS_KEY.to_vec(), value: Some(progress.to_bytes()) });
         room
     }
 
-    /// The texts of the rules under which records were scored go with the first progress that names them, so that whoever
-    /// takes the partition over has them, whatever rules it has itself.
+    /// The texts of rules and lists under which records were scored go with the first progress that names them, so that
+    /// whoever takes the partition over has them, whatever it has itself.
     fn keep_contents(&mut self, partition: i32, task: &TaskProgress) {
-        for ruling in task.turns.iter().filter_map(|turn| task.ruling_of(turn.version)) {
-            let rules = &ruling.named.rules;
-            let is_there = self.kept.contains(rules) || self.content_out.iter().any(|(name, _)| name == rules);
-            if !is_there && let Some(content) = self.tasks.content(partition, rules) {
-                self.content_out.push((rules.clone(), content));
+        for Named { rules, lists, .. } in task.turns.iter().filter_map(|turn| task.named_at(*turn)) {
+            self.keep_content(partition, rules);
+            if !lists.is_empty() && !self.kept.contains(&lists) {
+                self.tasks.parts(partition, &lists).into_iter().for_each(|part| self.keep_content(partition, part));
             }
+        }
+    }
+
+    fn keep_content(&mut self, partition: i32, name: String) {
+        let is_there = self.kept.contains(&name) || self.content_out.iter().any(|(known, _)| *known == name);
+        if !is_there && let Some(content) = self.tasks.content(partition, &name) {
+            self.content_out.push((name, content));
         }
     }
 

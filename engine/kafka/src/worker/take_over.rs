@@ -23,7 +23,7 @@ use crate::settings::Delivery;
 
 /// How long state is read between two batches of the partitions that are held.
 pub(super) const RESTORE_STEP: Duration = Duration::from_millis(50);
-/// How long the texts of rules may take to be read.
+/// How long the texts of rules and lists may take to be read.
 const CONTENTS_WAIT: Duration = Duration::from_mins(1);
 /// How often state is read before it is taken for what there is, though the group's offset is beyond it.
 const READINGS_MAX: u32 = 5;
@@ -240,10 +240,17 @@ impl<T: Tasks> Worker<'_, T> {
         Ok(())
     }
 
-    /// Reads the texts of rules that are wanted for the partitions.
+    /// Reads the texts of rules and lists that are wanted for the partitions: the manifests of lists name their parts.
     fn wanted_contents(&self, progress: &BTreeMap<i32, Progress>) -> Result<Contents, KafkaFault> {
         let wanted = progress.iter().flat_map(|(partition, progress)| self.tasks.wanted(*partition, progress));
-        let wanted: BTreeSet<String> = wanted.collect();
+        let mut contents = self.contents(&wanted.collect())?;
+        let parts = |(partition, progress): (&i32, &Progress)| self.tasks.wanted_parts(*partition, progress, &contents);
+        let parts: BTreeSet<String> = progress.iter().flat_map(parts).collect();
+        contents.extend(self.contents(&parts)?);
+        Ok(contents)
+    }
+
+    fn contents(&self, wanted: &BTreeSet<String>) -> Result<Contents, KafkaFault> {
         if wanted.is_empty() {
             return Ok(Contents::new());
         }
@@ -255,7 +262,10 @@ impl<T: Tasks> Worker<'_, T> {
             || {
                 self.shared.pulse.beat(self.number);
                 if Instant::now() > until {
-                    return Err(KafkaFault::NoAnswer { question: "the texts of rules", source: KafkaError::Canceled });
+                    return Err(KafkaFault::NoAnswer {
+                        question: "the texts of rules and lists",
+                        source: KafkaError::Canceled,
+                    });
                 }
                 Ok(())
             },

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use frostwatch_detect::lists::ListsDigest;
 use frostwatch_detect::plan::Named;
 use frostwatch_kafka::mock::MockKafka;
 use frostwatch_kafka::produce::TopicProducer;
@@ -277,10 +278,11 @@ impl Tasks for Counting {
             skew_secs: 0,
             semantics: 1,
             state_format: 1,
+            lists: String::new(),
         };
         let geo_kind = String::new();
         rulings.push(RulingRecord { version, named: named.clone(), geo_kind, geo_built_at_secs: 0 });
-        turns.push(Turn { offset: position, version });
+        turns.push(Turn { offset: position, version, lists: ListsDigest::NONE });
         Turned::To { named }
     }
 

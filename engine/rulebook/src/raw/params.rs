@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 #[schemars(tag = "kind", content = "params", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) enum Detector {
+    /// Activity from an address behind which anybody can hide.
+    AnonymousIp(AnonymousIp),
     /// Multiple failed login attempts of one user.
     FailedLogins(FailedLogins),
     /// Activity of one user at two places that nobody can travel between in the time.
@@ -16,8 +18,34 @@ pub(crate) enum Detector {
     InfrequentCountry(InfrequentCountry),
     /// Many downloads by one user in a short time.
     MassDownload(MassDownload),
+    /// Activity from an address of bad repute.
+    SuspiciousIp(SuspiciousIp),
     /// Activity of an account after its person has left, or after it was switched off.
     TerminatedUser(TerminatedUser),
+}
+
+/// Parameters of `anonymous_ip`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct AnonymousIp {
+    /// What a list says with less confidence than this is not looked at.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_min: u8,
+    /// Below this confidence the severity is a step lower.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_sure: u8,
+    /// Addresses of hosters count too.
+    hosting: bool,
+    /// Event time from a user's first activity in which findings on tunnels and hosters are only recorded, days.
+    #[schemars(range(min = 0, max = 90))]
+    learning_days: u32,
+    /// A network of a tunnel or hoster the user was on for this many different days before is usual.
+    #[schemars(range(min = 1, max = 90))]
+    usual_days_min: u32,
+    /// A usual network not used for this long is forgotten, days.
+    #[schemars(range(min = 1, max = 365))]
+    usual_forget_days: u32,
 }
 
 /// Parameters of `failed_logins`. Where those of the baseline or the rhythm are left out, it is off.
@@ -144,6 +172,25 @@ pub(crate) struct MassDownload {
     window_secs: u32,
     /// Count an object once within the window, however often it is fetched.
     unique_objects: bool,
+}
+
+/// Parameters of `suspicious_ip`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct SuspiciousIp {
+    /// What a list says with less confidence than this is not looked at.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_min: u8,
+    /// Below this confidence the severity is a step lower.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_sure: u8,
+    /// From a network the user was on for this many different days before it was listed, the severity is a step lower.
+    #[schemars(range(min = 1, max = 90))]
+    usual_days_min: u32,
+    /// A usual network not used for this long is forgotten, days.
+    #[schemars(range(min = 1, max = 365))]
+    usual_forget_days: u32,
 }
 
 /// Parameters of `terminated_user`.

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::hash::hash64_some;
+use frostwatch_detect::listed::Listed;
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
@@ -25,7 +26,8 @@ pub(super) fn admit(
     let address = address.filter(|_| activity.ip_is_direct);
     let location = address.map_or(EventLocation::NONE, |address| {
         let known = ruling.locate.locate(address.ip());
-        EventLocation { place: known.place, carrier: known.carrier }
+        let listed = ruling.lists.as_ref().map_or(Listed::NONE, |lists| lists.of(address, activity.time));
+        EventLocation { place: known.place, carrier: known.carrier, listed }
     });
     let groups = lower(&activity.groups);
     let admission = ruling.rules.admit(

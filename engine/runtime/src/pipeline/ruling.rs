@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use frostwatch_detect::lists::{Lists, ListsDigest};
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::{Named, Plan};
 use frostwatch_detect::time::{Lateness, SECOND};
@@ -10,7 +11,10 @@ use frostwatch_rulebook::{CompiledRules, Rulebook};
 
 use crate::checkpoint::{Contents, RulingRecord};
 
-/// Rules, places and limits of time that hold together. Those of the past live on as their [`Plan`] alone, for as long as
+/// The format of state that has room for what lists say of addresses.
+const LISTS_SINCE_FORMAT: u8 = 2;
+
+/// Rules, places, lists and limits of time that hold together. Those of the past live on as their [`Plan`] alone, for as long as
 /// an event, a finding or a session refers to them: a record is admitted once, under the ruling it arrives under.
 #[derive(Clone)]
 pub struct Ruling {
@@ -20,6 +24,8 @@ pub struct Ruling {
     pub rules: CompiledRules,
     /// Where addresses are.
     pub locate: Arc<dyn Locate>,
+    /// What lists say of addresses; `None`: there are none, or the format of state has no room for what they say.
+    pub lists: Option<Arc<Lists>>,
     /// The rules as a text that stands for itself, named by their hash.
     pub content: Arc<str>,
 }
@@ -31,19 +37,34 @@ impl Ruling {
         let content = book.to_content().into();
         let plan = Plan::new(book.rules, book.hash, lateness, locate.build().clone());
         let plan = Arc::new(plan.with_networks(book.networks));
-        Self { plan, rules, locate, content }
+        Self { plan, rules, locate, lists: None, content }
+    }
+
+    /// The same with lists of addresses.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Option<Arc<Lists>>) -> Self {
+        let has_room = self.plan.state_format() >= LISTS_SINCE_FORMAT;
+        self.lists = lists.filter(|_| has_room);
+        self.plan = Arc::new(Plan::clone(&self.plan).with_lists(self.lists.is_some()));
+        self
     }
 
     /// The same with state in another format: see [`Named::state_format`].
     #[must_use]
     pub fn with_state_format(mut self, format: u8) -> Self {
         self.plan = Arc::new(Plan::clone(&self.plan).with_state_format(format));
-        self
+        let lists = self.lists.take();
+        self.with_lists(lists)
     }
 
     /// What tells it from other rulings.
     pub fn named(&self) -> Named {
-        self.plan.named()
+        Named { lists: self.lists_digest().to_string(), ..self.plan.named() }
+    }
+
+    /// Digest of its lists.
+    pub(super) fn lists_digest(&self) -> ListsDigest {
+        self.lists.as_ref().map_or(ListsDigest::NONE, |lists| lists.digest())
     }
 
     /// The text of its rules under their hash.
@@ -58,10 +79,11 @@ impl Ruling {
     }
 
     /// The ruling of a record, made from the text of its rules; `None` where that is not at hand. Under a build that is
-    /// not `self`'s no address has a place: such a ruling is for what was admitted already.
+    /// not `self`'s no address has a place: such a ruling is for what was admitted already. Its lists are those of a turn
+    /// ([`Ruling::recalled_with`]).
     pub(super) fn recalled(self: &Arc<Self>, record: &RulingRecord, contents: &Contents) -> Option<Arc<Self>> {
-        let Named { rules, geoip, lateness_secs, skew_secs, semantics, state_format } = &record.named;
-        if self.named() == record.named {
+        let Named { rules, geoip, lateness_secs, skew_secs, semantics, state_format, lists } = &record.named;
+        if self.plan.named() == record.named {
             return Some(Arc::clone(self));
         }
         let text = if self.plan.rules_hash == *rules { &self.content } else { text_of(contents.get(rules)?)? };
@@ -72,10 +94,19 @@ impl Ruling {
         let millis = |secs: i64| secs.saturating_mul(SECOND);
         let lateness = Lateness { lateness: millis(*lateness_secs), skew: millis(*skew_secs) };
         let mut ruling = Self::new(book, locate, lateness).with_state_format(*state_format);
-        if let Some(plan) = Arc::get_mut(&mut ruling.plan) {
-            plan.semantics = *semantics;
-        }
+        let mut plan = Plan::clone(&ruling.plan).with_lists(!lists.is_empty());
+        plan.semantics = *semantics;
+        ruling.plan = Arc::new(plan);
         Some(Arc::new(ruling))
+    }
+
+    /// A ruling that was recalled, with the lists that it had at a turn.
+    pub(super) fn recalled_with(self: &Arc<Self>, lists: Option<&Arc<Lists>>) -> Arc<Self> {
+        let has = |own: &Arc<Lists>| lists.is_some_and(|lists| lists.digest() == own.digest());
+        if self.lists.as_ref().map_or(lists.is_none(), has) {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { lists: lists.cloned(), ..Self::clone(self) })
     }
 
     /// Can records be scored as they were under the recorded ruling, given its rules?

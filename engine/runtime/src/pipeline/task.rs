@@ -15,6 +15,7 @@ use frostwatch_wire::alert::Delivery;
 
 use super::aloud::{Aloud, Marks};
 use super::counters::{Counters, Findings, Totals};
+use super::known_lists::KnownLists;
 use super::ruling::Ruling;
 use super::{admit, render};
 use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
@@ -75,6 +76,8 @@ pub struct Task {
     pub(super) ahead: VecDeque<(i64, Arc<Ruling>)>,
     /// Texts of the rules of its rulings, by their hash.
     pub(super) contents: BTreeMap<String, Arc<str>>,
+    /// The lists of its turns and of the present ruling.
+    pub(super) lists: KnownLists,
     /// What is run again aloud.
     pub(super) aloud: Option<Aloud>,
 }
@@ -84,6 +87,7 @@ impl Task {
     pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, partition: i32) -> Self {
         Self {
             contents: [ruling.named_content()].into(),
+            lists: KnownLists::of(&ruling),
             epoch: shared.epoch,
             shared,
             plans: Plans::new(Arc::clone(&ruling.plan)),
@@ -124,21 +128,26 @@ impl Task {
             self.plans = plans;
         }
         self.contents.extend(recalled.values().flatten().map(|ruling| ruling.named_content()));
-        self.ruling = stands_for(first.version);
-        self.ahead = turns.iter().skip(1).map(|turn| (turn.offset, stands_for(turn.version))).collect();
+        self.lists.recall(turns, contents);
+        let known = &self.lists;
+        let turned = |turn: &Turn| stands_for(turn.version).recalled_with(known.get(turn.lists));
+        self.ruling = turned(first);
+        self.ahead = turns.iter().skip(1).map(|turn| (turn.offset, turned(turn))).collect();
         self.turns.clone_from(turns);
+        let is_lost = |turn: &&Turn| {
+            let record = progress.task.ruling_of(turn.version);
+            recalled.get(&turn.version).is_none_or(Option::is_none)
+                || record.is_none_or(|record| !own.scores_as(record))
+                || !turn.lists.is_none() && known.get(turn.lists).is_none()
+        };
         // Under a turn at the end nothing was scored yet.
-        let has_scored = |record: &&RulingRecord| {
-            turns.iter().any(|turn| turn.version == record.version && turn.offset < progress.offset)
-        };
-        let is_lost = |record: &&RulingRecord| {
-            recalled.get(&record.version).is_none_or(Option::is_none) || !own.scores_as(record)
-        };
-        let lost = rulings.iter().filter(has_scored).find(is_lost);
+        let lost = turns.iter().filter(|turn| turn.offset < progress.offset).find(is_lost);
         match lost.filter(|_| progress.low_water < progress.offset) {
-            Some(record) => {
-                let changes = record.named.changes(&own.named());
-                let unreadable = || "the text of its rules is not kept, or not readable by this program".to_owned();
+            Some(turn) => {
+                let named = progress.task.named_at(*turn);
+                let changes = named.map(|named| named.changes(&own.named())).unwrap_or_default();
+                let unreadable =
+                    || "the text of its rules or lists is not kept, or not readable by this program".to_owned();
                 Resumed::Other { changes: if changes.is_empty() { unreadable() } else { changes } }
             }
             None => Resumed::Same,
@@ -162,12 +171,17 @@ impl Task {
         }
         let kept = Ruling::clone(ruling).with_state_format(state_format);
         if self.turns.is_empty() {
-            self.turns.push(Turn { offset: 0, version: self.plans.version() });
+            self.turns.push(self.turn_at(0));
         }
-        let version = self.switch(Arc::new(kept))?;
+        self.switch(Arc::new(kept))?;
         self.turns.retain(|turn| turn.offset < position);
-        self.turns.push(Turn { offset: position, version });
+        self.turns.push(self.turn_at(position));
         Ok(true)
+    }
+
+    /// The turn to the present ruling from an offset on.
+    fn turn_at(&self, offset: i64) -> Turn {
+        Turn { offset, version: self.plans.version(), lists: self.ruling.lists_digest() }
     }
 
     /// Passes the turns that lie before or at the record at `offset`.
@@ -180,10 +194,11 @@ impl Task {
 
     pub(super) fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {
         if self.turns.is_empty() {
-            self.turns.push(Turn { offset: 0, version: self.plans.version() });
+            self.turns.push(self.turn_at(0));
         }
         let holds = self.turns.iter().rposition(|turn| turn.offset <= low_water).unwrap_or(0);
         self.turns.drain(..holds);
+        self.lists.keep_only(&self.turns, &self.ruling);
         let rulings = self.plans.iter().map(|(version, plan)| Ruling::record(version, plan)).collect();
         (rulings, self.turns.clone())
     }
@@ -196,6 +211,7 @@ impl Task {
         let in_use = || if is_logged { VersionSet::ALL } else { keys.versions(&before) };
         let version = self.plans.switch(Arc::clone(&ruling.plan), in_use)?;
         self.contents.extend([ruling.named_content()]);
+        self.lists.add(&ruling);
         self.ruling = ruling;
         Ok(version)
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use frostwatch_detect::keys::{Room, StateFault};
+use frostwatch_detect::lists::content::parts_of;
 
 use super::aloud::{self, Aloud};
 use super::counters::{Counters, Findings};
@@ -77,8 +78,17 @@ impl Tasks for TaskSet {
     fn wanted(&self, partition: i32, progress: &Progress) -> Vec<String> {
         let Some(task) = self.tasks.get(&partition) else { return Vec::new() };
         let rules = progress.task.rulings.iter().map(|record| record.named.rules.clone());
-        let wanted: BTreeSet<String> = rules.filter(|rules| *rules != task.ruling.plan.rules_hash).collect();
+        let lists = task.lists.missing(&progress.task.turns).map(|lists| lists.to_string());
+        let wanted: BTreeSet<String> =
+            rules.filter(|rules| *rules != task.ruling.plan.rules_hash).chain(lists).collect();
         wanted.into_iter().collect()
+    }
+
+    fn wanted_parts(&self, partition: i32, progress: &Progress, contents: &Contents) -> Vec<String> {
+        let Some(task) = self.tasks.get(&partition) else { return Vec::new() };
+        let missing = task.lists.missing(&progress.task.turns).map(|lists| lists.to_string());
+        let manifests = missing.filter_map(|lists| contents.get(&lists));
+        manifests.flat_map(|manifest| parts_of(manifest)).collect()
     }
 
     fn resume(&mut self, partition: i32, progress: &Progress, contents: &Contents) -> Resumed {
@@ -190,8 +200,14 @@ impl Tasks for TaskSet {
         TaskProgress { account: Account { records, newest_event: task.newest_event }, rulings, turns }
     }
 
-    fn content(&self, partition: i32, rules: &str) -> Option<Vec<u8>> {
-        self.tasks.get(&partition)?.contents.get(rules).map(|text| text.as_bytes().to_vec())
+    fn content(&self, partition: i32, name: &str) -> Option<Vec<u8>> {
+        let task = self.tasks.get(&partition)?;
+        let rules = task.contents.get(name).map(|text| text.as_bytes());
+        rules.or_else(|| task.lists.content(name)).map(<[u8]>::to_vec)
+    }
+
+    fn parts(&self, partition: i32, lists: &str) -> Vec<String> {
+        self.tasks.get(&partition).map(|task| task.lists.parts(lists)).unwrap_or_default()
     }
 
     fn batch_done(&mut self, _partition: i32) {

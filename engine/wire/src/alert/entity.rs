@@ -39,7 +39,14 @@ pub(super) fn all(finding: &Finding, networks: &Networks) -> impl Iterator<Item 
 }
 
 fn address_entity(seen: &SeenAddress, networks: &Networks) -> Entity {
-    let EventLocation { place, carrier } = seen.location;
+    let EventLocation { place, carrier, listed } = seen.location;
+    let own = networks.tagged(seen).map(|entry| entry.tag.as_str());
+    let mut tags: Vec<String> = own.into_iter().map(str::to_owned).collect();
+    for category in listed.entries().iter().map(|entry| entry.category.as_str()) {
+        if !tags.iter().any(|known| known == category) {
+            tags.push(category.to_owned());
+        }
+    }
     Entity::Address {
         ip: seen.address.ip(),
         no_place: place.err().map(|why| why.as_str().to_owned()),
@@ -52,7 +59,7 @@ fn address_entity(seen: &SeenAddress, networks: &Networks) -> Entity {
         }),
         asn: (carrier.asn != 0).then_some(carrier.asn),
         organisation: (!carrier.organisation.is_empty()).then(|| carrier.organisation.as_str().to_owned()),
-        tags: networks.tagged(seen).map(|entry| entry.tag.as_str().to_owned()).into_iter().collect(),
+        tags,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The lines that name a detector, each put in its place. An edit that does not find its place says what it looked for.
 
 use anyhow::{Context, Result};
+use frostwatch_detect::catalogue::STATE_FORMAT;
 
 use super::Names;
 
@@ -16,7 +17,8 @@ pub(super) const EDITS: &[(&str, Edit)] = &[
     ("engine/detect/src/catalogue.rs", |text, Names { id, variant }| {
         let text = sorted_list(text, "use crate::detectors::{Detector, ", "}", ", ", id)
             .or_else(|_| sorted_list(text, "use crate::detectors::{\n    Detector, ", "\n}", ", ", id))?;
-        sorted_between(&text, "catalogue! {\n", "}\n", &format!("    {variant}({id}),\n"))
+        let text = sorted_between(&text, "catalogue! {\n", "}\n", &format!("    {variant}({id}),\n"))?;
+        behind_the_last(&text, "const CAME: ", "];\n", &format!("    (\"{id}\", {STATE_FORMAT}),\n"))
     }),
     ("engine/rulebook/src/check.rs", |text, Names { variant, .. }| {
         let arm = format!("Params::{variant}(_)");
@@ -88,6 +90,14 @@ fn sorted_between(text: &str, from: &str, until: &str, line: &str) -> Result<Str
     lines.push(line);
     lines.sort_unstable();
     Ok(format!("{before}{}{after}", lines.concat()))
+}
+
+/// Puts a line behind the last before a text.
+fn behind_the_last(text: &str, from: &str, until: &str, line: &str) -> Result<String> {
+    let begin = text.find(from).with_context(|| format!("no '{}'", from.trim()))?;
+    let (before, rest) = text.split_at_checked(begin).context("a boundary")?;
+    let (inside, after) = rest.split_once(until).with_context(|| format!("'{}' does not end", from.trim()))?;
+    Ok(format!("{before}{inside}{line}{until}{after}"))
 }
 
 /// Puts an entry into a list that may be broken over lines; the list is written on one line.

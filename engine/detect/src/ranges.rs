@@ -1,18 +1,18 @@
 //! Sorted ranges, and the indexes that find an address in them in a few cache lines.
 
 /// What stands for "nothing known" in every list of ranges.
-pub(crate) const NOTHING: u32 = 0;
+pub const NOTHING: u32 = 0;
 
 /// Ranges under construction: each value holds from its start to the next one's start. Starts rise strictly.
 #[derive(Debug, Default)]
-pub(crate) struct Ranges<K> {
+pub struct Ranges<K> {
     starts: Vec<K>,
     values: Vec<u32>,
 }
 
 impl<K: Copy + Ord> Ranges<K> {
     /// From `start` on, `value` holds. Equal neighbours merge; a start that does not rise replaces the last one.
-    pub(crate) fn push(&mut self, start: K, value: u32) {
+    pub fn push(&mut self, start: K, value: u32) {
         while self.starts.last().is_some_and(|last| *last >= start) {
             self.starts.pop();
             self.values.pop();
@@ -24,17 +24,17 @@ impl<K: Copy + Ord> Ranges<K> {
     }
 
     /// No value anywhere?
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
     /// Starts with their values, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, u32)> {
+    pub fn iter(&self) -> impl Iterator<Item = (K, u32)> {
         self.starts.iter().copied().zip(self.values.iter().copied())
     }
 
     /// The ranges of both lists cut against each other; `pair` names each combination.
-    pub(crate) fn cross<E>(&self, other: &Self, mut pair: impl FnMut(u32, u32) -> Result<u32, E>) -> Result<Self, E> {
+    pub fn cross<E>(&self, other: &Self, mut pair: impl FnMut(u32, u32) -> Result<u32, E>) -> Result<Self, E> {
         let mut crossed = Self { starts: Vec::with_capacity(self.starts.len()), values: Vec::new() };
         let (mut left, mut right) = (self.iter().peekable(), other.iter().peekable());
         let (mut left_value, mut right_value) = (NOTHING, NOTHING);
@@ -57,7 +57,7 @@ impl<K: Copy + Ord> Ranges<K> {
 
 /// IPv4 ranges: a block for each /16 with the low halves of its starts, so that a search stays in a few cache lines.
 #[derive(Debug)]
-pub(crate) struct V4Index {
+pub struct V4Index {
     /// Where each block begins; one more at the end.
     blocks: Vec<u32>,
     lows: Vec<u16>,
@@ -65,7 +65,8 @@ pub(crate) struct V4Index {
 }
 
 impl V4Index {
-    pub(crate) fn new(ranges: &Ranges<u32>) -> Self {
+    /// The index of ranges.
+    pub fn new(ranges: &Ranges<u32>) -> Self {
         let count = ranges.starts.len();
         let mut index = Self {
             blocks: Vec::with_capacity((1 << 16) + 1),
@@ -92,8 +93,9 @@ impl V4Index {
         index
     }
 
+    /// The value that holds at an address.
     #[inline]
-    pub(crate) fn find(&self, address: u32) -> u32 {
+    pub fn find(&self, address: u32) -> u32 {
         let block = (address >> 16) as usize;
         let (Some(&first), Some(&end)) = (self.blocks.get(block), self.blocks.get(block + 1)) else {
             return NOTHING;
@@ -103,11 +105,13 @@ impl V4Index {
         self.values.get((first as usize + at).wrapping_sub(1)).copied().unwrap_or(NOTHING)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many ranges there are.
+    pub fn count(&self) -> usize {
         self.lows.len()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// What it takes, bytes.
+    pub fn bytes(&self) -> usize {
         self.blocks.len() * 4 + self.lows.len() * 2 + self.values.len() * 4
     }
 }
@@ -115,7 +119,7 @@ impl V4Index {
 /// IPv6 ranges under a ladder: each rung holds every 16th start of the one below, so that a search reads one or two
 /// cache lines a rung. An index by prefix would help little: a few /24 hold most networks.
 #[derive(Debug)]
-pub(crate) struct V6Index {
+pub struct V6Index {
     /// The upper halves of the starts, then every 16th of them, and so on up to at most 16.
     rungs: Vec<Vec<u64>>,
     /// The lower halves; empty when all are zero (no network is longer than /64).
@@ -126,7 +130,8 @@ pub(crate) struct V6Index {
 const RUNG_STEP: usize = 16;
 
 impl V6Index {
-    pub(crate) fn new(ranges: &Ranges<u128>) -> Self {
+    /// The index of ranges.
+    pub fn new(ranges: &Ranges<u128>) -> Self {
         let uppers: Vec<u64> = ranges.starts.iter().map(|start| (start >> 64) as u64).collect();
         let has_lows = ranges.starts.iter().any(|start| *start as u64 != 0);
         let lows = if has_lows { ranges.starts.iter().map(|start| *start as u64).collect() } else { Vec::new() };
@@ -138,8 +143,9 @@ impl V6Index {
         Self { rungs, lows, values: ranges.values.clone() }
     }
 
+    /// The value that holds at an address.
     #[inline]
-    pub(crate) fn find(&self, address: u128) -> u32 {
+    pub fn find(&self, address: u128) -> u32 {
         let (upper, low) = ((address >> 64) as u64, address as u64);
         let mut at = self.starts_up_to(upper);
         if !self.lows.is_empty() && self.starts().get(at.wrapping_sub(1)) == Some(&upper) {
@@ -170,11 +176,13 @@ impl V6Index {
         self.rungs.first().map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many ranges there are.
+    pub fn count(&self) -> usize {
         self.starts().len()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// What it takes, bytes.
+    pub fn bytes(&self) -> usize {
         let rungs: usize = self.rungs.iter().map(Vec::len).sum();
         (rungs + self.lows.len()) * 8 + self.values.len() * 4
     }

@@ -1,0 +1,223 @@
+//! The table that answers: networks of all lists cut into sorted ranges, each with what holds there from when on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{LIST_SPANS_MAX, List, ListBuild, Listing, ListsFault, ListsFootprint};
+use crate::listed::{Category, ListEntry, Listed};
+use crate::names::Name;
+use crate::ranges::{NOTHING, Ranges, V4Index, V6Index};
+use crate::time::Millis;
+
+/// `::ffff:0:0/96`: where IPv4 addresses lie.
+const MAPPED: u128 = 0xffff << 32;
+
+/// From an event time on, what the lists say.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: Millis,
+    listed: Listed,
+}
+
+/// Ranges of addresses over spans of time.
+pub(super) struct Table {
+    v4: V4Index,
+    v6: V6Index,
+    /// Where the spans of each answer begin; one more at the end. Answer [`NOTHING`] has none.
+    answers: Vec<u32>,
+    spans: Vec<Span>,
+}
+
+/// An entry of one list.
+#[derive(Clone, Copy)]
+struct Item {
+    listing: Listing,
+    list: u16,
+}
+
+impl Table {
+    pub(super) fn new(lists: &[List], builds: &[ListBuild]) -> Result<Self, ListsFault> {
+        let mut items: Vec<Item> = Vec::with_capacity(lists.iter().map(|list| list.entries.len()).sum());
+        for (list, of) in (0_u16..).zip(lists) {
+            items.extend(of.entries.iter().map(|listing| Item { listing: *listing, list }));
+        }
+        items.sort_by_key(|item| (item.listing.first, item.listing.prefix, item.list));
+        let digests = builds.iter().map(|build| (Name::new(&build.name), build.digest.0)).collect();
+        let mut sweep = Sweep::new(digests);
+        for network in items.chunk_by(|a, b| (a.listing.first, a.listing.prefix) == (b.listing.first, b.listing.prefix))
+        {
+            sweep.enter(network)?;
+        }
+        sweep.leave_until(u128::MAX)?;
+        let Sweep { v4, v6, mut answers, spans, .. } = sweep;
+        answers.push(spans.len() as u32);
+        answers.shrink_to_fit();
+        Ok(Self { v4: V4Index::new(&v4), v6: V6Index::new(&v6), answers, spans })
+    }
+
+    #[inline]
+    pub(super) fn find(&self, bits: u128, at: Millis) -> Listed {
+        let is_v4 = bits >> 32 == MAPPED >> 32;
+        let answer = if is_v4 { self.v4.find(bits as u32) } else { self.v6.find(bits) };
+        if answer == NOTHING {
+            return Listed::NONE;
+        }
+        let answer = answer as usize;
+        let (Some(first), Some(end)) = (self.answers.get(answer), self.answers.get(answer + 1)) else {
+            return Listed::NONE;
+        };
+        let spans = self.spans.get(*first as usize..*end as usize).unwrap_or(&[]);
+        let after = spans.partition_point(|span| span.from <= at);
+        after.checked_sub(1).and_then(|index| spans.get(index)).map_or(Listed::NONE, |span| span.listed)
+    }
+
+    pub(super) fn footprint(&self) -> ListsFootprint {
+        let answers = self.answers.len() * size_of::<u32>() + self.spans.len() * size_of::<Span>();
+        ListsFootprint {
+            v4_ranges: self.v4.count(),
+            v6_ranges: self.v6.count(),
+            spans: self.spans.len(),
+            bytes: self.v4.bytes() + self.v6.bytes() + answers,
+        }
+    }
+}
+
+/// A pass over networks in order: those that hold at a point are nested, the innermost last.
+struct Sweep<'a> {
+    /// Name and digest of each list.
+    lists: Vec<(Name, u64)>,
+    open: Vec<&'a [Item]>,
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
+    answers: Vec<u32>,
+    spans: Vec<Span>,
+    /// Answers that are there already, by the entries they come of.
+    known: HashMap<Vec<Part>, u32>,
+    scratch: Vec<Part>,
+}
+
+/// What an answer depends on of an entry: how deep its network lies, and what it says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Part {
+    depth: u8,
+    list: u16,
+    category: Category,
+    confidence: u8,
+    tag: Name,
+    from: Millis,
+    until: Millis,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(lists: Vec<(Name, u64)>) -> Self {
+        Self {
+            lists,
+            open: Vec::new(),
+            v4: Ranges::default(),
+            v6: Ranges::default(),
+            // Of nothing there are no spans. The end of the last answer's is added when all are there.
+            answers: vec![0],
+            spans: Vec::new(),
+            known: HashMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The entries of one network.
+    fn enter(&mut self, network: &'a [Item]) -> Result<(), ListsFault> {
+        let Some(first) = network.first().map(|item| item.listing.first) else { return Ok(()) };
+        if let Some(before) = first.checked_sub(1) {
+            self.leave_until(before)?;
+        }
+        self.open.push(network);
+        self.push(first)
+    }
+
+    /// Leaves the networks that end at or before an address.
+    fn leave_until(&mut self, address: u128) -> Result<(), ListsFault> {
+        while let Some(last) = self.open.last().and_then(|network| network.first()).map(|item| item.listing.last()) {
+            if last > address {
+                break;
+            }
+            self.open.pop();
+            if let Some(next) = last.checked_add(1) {
+                self.push(next)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From this address on the open networks hold.
+    fn push(&mut self, start: u128) -> Result<(), ListsFault> {
+        let answer = self.answer()?;
+        if start >> 32 == MAPPED >> 32 {
+            self.v4.push(start as u32, answer);
+        } else {
+            self.v6.push(start, answer);
+        }
+        Ok(())
+    }
+
+    /// The number of what the open networks say.
+    fn answer(&mut self) -> Result<u32, ListsFault> {
+        if self.open.is_empty() {
+            return Ok(NOTHING);
+        }
+        let mut parts = std::mem::take(&mut self.scratch);
+        parts.clear();
+        for (depth, network) in self.open.iter().enumerate() {
+            parts.extend(network.iter().map(|Item { listing, list }| Part {
+                depth: depth as u8,
+                list: *list,
+                category: listing.category,
+                confidence: listing.confidence,
+                tag: listing.tag,
+                from: listing.from,
+                until: listing.until,
+            }));
+        }
+        if let Some(answer) = self.known.get(parts.as_slice()) {
+            self.scratch = parts;
+            return Ok(*answer);
+        }
+        let answer = self.answers.len() as u32;
+        self.answers.push(self.spans.len() as u32);
+        let mut times: BTreeSet<Millis> = parts.iter().map(|part| part.from).collect();
+        times.extend(parts.iter().map(|part| part.until).filter(|until| *until != Listing::FOREVER));
+        let mut last = Listed::NONE;
+        for from in times {
+            let listed = at(&parts, from, &self.lists);
+            if listed != last {
+                self.spans.push(Span { from, listed });
+                last = listed;
+            }
+        }
+        if self.spans.len() > LIST_SPANS_MAX {
+            return Err(ListsFault::TooManySpans);
+        }
+        self.known.insert(parts, answer);
+        Ok(answer)
+    }
+}
+
+/// What the entries of nested networks say at a time: of each list its innermost network that says anything then, once a
+/// category, with the most confidence.
+fn at(parts: &[Part], time: Millis, lists: &[(Name, u64)]) -> Listed {
+    let holds = |part: &&Part| part.from <= time && time < part.until;
+    let mut entries: Vec<(Part, ListEntry)> = Vec::new();
+    for part in parts.iter().filter(holds) {
+        let (list, digest) = lists.get(usize::from(part.list)).copied().unwrap_or_default();
+        let Part { category, confidence, tag, .. } = *part;
+        let entry = ListEntry { category, confidence, list, tag, digest };
+        // Deeper networks come later.
+        entries.retain(|(known, _)| known.list != part.list || known.depth == part.depth);
+        let same = |(known, _): &&mut (Part, ListEntry)| known.list == part.list && known.category == category;
+        match entries.iter_mut().find(same) {
+            // The smaller tag of two of one confidence, so that the order of lines decides nothing.
+            Some((_, known)) if (known.confidence, tag.as_str()) < (confidence, known.tag.as_str()) => *known = entry,
+            Some(_) => {}
+            None => entries.push((*part, entry)),
+        }
+    }
+    let entries: Vec<ListEntry> = entries.into_iter().map(|(_, entry)| entry).collect();
+    Listed::new(&entries)
+}

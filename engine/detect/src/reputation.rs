@@ -1,0 +1,262 @@
+//! What the detectors of listed addresses share: what counts against an address, what speaks for it, and the networks
+//! that a user has long worked from.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
+use crate::detectors::{counted, named, who};
+use crate::finding::{Measure, SeenAddress};
+use crate::hash::hash64;
+use crate::incident::{Incident, Incidents};
+use crate::listed::{Category, ListEntry};
+use crate::near;
+use crate::networks::{Networks, Tag};
+use crate::rule::Layer;
+use crate::time::{clock, day_of, spoken};
+
+/// Networks of a key that are remembered; the one unused for longest gives way.
+pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
+/// Networks that lie in the state itself: more are rare.
+const NETWORKS_NEAR: usize = 2;
+/// The same block of addresses is the same network where no carrier is known: bits of IPv4 and of IPv6 that differ in it.
+const BLOCK_BITS: (u32, u32) = (8, 80);
+/// `::ffff:0:0/96`, where IPv4 addresses lie.
+const MAPPED: u128 = 0xffff;
+
+/// What is kept for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    networks: SmallVec<[Used; NETWORKS_NEAR]>,
+    incidents: Incidents,
+}
+
+/// A network that the user has worked from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Used {
+    #[serde(with = "postcard::fixint::le")]
+    network: u64,
+    /// Different days of use, until they are forgotten.
+    days: u16,
+    last_day: i32,
+}
+
+/// What counts against an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    /// What it is.
+    pub(crate) category: Option<Category>,
+    /// As a sentence has it.
+    what: &'static str,
+    /// Who says so.
+    by: &'a str,
+    /// What they call it, or empty.
+    tag: &'a str,
+    /// How sure they are, 0–100.
+    pub(crate) confidence: u8,
+}
+
+/// The numbers that both detectors have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) confidence_min: u8,
+    pub(crate) confidence_sure: u8,
+    pub(crate) usual_days_min: u32,
+    pub(crate) usual_forget_days: u32,
+}
+
+/// A network by which it is known again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NetworkId(u64);
+
+impl NetworkId {
+    /// The carrier's, or the block of addresses where none is known.
+    pub(crate) fn of_carrier(seen: &SeenAddress) -> Self {
+        match seen.location.carrier.asn {
+            0 => Self::of_block(seen),
+            asn => Self(u64::from(asn)),
+        }
+    }
+
+    /// The block of addresses: a /24 of IPv4, a /48 of IPv6.
+    pub(crate) fn of_block(seen: &SeenAddress) -> Self {
+        let bits = seen.address.bits();
+        let host = if bits >> 32 == MAPPED { BLOCK_BITS.0 } else { BLOCK_BITS.1 };
+        // A number of a carrier has no bit beyond the 32nd.
+        Self(hash64(&(bits >> host).to_le_bytes()) | 1 << 63)
+    }
+}
+
+impl<'a> Told<'a> {
+    /// What a list says.
+    pub(crate) fn of_list(entry: &'a ListEntry) -> Self {
+        let ListEntry { category, confidence, list, tag, .. } = *entry;
+        Self { category: Some(category), what: category.spoken(), by: list.as_str(), tag: tag.as_str(), confidence }
+    }
+
+    /// What the organisation says of networks of bad repute.
+    pub(crate) fn of_organisation(networks: &'a Networks, seen: &SeenAddress) -> Option<Self> {
+        let entry = networks.tagged(seen).filter(|entry| entry.tag == Tag::Risky)?;
+        Some(Self { category: None, what: "a network of bad repute", by: &entry.name, tag: "", confidence: 100 })
+    }
+
+    /// One alert for each list and category.
+    fn cause(&self) -> u64 {
+        let category = self.category.map_or("risky", Category::as_str);
+        hash64(format!("{category}\n{}", self.by).as_bytes())
+    }
+}
+
+/// What speaks for an address, whoever uses it: the organisation's own word, and that of lists of what is harmless.
+pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let own = context.networks.tagged(seen).filter(|entry| entry.tag != Tag::CloudProvider);
+    if let Some(entry) = own {
+        // The organisation's word outranks that of every list, for better and for worse.
+        if entry.tag == Tag::Risky {
+            return blocks;
+        }
+        let reason =
+            format!("{} is on {}, tagged {} by the organisation", seen.address, entry.name, entry.tag.as_str());
+        blocks.push(Block { layer: Layer::System, by: "own_network", reason, measures: Vec::new() });
+    }
+    if let Some(entry) = seen.location.listed.entries().iter().find(|entry| entry.category == Category::KnownGood) {
+        let reason = format!("{} is known to be harmless by the list {}", seen.address, entry.list.as_str());
+        let measures = vec![Measure::new("confidence", f64::from(entry.confidence), "of 100")];
+        blocks.push(Block { layer: Layer::System, by: "known_good", reason, measures });
+    }
+    blocks
+}
+
+/// Does anybody vouch for it whom the rule believes?
+pub(crate) fn is_vouched_for(context: &Context<'_>, blocks: &[Block]) -> bool {
+    blocks.iter().any(|block| context.takes(block.layer, block.by))
+}
+
+impl Watch {
+    /// Days before this one on which the user worked from the network and which are not forgotten.
+    pub(crate) fn days(&self, network: NetworkId, day: i32, forget_days: u32) -> u32 {
+        let known = self.networks.iter().find(|known| known.network == network.0);
+        let known = known.filter(|known| day - known.last_day <= forget_days as i32);
+        // Of a day that has begun with it nothing counts yet.
+        known.map_or(0, |known| u32::from(known.days) - u32::from(known.last_day == day))
+    }
+
+    /// Notes a day of use.
+    pub(crate) fn note(&mut self, network: NetworkId, limits: &Limits, context: &mut Context<'_>) {
+        let day = day_of(context.event.time);
+        let same = |known: &&mut Used| known.network == network.0;
+        if let Some(known) = self.networks.iter_mut().find(same) {
+            if day - known.last_day > limits.usual_forget_days as i32 {
+                known.days = 0;
+            }
+            if known.days == 0 || day > known.last_day {
+                (known.days, known.last_day) = (known.days.saturating_add(1), day);
+            }
+            return;
+        }
+        if self.networks.len() >= LISTED_NETWORKS_MAX {
+            context.caps.networks += 1;
+            let oldest = self.networks.iter().enumerate().min_by_key(|(_, known)| known.last_day);
+            if let Some(oldest) = oldest.map(|(index, _)| index) {
+                self.networks.remove(oldest);
+            }
+        }
+        self.networks.push(Used { network: network.0, days: 1, last_day: day });
+    }
+
+    /// Tells of an event from an address that something counts against.
+    pub(crate) fn raise(&mut self, context: &mut Context<'_>, case: Case<'_>) {
+        let Case { told, seen, limits, blocks, worse, reliefs, baseline } = case;
+        let event = context.event;
+        let blocker = context.blocker(blocks);
+        let incident = self.incidents.touch(told.cause(), blocker.is_some(), context);
+        incident.add(context.trace(), event.test);
+        let mut aggravations = worse;
+        aggravations.extend(context.network_aggravation(&seen));
+        if event.mfa == Some(false) {
+            aggravations.push("signed in without a second factor");
+        }
+        if event.privileged {
+            aggravations.push("the account is privileged");
+        }
+        let user = context.subject.user().to_owned();
+        let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
+        context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
+            explain(&user, &told, &seen, &limits, (baseline, incident))
+        });
+    }
+
+    pub(crate) fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    pub(crate) fn bring(&self) {
+        near::bring(self);
+        near::bring(self.networks.as_slice());
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.networks.clone_from(&other.networks);
+        self.incidents.copy_from(&other.incidents);
+    }
+}
+
+/// What is known of an event from an address that something counts against.
+pub(crate) struct Case<'a> {
+    pub(crate) told: Told<'a>,
+    pub(crate) seen: SeenAddress,
+    pub(crate) limits: Limits,
+    /// What may hold it back.
+    pub(crate) blocks: Vec<Block>,
+    /// What makes it graver, beside what always does.
+    pub(crate) worse: Vec<&'static str>,
+    /// What makes it less grave.
+    pub(crate) reliefs: Vec<Relief>,
+    /// The numbers before.
+    pub(crate) baseline: Vec<Measure>,
+}
+
+/// Less grave where those who say it are not sure.
+pub(crate) fn unsure(told: &Told<'_>, limits: &Limits) -> Relief {
+    Relief { reason: "the list is not sure of it", holds: told.confidence < limits.confidence_sure }
+}
+
+fn explain(
+    user: &str,
+    told: &Told<'_>,
+    seen: &SeenAddress,
+    limits: &Limits,
+    (baseline, incident): (Vec<Measure>, &Incident),
+) -> Explanation {
+    let Told { what, by, tag, confidence, category } = *told;
+    let source = if category.is_some() { "the list" } else { "the organisation's networks" };
+    let called = if tag.is_empty() { String::new() } else { format!(", called {tag}") };
+    let place = seen.location.place.ok();
+    let place = if place.is_some() { format!(" in {}", named(place)) } else { String::new() };
+    let at = clock(incident.last);
+    let many =
+        |count| format!("; {} within {}", counted(count, "event", "events"), spoken(incident.last - incident.first));
+    let all = if incident.count == 1 { String::new() } else { many(incident.count) };
+    Explanation {
+        summary: format!(
+            "{} worked from {}{place} at {at} UTC: {what} by {source} {by}{called}, confidence {confidence} of 100{all}.",
+            who(user),
+            seen.address,
+        ),
+        observed: vec![
+            Measure::new("events", incident.count as f64, "events"),
+            Measure::new("confidence", f64::from(confidence), "of 100"),
+        ],
+        baseline,
+        threshold: vec![
+            Measure::new("confidence_min", f64::from(limits.confidence_min), "of 100"),
+            Measure::new("confidence_sure", f64::from(limits.confidence_sure), "of 100"),
+            Measure::new("usual_days_min", f64::from(limits.usual_days_min), "days"),
+        ],
+        counterfactual: format!(
+            "It would not have fired if {by} had not named {} at that time, or with a confidence under {}.",
+            seen.address, limits.confidence_min,
+        ),
+    }
+}

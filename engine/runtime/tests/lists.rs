@@ -1,0 +1,258 @@
+//! Lists of addresses in the life of a partition: switched between two records, kept with its state, and made again from
+//! what was kept by whoever takes it over.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use frostwatch_detect::listed::Category;
+use frostwatch_detect::lists::{List, Listing, Lists};
+use frostwatch_detect::names::Name;
+use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
+use frostwatch_detect::time::{Lateness, rfc3339};
+use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
+use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
+use serde_json::{Value, json};
+
+const STAMP: i64 = 1_767_225_600_000;
+
+struct Nowhere(GeoBuild);
+
+impl Locate for Nowhere {
+    fn locate(&self, _address: IpAddr) -> Location {
+        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
+    }
+
+    fn build(&self) -> &GeoBuild {
+        &self.0
+    }
+}
+
+/// A list of exits of Tor: those of `11.0.0.0/24` that end in these numbers.
+fn exits(hosts: &[u8]) -> Option<Arc<Lists>> {
+    let entry = |host: &u8| Listing {
+        first: 0xffff_0b00_0000 + u128::from(*host),
+        prefix: 128,
+        category: Category::Tor,
+        confidence: 90,
+        tag: Name::new("exit"),
+        from: Listing::ALWAYS,
+        until: Listing::FOREVER,
+    };
+    Lists::new(vec![List { name: "exits".to_owned(), entries: hosts.iter().map(entry).collect() }]).unwrap()
+}
+
+fn ruling(lists: Option<Arc<Lists>>) -> Arc<Ruling> {
+    let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() });
+    let book = Rulebook::parse(default_rules(), None).unwrap();
+    Arc::new(Ruling::new(book, Arc::new(locate), Lateness::DEFAULT).with_lists(lists))
+}
+
+fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
+    let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
+    let shared = Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() };
+    (TaskSet::new(Arc::new(shared), Arc::clone(&current)), current)
+}
+
+/// Activity of seven users from nine addresses, some of it late.
+fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
+    let (user, host, late) = (number % 7, number * 5 % 9, if number % 11 == 0 { 600 } else { 0 });
+    let value = json!({
+        "schema": "activity.v1", "id": number.to_string(), "time": rfc3339(STAMP + 60_000 * number - 1_000 * late),
+        "instance": "acme", "user": { "name": format!("u{user}") }, "action": "view", "outcome": "success",
+        "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
+    });
+    let (key, value) = (format!("acme|u{user}"), value.to_string());
+    let stamp = Some(STAMP + 60_000 * number);
+    tasks.record(3, &InputRecord { offset: number, stamp, key: Some(key.as_bytes()), value: value.as_bytes() }, out);
+}
+
+/// What an owner leaves behind.
+struct Left {
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+    progress: Progress,
+    contents: Contents,
+}
+
+impl Left {
+    fn nothing() -> Self {
+        let progress = Progress {
+            schema: PROGRESS_SCHEMA.to_owned(),
+            offset: 0,
+            low_water: 0,
+            rebuild: false,
+            unsettled: false,
+            epoch: 0,
+            partitions: 1,
+            last: None,
+            misrouted: 0,
+            task: TaskProgress::default(),
+        };
+        Self { state: BTreeMap::new(), progress, contents: Contents::new() }
+    }
+
+    /// Writes what changed 40 records ago, and keeps what is named for the first time.
+    fn commit(&mut self, tasks: &mut TaskSet, position: i64) {
+        let mut written = Vec::new();
+        let room = Room { keys: 100, bytes: usize::MAX };
+        let low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
+        written.into_iter().for_each(|record| drop(self.state.insert(record.key, record.value.unwrap())));
+        let task = tasks.progress(3, low_water);
+        for named in task.turns.iter().filter_map(|turn| task.named_at(*turn)) {
+            let names = [named.rules].into_iter().chain(tasks.parts(3, &named.lists));
+            self.contents.extend(names.filter_map(|name| Some((name.clone(), tasks.content(3, &name)?))));
+        }
+        self.progress = Progress { offset: position, low_water, task, ..self.progress.clone() };
+        // As it goes over the wire.
+        self.progress = Progress::read(&self.progress.to_bytes()).unwrap();
+    }
+
+    fn taken_over(&self, ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>, Resumed) {
+        let (mut tasks, current) = tasks_under(ruling);
+        tasks.open(3);
+        self.state.iter().for_each(|(key, value)| tasks.restore(3, key, Some(value)).unwrap());
+        let found = |wanted: Vec<String>| {
+            let wanted: BTreeSet<String> = wanted.into_iter().collect();
+            self.contents.clone().into_iter().filter(|(name, _)| wanted.contains(name)).collect::<Contents>()
+        };
+        let mut contents = found(tasks.wanted(3, &self.progress));
+        contents.extend(found(tasks.wanted_parts(3, &self.progress, &contents)));
+        let resumed = tasks.resume(3, &self.progress, &contents);
+        (tasks, current, resumed)
+    }
+}
+
+fn told(out: &[OutputRecord]) -> Vec<Value> {
+    let alerts = out.iter().filter(|record| matches!(record.channel, Channel::Alerts | Channel::Suppressions));
+    alerts.map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
+}
+
+#[test]
+fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
+    const RECORDS: i64 = 400;
+    let rulings = [ruling(exits(&[1, 2, 3])), ruling(exits(&[3, 4])), ruling(None), ruling(exits(&[1, 7]))];
+    let (mut left, mut sent, mut turns) = (Left::nothing(), Vec::new(), Vec::new());
+    for (owner, dies_at) in [90, 130, 250, 251, 370, RECORDS].into_iter().enumerate() {
+        let (mut tasks, _, resumed) = left.taken_over(&rulings[owner % 4]);
+        assert_eq!(resumed, Resumed::Same, "owner {owner}");
+        let (offset, low_water) = (left.progress.offset, left.progress.low_water);
+        let mut silent = Vec::new();
+        (low_water..offset).for_each(|number| take(&mut tasks, number, &mut silent));
+        tasks.restored(3);
+        let mut turned = (tasks.turn(3, offset) != Turned::No || offset == 0).then_some((offset, owner % 4));
+        let mut pending = Vec::new();
+        for number in offset..dies_at {
+            take(&mut tasks, number, &mut pending);
+            let position = number + 1;
+            if position % 20 == 0 || position == RECORDS {
+                left.commit(&mut tasks, position);
+                turns.extend(turned.take());
+                sent.append(&mut pending);
+            }
+        }
+    }
+    let (mut alone, current) = tasks_under(&rulings[0]);
+    let mut wanted = Vec::new();
+    alone.open(3);
+    alone.restored(3);
+    for number in 0..RECORDS {
+        if let Some((offset, ruling)) = turns.iter().find(|(offset, _)| *offset == number) {
+            current.set(Arc::clone(&rulings[*ruling]));
+            assert!(*offset == 0 || alone.turn(3, *offset) != Turned::No);
+        }
+        take(&mut alone, number, &mut wanted);
+    }
+    assert!(turns.len() >= 5 && told(&sent).len() > 30, "{} turns, {} told", turns.len(), told(&sent).len());
+    assert!(sent == wanted);
+    let policies: BTreeSet<String> = told(&sent).iter().map(|alert| alert["policy"].to_string()).collect();
+    assert!(policies.contains("\"anonymous_ip\""), "{policies:?}");
+}
+
+#[test]
+fn an_alert_names_the_lists_it_was_found_with_and_each_record_the_ones_it_arrived_under() {
+    let lists = [exits(&[5]), exits(&[5, 6])];
+    let (mut tasks, current) = tasks_under(&ruling(lists[0].clone()));
+    tasks.open(3);
+    let mut out = Vec::new();
+    // Host 5 is the address of the first record; of the second it is host 6 by the lists that come after it.
+    let one = |tasks: &mut TaskSet, number: i64, host: u8, out: &mut Vec<OutputRecord>| {
+        let value = json!({
+            "schema": "activity.v1", "id": number.to_string(), "time": rfc3339(STAMP + 1_000 * number),
+            "instance": "acme", "user": { "name": "ana" }, "action": "view", "outcome": "success",
+            "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
+        });
+        let (value, stamp) = (value.to_string(), Some(STAMP + 1_000 * number));
+        tasks.record(3, &InputRecord { offset: number, stamp, key: Some(b"acme|ana"), value: value.as_bytes() }, out);
+    };
+    one(&mut tasks, 0, 6, &mut out);
+    assert!(told(&out).is_empty(), "not listed yet");
+    one(&mut tasks, 10, 5, &mut out);
+    current.set(ruling(lists[1].clone()));
+    assert!(matches!(tasks.turn(3, 20), Turned::To { .. }));
+    assert_eq!(tasks.turn(3, 20), Turned::No, "the same content is no switch");
+    one(&mut tasks, 20, 6, &mut out);
+    // A late event makes all run again: the first record stays under the lists it arrived under.
+    one(&mut tasks, 5, 1, &mut out);
+    let told = told(&out);
+    let digests = |alert: &Value| {
+        let versions = alert["versions"]["lists"].as_array().unwrap().clone();
+        versions.iter().map(|version| version["digest"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let of = |lists: &Option<Arc<Lists>>| lists.as_ref().unwrap().builds()[0].digest.to_string();
+    assert_eq!(told.iter().map(|alert| alert["count"].as_u64()).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert_eq!(digests(&told[0]), [of(&lists[0])].into());
+    assert_eq!(digests(&told[1]), lists.iter().map(of).collect());
+    let tags: Vec<&Value> = told[0]["entities"].as_array().unwrap().iter().filter_map(|it| it.get("tags")).collect();
+    assert_eq!(tags, [&json!(["tor"])]);
+}
+
+#[test]
+fn any_number_of_lists_is_one_ruling_beside_none() {
+    let (mut tasks, current) = tasks_under(&ruling(None));
+    tasks.open(3);
+    let mut out = Vec::new();
+    for number in 0..300_i64 {
+        current.set(ruling(exits(&[(number % 200) as u8, (number / 200 + 201) as u8])));
+        assert!(matches!(tasks.turn(3, number), Turned::To { .. }), "{number}");
+        take(&mut tasks, number, &mut out);
+    }
+    let progress = tasks.progress(3, 299);
+    assert_eq!((progress.rulings.len(), progress.turns.len()), (2, 1));
+    let named = progress.named().unwrap();
+    assert_eq!(named.lists, current.get().named().lists);
+    assert!(tasks.content(3, &named.lists).is_some());
+}
+
+#[test]
+fn lists_that_are_not_kept_are_a_ruling_that_is_not_at_hand() {
+    let mut left = Left::nothing();
+    let (mut tasks, _, _) = left.taken_over(&ruling(exits(&[1])));
+    tasks.restored(3);
+    let mut out = Vec::new();
+    (0..30).for_each(|number| take(&mut tasks, number, &mut out));
+    left.commit(&mut tasks, 30);
+    let (was, is) = (ruling(exits(&[1])).named().lists, ruling(exits(&[2])).named().lists);
+    left.contents.clear();
+    let (_, _, resumed) = left.taken_over(&ruling(exits(&[2])));
+    assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → {is}") });
+    let (_, _, resumed) = left.taken_over(&ruling(None));
+    assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → none") });
+    assert_eq!(left.taken_over(&ruling(exits(&[1]))).2, Resumed::Same);
+}
+
+#[test]
+fn a_format_of_state_without_room_for_lists_does_without_them() {
+    let older = |lists| Arc::new(Ruling::clone(&ruling(lists)).with_state_format(1));
+    assert_eq!(older(exits(&[1])).named(), older(None).named());
+    let (mut tasks, _) = tasks_under(&older(exits(&[0, 1, 2, 3, 4, 5, 6, 7, 8])));
+    tasks.open(3);
+    let mut out = Vec::new();
+    (0..60).for_each(|number| take(&mut tasks, number, &mut out));
+    assert!(told(&out).iter().all(|alert| alert["policy"] != "anonymous_ip"));
+    let mut written = Vec::new();
+    tasks.checkpoint(3, 60, i64::MAX, Room { keys: 99, bytes: usize::MAX }, &mut written);
+    assert!(written.iter().all(|record| record.value.as_ref().unwrap()[0] == 1));
+}
