@@ -219,6 +219,7 @@ impl Metrics {
         by_rule(&self.hidden, &totals.findings.hidden);
         REJECTIONS.iter().for_each(|reason| raise(&self.rejected, &[*reason], 0));
         totals.findings.rejected.iter().for_each(|(reason, value)| raise(&self.rejected, &[*reason], *value));
+        self.round_trips.reset();
         for (broker, micros) in &self.observed.counters.timings().round_trips {
             self.round_trips.with_label_values(&[&broker.to_string()]).set(*micros as f64 / 1e6);
         }

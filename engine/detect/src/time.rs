@@ -35,6 +35,11 @@ pub fn to_the_minute(time: Millis) -> String {
     at(time).format("%Y-%m-%d %H:%M").to_string()
 }
 
+/// The day, UTC: `2026-03-02`.
+pub fn date(time: Millis) -> String {
+    at(time).format("%Y-%m-%d").to_string()
+}
+
 /// A length of time as people say it: `41 min`, `3 h 20 min`, `12 s`, `9 days`.
 pub fn spoken(length: Millis) -> String {
     let secs = length / SECOND;

@@ -131,7 +131,8 @@ pub struct Timings {
     pub commit: Histogram,
     /// From the assignment of a partition until alerts flow: its state is read, its tail is run again.
     pub restore: Histogram,
-    /// How long brokers took to answer a producer, mean over the last seconds, microseconds, by the broker's id.
+    /// How long brokers took to answer a producer, mean over the last seconds, microseconds, by the broker's id, as the worker
+    /// saw it that said so last.
     pub round_trips: BTreeMap<i32, i64>,
 }
 
@@ -173,7 +174,9 @@ impl Counters {
         all.alert_delay.take(&mut timings.alert_delay);
         all.commit.take(&mut timings.commit);
         all.restore.take(&mut timings.restore);
-        all.round_trips.append(&mut timings.round_trips);
+        if !timings.round_trips.is_empty() {
+            all.round_trips = std::mem::take(&mut timings.round_trips);
+        }
     }
 
     /// Adds what a worker counted since its last call, and begins again at zero.

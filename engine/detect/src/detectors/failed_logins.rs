@@ -19,10 +19,11 @@
 //!
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
-//! reason or none that the source gives. A sign-in from elsewhere, or by another program, is none of that client's: a guess
-//! that works does so where it is made. One from there is its owner's if that is one of the last two addresses of the user, and
-//! has been for twelve hours, and else raises the severity. A second address, such a success, or a
-//! rhythm that half of the intervals break takes it back for good, and readers are told
+//! reason or none that the source gives. A sign-in is its owner's if it comes from elsewhere, out of one of the last three
+//! networks of the user that has been one for half a day, or from the address of the failures, if that has been the user's
+//! last one there for as long; any other raises the severity. A second address, such a sign-in, or a
+//! rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken for the
+//! owner's, and readers are told
 //! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! # Blind spots
@@ -34,7 +35,9 @@
 //! hour up to twice as much passes. A tool that waits equally long between guesses, from one address under one name, looks
 //! like a client with an old password and stands a step lower: whether the address fails for other users too tells them
 //! apart, which no detector of one user sees. Guesses from an address that the user shares with others (an office, a carrier's
-//! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them.
+//! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them. Somebody behind such an
+//! address who guesses evenly looks like a client of the user's own. Rows of `ServiceNow` do not say who is privileged, so there
+//! a rhythm lowers the severity for administrators too: a rule of their own with `rhythm_intervals: 0` does not.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after
@@ -309,7 +312,7 @@ impl State {
         incident.test |= context.event.test;
         // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
         let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
-        let has_succeeded = self.succeeded_at == Some(now) && self.memory.success() == Success::Open;
+        let has_succeeded = self.succeeded_at == Some(now) && !self.memory.is_owners(held);
         aggravations.extend(has_succeeded.then_some(SUCCEEDED_AFTER));
         let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
         let peak = &mut self.peaks[usize::from(held)];
@@ -324,21 +327,24 @@ impl State {
 
     fn success(&mut self, params: &Params, context: &mut Context<'_>) {
         let now = context.event.time;
-        self.succeeded_at = Some(now);
+        let before = self.succeeded_at.replace(now);
         self.memory.succeed(params, context.event, context.origin.seen);
         let within = Millis::from(params.success_within_secs) * SECOND;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
         let Some(incident) = self.incidents.live(cause(), held, now, within) else { return };
-        let is_of_client = self.memory.mark(held).client == Client::Likely;
-        // Its owner goes on working.
-        if !incident.is_raised() || is_of_client && self.memory.success() != Success::Open {
+        if !incident.is_raised() {
             return;
         }
-        incident.add(context.trace(), context.event.test);
-        incident.count -= 1;
-        let aggravations = vec![SUCCEEDED_AFTER];
-        self.tell(params, context, Told { held, blocker, aggravations, fresh: false, succeeded: Some(now) });
+        // Its owner goes on working: that is told once, raises no severity, and is no evidence of the failures.
+        let is_owners = self.memory.is_owners(held);
+        if !is_owners {
+            incident.add(context.trace(), context.event.test);
+            incident.count -= 1;
+        }
+        let fresh = is_owners && before.is_none_or(|before| before < incident.first);
+        let aggravations = Vec::from_iter((!is_owners).then_some(SUCCEEDED_AFTER));
+        self.tell(params, context, Told { held, blocker, aggravations, fresh, succeeded: Some(now) });
     }
 
     /// Takes the failure into the windows and judges them. What goes on being told is not asked whether it is usual.
@@ -370,13 +376,22 @@ impl State {
 
     fn tell(&mut self, params: &Params, context: &mut Context<'_>, told: Told) {
         let Self { memory, incidents, peaks, .. } = self;
-        let Told { held, blocker, aggravations, fresh, succeeded } = told;
+        let Told { held, blocker, mut aggravations, fresh, succeeded } = told;
         let Some(incident) = incidents.same(cause(), held) else { return };
         let is_privileged =
             context.event.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);
-        let rhythm = memory.rhythm(params);
+        let rhythm = memory.rhythm(params, held);
         if let Some(failures) = memory.failures_mut() {
-            failures.marks[usize::from(held)].client.see(rhythm.is_some() && !is_privileged);
+            let client = &mut failures.marks[usize::from(held)].client;
+            let was = *client;
+            client.see(rhythm.is_some() && !is_privileged);
+            // What was taken for the owner's sign-in is weighed again.
+            let within = Millis::from(params.success_within_secs) * SECOND;
+            let is_near = succeeded.is_some_and(|at| incident.last - at <= within);
+            if was == Client::Likely && *client == Client::Refuted && is_near {
+                failures.success = Success::Open;
+                aggravations.push(SUCCEEDED_AFTER);
+            }
         }
         let (mark, peak) = (memory.mark(held), peaks[usize::from(held)]);
         let below = peak <= params.failures_max && !is_privileged;

@@ -10,15 +10,19 @@
 //! ATT&CK T1078 (Valid Accounts): an account that is left over is used by who left or by whoever found its password. The
 //! leaving is a record among the account's own, so a replay knows of it where the engine did.
 //! The severity is raised by a step when somebody signs in anew, when something is carried out, and for a privileged
-//! account: a session that lives on is told apart from a return. The newest `user_terminate` counts, so one with a later
-//! `effective_at` postpones; a `user_disable` that comes again moves nothing. A `user_enable` or `user_create` ends that the
-//! account was off, and a leaving if it counts from later than that was told: a return, a re-hire, a leaving that was
-//! called off. A row of `sys_user` that says "on" counts from when the account was made, so it ends no leaving.
+//! account: a session that lives on is told apart from a return. Of leavings the newest counts, so one with a later
+//! `effective_at` postpones; that an account is off counts since it was first said, beside a leaving, and whichever counts
+//! first is told. A `user_enable` or `user_create` ends that the account was off, and a leaving if it counts from later than
+//! that was told: a return, a re-hire, a leaving that was called off; one that counts from a later time ends it then. A row of
+//! `sys_user` that says "on" counts from when the account was made, so it ends no leaving.
 //!
 //! # Blind spots
 //! Accounts whose leaving no record tells. Of the time before a record that is told late only days are known, up to 64 of
 //! them, and of the last activity its time. An account that was forgotten since (no activity for the time users are
-//! kept) is a new one. Records under another name of the same person.
+//! kept) is a new one. Records under another name of the same person. A record of leaving that is itself late, by its
+//! `time`, is put aside like any late record: whoever publishes gives it the time at which it is told and says in
+//! `effective_at` from when it counts. A scope by group, network or country takes only records that carry these, and the
+//! record of leaving seldom does.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the incident. `grace` holds back what happens within
@@ -39,7 +43,7 @@ use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{MINUTE, Millis, day_of, spoken, to_the_minute};
+use crate::time::{DAY, MINUTE, Millis, date, day_of, spoken, to_the_minute};
 
 const SIGNED_IN: &str = "somebody signed in anew";
 const CARRIED_OUT: &str = "something was carried out";
@@ -70,7 +74,10 @@ impl Params {
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    ended: Option<Ended>,
+    /// The person leaves or has left: what the newest record says.
+    left: Option<Ended>,
+    /// The account is off: since the first record that says so.
+    off: Option<Ended>,
     active: Active,
     incidents: Incidents,
 }
@@ -84,6 +91,37 @@ struct Ended {
     from: Millis,
     /// When it was told.
     told: Millis,
+    /// Until when; `None`: nobody has said.
+    until: Option<Millis>,
+    /// On how many days it had been active when that was told.
+    days: u32,
+}
+
+impl Ended {
+    const fn new(is_left: bool, from: Millis, told: Millis) -> Self {
+        Self { is_left, from, told, until: None, days: 0 }
+    }
+
+    const fn word(&self) -> &'static str {
+        if self.is_left { "was recorded as having left" } else { "was disabled" }
+    }
+
+    fn holds_at(&self, now: Millis) -> bool {
+        now > self.from && self.until.is_none_or(|until| now < until)
+    }
+
+    /// The same until then; `None` where that is now or was before.
+    fn ends(self, at: Millis, now: Millis) -> Option<Self> {
+        (at > now).then_some(Self { until: Some(at), ..self })
+    }
+
+    /// One leaving, one story.
+    fn cause(&self) -> u64 {
+        let mut bytes = [0; 9];
+        bytes[..8].copy_from_slice(&self.from.to_le_bytes());
+        bytes[8] = u8::from(self.is_left);
+        hash64(&bytes)
+    }
 }
 
 /// When the account was active: the last time, and the days before.
@@ -94,6 +132,15 @@ struct Active {
     days: u64,
 }
 
+/// Activity after a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct After {
+    days: u32,
+    /// The first of these days, or the last time where that is all that is known.
+    first: Millis,
+    last: Millis,
+}
+
 impl Active {
     fn note(&mut self, now: Millis) {
         let days = self.last.map_or(0, |last| i64::from(day_of(now)) - i64::from(day_of(last)));
@@ -101,13 +148,17 @@ impl Active {
         self.last = Some(now);
     }
 
-    /// On how many days after that of `from` it was active, as far as they are known, and the last time if that is later.
-    fn after(&self, from: Millis) -> Option<(u32, Millis)> {
+    /// When it was active on days after that of `from`, as far as they are known; the day itself counts where nothing later
+    /// does.
+    fn after(&self, from: Millis) -> Option<After> {
         let last = self.last.filter(|last| *last > from)?;
         let days = i64::from(day_of(last)) - i64::from(day_of(from));
         let known = if days < 64 { self.days & ((1 << days) - 1) } else { self.days };
-        // The day itself counts where nothing later does.
-        Some((known.count_ones().max(1), last))
+        let first = match known.checked_ilog2() {
+            Some(oldest) => (i64::from(day_of(last)) - i64::from(oldest)) * DAY,
+            None => last,
+        };
+        Some(After { days: known.count_ones().max(1), first, last })
     }
 }
 
@@ -127,23 +178,28 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        let status = event.counts_from();
-        match (event.action, status) {
-            (Action::UserTerminate, Some(from)) => {
-                self.ended = Some(Ended { is_left: true, from, told: event.time });
-                self.look_back(params, context);
+        let now = event.time;
+        match (event.action, event.counts_from()) {
+            // Records that say it once more move nothing, and do not tell again what was.
+            (Action::UserTerminate, Some(from)) if self.left.is_none_or(|left| left.from != from) => {
+                let mut left = Ended::new(true, from, now);
+                self.look_back(params, context, &mut left);
+                self.left = Some(left);
             }
-            (Action::UserDisable, Some(from)) => {
-                if self.ended.is_none() && params.disabled_counts {
-                    self.ended = Some(Ended { is_left: false, from, told: event.time });
-                    self.look_back(params, context);
+            (Action::UserDisable, Some(from)) if self.off.is_none() => {
+                let mut off = Ended::new(false, from, now);
+                if params.disabled_counts {
+                    self.look_back(params, context, &mut off);
                 }
+                self.off = Some(off);
             }
             (Action::UserEnable | Action::UserCreate, Some(from)) => {
-                self.ended = self.ended.filter(|ended| ended.is_left && from <= ended.told);
+                self.off = self.off.and_then(|off| off.ends(from, now));
+                self.left = self.left.and_then(|left| if from > left.told { left.ends(from, now) } else { Some(left) });
             }
-            _ => {
-                self.active.note(event.time);
+            (_, Some(_)) => {}
+            (_, None) => {
+                self.active.note(now);
                 self.active(params, context);
             }
         }
@@ -154,16 +210,22 @@ impl Detector for State {
     }
 
     fn copy_from(&mut self, other: &Self) {
-        (self.ended, self.active) = (other.ended, other.active);
+        (self.left, self.off, self.active) = (other.left, other.off, other.active);
         self.incidents.copy_from(&other.incidents);
     }
 }
 
 impl State {
+    /// What holds at this time, the first of both.
+    fn ended(&self, params: &Params, now: Millis) -> Option<Ended> {
+        let off = self.off.filter(|_| params.disabled_counts);
+        self.left.into_iter().chain(off).filter(|ended| ended.holds_at(now)).min_by_key(|ended| ended.from)
+    }
+
     /// The account is active though nobody should use it.
     fn active(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        let Some(ended) = self.ended.filter(|ended| event.time > ended.from) else { return };
+        let Some(ended) = self.ended(params, event.time) else { return };
         let grace = (event.time <= ended.from + params.grace()).then(|| Block {
             layer: Layer::System,
             by: "grace",
@@ -176,7 +238,7 @@ impl State {
             measures: vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")],
         });
         let blocker = context.blocker(grace.into_iter().collect());
-        let incident = self.incidents.touch(cause(), blocker.is_some(), context);
+        let incident = self.incidents.touch(ended.cause(), blocker.is_some(), context);
         incident.add(context.trace(), event.test);
         let is_sign_in = matches!(event.action, Action::Login | Action::SessionStart);
         let mut aggravations = Vec::from_iter(event.privileged.then_some(PRIVILEGED));
@@ -188,37 +250,29 @@ impl State {
     }
 
     /// Was it, before that was told?
-    fn look_back(&mut self, params: &Params, context: &mut Context<'_>) {
-        let Some(ended) = self.ended else { return };
+    fn look_back(&mut self, params: &Params, context: &mut Context<'_>, ended: &mut Ended) {
         let Some(before) = self.active.after(ended.from + params.grace()) else { return };
+        ended.days = before.days;
         let event = context.event;
         let blocker = context.blocker(Vec::new());
-        let incident = self.incidents.touch(cause(), blocker.is_some(), context);
+        let incident = self.incidents.touch(ended.cause(), blocker.is_some(), context);
+        // The record of leaving is evidence and no activity.
         incident.add(context.trace(), event.test);
-        incident.first = incident.first.min(before.1);
+        incident.count -= 1;
+        incident.first = incident.first.min(before.first);
         let aggravations = Vec::from_iter(event.privileged.then_some(PRIVILEGED));
-        let user = context.subject.user();
+        let (user, ended) = (context.subject.user(), *ended);
         let raise = Raise { blocker, aggravations, fresh: true };
         context
             .raise(incident, raise, |incident| Words { user, ended, before: Some(before) }.explain(params, incident));
     }
 }
 
-impl Ended {
-    const fn word(&self) -> &'static str {
-        if self.is_left { "was terminated" } else { "was disabled" }
-    }
-}
-
-fn cause() -> u64 {
-    hash64(b"ended")
-}
-
 struct Words<'a> {
     user: &'a str,
     ended: Ended,
-    /// What was found when it was told: days of activity, and the last time.
-    before: Option<(u32, Millis)>,
+    /// What was found when it was told.
+    before: Option<After>,
 }
 
 impl Words<'_> {
@@ -226,28 +280,31 @@ impl Words<'_> {
         let ended = self.ended;
         let late = ended.told - ended.from;
         let told = if late > MINUTE { format!(", told {} later", spoken(late)) } else { String::new() };
+        let days = counted(u64::from(ended.days), "day", "days");
         let what = match self.before {
-            Some((days, last)) => format!(
-                "had been active since on {}, last at {} UTC",
-                counted(u64::from(days), "day", "days"),
-                to_the_minute(last)
-            ),
-            None => format!(
-                "has been active since: {} {} UTC, {}",
-                counted(incident.count, "event", "events"),
-                match (to_the_minute(incident.first), to_the_minute(incident.last)) {
-                    (first, last) if first == last => format!("at {first}"),
-                    (first, last) => format!("from {first} to {last}"),
-                },
-                from(incident),
-            ),
+            Some(After { first, last, .. }) if first < last => {
+                format!("had been active on {days} since, from {} on, last at {} UTC", date(first), to_the_minute(last))
+            }
+            Some(After { last, .. }) => format!("had been active since, last at {} UTC", to_the_minute(last)),
+            None => {
+                let before =
+                    if ended.days > 0 { format!("had been active on {days} by then, and ") } else { String::new() };
+                let events = counted(incident.count, "event", "events");
+                let until = to_the_minute(incident.last);
+                let span = match to_the_minute(incident.first) {
+                    first if first == until || ended.days > 0 => format!("last at {until}"),
+                    first => format!("from {first} to {until}"),
+                };
+                format!("{before}has been active since: {events}, {span} UTC, {}", from(incident))
+            }
         };
+        let last = self.before.map_or(incident.last, |before| before.last);
         let mut observed = vec![
             Measure::new("events", incident.count as f64, "events"),
-            Measure::new("after", ((incident.last - ended.from) / MINUTE) as f64, "min"),
+            Measure::new("after", ((last - ended.from) / MINUTE) as f64, "min"),
         ];
-        if let Some((days, _)) = self.before {
-            observed.push(Measure::new("days_active", f64::from(days), "days"));
+        if ended.days > 0 {
+            observed.push(Measure::new("days_active", f64::from(ended.days), "days"));
         }
         Explanation {
             summary: format!(
@@ -260,10 +317,10 @@ impl Words<'_> {
             baseline: Vec::new(),
             threshold: vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")],
             counterfactual: format!(
-                "It would not have fired if the account had been enabled again before {} UTC, or if that had counted from \
-                 {} UTC or later.",
-                to_the_minute(incident.first),
-                to_the_minute(self.before.map_or(incident.last, |(_, last)| last) - params.grace()),
+                "It would not have fired if the account had been enabled again before that, or if it had counted from {} \
+                 UTC or later.",
+                // To the next whole minute, or it would still fire.
+                to_the_minute(last - params.grace() + MINUTE - 1),
             ),
         }
     }
@@ -280,7 +337,6 @@ fn from(incident: &Incident) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::DAY;
 
     #[test]
     fn days_of_activity_are_those_after_the_day_that_counts() {
@@ -289,19 +345,20 @@ mod tests {
         for day in [0, 1, 3, 3, 10] {
             active.note(noon(day));
         }
+        let seen = |days, first, last: i64| Some(After { days, first, last: noon(last) });
         for (from, wanted) in [
-            (noon(0), Some((3, noon(10)))),
-            (noon(1), Some((2, noon(10)))),
-            (noon(9), Some((1, noon(10)))),
-            (noon(10) - 1, Some((1, noon(10)))),
+            (noon(0), seen(3, DAY, 10)),
+            (noon(1), seen(2, 3 * DAY, 10)),
+            (noon(9), seen(1, 10 * DAY, 10)),
+            (noon(10) - 1, seen(1, noon(10), 10)),
             (noon(10), None),
-            (noon(-100), Some((4, noon(10)))),
+            (noon(-100), seen(4, 0, 10)),
         ] {
             assert_eq!(active.after(from), wanted, "{from}");
         }
         active.note(noon(74));
-        assert_eq!(active.after(noon(5)), Some((1, noon(74))), "what is 64 days old is forgotten");
+        assert_eq!(active.after(noon(5)), seen(1, 74 * DAY, 74), "what is 64 days old is forgotten");
         active.note(noon(75));
-        assert_eq!(active.after(noon(5)), Some((2, noon(75))));
+        assert_eq!(active.after(noon(5)), seen(2, 74 * DAY, 75));
     }
 }

@@ -68,12 +68,15 @@ pub(super) fn admit(
         rules: admission.rules,
         exceptions: admission.exceptions,
         version,
-        effective: activity
-            .effective
-            .filter(|_| ruling.plan.keeps_status())
-            .and_then(|time| NonZeroU32::new(u32::try_from(time / SECOND).ok()?)),
+        effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
     };
     (event, admission.exceptions_dropped)
+}
+
+/// A time in whole seconds, not before it; what lies beyond what is kept is the nearest that is.
+fn whole_seconds(time: Millis) -> Option<NonZeroU32> {
+    let secs = time.saturating_add(SECOND - 1).div_euclid(SECOND);
+    NonZeroU32::new(u32::try_from(secs.clamp(1, Millis::from(u32::MAX))).unwrap_or(u32::MAX))
 }
 
 /// Group names in lower case; those that are so already cost nothing.

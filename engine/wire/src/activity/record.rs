@@ -72,7 +72,8 @@ pub struct ActivityRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = REASONS))]
     pub reason: Option<Word>,
-    /// When a `user_terminate` takes or took effect.
+    /// From when a `user_terminate`, `user_disable`, `user_enable` or `user_create` counts; absent: from `time` on. Without a
+    /// `target`, or with the user as target, these are about the user's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<UtcTime>,
     /// How the user proved who they are.

@@ -2,7 +2,8 @@
 //!
 //! A row says how things are, not what changed: the same is said again with every change of the account, which moves
 //! nothing. An account that is on counts from when it was made, so the row of one whose person has left does not say that
-//! the person came back.
+//! the person came back. Nor does a column of the last day that was emptied: whoever calls a leaving off publishes a
+//! `user_enable` under the person's key.
 
 use super::record::{CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX};
 use super::{Column, Out, Skip, View, text};
@@ -22,6 +23,8 @@ pub(super) const COLUMNS: &[Column] =
     &[SYS_ID, CREATED_ON, DOMAIN, USER_NAME, ACTIVE, EMAIL, LEAVES_ON, MOD_COUNT, UPDATED_ON, UPDATED_BY];
 
 const DAY_MS: i64 = 86_400_000;
+/// How much later than in UTC a day ends in the last zone.
+const WESTERNMOST_MS: i64 = 12 * 3_600_000;
 
 pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     let Some(id) = text::sys_id(view.text(&SYS_ID)) else {
@@ -38,15 +41,13 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     }
     let updated = view.time(&UPDATED_ON)?;
     let created = text::time(view.text(&CREATED_ON)).unwrap_or(updated);
-    let revision = text::count(view.text(&MOD_COUNT)).unwrap_or(0);
-    let leaves = leaves_at(view)?;
-    let is_told = [LEAVES_ON.name].iter().chain(LEAVES_ON.aliases).any(|column| view.row.has(column));
-    let (action, counts_from) = match (is_active, is_told && leaves.is_none()) {
-        (false, _) => ("user_disable", updated.0),
-        // Somebody says that the person does not leave: what was told before is over.
-        (true, true) => ("user_enable", updated.0),
-        (true, false) => ("user_enable", created.0),
+    // Of a fixed width, so that revisions of one second stand in their order.
+    let revision = match text::count(view.text(&MOD_COUNT)) {
+        Some(count) => format!("{count:010}"),
+        None => format!("t{:015}", updated.0.ms()),
     };
+    let leaves = leaves_at(view)?;
+    let (action, counts_from) = if is_active { ("user_enable", created.0) } else { ("user_disable", updated.0) };
     let leaving = leaves.map(|at| ("user_terminate", at, ":end"));
     // The leaving comes last: of the two it is what counts.
     for (action, counts_from, part) in [(action, counts_from, "")].into_iter().chain(leaving) {
@@ -71,7 +72,8 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     Ok(())
 }
 
-/// The end of the last day, if there is one: a day of the calendar, or a time.
+/// The end of the last day wherever on earth the person is, or a time, if there is one. What lies beyond the times that can be
+/// written is how some sources say that nobody leaves.
 fn leaves_at(view: &View<'_>) -> Result<Option<UtcTime>, Skip> {
     let written = view.text(&LEAVES_ON);
     if written.is_empty() {
@@ -79,7 +81,7 @@ fn leaves_at(view: &View<'_>) -> Result<Option<UtcTime>, Skip> {
     }
     let reject = || Skip::Reject(LEAVES_ON.name, "neither a day nor a time in UTC".to_owned());
     if let Some((at, _)) = text::time(&format!("{written} 00:00:00")) {
-        return UtcTime::from_ms(at.ms() + DAY_MS).map(Some).ok_or_else(reject);
+        return Ok(UtcTime::from_ms(at.ms() + DAY_MS + WESTERNMOST_MS));
     }
     text::time(written).map(|(at, _)| Some(at)).ok_or_else(reject)
 }

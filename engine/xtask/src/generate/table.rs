@@ -11,7 +11,7 @@ const END: &str = "<!-- /detectors -->";
 
 /// Parameters that the table names as limits: by their ending, or a span that everybody asks for first.
 const LIMIT_ENDINGS: [&str; 2] = ["_max", "_min"];
-const LIMIT_NAMES: [&str; 2] = ["learning_days", "window_secs"];
+const LIMIT_NAMES: [&str; 3] = ["grace_minutes", "learning_days", "window_secs"];
 
 /// The folder's own page.
 pub(super) fn index(detectors: &[Described]) -> String {

@@ -18,10 +18,11 @@ use crate::window::{Counted, Window};
 /// Programs that are told apart.
 pub(super) const AGENTS_MAX: usize = 8;
 
-/// Addresses that are remembered.
-const HOMES_MAX: usize = 2;
-/// An address counts as known when somebody signed in from it so many hours ago: not in what is judged.
-const HOME_HOURS_MIN: u32 = 12;
+/// Networks that are remembered.
+const HOMES_MAX: usize = 3;
+/// An address or network counts as known when somebody signed in from it so many counted hours ago, which is half a day at least: not
+/// in what is judged.
+const HOME_HOURS_MIN: u32 = 13;
 
 /// What a failure carries.
 pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
@@ -42,7 +43,7 @@ pub(super) struct Failures {
     /// The last failures, over the time of the baseline.
     pub(super) window: Window,
     pub(super) rhythm: Rhythm,
-    success: Success,
+    pub(super) success: Success,
     /// Of the incident that is told, and of the one that is held back.
     pub(super) marks: [Mark; 2],
     /// Of failures that no exception covers, and of those that one does.
@@ -78,28 +79,72 @@ pub(super) enum Success {
     /// It may be a guess that worked.
     #[default]
     Open,
-    /// It is none of the client that fails: a guess that works does so where it is made.
+    /// It came from another address than the client that fails, in a network from which the user has signed in before.
     Elsewhere,
-    /// It may be of that client by its address, which is one from which the user signed in on an earlier day.
+    /// It came from the client's own address, from where the user has signed in before.
     AtHome,
 }
 
-/// Addresses from which the user signed in, hashed, and the hour since which; the latest last.
+/// Networks from which the user signed in; the latest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Homes(SmallVec<[(u32, u32); HOMES_MAX]>);
+struct Homes(SmallVec<[Home; HOMES_MAX]>);
+
+/// A network of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Home {
+    /// Its operator's number, or without one the network of the address, hashed.
+    network: u32,
+    since_hour: u32,
+    /// The last address there, hashed: many lines have another one every day.
+    #[serde(with = "postcard::fixint::le")]
+    address: u64,
+    address_since_hour: u32,
+}
+
+/// What is known of where a sign-in comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    /// The network has been one of the user's for long enough.
+    Network,
+    /// The address too.
+    Address,
+}
 
 impl Homes {
-    /// Takes note of a success; was it from an address that is known since so long ago that it was not guessed today?
-    fn take(&mut self, now: Millis, seen: Option<SeenAddress>) -> bool {
-        let Some(seen) = seen else { return false };
-        let address = hash64_some(&seen.address.bits().to_le_bytes()) as u32;
-        let known = self.0.iter().position(|(home, _)| *home == address).map(|index| self.0.remove(index));
+    /// Takes note of a success, and says what was known of where it comes from.
+    fn take(&mut self, now: Millis, seen: Option<SeenAddress>) -> Known {
+        let Some(seen) = seen else { return Known::Nothing };
+        let (network, hour) = (network_of(seen), hour_of(now));
+        let address = hash64_some(&seen.address.bits().to_le_bytes());
+        let known = self.0.iter().position(|home| home.network == network).map(|index| self.0.remove(index));
         if self.0.len() == HOMES_MAX {
             self.0.remove(0);
         }
-        let (_, since) = known.unwrap_or((address, hour_of(now)));
-        self.0.push((address, since));
-        hour_of(now).saturating_sub(since) >= HOME_HOURS_MIN
+        let mut home = known.unwrap_or(Home { network, since_hour: hour, address, address_since_hour: hour });
+        if home.address != address {
+            (home.address, home.address_since_hour) = (address, hour);
+        }
+        self.0.push(home);
+        let is_old = |since: u32| hour.saturating_sub(since) >= HOME_HOURS_MIN;
+        match (is_old(home.address_since_hour), is_old(home.since_hour)) {
+            (true, _) => Known::Address,
+            (_, true) => Known::Network,
+            _ => Known::Nothing,
+        }
+    }
+}
+
+/// Who runs the network; where nobody knows, the part of the address that one line is given.
+fn network_of(seen: SeenAddress) -> u32 {
+    match seen.location.carrier.asn {
+        0 => {
+            let bits = seen.address.bits();
+            // Of IPv4, mapped into IPv6, a /24; of IPv6 a /48.
+            let prefix = if seen.address.ip().is_ipv4() { bits >> 8 } else { bits >> 80 };
+            hash64_some(&prefix.to_le_bytes()) as u32 | 1 << 31
+        }
+        asn => asn,
     }
 }
 
@@ -132,11 +177,12 @@ impl Memory {
     /// then succeeds were mistakes, unless they were told; a success elsewhere says nothing of them. And when nothing else is
     /// left to remember, nothing is kept.
     pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) {
-        let is_home = params.remembers() && self.homes.take(event.time, seen);
+        let known = if params.remembers() { self.homes.take(event.time, seen) } else { Known::Nothing };
         let Some(failures) = &mut self.failures else { return };
-        failures.success = match failures.rhythm(params) {
-            Some(_) if !failures.rhythm.can_be(event, seen) => Success::Elsewhere,
-            Some(_) if is_home => Success::AtHome,
+        failures.success = match (known, failures.rhythm.is_at(seen)) {
+            _ if !failures.has_client(params) => Success::Open,
+            (Known::Address, true) => Success::AtHome,
+            (Known::Address | Known::Network, false) => Success::Elsewhere,
             _ => Success::Open,
         };
         if failures.success == Success::Open {
@@ -194,9 +240,14 @@ impl Memory {
         self.failures.as_ref().map_or(Success::Open, |failures| failures.success)
     }
 
+    /// Is what is told, or held back, taken for a client's, and the last success for its owner's?
+    pub(super) fn is_owners(&self, held: bool) -> bool {
+        self.mark(held).client == Client::Likely && self.success() != Success::Open
+    }
+
     /// The interval of the client's rhythm, if there is one.
-    pub(super) fn rhythm(&self, params: &Params) -> Option<Millis> {
-        self.failures.as_ref().and_then(|failures| failures.rhythm(params))
+    pub(super) fn rhythm(&self, params: &Params, held: bool) -> Option<Millis> {
+        self.failures.as_ref().and_then(|failures| failures.rhythm(params, failures.marks[usize::from(held)]))
     }
 
     /// What is remembered of the incident that is told, or of the one held back.
@@ -227,9 +278,13 @@ impl Memory {
 
 impl Failures {
     /// One that begins must be even; one that was taken for a client's may stray.
-    fn rhythm(&self, params: &Params) -> Option<Millis> {
-        let is_known = self.marks.iter().any(|mark| mark.client == Client::Likely);
-        self.rhythm.even(params).or_else(|| self.rhythm.going_on(params).filter(|_| is_known))
+    fn rhythm(&self, params: &Params, mark: Mark) -> Option<Millis> {
+        let may_stray = mark.client == Client::Likely;
+        self.rhythm.even(params).or_else(|| self.rhythm.going_on(params).filter(|_| may_stray))
+    }
+
+    fn has_client(&self, params: &Params) -> bool {
+        self.marks.into_iter().any(|mark| self.rhythm(params, mark).is_some())
     }
 
     /// A day can make usual at most twice what was, and as much as the baseline lets pass: what raises an alert today

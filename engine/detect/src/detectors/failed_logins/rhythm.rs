@@ -60,12 +60,9 @@ impl Rhythm {
         self.last = event.time;
     }
 
-    /// Can the client that tries be the one that signs in here? A guess that works does so where it is made: from its
-    /// address, by its program. What is not known speaks for it.
-    pub(super) fn can_be(&self, event: &Event, seen: Option<SeenAddress>) -> bool {
-        let Knocker { address, agent, .. } = self.client;
-        let is_other = |known: u64, now: u64| known != 0 && now != 0 && known != now;
-        address == 0 || !(is_other(address, seen.map_or(0, hash_of)) || is_other(agent, event.agent))
+    /// Is this the address of the client that tries, as far as anybody can tell?
+    pub(super) fn is_at(&self, seen: Option<SeenAddress>) -> bool {
+        seen.is_none_or(|seen| self.client.address == hash_of(seen))
     }
 
     /// The interval of an even rhythm: the median of the last ones, which all but a few are near.

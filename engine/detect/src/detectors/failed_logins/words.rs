@@ -33,8 +33,12 @@ impl Words<'_> {
         let end = match (self.succeeded.map(clock), self.success) {
             (None, _) => "; none succeeded so far".to_owned(),
             (Some(at), Success::Open) => format!("; a sign-in succeeded at {at}"),
-            (Some(at), Success::Elsewhere) => format!("; a sign-in succeeded at {at} from elsewhere"),
-            (Some(at), Success::AtHome) => format!("; a sign-in succeeded at {at} from there, as on earlier days"),
+            (Some(at), Success::Elsewhere) => {
+                format!("; a sign-in succeeded at {at} from elsewhere, a network of the user for half a day or longer")
+            }
+            (Some(at), Success::AtHome) => {
+                format!("; a sign-in succeeded at {at} from there, an address of the user for half a day or longer")
+            }
         };
         Explanation {
             summary: format!(
