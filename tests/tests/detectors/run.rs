@@ -1,10 +1,12 @@
 //! Arrivals through the pipeline of a task, and what readers of its topics are left with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use frostwatch_detect::lists::Lists;
-use frostwatch_detect::place::Locate;
+use frostwatch_detect::names::Name;
+use frostwatch_detect::place::{GeoBuild, Locate, Location};
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_geoip::lists::{ListConfig, ListsLimits, decode};
@@ -14,9 +16,29 @@ use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_wire::alert::{AlertChange, AlertRecord, canonical};
 use serde_json::Value;
 
-use crate::scenario::{Arrival, ListSketch, Scenario};
+use crate::scenario::{Arrival, ListSketch, PlaceSketch, Scenario, address};
 
 static GEO: LazyLock<Arc<GeoTable>> = LazyLock::new(|| Arc::new(frostwatch_geoip::demo().unwrap()));
+
+/// The demo's places but for what a scenario says of some.
+struct Edited {
+    places: BTreeMap<IpAddr, PlaceSketch>,
+}
+
+impl Locate for Edited {
+    fn locate(&self, address: IpAddr) -> Location {
+        let mut location = GEO.locate(address);
+        if let (Some(sketch), Ok(place)) = (self.places.get(&address), &mut location.place) {
+            place.city = sketch.city.as_deref().map_or(place.city, Name::new);
+            place.radius_km = sketch.radius_km.unwrap_or(place.radius_km);
+        }
+        location
+    }
+
+    fn build(&self) -> &GeoBuild {
+        GEO.build()
+    }
+}
 
 /// What came out of a run.
 pub(crate) struct Outcome {
@@ -50,7 +72,8 @@ pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     }
     let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (*file, text.as_str())).collect();
     let book = Rulebook::parse(&files, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", scenario.name));
-    let ruling = Ruling::new(book, Arc::clone(&*GEO) as Arc<dyn Locate>, Lateness::DEFAULT);
+    let places = scenario.places.iter().map(|sketch| (address(&sketch.ip), sketch.clone())).collect();
+    let ruling = Ruling::new(book, Arc::new(Edited { places }) as Arc<dyn Locate>, Lateness::DEFAULT);
     Arc::new(ruling.with_lists(lists(scenario)))
 }
 

@@ -25,6 +25,9 @@ pub(crate) struct Scenario {
     pub(crate) edit: Vec<(String, String)>,
     /// The file of networks in place of the shipped one.
     pub(crate) networks: Option<String>,
+    /// What the file of places says otherwise of single addresses.
+    #[serde(default)]
+    pub(crate) places: Vec<PlaceSketch>,
     /// Lists of addresses: what the configuration says of each, and the lines of its file.
     #[serde(default)]
     pub(crate) lists: Vec<ListSketch>,
@@ -37,6 +40,17 @@ pub(crate) struct Scenario {
     /// The alerts of all rules are expected and not just those of the file's.
     #[serde(default)]
     pub(crate) all_rules: bool,
+}
+
+/// What the file says of an address; what is not given is as it is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlaceSketch {
+    /// As in a record.
+    pub(crate) ip: String,
+    pub(crate) city: Option<String>,
+    /// 0: the file gives none.
+    pub(crate) radius_km: Option<u16>,
 }
 
 /// A list of addresses, plain unless it says otherwise; the words of a line that name an operator stand for its address.
@@ -267,7 +281,7 @@ fn part(text: &str) -> Millis {
     found.unwrap_or_else(|| panic!("'{text}' is no length of time"))
 }
 
-fn address(name: &str) -> IpAddr {
+pub(crate) fn address(name: &str) -> IpAddr {
     if let Ok(address) = name.parse() {
         return address;
     }

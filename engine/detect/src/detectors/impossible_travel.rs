@@ -6,7 +6,7 @@
 //! least `distance_km_min` and, over the time between them plus `clock_pad_secs`, faster than `speed_kmh_max`. All
 //! activity with a place counts, not sign-ins only, so a stolen session that goes on elsewhere is seen; also inside one
 //! country. Where the file does not say how far off, that is estimated from whether it names a city, from the size of the
-//! country and from the name of the carrier. Two records of one city are one place.
+//! country and from the name of the carrier. Two records of one city are one place up to 300 km.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts), T1550.001 (token use). Ways in (`ui`, `mobile`, `api`, `integration`) are tracks of
@@ -21,41 +21,43 @@
 //!
 //! What a thief can fake: with a stolen cookie, a copied browser and an address of the other family, a jump within two
 //! minutes of the victim's own activity in the victim's country, or within an hour at its carrier, looks like
-//! `dual_stack`. With the same, over a file without radii, a jump more than half an hour after the victim's last activity
-//! looks like `carried_along`; the victim's next activity within half an hour is a jump again. With a copied browser, one
-//! who comes while the victim is seen at the gateway of a carrier or the data centre of a proxy alone, and was silent
-//! before for as long as a flight takes, looks like a victim who has landed. A split tunnel must be seen on
-//! `familiar_days` earlier days, and an alert teaches nothing from its session, so a thief is told on the first day; one
-//! who is there during the whole time of learning, or whom something else holds back for as long, becomes a habit. Whoever
-//! leaves through a service that is tagged `vpn` is not seen by their place at all: tag no service that anybody can rent
-//! unless your users need it.
+//! `dual_stack`. With the same, where the file gives neither end a radius, a jump more than half an hour after the
+//! victim's last activity looks like `carried_along`; the victim's next activity within half an hour is a jump again.
+//! With a copied browser, one who comes while the victim is seen at the gateway of a carrier or the data centre of a
+//! proxy alone, and was silent before for as long as a flight takes, looks like a victim who has landed. A split tunnel
+//! must be seen on `familiar_days` earlier days, and an alert teaches nothing from its session, so a thief is told on
+//! the first day; one who is there during the whole time of learning, or whom something else holds back for as long,
+//! becomes a habit. Whoever leaves through a service that is tagged `vpn` is not seen by their place at all: tag no
+//! service that anybody can rent unless your users need it.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names
-//! it. Of the system: `learning`; `same_network` (one carrier in one country and the same device or browser at both
-//! ends); `dual_stack` (the other family of addresses: of the same session and browser, or the same registered device,
-//! within two minutes in one country or an hour at one carrier, or of one carrier between whose two networks the user went
-//! before; of the two, the user is where the older one is listed); `carried_along` (over a file without radii, which has
-//! one address in twenty in another country, the same session and browser, or device, went on after more than half an
-//! hour); `mobile_gateway` (an end is at a mobile carrier, by its name, that the user was on on an earlier day, and both
-//! are in one country, in all of which its gateways are); `tagged_egress` (an end is tagged `vpn` in `networks.yaml`: such
-//! an event is nowhere; or it is tagged `proxy`, and nothing is left of the distance once it is shortened by how far from
-//! it its user may be: as far as those of its data centres that are familiar are apart, or as the nearest familiar place,
-//! and 3,500 km of one that is not familiar).
+//! See [`Params`]. What holds a finding back, each with a record and each until `suppression.off` of the rule names it.
+//! Of the system: `learning`; `same_network` (one carrier in one country and the same device or browser at both ends);
+//! `dual_stack` (the other family of addresses: of the same session and browser, or the same registered device, within
+//! two minutes in one country or an hour at one carrier, or of one carrier between whose two networks the user went
+//! before; of the two, the user is where the older one is listed); `carried_along` (the file gives neither end a
+//! radius, and the same session and browser, or device, went on after more than half an hour: files without radii have
+//! one address in twenty in another country); `mobile_gateway` (an end is at a mobile carrier, by its name, that the
+//! user was on on an earlier day, and both are in one country, in all of which its gateways are); `tagged_egress` (an
+//! end is tagged `vpn` in `networks.yaml`: such an event is nowhere; or it is tagged `proxy`, and nothing is left of
+//! the distance once it is shortened by how far from it its user may be: as far as those of its data centres that are
+//! familiar are apart, or as the nearest familiar place, never more than 3,500 km, and that far from one that is not
+//! familiar).
 //!
 //! A gateway and a proxy do not hide where the user was seen otherwise: a later event is held against both.
 //!
 //! Of the user: `corporate_networks` (both ends are tagged `corporate`); `same_device` (the same registered device at
 //! both ends); `home_carrier` (an end is at a mobile carrier of `familiar_days` earlier days, in another country: those
-//! who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads, and
-//! where it begins only if no browser or device is new, and the user can have come from where they were last seen
-//! otherwise, by air no longer than their longest silence; `split_tunnel` (the same session and browser, or device, went
-//! there and back within ten minutes on `familiar_days` earlier days); `familiar_pair` (the user went between these two
-//! networks, faster than anybody travels, on `familiar_days` days); `familiar_networks` (both networks were each used on
-//! `familiar_days` days; without it a way between them must be familiar too); `familiar_tunnel` (the same session and
-//! browser went on over a network that this user has jumped to on `familiar_days` days; or the user jumps on so many days,
-//! was at both places on earlier ones, as far as the radii can tell, and no other browser or device is named: where a
-//! tunnel ends says nothing of where its user is).
+//! who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads,
+//! and where it begins only if no browser or device is new, and the user can have come from where they were last seen
+//! otherwise, not by a program (`api`, `integration`) nor under an exception, by air no longer than their longest
+//! silence; `split_tunnel` (the same session and browser, or device, went there and back within ten minutes on
+//! `familiar_days` earlier days); `familiar_pair` (the user went between these two networks, faster than anybody
+//! travels, on `familiar_days` days); `familiar_networks` (both networks were each used on `familiar_days` days;
+//! without it a way between them must be familiar too); `familiar_tunnel` (the same session and browser went on over a
+//! network that this user has jumped to on `familiar_days` days; or the user jumps on so many days, was at both places
+//! on earlier ones, as far as the radii can tell, and no other browser or device is named: where a tunnel ends says
+//! nothing of where its user is).
 //!
 //! Of the organisation, at low sensitivity: `usual_in_organisation` (the country or network of the far end is usual
 //! there). The tags `cloud_provider` and `risky` raise the severity and hold nothing back: thieves rent servers.
@@ -188,6 +190,8 @@ struct Found {
     blocker: Option<Blocker>,
     /// If it is held, the user is taken to be where they were: see [`Raised::HeldInPlace`].
     in_place: bool,
+    /// If it is held, it teaches that the user works through tunnels.
+    is_tunnel: bool,
 }
 
 /// What became of a jump.
@@ -235,14 +239,14 @@ impl Detector for State {
             return;
         }
         let ground = Ground::of(context, &seen);
-        let way = way_in(context.event.channel);
+        let way = ground::way_in(context.event.channel);
         let found = self.found(params, context, way, seen);
-        let is_tunnel = found.as_ref().is_some_and(Found::is_tunnel);
+        let is_tunnel = found.as_ref().is_some_and(|found| found.is_tunnel);
         let raised = found.as_ref().map(|found| self.raise(params, context, found));
         let held_back = matches!(raised, Some(Raised::HeldInPlace | Raised::HeldBack));
         let tunnelled = found.as_ref().map(|found| &found.jump).filter(|_| held_back && is_tunnel);
         self.learn(params, context, &seen, tunnelled);
-        self.drift(context, ground, raised);
+        self.drift(context, way, ground, raised);
         // Where a tunnel ends nobody is seen.
         if let Some(track) = ground.track(way).filter(|_| raised != Some(Raised::HeldInPlace)) {
             self.sight(track, context, seen);
@@ -306,11 +310,16 @@ impl State {
             let stays = block.layer == Layer::User || (block.by == "dual_stack" && older);
             stays && context.takes(block.layer, block.by)
         });
-        Found { jump, blocker: context.blocker(blocks), in_place }
+        // Where a carrier lets its customers out, and where a file is wrong, says nothing of tunnels; nor does it while the
+        // user is being learned.
+        let mut holds = blocks.iter().filter(|block| block.by != "learning" && context.takes(block.layer, block.by));
+        let is_tunnel =
+            holds.next().is_none_or(|block| !matches!(block.by, "carried_along" | "home_carrier" | "mobile_gateway"));
+        Found { jump, blocker: context.blocker(blocks), in_place, is_tunnel }
     }
 
     fn raise(&mut self, params: &Params, context: &mut Context<'_>, found: &Found) -> Raised {
-        let Found { jump, blocker, in_place } = found;
+        let Found { jump, blocker, in_place, .. } = found;
         let raised = match (blocker, in_place) {
             (None, _) => Raised::Told,
             (Some(_), false) => Raised::HeldBack,
@@ -415,15 +424,6 @@ impl State {
     }
 }
 
-impl Found {
-    /// May what holds it teach that the user works through tunnels? Where a carrier lets its customers out, and where a file
-    /// is wrong, does not.
-    fn is_tunnel(&self) -> bool {
-        let by = self.blocker.as_ref().map_or("", |blocker| blocker.by.as_ref());
-        !matches!(by, "carried_along" | "home_carrier" | "mobile_gateway")
-    }
-}
-
 impl Sighting {
     /// The event as evidence: only what succeeded is sighted.
     fn trace(&self) -> Trace {
@@ -438,16 +438,6 @@ impl Sighting {
             // A sighting is kept for each user and way in: what was done there is left to its row.
             object: None,
         }
-    }
-}
-
-/// Ways in that follow the same person: the portal is the web interface; what nobody knows counts as it too.
-const fn way_in(channel: Channel) -> u8 {
-    match channel {
-        Channel::Mobile => 1,
-        Channel::Api => 2,
-        Channel::Integration => 3,
-        _ => 0,
     }
 }
 

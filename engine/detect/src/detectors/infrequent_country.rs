@@ -15,16 +15,17 @@
 //! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
 //! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
-//! at a hoster, which `cloud_provider` or `risky` in `networks.yaml` takes out.
+//! at a hoster of which the user has addresses in a known country, which `cloud_provider` or `risky` in `networks.yaml`
+//! takes out.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `dual_stack` (the address is of a carrier on whose other family of addresses the user was within `half_life_days`:
-//! IPv4 and IPv6 of one connection are often listed in different countries; the country is not learned); `learning`,
-//! without which a user's second country is told at once; `tagged_egress` (the network is tagged `vpn` or
-//! `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low sensitivity
-//! `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky` raise the
-//! severity.
+//! `dual_stack` (the address is of a carrier on whose other family of addresses the user was, in a country that is
+//! known, within `half_life_days`: IPv4 and IPv6 of one connection are often listed in different countries; the country
+//! is not learned); `learning`, without which a user's second country is told at once; `tagged_egress` (the network is
+//! tagged `vpn` or `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low
+//! sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky`
+//! raise the severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
@@ -174,7 +175,6 @@ impl Detector for State {
             self.raise(params, context, seen, place, (before, vec![block]));
             return;
         }
-        self.remember_line(context, &seen, day);
         let known = &mut self.countries[index];
         let trial = known.trial.get_or_insert(Trial { raised_by: actor, days: 0, last_day: day });
         if actor != trial.raised_by && day > trial.last_day {
@@ -183,6 +183,7 @@ impl Detector for State {
         }
         if trial.days >= params.learn_after_days {
             (known.weight, known.last_day, known.trial) = (f64::from(params.learn_after_days), day, None);
+            self.remember_line(context, &seen, day);
             return;
         }
         let usual = Vec::from_iter(context.usual_in_organisation(&seen));
@@ -225,7 +226,8 @@ impl State {
         self.countries.len() - 1
     }
 
-    /// Notes the carrier and the family of an address.
+    /// Notes the carrier and the family of an address in a country that is known. One that raised an alert, or is on
+    /// trial, must not teach what holds the next.
     fn remember_line(&mut self, context: &Context<'_>, seen: &SeenAddress, day: i32) {
         let asn = seen.location.carrier.asn;
         if asn == 0 || !context.keeps(2) {
@@ -363,12 +365,12 @@ impl Words {
         }));
         Explanation {
             summary: format!(
-                "{} worked from {} at {} UTC ({}), a country not seen from this user {}; usual: {usual}.",
+                "{} worked from {} at {} UTC ({}), a country {} known to be the user's; usual: {usual}.",
                 who(&self.user),
                 named(Some(self.place)),
                 clock(first),
                 self.seen.address,
-                if weight > 0.0 { "for a long time" } else { "before" },
+                if weight > 0.0 { "no longer" } else { "not" },
             ),
             observed: vec![Measure::new("events", count as f64, "events")],
             baseline,

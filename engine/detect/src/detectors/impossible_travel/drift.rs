@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ground::Ground;
+use super::ground::{self, Ground};
 use super::habit::Carried;
 use super::jump::Jump;
 use super::{Params, Raised, Sighting, State, place_of};
@@ -78,7 +78,7 @@ impl State {
 
     /// Can the user have come here from where they were last seen firmly? Of one who never was it is not known.
     fn can_reach(&self, params: &Params, context: &Context<'_>, here: &SeenAddress) -> bool {
-        self.last_firm(context).is_some_and(|firm| {
+        self.last_firm().is_some_and(|firm| {
             let adrift = self.adrift.unwrap_or(Adrift::since(firm.time));
             adrift.can_reach(params, firm, context.event.time, here)
         })
@@ -91,22 +91,24 @@ impl State {
             && (event.device == 0 || self.tracks.iter().any(device))
     }
 
-    fn last_firm(&self, context: &Context<'_>) -> Option<&Sighting> {
-        let counts = |last: &&Sighting| !last.covered || context.exception.is_some();
+    /// Where the person was: neither a program of theirs, nor what an exception covers, which leads nowhere.
+    fn last_firm(&self) -> Option<&Sighting> {
+        let counts = |last: &&Sighting| !last.covered && !ground::is_of_programs(ground::way_of(last.track));
         let firm = self.tracks.iter().filter(counts).filter(|last| Ground::of_track(last.track) == Ground::Firm);
         firm.max_by_key(|last| last.time)
     }
 
-    /// Takes in that the user was active: firmly somewhere, or not.
-    pub(super) fn drift(&mut self, context: &Context<'_>, ground: Ground, raised: Option<Raised>) {
-        if !context.keeps(2) {
+    /// Takes in that the user was active: firmly somewhere, or not. What does not say where they are, see
+    /// [`Self::last_firm`], does not say how long they were silent either.
+    pub(super) fn drift(&mut self, context: &Context<'_>, way: u8, ground: Ground, raised: Option<Raised>) {
+        if !context.keeps(2) || context.exception.is_some() || ground::is_of_programs(way) {
             return;
         }
         let now = context.event.time;
         self.adrift = match ground {
             Ground::Firm if raised != Some(Raised::HeldInPlace) => None,
             _ => {
-                let firm = self.last_firm(context).map(|firm| Adrift::since(firm.time));
+                let firm = self.last_firm().map(|firm| Adrift::since(firm.time));
                 self.adrift.or(firm).map(|adrift| adrift.after(now))
             }
         };

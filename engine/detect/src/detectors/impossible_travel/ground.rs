@@ -5,6 +5,7 @@ use super::habit::Carried;
 use super::jump::Jump;
 use crate::context::{Block, Context};
 use crate::finding::{Measure, SeenAddress};
+use crate::model::Channel;
 use crate::networks::Tag;
 use crate::radius::is_mobile;
 use crate::rule::Layer;
@@ -17,6 +18,11 @@ pub const PROXY_REACH_KM: u16 = 3_500;
 const GATEWAY: u8 = 0x10;
 /// The bit of a track of a user that is where proxies are.
 const PROXY: u8 = 0x20;
+
+/// The way in of programs that call the interface.
+const API: u8 = 2;
+/// The way in of integrations.
+const INTEGRATION: u8 = 3;
 
 /// What the network of an address says of where its user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +68,21 @@ impl Ground {
             Self::Nowhere => None,
         }
     }
+}
+
+/// Ways in that follow the same person: the portal is the web interface; what nobody knows counts as it too.
+pub(super) const fn way_in(channel: Channel) -> u8 {
+    match channel {
+        Channel::Mobile => 1,
+        Channel::Api => API,
+        Channel::Integration => INTEGRATION,
+        _ => 0,
+    }
+}
+
+/// Do programs come in this way? Where they run says nothing of where their user is.
+pub(super) const fn is_of_programs(way: u8) -> bool {
+    matches!(way, API | INTEGRATION)
 }
 
 /// The way in of a track.
@@ -117,7 +138,7 @@ pub(super) fn home_carrier(params: &Params, jump: &Jump, carried: [Option<Carrie
         layer: Layer::User,
         by: "home_carrier",
         reason: format!(
-            "an end is on AS{}, the user's mobile carrier of {} earlier days, which lets those who roam out at home",
+            "an end is on AS{}, the user's mobile carrier of at least {} earlier days, which lets those who roam out at home",
             carried.asn, carried.earlier_days
         ),
         measures,

@@ -65,7 +65,7 @@ pub(super) struct Habit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Carried {
     pub(super) asn: u32,
-    /// Days before this one on which the user was on it, each gateway for itself.
+    /// Days before this one on which the user was on it, at least.
     pub(super) earlier_days: u16,
 }
 
@@ -125,17 +125,22 @@ impl Networks {
         habit
     }
 
-    /// What is known of the carrier of an address. Its gateways are networks of their own, of which the days add up.
+    /// What is known of the carrier of an address. Its gateways are networks of their own, of which the days may be the
+    /// same: sure are those of one gateway, and that different last days are different days.
     pub(super) fn carried(&self, params: &Params, seen: &SeenAddress, day: i32) -> Carried {
         let asn = seen.location.carrier.asn;
         let forget = params.familiar_forget_days as i32;
         let own = self.list.iter().filter(|network| asn != 0 && network.carrier == u64::from(asn));
-        let earlier_days = own.map(|network| network.days.before(day, forget)).fold(0, u16::saturating_add);
-        Carried { asn, earlier_days }
+        let own = own.map(|network| network.days).filter(|days| days.before(day, forget) > 0);
+        let of_one = own.clone().map(|days| days.before(day, forget)).max().unwrap_or(0);
+        let mut last: SmallVec<[i32; NETWORKS_MAX]> = own.map(Days::last).filter(|last| *last < day).collect();
+        last.sort_unstable();
+        last.dedup();
+        Carried { asn, earlier_days: of_one.max(last.len() as u16) }
     }
 
     /// How far from a data centre of a proxy its user may be, km: as far as the others of the proxy that are familiar, or as
-    /// the nearest familiar place; of one that is not itself familiar, as far as is stated.
+    /// the nearest familiar place, and no further than [`PROXY_REACH_KM`]; that far of one that is not itself familiar.
     pub(super) fn reach_km(&self, params: &Params, seen: &SeenAddress, day: i32) -> u16 {
         let Some((carrier, _, point)) = network_of(seen) else { return PROXY_REACH_KM };
         let forget = params.familiar_forget_days as i32;
@@ -146,10 +151,10 @@ impl Networks {
         let km = |network: &&Network| distance_km(network.point, point);
         let familiar = self.list.iter().filter(|network| is_familiar(network));
         let (nodes, others): (Vec<&Network>, Vec<&Network>) = familiar.partition(|network| network.carrier == carrier);
-        let spread = nodes.iter().map(km).fold(0.0, f64::max).min(f64::from(PROXY_REACH_KM));
+        let spread = nodes.iter().map(km).fold(0.0, f64::max);
         let nearest = others.iter().map(km).fold(f64::INFINITY, f64::min);
         let nearest = if nearest.is_finite() { nearest } else { 0.0 };
-        libm::ceil(spread.max(nearest)) as u16
+        libm::ceil(spread.max(nearest).min(f64::from(PROXY_REACH_KM))) as u16
     }
 
     /// Days on which the user jumped between any networks.

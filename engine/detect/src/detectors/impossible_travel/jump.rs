@@ -9,6 +9,10 @@ use crate::place::{Country, Place};
 use crate::radius::{Radius, is_centre};
 use crate::time::{Millis, SECOND};
 
+/// Two cities of one name in one country are one place up to this distance, km: files draw one city so far off, and what is
+/// further away is another of that name.
+const ONE_CITY_KM: f64 = 300.0;
+
 /// A pair of sightings that no travel explains.
 pub(super) struct Jump {
     pub(super) from: Sighting,
@@ -35,10 +39,10 @@ impl Jump {
         reach_km: [u16; 2],
     ) -> Option<Self> {
         let (from, to) = (place_of(&last.seen)?, place_of(&seen)?);
-        if is_one_place(from, to) {
+        let distance_km = distance_km(from.point?, to.point?);
+        if is_one_place(from, to, distance_km) {
             return None;
         }
-        let distance_km = distance_km(from.point?, to.point?);
         let radii = [params.radius(&last.seen, from), params.radius(&seen, to)];
         let elapsed = now - last.time;
         let hours = (elapsed as f64 / SECOND as f64 + f64::from(params.clock_pad_secs)) / 3_600.0;
@@ -138,8 +142,8 @@ impl Jump {
 }
 
 /// Are these two records no evidence of two places? Nothing in a country is apart from its middle, and a city is not apart
-/// from itself, wherever a file that is off has drawn it.
-fn is_one_place(from: Place, to: Place) -> bool {
-    let one_city = !from.city.is_empty() && from.city == to.city;
+/// from itself, wherever nearby a file that is off has drawn it.
+fn is_one_place(from: Place, to: Place, distance_km: f64) -> bool {
+    let one_city = !from.city.is_empty() && from.city == to.city && distance_km <= ONE_CITY_KM;
     from.country == to.country && (is_centre(from) || is_centre(to) || one_city)
 }

@@ -194,17 +194,18 @@ pub(super) fn dual_stack(jump: &Jump, between: Between, one_client: bool) -> Opt
     })
 }
 
-/// Holds a jump of a client that went on after a while, over a file that does not say how far off it is: such files name
-/// another country for one address in twenty or so, and a laptop that was carried to a network that is listed wrongly is
-/// likelier than a thief with its session and its browser. Within [`CARRIED_SPAN`] it was on both networks at once.
+/// Holds a jump of a client that went on after a while, where the file does not say how far off either end is: files
+/// without radii name another country for one address in twenty or so, and a laptop that was carried to a network that
+/// is listed wrongly is likelier than a thief with its session and its browser. Within [`CARRIED_SPAN`] it was on both
+/// networks at once. One end without a radius is no such file: whoever looks for one would choose it.
 pub(super) fn carried_along(jump: &Jump, one_client: bool) -> Option<Block> {
-    let estimated = jump.radii.iter().any(|radius| radius.estimated);
+    let estimated = jump.radii.iter().all(|radius| radius.estimated);
     (estimated && one_client && jump.elapsed > CARRIED_SPAN).then(|| Block {
         layer: Layer::System,
         by: "carried_along",
         reason: format!(
-            "the same session and browser, or device, went on after more than {} min, over a file that does not say how far \
-             off it is",
+            "the same session and browser, or device, went on after more than {} min, and the file says of neither end how \
+             far off it is",
             CARRIED_SPAN / MINUTE
         ),
         measures: vec![
