@@ -210,6 +210,22 @@ fn an_alert_names_the_lists_it_was_found_with_and_each_record_the_ones_it_arrive
 }
 
 #[test]
+fn lists_that_change_more_often_than_records_come_do_not_pile_up() {
+    let (mut tasks, current) = tasks_under(&ruling(exits(&[1])));
+    tasks.open(3);
+    let (mut left, mut out) = (Left::nothing(), Vec::new());
+    for number in 0..39 {
+        current.set(ruling(exits(&[1, 2 + number as u8])));
+        assert!(matches!(tasks.turn(3, number), Turned::To { .. }));
+        take(&mut tasks, number, &mut out);
+        // Nothing of it is 40 records old.
+        left.commit(&mut tasks, number + 1);
+        assert!(left.progress.task.turns.len() <= 32, "{number}: {}", left.progress.task.turns.len());
+    }
+    assert!(left.progress.low_water > 0 && left.progress.low_water < 39);
+}
+
+#[test]
 fn any_number_of_lists_is_one_ruling_beside_none() {
     let (mut tasks, current) = tasks_under(&ruling(None));
     tasks.open(3);

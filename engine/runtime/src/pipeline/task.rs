@@ -55,6 +55,9 @@ pub struct Origin {
     pub clock: Option<fn() -> Millis>,
 }
 
+/// Turns of a partition that are kept before what changed under the first of them is due to be written.
+const TURNS_KEPT_MAX: usize = 32;
+
 /// One input partition.
 pub struct Task {
     shared: Arc<Shared>,
@@ -190,6 +193,13 @@ impl Task {
             // It was switched to before: its plan has a byte.
             let _known = self.switch(ruling);
         }
+    }
+
+    /// Keys that changed before this offset are due to be written, however lately they changed: every turn since the first
+    /// record that must be run again is kept with its lists, and where few records come those of lists would pile up.
+    pub(super) fn due_below(&self) -> i64 {
+        let first_kept = self.turns.len().checked_sub(TURNS_KEPT_MAX).and_then(|index| self.turns.get(index));
+        first_kept.map_or(i64::MIN, |turn| turn.offset)
     }
 
     pub(super) fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {
