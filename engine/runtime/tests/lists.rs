@@ -226,6 +226,23 @@ fn lists_that_change_more_often_than_records_come_do_not_pile_up() {
 }
 
 #[test]
+fn who_goes_on_without_the_lists_that_nobody_kept_switches() {
+    let (mut tasks, _) = tasks_under(&ruling(exits(&[1])));
+    tasks.open(3);
+    let (mut left, mut out) = (Left::nothing(), Vec::new());
+    (0..10).for_each(|number| take(&mut tasks, number, &mut out));
+    // Nothing is to be run again.
+    tasks.checkpoint(3, 10, i64::MAX, Room { keys: 100, bytes: usize::MAX }, &mut Vec::new());
+    left.commit(&mut tasks, 10);
+    left.contents.clear();
+    let (mut next, _, resumed) = left.taken_over(&ruling(None));
+    assert_eq!(resumed, Resumed::Same);
+    next.restored(3);
+    assert!(matches!(next.turn(3, 10), Turned::To { named } if named.lists.is_empty()));
+    assert_eq!(next.turn(3, 10), Turned::No);
+}
+
+#[test]
 fn any_number_of_lists_is_one_ruling_beside_none() {
     let (mut tasks, current) = tasks_under(&ruling(None));
     tasks.open(3);

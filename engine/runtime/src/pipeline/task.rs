@@ -161,11 +161,13 @@ impl Task {
     /// left for an older one, which has no room for what is remembered by now.
     pub(super) fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
         self.pass_turns(position);
-        if Arc::ptr_eq(&self.ruling, ruling) {
+        // Lists that are not at hand any more are missing from the ruling, and leaving them is a switch.
+        let is_whole = self.turns.last().is_none_or(|turn| turn.lists == self.ruling.lists_digest());
+        if is_whole && Arc::ptr_eq(&self.ruling, ruling) {
             return Ok(false);
         }
         let state_format = self.ruling.plan.state_format().max(ruling.plan.state_format());
-        if self.ruling.named() == (Named { state_format, ..ruling.named() }) {
+        if is_whole && self.ruling.named() == (Named { state_format, ..ruling.named() }) {
             // The same by name, and the one whose places are at hand.
             if state_format == ruling.plan.state_format() {
                 self.ruling = Arc::clone(ruling);
