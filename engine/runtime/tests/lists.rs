@@ -22,8 +22,9 @@ const STAMP: i64 = 1_767_225_600_000;
 struct Nowhere(GeoBuild);
 
 impl Locate for Nowhere {
-    fn locate(&self, _address: IpAddr) -> Location {
-        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
+    fn locate(&self, address: IpAddr) -> Location {
+        let is_private = matches!(address, IpAddr::V4(v4) if v4.is_private());
+        Location { place: Err(if is_private { NoPlace::Private } else { NoPlace::Unknown }), carrier: Carrier::NONE }
     }
 
     fn build(&self) -> &GeoBuild {
@@ -240,6 +241,32 @@ fn who_goes_on_without_the_lists_that_nobody_kept_switches() {
     next.restored(3);
     assert!(matches!(next.turn(3, 10), Turned::To { named } if named.lists.is_empty()));
     assert_eq!(next.turn(3, 10), Turned::No);
+}
+
+#[test]
+fn of_private_addresses_in_a_wide_network_no_list_knows_anything() {
+    let wide = Listing {
+        first: 0xffff_ac00_0000,
+        prefix: 104,
+        category: Category::Tor,
+        confidence: 90,
+        tag: Name::EMPTY,
+        from: Listing::ALWAYS,
+        until: Listing::FOREVER,
+    };
+    let lists = Lists::new(vec![List { name: "wide".to_owned(), entries: vec![wide] }]).unwrap();
+    for (ip, alerts) in [("172.16.0.1", 0), ("172.31.255.255", 0), ("172.15.255.255", 1), ("172.32.0.0", 1)] {
+        let (mut tasks, _) = tasks_under(&ruling(lists.clone()));
+        tasks.open(3);
+        let value = json!({
+            "schema": "activity.v1", "id": "1", "time": rfc3339(STAMP), "instance": "acme", "user": { "name": "ana" },
+            "action": "view", "outcome": "success", "client": { "ip": ip }, "source": { "producer": "test" },
+        });
+        let (value, mut out) = (value.to_string(), Vec::new());
+        let record = InputRecord { offset: 0, stamp: Some(STAMP), key: Some(b"acme|ana"), value: value.as_bytes() };
+        tasks.record(3, &record, &mut out);
+        assert_eq!(told(&out).len(), alerts, "{ip}");
+    }
 }
 
 #[test]
