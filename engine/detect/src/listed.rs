@@ -5,27 +5,27 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, RwLock};
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::names::{Name, is_as_numbers};
+use crate::names::{self, Name, is_as_numbers};
 
-/// Entries of one answer at most; beyond, those of the least confidence are left out, and none that speaks for the address
-/// before one that speaks against it.
-pub const LISTED_ENTRIES_MAX: usize = 8;
-/// Different answers that are held at most, over the life of the process; a further one reads as none and is counted. The
-/// last quarter of them is for answers without the digest of their lists.
+/// Entries of one answer at most: one that speaks for the address, and of the others the gravest (see [`chosen`]). Answers
+/// lie in every event that is held, so that this bounds a record of state.
+pub const LISTED_ENTRIES_MAX: usize = 3;
+/// Different answers that are held at most, over the life of the process. One more is no answer: state that has it is not
+/// read. Two processes with the same lists must say the same, so nothing is ever left out of an answer.
 pub const LISTED_ANSWERS_MAX: usize = 1 << 20;
-/// Answers that tell the digest of their lists' content at most; a further one tells it no more (0). Lists that change every
-/// hour and have a tag for each thing fill this in weeks, and what they say must not be lost with it.
-const WITH_DIGESTS_MAX: usize = 3 << 18;
+/// Answers up to which lists are loaded: the last quarter is for those in stored state.
+const BEFORE_LOADS_MAX: usize = LISTED_ANSWERS_MAX / 4 * 3;
+/// Different answers of the lists of one ruling at most.
+pub const LOADED_ANSWERS_MAX: usize = 65_536;
 /// How far a list can be trusted at most.
 pub const CONFIDENCE_MAX: u8 = 100;
-
-static REFUSED: AtomicU64 = AtomicU64::new(0);
+/// From this confidence on a list is rather right than wrong.
+const LIKELY_CONFIDENCE: u8 = 50;
 
 /// What a list says that an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,25 @@ impl Category {
         }
     }
 
+    /// Which of two that hold is told: the smaller. What anybody may use by habit comes after what nobody does.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Tor | Self::CommandAndControl | Self::Botnet | Self::PasswordSpray => 0,
+            Self::ResidentialProxy | Self::Malware => 1,
+            Self::Vpn | Self::Proxy | Self::Scanner => 2,
+            Self::Hosting | Self::KnownGood => 3,
+        }
+    }
+
+    /// Which of those that judge addresses looks at it: nobody's entry takes the place of all of another's.
+    const fn side(self) -> Side {
+        match self {
+            Self::KnownGood => Side::For,
+            Self::Tor | Self::Vpn | Self::Proxy | Self::ResidentialProxy | Self::Hosting => Side::Hidden,
+            _ => Side::Repute,
+        }
+    }
+
     /// The category of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.as_str() == word)
@@ -111,6 +130,17 @@ impl Category {
     }
 }
 
+/// What an entry is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// It speaks for the address.
+    For,
+    /// Anybody can hide behind it.
+    Hidden,
+    /// It is of bad repute.
+    Repute,
+}
+
 /// What one list says of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListEntry {
@@ -119,10 +149,12 @@ pub struct ListEntry {
     /// How far that can be trusted, 0–100.
     pub confidence: u8,
     /// Name of the list.
+    #[serde(deserialize_with = "names::deserialize_whole")]
     pub list: Name,
     /// What the list calls it, or empty.
+    #[serde(deserialize_with = "names::deserialize_whole")]
     pub tag: Name,
-    /// Digest of the list's content; 0: see [`LISTED_ANSWERS_MAX`].
+    /// Digest of the list's content.
     #[serde(with = "postcard::fixint::le")]
     pub digest: u64,
 }
@@ -146,25 +178,30 @@ impl Listed {
     /// On no list.
     pub const NONE: Self = Self(0);
 
-    /// The answer of these entries. Of more than [`LISTED_ENTRIES_MAX`] what speaks for the address is taken, and then those
-    /// of most confidence.
-    pub fn new(entries: &[ListEntry]) -> Self {
+    /// The answer of these entries; `None` where the process holds [`LISTED_ANSWERS_MAX`] others.
+    pub fn new(entries: &[ListEntry]) -> Option<Self> {
         if entries.is_empty() {
-            return Self::NONE;
+            return Some(Self::NONE);
         }
-        let mut sorted = entries.to_vec();
-        sorted.sort_by(|a, b| {
-            let words = |entry: &ListEntry| (entry.category, entry.list.as_str(), entry.tag.as_str(), entry.digest);
-            let against = |entry: &ListEntry| entry.category != Category::KnownGood;
-            let first = against(a).cmp(&against(b)).then(b.confidence.cmp(&a.confidence));
-            first.then_with(|| words(a).cmp(&words(b)))
-        });
-        sorted.dedup();
-        sorted.truncate(LISTED_ENTRIES_MAX);
-        Self::held(sorted)
+        let entries = chosen(entries.to_vec());
+        if let Some(number) = answers().read().ok()?.numbers.get(entries.as_slice()) {
+            return Some(Self(*number));
+        }
+        answers().write().ok()?.hold(entries, LISTED_ANSWERS_MAX)
     }
 
-    /// What the lists say: what speaks for the address, and then what speaks against it, most confidence first.
+    /// The answers of entries that [`chosen`] gave, all or none: `None` where too many others were held since the start.
+    pub(crate) fn loaded(all: impl Iterator<Item = Vec<ListEntry>>) -> Option<Vec<Self>> {
+        let mut write = answers().write().ok()?;
+        let all: Vec<Vec<ListEntry>> = all.collect();
+        let new = all.iter().filter(|entries| !write.numbers.contains_key(entries.as_slice())).count();
+        if new > 0 && write.entries.len() + new > BEFORE_LOADS_MAX {
+            return None;
+        }
+        all.into_iter().map(|entries| write.hold(entries, BEFORE_LOADS_MAX)).collect()
+    }
+
+    /// What the lists say: what speaks for the address, and then what speaks against it, the gravest first.
     pub fn entries(self) -> &'static [ListEntry] {
         if self.is_empty() {
             return &[];
@@ -182,40 +219,53 @@ impl Listed {
         let known = answers().read().is_ok_and(|held| (number as usize) < held.entries.len());
         known.then_some(Self(number))
     }
+}
 
-    fn held(mut entries: Vec<ListEntry>) -> Self {
-        let table = answers();
-        if let Ok(read) = table.read()
-            && let Some(number) = read.numbers.get(entries.as_slice())
-        {
-            return Self(*number);
+impl Answers {
+    /// The number of an answer, made when it is new and fewer than `max` are held.
+    fn hold(&mut self, entries: Vec<ListEntry>, max: usize) -> Option<Listed> {
+        if let Some(number) = self.numbers.get(entries.as_slice()) {
+            return Some(Listed(*number));
         }
-        let Ok(mut write) = table.write() else {
-            return Self::NONE;
-        };
-        if let Some(number) = write.numbers.get(entries.as_slice()) {
-            return Self(*number);
-        }
-        if write.entries.len() >= WITH_DIGESTS_MAX && entries.iter().any(|entry| entry.digest != 0) {
-            drop(write);
-            entries.iter_mut().for_each(|entry| entry.digest = 0);
-            return Self::held(entries);
-        }
-        if write.entries.len() >= LISTED_ANSWERS_MAX {
-            REFUSED.fetch_add(1, Ordering::Relaxed);
-            return Self::NONE;
+        if self.entries.len() >= max {
+            return None;
         }
         let entries: &'static [ListEntry] = Box::leak(entries.into_boxed_slice());
-        let number = write.entries.len() as u32;
-        write.entries.push(entries);
-        write.numbers.insert(entries, number);
-        Self(number)
+        let number = self.entries.len() as u32;
+        self.entries.push(entries);
+        self.numbers.insert(entries, number);
+        Some(Listed(number))
     }
 }
 
-/// Answers refused because the table was full, since the start.
-pub fn refused() -> u64 {
-    REFUSED.load(Ordering::Relaxed)
+/// What an answer is made of, in its order: of what speaks for the address the surest; then what is rather right than
+/// wrong before what is not, by [`Category::rank`] and confidence. Where not all have room, the first of what hides people
+/// and the first of what is of bad repute have it before further ones.
+pub(crate) fn chosen(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
+    entries.sort_by(|a, b| {
+        let first = |entry: &ListEntry| {
+            let is_for = entry.category == Category::KnownGood;
+            let doubt = CONFIDENCE_MAX.saturating_sub(entry.confidence);
+            (!is_for, !is_for && entry.confidence < LIKELY_CONFIDENCE, entry.category.rank(), doubt, entry.category)
+        };
+        let words = |entry: &ListEntry| (entry.list.as_str(), entry.tag.as_str(), entry.digest);
+        first(a).cmp(&first(b)).then_with(|| words(a).cmp(&words(b)))
+    });
+    entries.dedup();
+    let (mut first, mut more) = (Vec::new(), Vec::new());
+    for (place, entry) in entries.into_iter().enumerate() {
+        let side = entry.category.side();
+        let is_first = !first.iter().any(|(_, known): &(usize, ListEntry)| known.category.side() == side);
+        if is_first {
+            first.push((place, entry));
+        } else if side != Side::For {
+            more.push((place, entry));
+        }
+    }
+    first.extend(more);
+    first.truncate(LISTED_ENTRIES_MAX);
+    first.sort_by_key(|(place, _)| *place);
+    first.into_iter().map(|(_, entry)| entry).collect()
 }
 
 impl Serialize for Listed {
@@ -252,7 +302,7 @@ impl<'de> Visitor<'de> for Entries {
             }
             entries.push(entry);
         }
-        Ok(Listed::new(&entries))
+        Listed::new(&entries).ok_or_else(|| A::Error::custom("no room for a further answer of lists"))
     }
 }
 
@@ -265,23 +315,55 @@ mod tests {
         ListEntry { category, confidence, list: Name::new(list), tag: Name::EMPTY, digest: 7 }
     }
 
+    fn told(entries: &[ListEntry]) -> Vec<ListEntry> {
+        Listed::new(entries).unwrap().entries().to_vec()
+    }
+
     #[test]
     fn an_answer_is_the_same_in_whatever_order_its_lists_are_asked() {
         let (tor, vpn) = (entry(Category::Tor, 90, "a"), entry(Category::Vpn, 95, "b"));
         assert_eq!(Listed::new(&[tor, vpn, tor]), Listed::new(&[vpn, tor]));
-        assert_eq!(Listed::new(&[tor, vpn]).entries(), [vpn, tor]);
+        assert_eq!(told(&[vpn, tor]), [tor, vpn], "the graver first");
         assert_ne!(Listed::new(&[tor]), Listed::new(&[vpn]));
-        assert!(Listed::new(&[]).is_empty() && Listed::default().entries().is_empty());
-        let many: Vec<ListEntry> = (0..20).map(|index| entry(Category::Vpn, index, "c")).collect();
-        let kept: Vec<u8> = Listed::new(&many).entries().iter().map(|entry| entry.confidence).collect();
-        assert_eq!(kept, [19, 18, 17, 16, 15, 14, 13, 12]);
-        let with_good = Listed::new(&[many.as_slice(), &[entry(Category::KnownGood, 1, "d")]].concat());
-        assert_eq!((with_good.entries()[0].confidence, with_good.entries().len()), (1, LISTED_ENTRIES_MAX));
+        assert!(told(&[]).is_empty() && Listed::default().entries().is_empty());
+    }
+
+    #[test]
+    fn what_has_no_room_in_an_answer_is_what_is_less_grave_and_less_sure() {
+        let of = |category, confidence| entry(category, confidence, "a");
+        let [good, less_good] = [of(Category::KnownGood, 9), of(Category::KnownGood, 8)];
+        let [tor, vpn, hosting] = [of(Category::Tor, 60), of(Category::Vpn, 90), of(Category::Hosting, 99)];
+        let [doubtful, bots, scanner] = [of(Category::Tor, 49), of(Category::Botnet, 40), of(Category::Scanner, 100)];
+        for (entries, expected) in [
+            (vec![hosting, vpn, tor], vec![tor, vpn, hosting]),
+            (vec![less_good, good, hosting, vpn, tor], vec![good, tor, vpn]),
+            (vec![tor, vpn, hosting, bots], vec![tor, vpn, bots]),
+            (vec![good, tor, vpn, bots, scanner], vec![good, tor, scanner]),
+            (vec![doubtful, vpn], vec![vpn, doubtful]),
+            (vec![good; 8], vec![good]),
+            (
+                (0..8).map(|of| entry(Category::KnownGood, 90 + of, "b")).chain([bots]).collect(),
+                vec![entry(Category::KnownGood, 97, "b"), bots],
+            ),
+        ] {
+            assert_eq!(told(&entries), expected);
+            assert_eq!(told(&told(&entries)), expected, "an answer is its own");
+        }
+    }
+
+    #[test]
+    fn answers_that_do_not_fit_are_refused_and_change_nothing() {
+        let mut held = Answers { numbers: HashMap::from([(&[][..], 0)]), entries: vec![&[]] };
+        let [one, two] = [vec![entry(Category::Tor, 1, "a")], vec![entry(Category::Tor, 2, "a")]];
+        assert_eq!(held.hold(one.clone(), 2), Some(Listed(1)));
+        assert_eq!(held.hold(two.clone(), 2), None);
+        assert_eq!((held.hold(one, 2), held.entries.len()), (Some(Listed(1)), 2));
+        assert_eq!(held.hold(two, 3), Some(Listed(2)));
     }
 
     #[test]
     fn an_answer_is_written_as_its_entries_and_inside_the_process_as_a_number() {
-        let listed = Listed::new(&[entry(Category::Botnet, 60, "bots")]);
+        let listed = Listed::new(&[entry(Category::Botnet, 60, "bots")]).unwrap();
         let text = postcard::to_stdvec(&listed).unwrap();
         assert_eq!(postcard::from_bytes::<Listed>(&text).unwrap(), listed);
         assert_eq!(postcard::to_stdvec(&Listed::NONE).unwrap(), [0], "on no list is a byte");

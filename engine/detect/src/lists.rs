@@ -13,11 +13,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Address;
-use crate::listed::{Category, Listed};
+use crate::listed::{Category, LOADED_ANSWERS_MAX, Listed};
 use crate::names::Name;
 use crate::time::Millis;
 use content::{Contents, Kept};
-use table::Table;
+use table::{Budget, Table};
 
 /// Lists of a ruling at most.
 pub const LISTS_MAX: usize = 64;
@@ -29,6 +29,13 @@ pub const LIST_NAME_CHARS_MAX: usize = 40;
 pub const LIST_TAG_BYTES_MAX: usize = 60;
 /// Time windows over all different answers at most.
 pub const LIST_SPANS_MAX: usize = 16_000_000;
+/// Entries of one list for one and the same network at most, over all its times.
+pub const LIST_NETWORK_ENTRIES_MAX: usize = 64;
+/// Entries that are looked at while lists are laid out, at most: a second or two. A network is looked at where it begins,
+/// where one within it ends, and at each time at which one of those around it begins or ends to hold.
+pub const LIST_STEPS_MAX: usize = 1 << 29;
+/// Entries that different answers come of at most, over all of them: memory while lists are laid out, 32 bytes each.
+pub const LIST_PARTS_MAX: usize = 24_000_000;
 
 /// What a list says of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,9 +185,35 @@ pub enum ListsFault {
         /// How many.
         found: usize,
     },
+    /// More windows of time than allowed.
+    #[error("'{list}': more than {LIST_SPANS_MAX} different answers over all times, with those of the other lists")]
+    TooManySpans {
+        /// The list that most entries at that point are of.
+        list: String,
+    },
+    /// More entries of one list for one network than allowed.
+    #[error("'{list}': {found} entries for one network; at most {LIST_NETWORK_ENTRIES_MAX} are allowed")]
+    TooManyOfNetwork {
+        /// The list.
+        list: String,
+        /// How many.
+        found: usize,
+    },
+    /// Networks in networks, and times within times, beyond [`LIST_STEPS_MAX`] or [`LIST_PARTS_MAX`].
+    #[error("'{list}': too many networks lie in one another or hold at too many different times to be laid out")]
+    TooEntangled {
+        /// The list that most entries at that point are of.
+        list: String,
+    },
     /// More different answers than allowed.
-    #[error("more than {LIST_SPANS_MAX} different answers over all times")]
-    TooManySpans,
+    #[error("'{list}': more than {LOADED_ANSWERS_MAX} different answers, with those of the other lists")]
+    TooManyAnswers {
+        /// The list that most entries at that point are of.
+        list: String,
+    },
+    /// The process holds as many names or answers as it can.
+    #[error("no room for further names or answers beside those that lists had since the start; a restart makes room")]
+    NoRoom,
 }
 
 /// Lists that hold together. They never change; another content is another value.
@@ -202,7 +235,11 @@ impl Lists {
     ///
     /// # Errors
     /// Names that clash or are none, and limits.
-    pub fn new(mut lists: Vec<List>) -> Result<Option<Arc<Self>>, ListsFault> {
+    pub fn new(lists: Vec<List>) -> Result<Option<Arc<Self>>, ListsFault> {
+        Self::within(lists, Budget::default())
+    }
+
+    fn within(mut lists: Vec<List>, budget: Budget) -> Result<Option<Arc<Self>>, ListsFault> {
         if lists.is_empty() {
             return Ok(None);
         }
@@ -218,7 +255,7 @@ impl Lists {
         }
         let kept = Kept::new(&builds, contents);
         let digest = content::digest(kept.manifest().as_bytes());
-        let table = Table::new(&lists, &builds)?;
+        let table = Table::new(&lists, &builds, budget)?;
         Ok(Some(Arc::new(Self { table, builds, digest, kept })))
     }
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, RwLock};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Names the table holds at most.
@@ -69,6 +70,11 @@ impl Name {
         Self(number)
     }
 
+    /// The number of a text; `None` where the table is full or the text too long to be held whole.
+    pub fn whole(text: &str) -> Option<Self> {
+        Some(Self::new(text)).filter(|name| name.as_str() == text)
+    }
+
     /// The text.
     pub fn as_str(self) -> &'static str {
         names().read().ok().and_then(|read| read.texts.get(self.0 as usize).copied()).unwrap_or("")
@@ -115,6 +121,14 @@ impl<'de> Deserialize<'de> for Name {
         }
         Ok(Self::new(<&str>::deserialize(deserializer)?))
     }
+}
+
+/// Reads a name without which nothing else may be read.
+pub(crate) fn deserialize_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    if AS_NUMBERS.get() {
+        return Name::deserialize(deserializer);
+    }
+    Name::whole(<&str>::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("no room for a name"))
 }
 
 /// Names refused because the table was full, since the start.

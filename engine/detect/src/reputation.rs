@@ -9,7 +9,7 @@ use crate::detectors::{counted, named, who};
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
-use crate::listed::{Category, ListEntry};
+use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
 use crate::near;
 use crate::networks::{Networks, Tag};
 use crate::rule::Layer;
@@ -88,8 +88,17 @@ impl NetworkId {
 }
 
 impl<'a> Told<'a> {
+    /// The gravest that lists say, with as much confidence as is asked for, of the categories that count; of two as grave the
+    /// surer.
+    pub(crate) fn of_lists(seen: &SeenAddress, limits: &Limits, counts: impl Fn(Category) -> bool) -> Option<Self> {
+        let entries = seen.location.listed.entries().iter();
+        let told = entries.filter(|entry| counts(entry.category) && entry.confidence >= limits.confidence_min);
+        told.min_by_key(|entry| (entry.category.rank(), CONFIDENCE_MAX.saturating_sub(entry.confidence)))
+            .map(Told::of_list)
+    }
+
     /// What a list says.
-    pub(crate) fn of_list(entry: &'a ListEntry) -> Self {
+    fn of_list(entry: &'a ListEntry) -> Self {
         let ListEntry { category, confidence, list, tag, .. } = *entry;
         Self { category: Some(category), what: category.spoken(), by: list.as_str(), tag: tag.as_str(), confidence }
     }
@@ -107,8 +116,9 @@ impl<'a> Told<'a> {
     }
 }
 
-/// What speaks for an address, whoever uses it: the organisation's own word, and that of lists of what is harmless.
-pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress) -> Vec<Block> {
+/// What speaks for an address, whoever uses it: the organisation's own word, and that of lists of what is harmless, if they
+/// are as sure as a list against it must be.
+pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress, limits: &Limits) -> Vec<Block> {
     let mut blocks = Vec::new();
     let own = context.networks.tagged(seen).filter(|entry| entry.tag != Tag::CloudProvider);
     if let Some(entry) = own {
@@ -120,7 +130,9 @@ pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress) -> Vec<Bloc
             format!("{} is on {}, tagged {} by the organisation", seen.address, entry.name, entry.tag.as_str());
         blocks.push(Block { layer: Layer::System, by: "own_network", reason, measures: Vec::new() });
     }
-    if let Some(entry) = seen.location.listed.entries().iter().find(|entry| entry.category == Category::KnownGood) {
+    let is_sure =
+        |entry: &&ListEntry| entry.category == Category::KnownGood && entry.confidence >= limits.confidence_min;
+    if let Some(entry) = seen.location.listed.entries().iter().find(is_sure) {
         let reason = format!("{} is known to be harmless by the list {}", seen.address, entry.list.as_str());
         let measures = vec![Measure::new("confidence", f64::from(entry.confidence), "of 100")];
         blocks.push(Block { layer: Layer::System, by: "known_good", reason, measures });
@@ -139,7 +151,7 @@ impl Watch {
         let known = self.networks.iter().find(|known| known.network == network.0);
         let known = known.filter(|known| day - known.last_day <= forget_days as i32);
         // Of a day that has begun with it nothing counts yet.
-        known.map_or(0, |known| u32::from(known.days) - u32::from(known.last_day == day))
+        known.map_or(0, |known| u32::from(known.days).saturating_sub(u32::from(known.last_day == day)))
     }
 
     /// Notes a day of use.
@@ -231,6 +243,8 @@ fn explain(
 ) -> Explanation {
     let Told { what, by, tag, confidence, category } = *told;
     let source = if category.is_some() { "the list" } else { "the organisation's networks" };
+    // Lists are asked where the organisation does not say it, and any of them may have named the address.
+    let risky = if category.is_some() { String::new() } else { format!("{by} were not tagged risky and ") };
     let called = if tag.is_empty() { String::new() } else { format!(", called {tag}") };
     let place = seen.location.place.ok();
     let place = if place.is_some() { format!(" in {}", named(place)) } else { String::new() };
@@ -255,7 +269,7 @@ fn explain(
             Measure::new("usual_days_min", f64::from(limits.usual_days_min), "days"),
         ],
         counterfactual: format!(
-            "It would not have fired if {by} had not named {} at that time, or with a confidence under {}.",
+            "It would not have fired if {risky}no list had named {} at that time with a confidence of {} or more.",
             seen.address, limits.confidence_min,
         ),
     }

@@ -77,6 +77,20 @@ pub(crate) fn kept_v6(start: u128, end: u128) -> bool {
     end >= base && start >> (128 - prefix) <= base >> (128 - prefix) && !inside(SIX_TO_FOUR) && !inside(TEREDO)
 }
 
+/// Is every address from the first to the last, which share a prefix, special? Addresses of IPv4 are mapped into IPv6;
+/// those that carry one are never asked for as such.
+pub(crate) fn is_all_special(first: u128, last: u128) -> bool {
+    let (base, prefix) = GLOBAL_UNICAST;
+    let inside = |range: u128, bits: u32| within_v6(first, range, bits) && within_v6(last, range, bits);
+    if inside(MAPPED.0, MAPPED.1) {
+        return V4.iter().any(|(range, bits, _)| inside(range.to_ipv6_mapped().to_bits(), bits + 96));
+    }
+    let is_unassigned = last < base || first > base | u128::MAX >> prefix;
+    is_unassigned
+        || [SIX_TO_FOUR, TEREDO].iter().any(|(range, bits)| inside(*range, *bits))
+        || V6.iter().any(|(range, bits, _)| inside(range.to_bits(), *bits))
+}
+
 fn scope_v4(bits: u32) -> Scope {
     let [octet, ..] = bits.to_be_bytes();
     if !SPECIAL_OCTETS[usize::from(octet)] {

@@ -22,8 +22,9 @@ const STAMP: i64 = 1_767_225_600_000;
 struct Nowhere(GeoBuild);
 
 impl Locate for Nowhere {
-    fn locate(&self, _address: IpAddr) -> Location {
-        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
+    fn locate(&self, address: IpAddr) -> Location {
+        let is_private = matches!(address, IpAddr::V4(v4) if v4.is_private());
+        Location { place: Err(if is_private { NoPlace::Private } else { NoPlace::Unknown }), carrier: Carrier::NONE }
     }
 
     fn build(&self) -> &GeoBuild {
@@ -207,6 +208,65 @@ fn an_alert_names_the_lists_it_was_found_with_and_each_record_the_ones_it_arrive
     assert_eq!(digests(&told[1]), lists.iter().map(of).collect());
     let tags: Vec<&Value> = told[0]["entities"].as_array().unwrap().iter().filter_map(|it| it.get("tags")).collect();
     assert_eq!(tags, [&json!(["tor"])]);
+}
+
+#[test]
+fn lists_that_change_more_often_than_records_come_do_not_pile_up() {
+    let (mut tasks, current) = tasks_under(&ruling(exits(&[1])));
+    tasks.open(3);
+    let (mut left, mut out) = (Left::nothing(), Vec::new());
+    for number in 0..39 {
+        current.set(ruling(exits(&[1, 2 + number as u8])));
+        assert!(matches!(tasks.turn(3, number), Turned::To { .. }));
+        take(&mut tasks, number, &mut out);
+        // Nothing of it is 40 records old.
+        left.commit(&mut tasks, number + 1);
+        assert!(left.progress.task.turns.len() <= 32, "{number}: {}", left.progress.task.turns.len());
+    }
+    assert!(left.progress.low_water > 0 && left.progress.low_water < 39);
+}
+
+#[test]
+fn who_goes_on_without_the_lists_that_nobody_kept_switches() {
+    let (mut tasks, _) = tasks_under(&ruling(exits(&[1])));
+    tasks.open(3);
+    let (mut left, mut out) = (Left::nothing(), Vec::new());
+    (0..10).for_each(|number| take(&mut tasks, number, &mut out));
+    // Nothing is to be run again.
+    tasks.checkpoint(3, 10, i64::MAX, Room { keys: 100, bytes: usize::MAX }, &mut Vec::new());
+    left.commit(&mut tasks, 10);
+    left.contents.clear();
+    let (mut next, _, resumed) = left.taken_over(&ruling(None));
+    assert_eq!(resumed, Resumed::Same);
+    next.restored(3);
+    assert!(matches!(next.turn(3, 10), Turned::To { named } if named.lists.is_empty()));
+    assert_eq!(next.turn(3, 10), Turned::No);
+}
+
+#[test]
+fn of_private_addresses_in_a_wide_network_no_list_knows_anything() {
+    let wide = Listing {
+        first: 0xffff_ac00_0000,
+        prefix: 104,
+        category: Category::Tor,
+        confidence: 90,
+        tag: Name::EMPTY,
+        from: Listing::ALWAYS,
+        until: Listing::FOREVER,
+    };
+    let lists = Lists::new(vec![List { name: "wide".to_owned(), entries: vec![wide] }]).unwrap();
+    for (ip, alerts) in [("172.16.0.1", 0), ("172.31.255.255", 0), ("172.15.255.255", 1), ("172.32.0.0", 1)] {
+        let (mut tasks, _) = tasks_under(&ruling(lists.clone()));
+        tasks.open(3);
+        let value = json!({
+            "schema": "activity.v1", "id": "1", "time": rfc3339(STAMP), "instance": "acme", "user": { "name": "ana" },
+            "action": "view", "outcome": "success", "client": { "ip": ip }, "source": { "producer": "test" },
+        });
+        let (value, mut out) = (value.to_string(), Vec::new());
+        let record = InputRecord { offset: 0, stamp: Some(STAMP), key: Some(b"acme|ana"), value: value.as_bytes() };
+        tasks.record(3, &record, &mut out);
+        assert_eq!(told(&out).len(), alerts, "{ip}");
+    }
 }
 
 #[test]

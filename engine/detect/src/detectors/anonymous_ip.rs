@@ -3,7 +3,8 @@
 //! # Finds
 //! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as
 //! `tor`, `vpn`, `proxy` or `residential_proxy`, and as `hosting` where `hosting` is set, with a confidence of at least
-//! `confidence_min`. One alert for each user, list and category until they have been quiet.
+//! `confidence_min`. One alert for each user, list and category until they have been quiet. Where lists say several things,
+//! the gravest is told: Tor before rented household lines, these before tunnels and proxies, and hosters last.
 //!
 //! # Why
 //! ATT&CK T1090.003 (Multi-hop Proxy) and T1078.004 (Cloud Accounts): whoever uses a stolen account hides where they are.
@@ -20,7 +21,7 @@
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `known_good` (a list says that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told from
+//! `known_good` (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told from
 //! the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or `administrative`,
 //! which outranks every list); at low and medium sensitivity `usual_network`; at low sensitivity
 //! `usual_in_organisation`.
@@ -111,15 +112,13 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place().filter(|seen| !seen.location.listed.is_empty()) else { return };
-        let entries = seen.location.listed.entries().iter();
-        let mut counts =
-            entries.filter(|entry| params.counts(entry.category) && entry.confidence >= params.confidence_min);
-        let Some(told) = counts.next().map(Told::of_list) else { return };
         let limits = params.limits();
+        let told = Told::of_lists(&seen, &limits, |category| params.counts(category));
+        let Some(told) = told else { return };
         let (network, day) = (NetworkId::of_carrier(&seen), day_of(context.event.time));
         let days = self.watch.days(network, day, limits.usual_forget_days);
         let can_be_usual = matches!(told.category, Some(Category::Vpn | Category::Proxy | Category::Hosting));
-        let mut blocks = vouched_for(context, &seen);
+        let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
         if can_be_usual && days >= params.usual_days_min {
             blocks.push(usual_network(days, params));

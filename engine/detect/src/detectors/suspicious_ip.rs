@@ -4,7 +4,8 @@
 //! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as
 //! `botnet`, `command_and_control`, `malware`, `password_spray` or `scanner`, with a confidence of at least
 //! `confidence_min`, or that `networks.yaml` tags `risky`. One alert for each user, list and category until they have been
-//! quiet.
+//! quiet. Where lists say several things, the gravest is told: sources of malware come after what raises the severity, and
+//! scanners last.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts): stolen credentials are tried and used from machines that others have seen at it. A
@@ -22,7 +23,7 @@
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `known_good` (a list says that the address is harmless); `own_network` (`networks.yaml` tags the address `corporate`,
+//! `known_good` (a list says, with that confidence, that the address is harmless); `own_network` (`networks.yaml` tags the address `corporate`,
 //! `vpn`, `proxy` or `administrative`, which outranks every list); at low sensitivity `usual_in_organisation`.
 //!
 //! # References
@@ -98,16 +99,13 @@ impl Detector for State {
         let Some(seen) = context.origin.for_place() else { return };
         let limits = params.limits();
         let network = NetworkId::of_block(&seen);
-        let mut counts = seen.location.listed.entries().iter().filter(|entry| {
-            let is_suspicious = is_suspicious(entry.category);
-            is_suspicious && entry.confidence >= params.confidence_min
-        });
-        let told = Told::of_organisation(context.networks, &seen).or_else(|| counts.next().map(Told::of_list));
+        let of_lists = || Told::of_lists(&seen, &limits, is_suspicious);
+        let told = Told::of_organisation(context.networks, &seen).or_else(of_lists);
         let Some(told) = told else {
             return self.watch.note(network, &limits, context);
         };
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
-        let mut blocks = vouched_for(context, &seen);
+        let mut blocks = vouched_for(context, &seen, &limits);
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = vec![
             Measure::new("days_on_network", f64::from(days), "days"),

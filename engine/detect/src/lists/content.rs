@@ -125,12 +125,12 @@ fn read_manifest(manifest: &[u8]) -> Option<Vec<(String, ListsDigest, usize)>> {
     if lines.next() != Some(MANIFEST) {
         return None;
     }
-    let mut bytes = 0;
+    let mut bytes = 0_usize;
     let mut lists = Vec::new();
     for line in lines {
         let mut words = line.split(' ');
         let (name, digest, parts) = (words.next()?, ListsDigest::read(words.next()?)?, words.next()?.parse().ok()?);
-        bytes += PART_BYTES_MAX.checked_mul(parts)?;
+        bytes = bytes.checked_add(PART_BYTES_MAX.checked_mul(parts)?)?;
         lists.push((name.to_owned(), digest, parts));
         // A part may be nearly empty, so each list has one more than its bytes make.
         if lists.len() > LISTS_MAX || bytes > KEPT_BYTES_MAX + lists.len() * PART_BYTES_MAX {
@@ -216,7 +216,7 @@ fn entry(line: &str) -> Option<Listing> {
         confidence: words.next()?.parse().ok()?,
         from: time(words.next()?, Listing::ALWAYS)?,
         until: time(words.next()?, Listing::FOREVER)?,
-        tag: words.next().filter(|tag| tag.len() <= LIST_TAG_BYTES_MAX).map(Name::new)?,
+        tag: words.next().filter(|tag| tag.len() <= LIST_TAG_BYTES_MAX).and_then(Name::whole)?,
     };
     let is_network = entry.prefix <= 128
         && entry.first & host_bits(entry.prefix) == 0

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{LIST_SPANS_MAX, List, ListBuild, Listing, ListsFault, ListsFootprint};
-use crate::listed::{Category, ListEntry, Listed};
+use super::{
+    LIST_NETWORK_ENTRIES_MAX, LIST_PARTS_MAX, LIST_SPANS_MAX, LIST_STEPS_MAX, List, ListBuild, Listing, ListsFault,
+    ListsFootprint,
+};
+use crate::listed::{Category, LOADED_ANSWERS_MAX, ListEntry, Listed, chosen};
 use crate::names::Name;
 use crate::ranges::{NOTHING, Ranges, V4Index, V6Index};
 use crate::time::Millis;
@@ -16,6 +19,19 @@ const MAPPED: u128 = 0xffff << 32;
 struct Span {
     from: Millis,
     listed: Listed,
+}
+
+/// What it may take to lay out lists.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) steps_max: usize,
+    pub(super) parts_max: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { steps_max: LIST_STEPS_MAX, parts_max: LIST_PARTS_MAX }
+    }
 }
 
 /// Ranges of addresses over spans of time.
@@ -35,22 +51,29 @@ struct Item {
 }
 
 impl Table {
-    pub(super) fn new(lists: &[List], builds: &[ListBuild]) -> Result<Self, ListsFault> {
+    pub(super) fn new(lists: &[List], builds: &[ListBuild], budget: Budget) -> Result<Self, ListsFault> {
         let mut items: Vec<Item> = Vec::with_capacity(lists.iter().map(|list| list.entries.len()).sum());
         for (list, of) in (0_u16..).zip(lists) {
             items.extend(of.entries.iter().map(|listing| Item { listing: *listing, list }));
         }
         items.sort_by_key(|item| (item.listing.first, item.listing.prefix, item.list));
-        let digests = builds.iter().map(|build| (Name::new(&build.name), build.digest.0)).collect();
-        let mut sweep = Sweep::new(digests);
+        let named = |build: &ListBuild| Name::whole(&build.name).map(|name| (name, build.digest.0));
+        let digests = builds.iter().map(named).collect::<Option<_>>().ok_or(ListsFault::NoRoom)?;
+        let mut sweep = Sweep::new(digests, budget);
         for network in items.chunk_by(|a, b| (a.listing.first, a.listing.prefix) == (b.listing.first, b.listing.prefix))
         {
             sweep.enter(network)?;
         }
         sweep.leave_until(u128::MAX)?;
-        let Sweep { v4, v6, mut answers, spans, .. } = sweep;
+        let Sweep { v4, v6, mut answers, spans, told, .. } = sweep;
         answers.push(spans.len() as u32);
         answers.shrink_to_fit();
+        // The process's table never shrinks: nothing enters it before all limits are known to hold.
+        let mut told: Vec<(Vec<ListEntry>, u32)> = told.into_iter().collect();
+        told.sort_unstable_by_key(|(_, number)| *number);
+        let listed = Listed::loaded(told.into_iter().map(|(entries, _)| entries)).ok_or(ListsFault::NoRoom)?;
+        let span = |(from, told): (Millis, u32)| listed.get(told as usize).map(|listed| Span { from, listed: *listed });
+        let spans = spans.into_iter().filter_map(span).collect();
         Ok(Self { v4: V4Index::new(&v4), v6: V6Index::new(&v6), answers, spans })
     }
 
@@ -89,7 +112,15 @@ struct Sweep<'a> {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     answers: Vec<u32>,
-    spans: Vec<Span>,
+    /// From when on, and the number of what is told.
+    spans: Vec<(Millis, u32)>,
+    /// What is told, by numbers of this pass.
+    told: HashMap<Vec<ListEntry>, u32>,
+    budget: Budget,
+    /// Entries looked at: see [`LIST_STEPS_MAX`].
+    steps: usize,
+    /// Entries in `known`: see [`LIST_PARTS_MAX`].
+    parts: usize,
     /// Answers that are there already, by the entries they come of.
     known: HashMap<Vec<Part>, u32>,
     scratch: Vec<Part>,
@@ -108,7 +139,7 @@ struct Part {
 }
 
 impl<'a> Sweep<'a> {
-    fn new(lists: Vec<(Name, u64)>) -> Self {
+    fn new(lists: Vec<(Name, u64)>, budget: Budget) -> Self {
         Self {
             lists,
             open: Vec::new(),
@@ -117,6 +148,10 @@ impl<'a> Sweep<'a> {
             // Of nothing there are no spans. The end of the last answer's is added when all are there.
             answers: vec![0],
             spans: Vec::new(),
+            told: HashMap::from([(Vec::new(), NONE)]),
+            budget,
+            steps: 0,
+            parts: 0,
             known: HashMap::new(),
             scratch: Vec::new(),
         }
@@ -127,6 +162,12 @@ impl<'a> Sweep<'a> {
         let Some(first) = network.first().map(|item| item.listing.first) else { return Ok(()) };
         if let Some(before) = first.checked_sub(1) {
             self.leave_until(before)?;
+        }
+        for of_list in network.chunk_by(|a, b| a.list == b.list) {
+            let found = of_list.len();
+            if let Some(item) = of_list.first().filter(|_| found > LIST_NETWORK_ENTRIES_MAX) {
+                return Err(ListsFault::TooManyOfNetwork { list: self.name(item.list), found });
+            }
         }
         self.open.push(network);
         self.push(first)
@@ -175,6 +216,7 @@ impl<'a> Sweep<'a> {
                 until: listing.until,
             }));
         }
+        self.take(parts.len(), &parts)?;
         if let Some(answer) = self.known.get(parts.as_slice()) {
             self.scratch = parts;
             return Ok(*answer);
@@ -183,28 +225,79 @@ impl<'a> Sweep<'a> {
         self.answers.push(self.spans.len() as u32);
         let mut times: BTreeSet<Millis> = parts.iter().map(|part| part.from).collect();
         times.extend(parts.iter().map(|part| part.until).filter(|until| *until != Listing::FOREVER));
-        let mut last = Listed::NONE;
+        let mut last = None;
         for from in times {
-            let listed = at(&parts, from, &self.lists);
-            if listed != last {
-                self.spans.push(Span { from, listed });
-                last = listed;
+            let (entries, steps) = at(&parts, from, &self.lists);
+            self.take(steps, &parts)?;
+            let told = self.tell(entries, &parts)?;
+            if last.map_or(told != NONE, |last| last != told) {
+                self.spans.push((from, told));
+                last = Some(told);
             }
         }
         if self.spans.len() > LIST_SPANS_MAX {
-            return Err(ListsFault::TooManySpans);
+            return Err(ListsFault::TooManySpans { list: self.most_of(&parts) });
+        }
+        self.parts += parts.len();
+        if self.parts > self.budget.parts_max {
+            return Err(ListsFault::TooEntangled { list: self.most_of(&parts) });
         }
         self.known.insert(parts, answer);
         Ok(answer)
     }
+
+    /// The number of what is told.
+    fn tell(&mut self, entries: Vec<ListEntry>, parts: &[Part]) -> Result<u32, ListsFault> {
+        if let Some(number) = self.told.get(&entries) {
+            return Ok(*number);
+        }
+        // That of nothing is there from the first on and not counted.
+        if self.told.len() > LOADED_ANSWERS_MAX {
+            return Err(ListsFault::TooManyAnswers { list: self.most_of(parts) });
+        }
+        let number = self.told.len() as u32;
+        self.told.insert(entries, number);
+        Ok(number)
+    }
+
+    /// Counts steps for an answer of these entries.
+    fn take(&mut self, steps: usize, parts: &[Part]) -> Result<(), ListsFault> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > self.budget.steps_max {
+            Err(ListsFault::TooEntangled { list: self.most_of(parts) })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The name of the list that most of these entries are of.
+    fn most_of(&self, parts: &[Part]) -> String {
+        let mut counts = vec![0_usize; self.lists.len()];
+        for part in parts {
+            if let Some(count) = counts.get_mut(usize::from(part.list)) {
+                *count += 1;
+            }
+        }
+        let most = (0_u16..).zip(counts).max_by_key(|(_, count)| *count);
+        most.map_or_else(String::new, |(list, _)| self.name(list))
+    }
+
+    fn name(&self, list: u16) -> String {
+        self.lists.get(usize::from(list)).map_or("", |(name, _)| name.as_str()).to_owned()
+    }
 }
 
-/// What the entries of nested networks say at a time: of each list its innermost network that says anything then, once a
-/// category, with the most confidence.
-fn at(parts: &[Part], time: Millis, lists: &[(Name, u64)]) -> Listed {
+/// The number of a pass for what is told where nothing is.
+const NONE: u32 = 0;
+
+/// What the entries of nested networks say at a time, and in how many steps that is found: of each list its innermost
+/// network that says anything then, once a category, with the most confidence.
+fn at(parts: &[Part], time: Millis, lists: &[(Name, u64)]) -> (Vec<ListEntry>, usize) {
     let holds = |part: &&Part| part.from <= time && time < part.until;
     let mut entries: Vec<(Part, ListEntry)> = Vec::new();
+    let mut steps = parts.len();
     for part in parts.iter().filter(holds) {
+        steps += entries.len();
         let (list, digest) = lists.get(usize::from(part.list)).copied().unwrap_or_default();
         let Part { category, confidence, tag, .. } = *part;
         let entry = ListEntry { category, confidence, list, tag, digest };
@@ -218,6 +311,5 @@ fn at(parts: &[Part], time: Millis, lists: &[(Name, u64)]) -> Listed {
             None => entries.push((*part, entry)),
         }
     }
-    let entries: Vec<ListEntry> = entries.into_iter().map(|(_, entry)| entry).collect();
-    Listed::new(&entries)
+    (chosen(entries.into_iter().map(|(_, entry)| entry).collect()), steps)
 }

@@ -49,14 +49,14 @@ fn of_each_list_the_longest_prefix_counts_and_lists_stand_side_by_side() {
     let botnet = (Category::Botnet, 80, "bots");
     for (address, expected) in [
         ("10.255.255.255", vec![scanner]),
-        ("11.0.0.0", vec![(Category::Hosting, 20, "wide"), scanner]),
+        ("11.0.0.0", vec![scanner, (Category::Hosting, 20, "wide")]),
         ("11.2.0.0", vec![(Category::Vpn, 60, "wide"), scanner]),
         ("11.2.3.3", vec![botnet, (Category::Vpn, 60, "wide")]),
         ("11.2.3.4", vec![(Category::Tor, 95, "wide"), botnet, (Category::Vpn, 40, "wide")]),
         ("11.2.3.5", vec![botnet, (Category::Vpn, 60, "wide")]),
         ("11.2.4.0", vec![(Category::Vpn, 60, "wide"), scanner]),
-        ("11.3.0.0", vec![(Category::Hosting, 20, "wide"), scanner]),
-        ("11.255.255.255", vec![(Category::Hosting, 20, "wide"), scanner]),
+        ("11.3.0.0", vec![scanner, (Category::Hosting, 20, "wide")]),
+        ("11.255.255.255", vec![scanner, (Category::Hosting, 20, "wide")]),
         ("12.0.0.0", vec![scanner]),
         ("255.255.255.255", vec![scanner]),
         ("2001:4::", vec![(Category::Proxy, 70, "wide")]),
@@ -155,6 +155,48 @@ fn what_cannot_be_laid_out_is_refused() {
     assert!(Lists::new((0..64).map(|index| list(&format!("l{index}"))).collect()).is_ok());
 }
 
+#[test]
+fn lists_that_would_take_too_long_or_too_much_are_refused_by_name() {
+    let at = |index: u32, prefix| Listing {
+        first: (0xffff_0b00_0000 + u128::from(index)) & !host_bits(prefix),
+        prefix,
+        tag: Name::EMPTY,
+        ..listing("11.0.0.0/32", Category::Tor, 90, EVER)
+    };
+    let times = |count: i64| (0..count).map(|from| Listing { from, ..at(0, 128) }).collect::<Vec<_>>();
+    let refused = |entries: Vec<Listing>| {
+        let lists =
+            vec![List { name: "b".to_owned(), entries }, List { name: "a".to_owned(), entries: vec![at(1, 128)] }];
+        Lists::new(lists).map(|lists| lists.is_some()).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(refused(times(64)), Ok(true));
+    assert!(refused(times(65)).unwrap_err().starts_with("'b': 65 entries for one network"));
+    // Networks in one another, each with as many times as it may have, around other addresses.
+    let around = |bits: u8| (0..64).map(move |from| Listing { from, ..at(0, 128 - bits) });
+    let mut entries: Vec<Listing> = (1..=8).flat_map(around).collect();
+    entries.extend((0..100).map(|index| Listing { from: i64::from(index), ..at(index, 128) }));
+    let lists = vec![List { name: "b".to_owned(), entries }];
+    for (budget, fits) in [
+        (Budget::default(), true),
+        (Budget { steps_max: 1_000_000, ..Budget::default() }, false),
+        (Budget { parts_max: 10_000, ..Budget::default() }, false),
+    ] {
+        let fault = Lists::within(lists.clone(), budget).map(|_| ());
+        assert_eq!(fault, if fits { Ok(()) } else { Err(ListsFault::TooEntangled { list: "b".to_owned() }) });
+    }
+    let answers = |count: u32| {
+        (0..count).map(move |index| Listing {
+            tag: Name::new(&(index / 100).to_string()),
+            confidence: (index % 100) as u8,
+            ..at(index, 128)
+        })
+    };
+    // Beside that of the other list.
+    let most = LOADED_ANSWERS_MAX as u32 - 1;
+    assert_eq!(refused(answers(most).collect()), Ok(true));
+    assert!(refused(answers(most + 2).collect()).unwrap_err().starts_with("'b': more than 65536 different answers"));
+}
+
 /// What the entries say of an address at a time, by looking at each.
 fn looked_through(lists: &[List], builds: &[ListBuild], address: u128, at: Millis) -> Listed {
     let mut told = Vec::new();
@@ -175,7 +217,7 @@ fn looked_through(lists: &[List], builds: &[ListBuild], address: u128, at: Milli
             }
         }
     }
-    Listed::new(&told)
+    Listed::new(&told).unwrap()
 }
 
 /// Networks that are nested and meet, of both families, some of them within times that meet.

@@ -281,11 +281,12 @@ fn listed(number: u8) -> Listed {
         let (list, tag) = (Name::new(list), Name::EMPTY);
         ListEntry { category, confidence, list, tag, digest: 7 }
     };
-    match number {
-        1 => Listed::new(&[entry(Category::Vpn, 70, "tunnels")]),
-        2 => Listed::new(&[entry(Category::Tor, 90, "exits"), entry(Category::Botnet, 40, "bots")]),
-        _ => Listed::NONE,
-    }
+    let entries = match number {
+        1 => vec![entry(Category::Vpn, 70, "tunnels")],
+        2 => vec![entry(Category::Tor, 90, "exits"), entry(Category::Botnet, 40, "bots")],
+        _ => Vec::new(),
+    };
+    Listed::new(&entries).expect("there is room")
 }
 
 /// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDateTime};
 use frostwatch_detect::lists::host_bits;
 use frostwatch_detect::time::Millis;
 
-use crate::special::{self, Scope};
+use crate::special;
 
 /// Fewest leading bits of a network of IPv4: a list that names more than that names everybody.
 const V4_PREFIX_MIN: u8 = 8;
@@ -72,9 +72,9 @@ pub(super) fn network_of(ip: IpAddr, prefix: u8) -> Option<Network> {
     if prefix < least || first & host_bits(bits) != 0 {
         return None;
     }
-    // An address that carries another one of IPv4 is never asked for as such: events name the one it carries.
-    let is_public = matches!(special::scope(ip), Scope::V4(_) | Scope::V6(_));
-    Some(if is_public { Network::Public(first, bits) } else { Network::Special })
+    // Of one that is special in part, the addresses that are so are never asked for.
+    let is_special = special::is_all_special(first, first | host_bits(bits));
+    Some(if is_special { Network::Special } else { Network::Public(first, bits) })
 }
 
 /// Reads a time: RFC 3339, or without a zone, which is UTC then.

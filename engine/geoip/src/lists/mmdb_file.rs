@@ -57,11 +57,16 @@ fn walk(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
     let reader = Reader::from_source(bytes).map_err(damaged)?;
     // One leaf more than nodes, and a few times as many where subtrees are shared: a tree in circles has 2^128.
     let leaves_max = (reader.metadata().node_count as usize).saturating_mul(LEAVES_PER_NODE_MAX) + 1;
-    for (count, leaf) in reader.networks(WithinOptions::default()).map_err(damaged)?.enumerate() {
+    // Leaves without data too, so that each counts.
+    let options = WithinOptions::default().include_networks_without_data();
+    for (count, leaf) in reader.networks(options).map_err(damaged)?.enumerate() {
         if count > leaves_max {
             return Err("no sound mmdb file (its search tree runs in circles)".to_owned());
         }
         let leaf = leaf.map_err(damaged)?;
+        if !leaf.has_data() {
+            continue;
+        }
         let at = leaf.network().map_err(damaged)?;
         let flags = leaf.decode::<Flags>().map_err(damaged)?.unwrap_or_default();
         for category in flags.categories() {

@@ -133,7 +133,11 @@ impl<'c> Sink<'c> {
             }
             return None;
         }
-        let name = Name::new(text);
+        let Some(name) = Name::whole(text) else {
+            self.is_full = true;
+            self.fault(line, "no room for further names; a restart makes room".to_owned());
+            return None;
+        };
         self.tags.insert(text.to_owned(), name);
         Some(name)
     }

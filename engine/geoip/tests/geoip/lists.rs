@@ -99,6 +99,14 @@ fn private_and_reserved_networks_are_left_out_aloud() {
     assert_eq!(decoded.list.entries.len(), 1);
     let told = ["3 entries of private or reserved networks, which are left out; the first on line 2"];
     assert_eq!(decoded.warnings, told);
+    let wide = b"172.0.0.0/8\n100.0.0.0/8\n192.0.0.0/8\n192.0.0.0/24\n172.16.0.0/16\n2001::/16\n2001::/24\n";
+    let told = [
+        "172.0.0.0/8 vpn 70 'rented' - -",
+        "100.0.0.0/8 vpn 70 'rented' - -",
+        "192.0.0.0/8 vpn 70 'rented' - -",
+        "2001::/16 vpn 70 'rented' - -",
+    ];
+    assert_eq!(entries(&plain(), wide)[..4], told, "special in part alone");
 }
 
 #[test]
@@ -225,6 +233,28 @@ fn the_flags_of_anonymous_ip_become_categories() {
     let other = file(meta("GeoLite2-City", 6, 28), &[("11.0.0.0/8", Value::map([("city", Value::text("x"))]))]);
     assert_eq!(faults(&config, &other, ListsLimits::default()), ["f: names no address; is it the right file?"]);
     assert!(faults(&config, b"11.2.3.4\n", ListsLimits::default())[0].starts_with("f: no sound mmdb file"));
+}
+
+/// A tree of nodes that all lead to the next one on both sides has 2^128 leaves, none of which has data.
+#[test]
+fn a_list_whose_tree_is_bent_back_on_itself_is_refused_soon() {
+    let records = [("11.2.0.0/16", Value::map([("is_anonymous_vpn", Value::Bool(true))]))];
+    let sound = file(meta("GeoIP2-Anonymous-IP", 6, 28), &records);
+    let nodes = maxminddb::Reader::from_source(sound.as_slice()).unwrap().metadata().node_count as usize;
+    let config = config("mmdb", &json!({ "confidence": 80 }));
+    for target in [0, 1, nodes - 1] {
+        let mut bytes = sound.clone();
+        for node in 0..nodes {
+            // 28-bit sides: 3 bytes, a shared byte of two halves, 3 bytes.
+            let next = if target == 0 { (node + 1).min(nodes) } else { target };
+            let low = &next.to_be_bytes()[5..];
+            bytes[node * 7..node * 7 + 3].copy_from_slice(low);
+            bytes[node * 7 + 3] = 0;
+            bytes[node * 7 + 4..node * 7 + 7].copy_from_slice(low);
+        }
+        let told = faults(&config, &bytes, ListsLimits::default());
+        assert!(told[0].starts_with("f: no sound mmdb file"), "{told:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::Listed;
+use frostwatch_detect::place::NoPlace;
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
@@ -26,7 +27,10 @@ pub(super) fn admit(
     let address = address.filter(|_| activity.ip_is_direct);
     let location = address.map_or(EventLocation::NONE, |address| {
         let known = ruling.locate.locate(address.ip());
-        let listed = ruling.lists.as_ref().map_or(Listed::NONE, |lists| lists.of(address, activity.time));
+        // A wide network of a list may hold private ones: of these no list knows anything.
+        let is_special = matches!(known.place, Err(NoPlace::Private | NoPlace::Reserved));
+        let lists = ruling.lists.as_ref().filter(|_| !is_special);
+        let listed = lists.map_or(Listed::NONE, |lists| lists.of(address, activity.time));
         EventLocation { place: known.place, carrier: known.carrier, listed }
     });
     let groups = lower(&activity.groups);

@@ -55,6 +55,9 @@ pub struct Origin {
     pub clock: Option<fn() -> Millis>,
 }
 
+/// Turns of a partition that are kept before what changed under the first of them is due to be written.
+const TURNS_KEPT_MAX: usize = 32;
+
 /// One input partition.
 pub struct Task {
     shared: Arc<Shared>,
@@ -158,11 +161,13 @@ impl Task {
     /// left for an older one, which has no room for what is remembered by now.
     pub(super) fn turn(&mut self, position: i64, ruling: &Arc<Ruling>) -> Result<bool, NoVersionLeft> {
         self.pass_turns(position);
-        if Arc::ptr_eq(&self.ruling, ruling) {
+        // Lists that are not at hand any more are missing from the ruling, and leaving them is a switch.
+        let is_whole = self.turns.last().is_none_or(|turn| turn.lists == self.ruling.lists_digest());
+        if is_whole && Arc::ptr_eq(&self.ruling, ruling) {
             return Ok(false);
         }
         let state_format = self.ruling.plan.state_format().max(ruling.plan.state_format());
-        if self.ruling.named() == (Named { state_format, ..ruling.named() }) {
+        if is_whole && self.ruling.named() == (Named { state_format, ..ruling.named() }) {
             // The same by name, and the one whose places are at hand.
             if state_format == ruling.plan.state_format() {
                 self.ruling = Arc::clone(ruling);
@@ -190,6 +195,13 @@ impl Task {
             // It was switched to before: its plan has a byte.
             let _known = self.switch(ruling);
         }
+    }
+
+    /// Keys that changed before this offset are due to be written, however lately they changed: every turn since the first
+    /// record that must be run again is kept with its lists, and where few records come those of lists would pile up.
+    pub(super) fn due_below(&self) -> i64 {
+        let first_kept = self.turns.len().checked_sub(TURNS_KEPT_MAX).and_then(|index| self.turns.get(index));
+        first_kept.map_or(i64::MIN, |turn| turn.offset)
     }
 
     pub(super) fn progress(&mut self, low_water: i64) -> (Vec<RulingRecord>, Vec<Turn>) {

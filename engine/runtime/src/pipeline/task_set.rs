@@ -109,7 +109,8 @@ impl Tasks for TaskSet {
         let Some(task) = self.tasks.get_mut(&partition) else { return Turned::No };
         let current = self.current.get();
         match task.turn(position, &current) {
-            Ok(true) => Turned::To { named: current.named() },
+            // That of the partition: it may keep a newer format of state than is asked for.
+            Ok(true) => Turned::To { named: task.ruling.named() },
             Err(fault) if self.refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, &current)) => {
                 self.refused = Some(current);
                 Turned::Refused { why: fault.to_string() }
@@ -124,7 +125,7 @@ impl Tasks for TaskSet {
         task.turns.retain(|turn| turn.offset <= first);
         let current = self.current.get();
         match task.turn(first, &current) {
-            Ok(true) => Turned::To { named: current.named() },
+            Ok(true) => Turned::To { named: task.ruling.named() },
             Ok(false) => Turned::No,
             Err(fault) => Turned::Refused { why: fault.to_string() },
         }
@@ -181,6 +182,7 @@ impl Tasks for TaskSet {
     fn checkpoint(&mut self, partition: i32, position: i64, below: i64, room: Room, out: &mut Vec<StateRecord>) -> i64 {
         let Some(task) = self.tasks.get_mut(&partition) else { return position };
         let format = task.plans().current().state_format();
+        let below = below.max(task.due_below());
         task.keys.write(format, position, below, room, &mut |name, record| {
             let (key, value) = (name.as_bytes().to_vec(), record.map(<[u8]>::to_vec));
             out.push(StateRecord { partition, key, value });
