@@ -219,10 +219,7 @@ impl Metrics {
         by_rule(&self.hidden, &totals.findings.hidden);
         REJECTIONS.iter().for_each(|reason| raise(&self.rejected, &[*reason], 0));
         totals.findings.rejected.iter().for_each(|(reason, value)| raise(&self.rejected, &[*reason], *value));
-        self.round_trips.reset();
-        for (broker, micros) in &self.observed.counters.timings().round_trips {
-            self.round_trips.with_label_values(&[&broker.to_string()]).set(*micros as f64 / 1e6);
-        }
+        self.fold_round_trips();
         let counts = self.observed.counters.read();
         Channel::ALL.iter().for_each(|channel| raise(&self.outputs, &[channel.as_str()], counts.produced_on(*channel)));
         for (event, value) in [
@@ -292,6 +289,13 @@ impl Metrics {
             if let Some(secs) = file.changed_at_secs {
                 self.list_changed.with_label_values(&[&*file.name]).set(secs);
             }
+        }
+    }
+
+    fn fold_round_trips(&self) {
+        self.round_trips.reset();
+        for (broker, micros) in &self.observed.counters.timings().round_trips {
+            self.round_trips.with_label_values(&[&broker.to_string()]).set(*micros as f64 / 1e6);
         }
     }
 
