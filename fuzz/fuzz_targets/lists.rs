@@ -18,7 +18,8 @@ const LIMITS: ListsLimits = ListsLimits {
     entries_max: 10_000,
     tags_max: 64,
 };
-const ADDRESSES: [&str; 7] = ["0.0.0.0", "11.2.3.4", "255.255.255.255", "2e00:10::1", "::ffff:11.2.3.4", "::1", "ffff::"];
+const ADDRESSES: [&str; 7] =
+    ["0.0.0.0", "11.2.3.4", "255.255.255.255", "2e00:10::1", "::ffff:11.2.3.4", "::1", "ffff::"];
 const TIMES: [i64; 4] = [i64::MIN, 0, 1_772_442_000_000, i64::MAX];
 
 fn decoded(bytes: &[u8]) -> Result<Decoded, Vec<ListFault>> {
