@@ -79,7 +79,10 @@ fn a_reading_by_signal_or_by_the_admin_port_switches_and_with_a_fault_switches_n
     let (status, answer) = reload(&process);
     assert!(status.contains(" 200 ") && answer["is_switched"] == false, "{status} {answer}");
     assert!(
-        answer["told"].as_str().unwrap().starts_with("nothing of rules, GeoIP files, lists, limits and state format differs"),
+        answer["told"]
+            .as_str()
+            .unwrap()
+            .starts_with("nothing of rules, GeoIP files, lists, limits and state format differs"),
         "{answer}"
     );
 
