@@ -119,7 +119,7 @@ macro_rules! catalogue {
             }
         }
 
-        /// What a detector keeps for a key. Its bytes begin with the detector's number: see [`CAME`].
+        /// What a detector keeps for a key. Its bytes begin with the detector's number: see `CAME`.
         #[derive(Clone, Debug, PartialEq)]
         pub enum State {
             $(

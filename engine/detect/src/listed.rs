@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::names::{self, Name, is_as_numbers};
 
-/// Entries of one answer at most: one that speaks for the address, and of the others the gravest (see [`chosen`]). Answers
+/// Entries of one answer at most: one that speaks for the address, and of the others the gravest (see `chosen`). Answers
 /// lie in every event that is held, so that this bounds a record of state.
 pub const LISTED_ENTRIES_MAX: usize = 3;
 /// Different answers that are held at most, over the life of the process. One more is no answer: state that has it is not

@@ -1,7 +1,7 @@
 //! Lists of addresses: what each says of a network, and from when to when. All lists of a ruling are laid out in one
 //! table; an answer is a function of the address, of event time and of the lists' content alone.
 //!
-//! Whoever reads files makes [`List`]s of them; what is kept of a list is its [content](content), so that a machine that
+//! Whoever reads files makes [`List`]s of them; what is kept of a list is its [content], so that a machine that
 //! has only the newer files can run the past again under the old ones.
 
 pub mod content;

@@ -1,6 +1,6 @@
 //! Lists of addresses from files: which of them tunnels, proxies and machines of bad repute answer from.
 //!
-//! A format is a [`Decode`]: bytes in, entries and faults out. All faults of a file are told at once, each with its line;
+//! A format is a `Decode`: bytes in, entries and faults out. All faults of a file are told at once, each with its line;
 //! a list with a fault is not loaded at all, since half a list looks like a whole one.
 
 mod csv_file;
