@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use frostwatch_kafka::partition_of;
-use frostwatch_runtime::checkpoint::{PROGRESS_KEY, PROGRESS_SCHEMA, Progress, Room, StateRecord, TaskProgress};
+use frostwatch_runtime::checkpoint::{PROGRESS_KEY, Progress, Room, StateRecord};
 use frostwatch_runtime::ports::Tasks as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -165,18 +165,7 @@ impl Prepared {
                 }
             }
         }
-        let progress = Progress {
-            schema: PROGRESS_SCHEMA.to_owned(),
-            offset: 0,
-            low_water: 0,
-            rebuild: false,
-            unsettled: false,
-            epoch: 0,
-            partitions: count,
-            last: None,
-            misrouted: 0,
-            task: TaskProgress::default(),
-        };
+        let progress = Progress::new(count);
         let mut offsets = TopicPartitionList::new();
         for partition in 0..count {
             send(&producer, &changelog, partition, PROGRESS_KEY, &progress.to_bytes());

@@ -245,6 +245,13 @@ impl Metrics {
         {
             raise(&self.reloads, &[outcome], value.load(Ordering::Relaxed));
         }
+        self.fold_normalised();
+        self.fold_board();
+        self.build.with_label_values(&[BUILD]).set(1);
+        self.fold_ruling(&self.observed.current.get());
+    }
+
+    fn fold_normalised(&self) {
         if let Ok(normalised) = self.observed.normalised.lock() {
             raise(&self.raw, &["activity"], normalised.activity);
             raise(&self.raw, &["rejected"], normalised.rejected);
@@ -260,10 +267,10 @@ impl Metrics {
             }
             normalised.dropped.iter().for_each(|(why, value)| raise(&self.raw, &[why], *value));
         }
-        self.fold_board();
-        self.build.with_label_values(&[BUILD]).set(1);
+    }
+
+    fn fold_ruling(&self, ruling: &Ruling) {
         self.geoip.reset();
-        let ruling = self.observed.current.get();
         // A series that begins with its first count shows no increase: those that are to be expected are there before.
         for rule in &ruling.plan.rules {
             for severity in SEVERITIES.into_iter().filter(|severity| *severity >= rule.rule.severity) {
@@ -276,7 +283,7 @@ impl Metrics {
         if places.built_at_secs > 0 {
             self.geoip.with_label_values(&[&*places.kind]).set(places.built_at_secs);
         }
-        self.fold_lists(&ruling);
+        self.fold_lists(ruling);
     }
 
     fn fold_lists(&self, ruling: &Ruling) {

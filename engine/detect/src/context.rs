@@ -132,7 +132,7 @@ impl Context<'_> {
     /// The session, or without one the address, hashed and never 0: who is at the other end.
     pub fn actor(&self) -> u64 {
         match (self.event.session, self.origin.seen) {
-            (0, Some(seen)) => hash::hash64_some(&seen.address.bits().to_le_bytes()),
+            (0, Some(seen)) => seen.address.hash64(),
             (0, None) => 1,
             (session, _) => session,
         }

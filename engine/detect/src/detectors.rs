@@ -10,7 +10,7 @@ pub mod terminated_user;
 
 use crate::context::Context;
 use crate::event::Event;
-use crate::incident::Incidents;
+use crate::incident::{Incident, Incidents};
 use crate::plan::LaneKind;
 
 /// A detector: a plain state machine over a key's events in order. Lateness, duplicates and revisions are solved
@@ -63,7 +63,7 @@ pub trait Detector {
 }
 
 /// Adds a fault when a value is outside its bounds.
-fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
+pub(crate) fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
     faults: &mut Vec<(&'static str, String)>,
     name: &'static str,
     value: T,
@@ -109,6 +109,15 @@ pub(crate) fn named(place: Option<crate::place::Place>) -> String {
         Some(place) if place.city.is_empty() => place.country.to_string(),
         Some(place) => format!("{} {}", place.city.as_str(), place.country),
         None => "an unknown place".to_owned(),
+    }
+}
+
+/// Whence the events of an incident came.
+fn from_where(incident: &Incident) -> String {
+    match incident.evidence.addresses().as_slice() {
+        [] => "from an address that the source does not give".to_owned(),
+        [only] => format!("from {} ({})", only.address, named(only.location.place.ok())),
+        [first, rest @ ..] => format!("from {} addresses, first {}", rest.len() + 1, first.address),
     }
 }
 

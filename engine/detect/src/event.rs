@@ -337,6 +337,11 @@ impl Address {
         self.0.get()
     }
 
+    /// A 64-bit hash that is never 0, the same on every machine.
+    pub fn hash64(self) -> u64 {
+        crate::hash::hash64_some(&self.bits().to_le_bytes())
+    }
+
     /// The address in its own family.
     pub fn ip(self) -> IpAddr {
         Ipv6Addr::from_bits(self.bits()).to_canonical()

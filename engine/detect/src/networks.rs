@@ -1,7 +1,10 @@
 //! What an organisation says of networks: its own, tunnels, hosters; and what is usual there. Looked up only when a
 //! detector asks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::finding::SeenAddress;
+use crate::hash::hash64;
 use crate::place::Country;
 use crate::rule::Network;
 
@@ -173,6 +176,33 @@ impl Networks {
 fn overlap(first: u16, second: u16) -> Result<(), Overlap> {
     let (first, second) = (usize::from(first.min(second)), usize::from(first.max(second)));
     if first == second { Ok(()) } else { Err(Overlap { first, second }) }
+}
+
+/// The same block of addresses is the same network where no carrier is known: bits of IPv4 and of IPv6 that differ in it.
+const BLOCK_BITS: (u32, u32) = (8, 80);
+/// `::ffff:0:0/96`, where IPv4 addresses lie.
+const MAPPED: u128 = 0xffff;
+
+/// A network as it is known again: a carrier, or a block of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkId(u64);
+
+impl NetworkId {
+    /// The carrier's, or the block of addresses where none is known.
+    pub(crate) fn of_carrier(seen: &SeenAddress) -> Self {
+        match seen.location.carrier.asn {
+            0 => Self::of_block(seen),
+            asn => Self(u64::from(asn)),
+        }
+    }
+
+    /// The block of addresses: a /24 of IPv4, a /48 of IPv6.
+    pub(crate) fn of_block(seen: &SeenAddress) -> Self {
+        let bits = seen.address.bits();
+        let host = if bits >> 32 == MAPPED { BLOCK_BITS.0 } else { BLOCK_BITS.1 };
+        // A number of a carrier has no bit beyond the 32nd.
+        Self(hash64(&(bits >> host).to_le_bytes()) | 1 << 63)
+    }
 }
 
 #[cfg(test)]

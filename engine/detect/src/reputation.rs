@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
-use crate::detectors::{counted, named, who};
+use crate::detectors::{bounded, counted, named, who};
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
 use crate::near;
-use crate::networks::{Networks, Tag};
+use crate::networks::{NetworkId, Networks, Tag};
 use crate::rule::Layer;
 use crate::time::{clock, day_of, spoken};
 
@@ -19,11 +19,6 @@ use crate::time::{clock, day_of, spoken};
 pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
 /// Networks that lie in the state itself: more are rare.
 const NETWORKS_NEAR: usize = 2;
-/// The same block of addresses is the same network where no carrier is known: bits of IPv4 and of IPv6 that differ in it.
-const BLOCK_BITS: (u32, u32) = (8, 80);
-/// `::ffff:0:0/96`, where IPv4 addresses lie.
-const MAPPED: u128 = 0xffff;
-
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Watch {
@@ -34,8 +29,7 @@ pub(crate) struct Watch {
 /// A network that the user has worked from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Used {
-    #[serde(with = "postcard::fixint::le")]
-    network: u64,
+    network: NetworkId,
     /// Different days of use, until they are forgotten.
     days: u16,
     last_day: i32,
@@ -65,25 +59,15 @@ pub(crate) struct Limits {
     pub(crate) usual_forget_days: u32,
 }
 
-/// A network by which it is known again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NetworkId(u64);
-
-impl NetworkId {
-    /// The carrier's, or the block of addresses where none is known.
-    pub(crate) fn of_carrier(seen: &SeenAddress) -> Self {
-        match seen.location.carrier.asn {
-            0 => Self::of_block(seen),
-            asn => Self(u64::from(asn)),
-        }
-    }
-
-    /// The block of addresses: a /24 of IPv4, a /48 of IPv6.
-    pub(crate) fn of_block(seen: &SeenAddress) -> Self {
-        let bits = seen.address.bits();
-        let host = if bits >> 32 == MAPPED { BLOCK_BITS.0 } else { BLOCK_BITS.1 };
-        // A number of a carrier has no bit beyond the 32nd.
-        Self(hash64(&(bits >> host).to_le_bytes()) | 1 << 63)
+impl Limits {
+    /// What is wrong with the values, as parameter name and explanation.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        bounded(&mut faults, "confidence_min", self.confidence_min, 0, CONFIDENCE_MAX);
+        bounded(&mut faults, "confidence_sure", self.confidence_sure, 0, CONFIDENCE_MAX);
+        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
+        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 1, 365);
+        faults
     }
 }
 
@@ -148,7 +132,7 @@ pub(crate) fn is_vouched_for(context: &Context<'_>, blocks: &[Block]) -> bool {
 impl Watch {
     /// Days before this one on which the user worked from the network and which are not forgotten.
     pub(crate) fn days(&self, network: NetworkId, day: i32, forget_days: u32) -> u32 {
-        let known = self.networks.iter().find(|known| known.network == network.0);
+        let known = self.networks.iter().find(|known| known.network == network);
         let known = known.filter(|known| day - known.last_day <= forget_days as i32);
         // Of a day that has begun with it nothing counts yet.
         known.map_or(0, |known| u32::from(known.days).saturating_sub(u32::from(known.last_day == day)))
@@ -157,7 +141,7 @@ impl Watch {
     /// Notes a day of use.
     pub(crate) fn note(&mut self, network: NetworkId, limits: &Limits, context: &mut Context<'_>) {
         let day = day_of(context.event.time);
-        let same = |known: &&mut Used| known.network == network.0;
+        let same = |known: &&mut Used| known.network == network;
         if let Some(known) = self.networks.iter_mut().find(same) {
             if day - known.last_day > limits.usual_forget_days as i32 {
                 known.days = 0;
@@ -174,7 +158,7 @@ impl Watch {
                 self.networks.remove(oldest);
             }
         }
-        self.networks.push(Used { network: network.0, days: 1, last_day: day });
+        self.networks.push(Used { network, days: 1, last_day: day });
     }
 
     /// Tells of an event from an address that something counts against.

@@ -4,6 +4,9 @@
 //! times.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and stops at the first surprise")]
 
+#[path = "support/clock.rs"]
+mod clock;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use frostwatch_detect::names::Name;
 use frostwatch_detect::time::{DAY, Millis};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use clock::timed;
 
 const NETWORKS: usize = 2_000_000;
 const LOOKUPS: usize = 2_000_000;
@@ -88,22 +93,4 @@ fn random_v4(chance: &mut ChaCha8Rng) -> Ipv4Addr {
 
 fn random_v6(chance: &mut ChaCha8Rng) -> Ipv6Addr {
     Ipv6Addr::from_bits((0x2e00 << 112) | u128::from(chance.next_u32()) << 80 | u128::from(chance.next_u64()))
-}
-
-fn timed(work: impl FnOnce()) -> u64 {
-    let start = cpu_ns();
-    work();
-    cpu_ns() - start
-}
-
-/// Time that this thread has run: what else the machine does is not counted. Where the system does not say it, the
-/// wall clock.
-fn cpu_ns() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ran = stat.split_whitespace().next().and_then(|ns| ns.parse().ok());
-    ran.unwrap_or_else(|| {
-        #[allow(clippy::disallowed_methods, reason = "a bench measures time")]
-        let now = std::time::SystemTime::now();
-        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
-    })
 }

@@ -4,6 +4,9 @@
 //! 200,000 made-up networks stands in.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and stops at the first surprise")]
 
+#[path = "support/clock.rs"]
+mod clock;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -14,6 +17,8 @@ use frostwatch_testkit::mmdb::{Meta, Value, Writer};
 use maxminddb::{PathElement, Reader};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use clock::timed;
 
 const LOOKUPS: usize = 2_000_000;
 const REPEATS: usize = 5;
@@ -95,24 +100,6 @@ fn per_lookup(addresses: &[IpAddr], mut lookup: impl FnMut(IpAddr)) -> f64 {
     let pass = |lookup: &mut dyn FnMut(IpAddr)| timed(|| addresses.iter().for_each(|address| lookup(*address)));
     let best = (0..REPEATS).map(|_| pass(&mut lookup)).min().unwrap();
     best as f64 / addresses.len() as f64
-}
-
-fn timed(work: impl FnOnce()) -> u64 {
-    let start = cpu_ns();
-    work();
-    cpu_ns() - start
-}
-
-/// Time that this thread has run: what else the machine does is not counted. Where the system does not say it, the
-/// wall clock.
-fn cpu_ns() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ran = stat.split_whitespace().next().and_then(|ns| ns.parse().ok());
-    ran.unwrap_or_else(|| {
-        #[allow(clippy::disallowed_methods, reason = "a bench measures time")]
-        let now = std::time::SystemTime::now();
-        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
-    })
 }
 
 /// What the system says this process holds, in MiB; 0 where it does not say.

@@ -189,6 +189,22 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Of a partition of a topic with so many of which nothing was scored yet.
+    pub fn new(partitions: i32) -> Self {
+        Self {
+            schema: PROGRESS_SCHEMA.to_owned(),
+            offset: 0,
+            low_water: 0,
+            rebuild: false,
+            unsettled: false,
+            epoch: 0,
+            partitions,
+            last: None,
+            misrouted: 0,
+            task: TaskProgress::default(),
+        }
+    }
+
     /// Its bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Numbers and texts always have a JSON.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{HOUR, Lateness, MINUTE, SECOND, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
+use frostwatch_runtime::checkpoint::{Contents, Progress, Resumed, Room};
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_testkit::chance::Chance;
@@ -117,18 +117,7 @@ struct Broker {
 
 impl Broker {
     fn new() -> Self {
-        let progress = Progress {
-            schema: PROGRESS_SCHEMA.to_owned(),
-            offset: 0,
-            low_water: 0,
-            rebuild: false,
-            unsettled: false,
-            epoch: 0,
-            partitions: 4,
-            last: None,
-            misrouted: 0,
-            task: TaskProgress::default(),
-        };
+        let progress = Progress::new(4);
         let (state, holds) = (BTreeMap::new(), BTreeMap::new());
         Self { state, holds, progress, contents: Contents::new(), sent: Vec::new() }
     }

@@ -2,7 +2,10 @@
 //! what was kept by whoever takes it over.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/left.rs"]
+mod left;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -12,9 +15,10 @@ use frostwatch_detect::names::Name;
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
+use frostwatch_runtime::checkpoint::{Resumed, Room};
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
+use left::Left;
 use serde_json::{Value, json};
 
 const STAMP: i64 = 1_767_225_600_000;
@@ -71,59 +75,11 @@ fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
     tasks.record(3, &InputRecord { offset: number, stamp, key: Some(key.as_bytes()), value: value.as_bytes() }, out);
 }
 
-/// What an owner leaves behind.
-struct Left {
-    state: BTreeMap<Vec<u8>, Vec<u8>>,
-    progress: Progress,
-    contents: Contents,
-}
-
-impl Left {
-    fn nothing() -> Self {
-        let progress = Progress {
-            schema: PROGRESS_SCHEMA.to_owned(),
-            offset: 0,
-            low_water: 0,
-            rebuild: false,
-            unsettled: false,
-            epoch: 0,
-            partitions: 1,
-            last: None,
-            misrouted: 0,
-            task: TaskProgress::default(),
-        };
-        Self { state: BTreeMap::new(), progress, contents: Contents::new() }
-    }
-
-    /// Writes what changed 40 records ago, and keeps what is named for the first time.
-    fn commit(&mut self, tasks: &mut TaskSet, position: i64) {
-        let mut written = Vec::new();
-        let room = Room { keys: 100, bytes: usize::MAX };
-        let low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
-        written.into_iter().for_each(|record| drop(self.state.insert(record.key, record.value.unwrap())));
-        let task = tasks.progress(3, low_water);
-        for named in task.turns.iter().filter_map(|turn| task.named_at(*turn)) {
-            let names = [named.rules].into_iter().chain(tasks.parts(3, &named.lists));
-            self.contents.extend(names.filter_map(|name| Some((name.clone(), tasks.content(3, &name)?))));
-        }
-        self.progress = Progress { offset: position, low_water, task, ..self.progress.clone() };
-        // As it goes over the wire.
-        self.progress = Progress::read(&self.progress.to_bytes()).unwrap();
-    }
-
-    fn taken_over(&self, ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>, Resumed) {
-        let (mut tasks, current) = tasks_under(ruling);
-        tasks.open(3);
-        self.state.iter().for_each(|(key, value)| tasks.restore(3, key, Some(value)).unwrap());
-        let found = |wanted: Vec<String>| {
-            let wanted: BTreeSet<String> = wanted.into_iter().collect();
-            self.contents.clone().into_iter().filter(|(name, _)| wanted.contains(name)).collect::<Contents>()
-        };
-        let mut contents = found(tasks.wanted(3, &self.progress));
-        contents.extend(found(tasks.wanted_parts(3, &self.progress, &contents)));
-        let resumed = tasks.resume(3, &self.progress, &contents);
-        (tasks, current, resumed)
-    }
+/// Whoever takes over what was left.
+fn taken_over(left: &Left, ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>, Resumed) {
+    let (mut tasks, current) = tasks_under(ruling);
+    let resumed = left.hand_over(&mut tasks);
+    (tasks, current, resumed)
 }
 
 fn told(out: &[OutputRecord]) -> Vec<Value> {
@@ -137,7 +93,7 @@ fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     let rulings = [ruling(exits(&[1, 2, 3])), ruling(exits(&[3, 4])), ruling(None), ruling(exits(&[1, 7]))];
     let (mut left, mut sent, mut turns) = (Left::nothing(), Vec::new(), Vec::new());
     for (owner, dies_at) in [90, 130, 250, 251, 370, RECORDS].into_iter().enumerate() {
-        let (mut tasks, _, resumed) = left.taken_over(&rulings[owner % 4]);
+        let (mut tasks, _, resumed) = taken_over(&left, &rulings[owner % 4]);
         assert_eq!(resumed, Resumed::Same, "owner {owner}");
         let (offset, low_water) = (left.progress.offset, left.progress.low_water);
         let mut silent = Vec::new();
@@ -236,7 +192,7 @@ fn who_goes_on_without_the_lists_that_nobody_kept_switches() {
     tasks.checkpoint(3, 10, i64::MAX, Room { keys: 100, bytes: usize::MAX }, &mut Vec::new());
     left.commit(&mut tasks, 10);
     left.contents.clear();
-    let (mut next, _, resumed) = left.taken_over(&ruling(None));
+    let (mut next, _, resumed) = taken_over(&left, &ruling(None));
     assert_eq!(resumed, Resumed::Same);
     next.restored(3);
     assert!(matches!(next.turn(3, 10), Turned::To { named } if named.lists.is_empty()));
@@ -289,18 +245,18 @@ fn any_number_of_lists_is_one_ruling_beside_none() {
 #[test]
 fn lists_that_are_not_kept_are_a_ruling_that_is_not_at_hand() {
     let mut left = Left::nothing();
-    let (mut tasks, _, _) = left.taken_over(&ruling(exits(&[1])));
+    let (mut tasks, _, _) = taken_over(&left, &ruling(exits(&[1])));
     tasks.restored(3);
     let mut out = Vec::new();
     (0..30).for_each(|number| take(&mut tasks, number, &mut out));
     left.commit(&mut tasks, 30);
     let (was, is) = (ruling(exits(&[1])).named().lists, ruling(exits(&[2])).named().lists);
     left.contents.clear();
-    let (_, _, resumed) = left.taken_over(&ruling(exits(&[2])));
+    let (_, _, resumed) = taken_over(&left, &ruling(exits(&[2])));
     assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → {is}") });
-    let (_, _, resumed) = left.taken_over(&ruling(None));
+    let (_, _, resumed) = taken_over(&left, &ruling(None));
     assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → none") });
-    assert_eq!(left.taken_over(&ruling(exits(&[1]))).2, Resumed::Same);
+    assert_eq!(taken_over(&left, &ruling(exits(&[1]))).2, Resumed::Same);
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! The tasks of a worker: what they count, under which epoch they speak, and what stands beside their records.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/left.rs"]
+mod left;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
-use frostwatch_runtime::checkpoint::{Contents, PROGRESS_SCHEMA, Progress, Resumed, Room, TaskProgress};
+use frostwatch_runtime::checkpoint::{Progress, Resumed, Room};
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_wire::activity::decode::decode;
+use left::Left;
 
 const STAMP: i64 = 1_767_225_600_000;
 
@@ -213,53 +217,11 @@ fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
     tasks.record(3, &InputRecord { offset: number, stamp: Some(stamp), key: Some(&key), value: &value }, out);
 }
 
-/// What an owner leaves behind.
-struct Left {
-    state: BTreeMap<Vec<u8>, Vec<u8>>,
-    progress: Progress,
-    contents: Contents,
-}
-
-impl Left {
-    fn nothing() -> Self {
-        let progress = Progress {
-            schema: PROGRESS_SCHEMA.to_owned(),
-            offset: 0,
-            low_water: 0,
-            rebuild: false,
-            unsettled: false,
-            epoch: 0,
-            partitions: 1,
-            last: None,
-            misrouted: 0,
-            task: TaskProgress::default(),
-        };
-        Self { state: BTreeMap::new(), progress, contents: Contents::new() }
-    }
-
-    /// Writes what changed 40 records ago.
-    fn commit(&mut self, tasks: &mut TaskSet, position: i64) {
-        let mut written = Vec::new();
-        let room = Room { keys: 100, bytes: usize::MAX };
-        let low_water = tasks.checkpoint(3, position, position - 40, room, &mut written);
-        written.into_iter().for_each(|record| drop(self.state.insert(record.key, record.value.unwrap())));
-        let task = tasks.progress(3, low_water);
-        let rules = task.rulings.iter().map(|ruling| &ruling.named.rules);
-        self.contents.extend(rules.filter_map(|rules| Some((rules.clone(), tasks.content(3, rules)?))));
-        self.progress = Progress { offset: position, low_water, task, ..self.progress.clone() };
-        // As it goes over the wire.
-        self.progress = Progress::read(&self.progress.to_bytes()).unwrap();
-    }
-
-    fn taken_over(&self, ruling: &Arc<Ruling>) -> (TaskSet, Resumed) {
-        let (mut tasks, _) = tasks_under(Arc::clone(ruling));
-        tasks.open(3);
-        self.state.iter().for_each(|(key, value)| tasks.restore(3, key, Some(value)).unwrap());
-        let wanted = tasks.wanted(3, &self.progress);
-        let contents = self.contents.clone().into_iter().filter(|(name, _)| wanted.contains(name)).collect();
-        let resumed = tasks.resume(3, &self.progress, &contents);
-        (tasks, resumed)
-    }
+/// Whoever takes over what was left.
+fn taken_over(left: &Left, ruling: &Arc<Ruling>) -> (TaskSet, Resumed) {
+    let (mut tasks, _) = tasks_under(Arc::clone(ruling));
+    let resumed = left.hand_over(&mut tasks);
+    (tasks, resumed)
 }
 
 #[test]
@@ -271,7 +233,7 @@ fn whoever_takes_over_sends_the_same_and_counts_on_whatever_rules_it_has() {
     // Each owner has other rules, commits every 20 records, and dies with some records uncommitted.
     for (owner, dies_at) in [90, 130, 350, 351, 590, RECORDS].into_iter().enumerate() {
         let ruling = &rulings[owner % 3];
-        let (mut tasks, resumed) = left.taken_over(ruling);
+        let (mut tasks, resumed) = taken_over(&left, ruling);
         assert_eq!(resumed, Resumed::Same);
         let (offset, low_water) = (left.progress.offset, left.progress.low_water);
         let mut silent = Vec::new();
@@ -320,19 +282,19 @@ fn what_was_scored_under_a_build_that_is_not_at_hand_is_not_run_again_unasked() 
         Arc::new(Ruling::new(Rulebook::parse(default_rules(), None).unwrap(), Arc::new(locate), Lateness::DEFAULT))
     };
     let mut left = Left::nothing();
-    let (mut tasks, _) = left.taken_over(&with_geo("old"));
+    let (mut tasks, _) = taken_over(&left, &with_geo("old"));
     tasks.restored(3);
     let mut out = Vec::new();
     (0..30).for_each(|number| take(&mut tasks, number, &mut out));
     left.commit(&mut tasks, 30);
-    let (_, resumed) = left.taken_over(&with_geo("new"));
+    let (_, resumed) = taken_over(&left, &with_geo("new"));
     assert_eq!(resumed, Resumed::Other { changes: "geoip old → new".to_owned() });
     // All is written after a graceful stop: nothing is to be run again, and the next owner turns where the last one ended.
     let mut written = Vec::new();
     tasks.checkpoint(3, 30, i64::MAX, Room { keys: 100, bytes: usize::MAX }, &mut written);
     written.into_iter().for_each(|record| drop(left.state.insert(record.key, record.value.unwrap())));
     left.progress = Progress { low_water: 30, task: tasks.progress(3, 30), ..left.progress };
-    let (mut next, resumed) = left.taken_over(&with_geo("new"));
+    let (mut next, resumed) = taken_over(&left, &with_geo("new"));
     assert_eq!(resumed, Resumed::Same);
     assert!(matches!(next.turn(3, 30), Turned::To { named } if named.geoip == "new"));
 }

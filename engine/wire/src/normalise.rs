@@ -337,10 +337,9 @@ impl Normaliser {
             bad.keep_raw = false;
             return;
         };
-        // The values of a changed field may be anything, and its name need not tell.
-        bad.keep_raw &= table != Table::SysAudit;
-        // An account's row may hold the hash of its password.
-        bad.keep_raw &= table != Table::SysUser;
+        // The values of a changed field may be anything, and its name need not tell; an account's row may hold the hash of
+        // its password.
+        bad.keep_raw &= !matches!(table, Table::SysAudit | Table::SysUser);
         let view = View { normaliser: self, row, table };
         let made = match table {
             Table::Sysevent => sysevent::normalise(&view, out),

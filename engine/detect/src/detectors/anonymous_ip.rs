@@ -38,8 +38,9 @@ use crate::finding::Measure;
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
+use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, NetworkId, Told, Watch, is_vouched_for, unsure, vouched_for};
+use crate::reputation::{Case, Limits, Told, Watch, is_vouched_for, unsure, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
 
@@ -63,12 +64,8 @@ pub struct Params {
 
 impl Params {
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        bounded(&mut faults, "confidence_min", self.confidence_min, 0, 100);
-        bounded(&mut faults, "confidence_sure", self.confidence_sure, 0, 100);
+        let mut faults = self.limits().faults();
         bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
-        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
-        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 1, 365);
         faults
     }
 

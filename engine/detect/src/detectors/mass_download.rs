@@ -22,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded, counted, grouped, sized, who};
+use super::{Detector, bounded, counted, from_where, grouped, sized, who};
 use crate::context::{Context, Explanation, Raise};
 use crate::event::{Event, Quantity};
 use crate::finding::Measure;
@@ -168,11 +168,7 @@ fn explain(params: &Params, user: &str, incident: &Incident, volume: Volume) -> 
     if bytes {
         limits.push(format!("{} in {window}, limit {}", sized(peak.bytes), sized(params.bytes_max)));
     }
-    let from = match incident.evidence.addresses().as_slice() {
-        [] => "from an address that the source does not give".to_owned(),
-        [only] => format!("from {} ({})", only.address, super::named(only.location.place.ok())),
-        many => format!("from {} addresses, first {}", many.len(), many[0].address),
-    };
+    let from = from_where(incident);
     let span = (incident.last - incident.first).max(SECOND);
     Explanation {
         summary: format!(

@@ -31,15 +31,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded};
+use super::Detector;
 use crate::context::{Context, Relief};
 use crate::event::Event;
 use crate::finding::Measure;
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
+use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, NetworkId, Told, Watch, unsure, vouched_for};
+use crate::reputation::{Case, Limits, Told, Watch, unsure, vouched_for};
 use crate::time::day_of;
 
 /// Parameters of `suspicious_ip`.
@@ -58,12 +59,7 @@ pub struct Params {
 
 impl Params {
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        bounded(&mut faults, "confidence_min", self.confidence_min, 0, 100);
-        bounded(&mut faults, "confidence_sure", self.confidence_sure, 0, 100);
-        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
-        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 1, 365);
-        faults
+        self.limits().faults()
     }
 
     const fn limits(&self) -> Limits {

@@ -34,7 +34,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded, counted, named, who};
+use super::{Detector, bounded, counted, from_where, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::Measure;
@@ -295,7 +295,7 @@ impl Words<'_> {
                     first if first == until || ended.days > 0 => format!("last at {until}"),
                     first => format!("from {first} to {until}"),
                 };
-                format!("{before}has been active since: {events}, {span} UTC, {}", from(incident))
+                format!("{before}has been active since: {events}, {span} UTC, {}", from_where(incident))
             }
         };
         let last = self.before.map_or(incident.last, |before| before.last);
@@ -323,14 +323,6 @@ impl Words<'_> {
                 to_the_minute(last - params.grace() + MINUTE - 1),
             ),
         }
-    }
-}
-
-fn from(incident: &Incident) -> String {
-    match incident.evidence.addresses().as_slice() {
-        [] => "from an address that the source does not give".to_owned(),
-        [only] => format!("from {} ({})", only.address, named(only.location.place.ok())),
-        [first, rest @ ..] => format!("from {} addresses, first {}", rest.len() + 1, first.address),
     }
 }
 

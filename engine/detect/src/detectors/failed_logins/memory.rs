@@ -10,8 +10,8 @@ use crate::caps::Caps;
 use crate::context::Context;
 use crate::event::{Event, Quantity};
 use crate::finding::SeenAddress;
-use crate::hash::hash64_some;
 use crate::model::Reason;
+use crate::networks::NetworkId;
 use crate::time::{Millis, SECOND};
 use crate::window::{Counted, Window};
 
@@ -92,8 +92,7 @@ struct Homes(SmallVec<[Home; HOMES_MAX]>);
 /// A network of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Home {
-    /// Its operator's number, or without one the network of the address, hashed.
-    network: u32,
+    network: NetworkId,
     since_hour: u32,
     /// The last address there, hashed: many lines have another one every day.
     #[serde(with = "postcard::fixint::le")]
@@ -115,8 +114,8 @@ impl Homes {
     /// Takes note of a success, and says what was known of where it comes from.
     fn take(&mut self, now: Millis, seen: Option<SeenAddress>) -> Known {
         let Some(seen) = seen else { return Known::Nothing };
-        let (network, hour) = (network_of(seen), hour_of(now));
-        let address = hash64_some(&seen.address.bits().to_le_bytes());
+        let (network, hour) = (NetworkId::of_carrier(&seen), hour_of(now));
+        let address = seen.address.hash64();
         let known = self.0.iter().position(|home| home.network == network).map(|index| self.0.remove(index));
         if self.0.len() == HOMES_MAX {
             self.0.remove(0);
@@ -132,19 +131,6 @@ impl Homes {
             (_, true) => Known::Network,
             _ => Known::Nothing,
         }
-    }
-}
-
-/// Who runs the network; where nobody knows, the part of the address that one line is given.
-fn network_of(seen: SeenAddress) -> u32 {
-    match seen.location.carrier.asn {
-        0 => {
-            let bits = seen.address.bits();
-            // Of IPv4, mapped into IPv6, a /24; of IPv6 a /48.
-            let prefix = if seen.address.ip().is_ipv4() { bits >> 8 } else { bits >> 80 };
-            hash64_some(&prefix.to_le_bytes()) as u32 | 1 << 31
-        }
-        asn => asn,
     }
 }
 

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::Params;
 use crate::event::Event;
 use crate::finding::SeenAddress;
-use crate::hash::hash64_some;
 use crate::model::{Action, Reason};
 use crate::time::{HOUR, Millis, SECOND};
 
@@ -62,7 +61,7 @@ impl Rhythm {
 
     /// Is this the address of the client that tries, as far as anybody can tell?
     pub(super) fn is_at(&self, seen: Option<SeenAddress>) -> bool {
-        seen.is_none_or(|seen| self.client.address == hash_of(seen))
+        seen.is_none_or(|seen| self.client.address == seen.address.hash64())
     }
 
     /// The interval of an even rhythm: the median of the last ones, which all but a few are near.
@@ -105,13 +104,9 @@ impl Knocker {
         let is_second_factor = event.action == Action::MfaChallenge;
         match (seen, event.reason) {
             (Some(seen), Reason::BadPassword | Reason::Expired | Reason::Other) if !is_second_factor => {
-                Self { address: hash_of(seen), agent: event.agent, reason: event.reason as u8 }
+                Self { address: seen.address.hash64(), agent: event.agent, reason: event.reason as u8 }
             }
             _ => Self::default(),
         }
     }
-}
-
-fn hash_of(seen: SeenAddress) -> u64 {
-    hash64_some(&seen.address.bits().to_le_bytes())
 }

@@ -4,7 +4,7 @@ use super::baseline::Usual;
 use super::memory::{Client, Facts, Mark, Success};
 use super::{Params, counted, grouped, who};
 use crate::context::{Block, Explanation};
-use crate::detectors::named;
+use crate::detectors::from_where;
 use crate::finding::Measure;
 use crate::incident::Incident;
 use crate::rule::Layer;
@@ -47,7 +47,7 @@ impl Words<'_> {
                 counted(incident.count, "time", "times"),
                 spoken(span),
                 clock(incident.first),
-                from(incident),
+                from_where(incident),
                 self.with(),
                 self.limits(params),
                 self.client(),
@@ -210,14 +210,6 @@ pub(super) fn usual_failures(params: &Params, usual: Usual, failures: u32) -> Op
             ],
         }
     })
-}
-
-fn from(incident: &Incident) -> String {
-    match incident.evidence.addresses().as_slice() {
-        [] => "from an address that the source does not give".to_owned(),
-        [only] => format!("from {} ({})", only.address, named(only.location.place.ok())),
-        [first, rest @ ..] => format!("from {} addresses, first {}", rest.len() + 1, first.address),
-    }
 }
 
 fn within(params: &Params) -> String {
