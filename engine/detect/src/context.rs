@@ -143,6 +143,11 @@ impl Context<'_> {
         self.rule.state_format >= format
     }
 
+    /// Do the rule's conditions hold for the event, from where it came?
+    pub fn fulfils(&self) -> bool {
+        self.rule.fulfils(self.origin.rules, self.origin.for_place(), self.networks)
+    }
+
     /// Days since the rule first saw the key, whole.
     pub const fn days_known(&self) -> i64 {
         (self.event.time - self.first_time) / crate::time::DAY
@@ -292,7 +297,7 @@ impl Context<'_> {
     fn own_sensitivity(&self) -> Option<Measure> {
         let level = f64::from(self.sensitivity.level());
         let named = || Measure::new("sensitivity", level, "level: 1 low, 2 medium, 3 high");
-        self.rule.sensitivity_shift.map(|_| named())
+        self.rule.shifts.sensitivity.map(|_| named())
     }
 
     /// What is held back has the id that it would have as an alert: no event opens both one that is held and one that is

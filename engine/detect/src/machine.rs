@@ -102,7 +102,7 @@ impl Machine {
             LaneKind::Authentication => Origin::direct(event),
         };
         for (rule, known) in plan.lane_rules(around.lane).zip(&mut self.states) {
-            if origin.rules & rule.bit == 0 || !known.state.wants(event) {
+            if origin.rules & rule.needs != rule.needs || !known.state.wants(event) {
                 continue;
             }
             let subject = around.subject;

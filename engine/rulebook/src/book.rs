@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frostwatch_detect::networks::Networks;
-use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule, SENSITIVITY_BITS};
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
 use frostwatch_detect::time::Millis;
 
 use crate::check::networks::is_networks;
@@ -154,16 +154,17 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
         .nth(RULES_MAX)
         .map(|one| fault(one, format!("{} rules are enabled; a set holds at most {RULES_MAX}", enabled().count())));
     let mut bits = enabled().count();
-    let sensitivities = enabled()
-        .filter(|one| !one.draft.rule.sensitivity_for.is_empty())
-        .find(|_| {
-            bits += SENSITIVITY_BITS;
+    let wide = enabled()
+        .map(|one| (one, one.draft.rule.bits()))
+        .filter(|(_, of_rule)| *of_rule > 1)
+        .find(|(_, of_rule)| {
+            bits += of_rule - 1;
             bits > RULES_MAX
         })
         .filter(|_| rules.is_none())
-        .map(|one| {
-            let each = SENSITIVITY_BITS + 1;
-            fault(one, format!("a rule with sensitivities for some counts as {each}; a set holds at most {RULES_MAX}"))
+        .map(|(one, of_rule)| {
+            let what = if one.draft.rule.conditions().is_some() { "a filter" } else { "sensitivities for some" };
+            fault(one, format!("a rule with {what} counts as {of_rule}; a set holds at most {RULES_MAX}"))
         });
     let total: usize = enabled().map(|one| one.draft.rule.exceptions.len()).sum();
     let mut so_far = 0;
@@ -173,5 +174,5 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
             so_far > EXCEPTIONS_MAX
         })
         .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
-    rules.into_iter().chain(sensitivities).chain(exceptions).collect()
+    rules.into_iter().chain(wide).chain(exceptions).collect()
 }

@@ -3,6 +3,7 @@
 /// The shipped rules and networks as file name and text, in alphabetical order.
 pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
     &[
+        ("activity_policy.yaml", include_str!("../../../rules/activity_policy.yaml")),
         ("anonymous_ip.yaml", include_str!("../../../rules/anonymous_ip.yaml")),
         ("failed_logins.yaml", include_str!("../../../rules/failed_logins.yaml")),
         ("impossible_travel.yaml", include_str!("../../../rules/impossible_travel.yaml")),

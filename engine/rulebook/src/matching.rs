@@ -10,9 +10,10 @@
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use frostwatch_detect::model::AccountKind;
+use frostwatch_detect::condition::{Conditions, Record};
+use frostwatch_detect::model::{AccountKind, Action};
 use frostwatch_detect::place::Country;
-use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, sensitivity_shifts};
+use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, shifts};
 use frostwatch_detect::time::Millis;
 
 use crate::Rulebook;
@@ -43,7 +44,7 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// The rules whose scope takes the subject: bit *i* is rule *i* of the rulebook. Behind them the sensitivities that
-    /// hold for the subject ([`sensitivity_shifts`]).
+    /// hold for the subject ([`shifts`]).
     pub rules: u128,
     /// Indices into [`CompiledRules::exceptions`] of what covers the subject, ascending, at most one a rule (the first
     /// in its file) and only of rules that watch the subject.
@@ -66,6 +67,20 @@ pub struct CompiledRules {
     general: Box<[u16]>,
     /// Of each rule that has sensitivities for some.
     sensitivities: Box<[CompiledSensitivities]>,
+    /// Of each rule that asks something of the record.
+    asking: Box<[Asking]>,
+    /// Which of these an action may fulfil, by the action's number; none at all where nobody asks.
+    by_action: Box<[Box<[u16]>]>,
+}
+
+/// A rule that asks something of the record.
+#[derive(Clone, Debug)]
+struct Asking {
+    conditions: Conditions,
+    /// Where its answers stand in the bits of an event.
+    shift: u32,
+    /// The rule's bit; none where its scope may yet take the event at the place of its session.
+    unless_out: u128,
 }
 
 /// Whose sensitivity is which, in order, each with the bits that say so.
@@ -126,8 +141,9 @@ impl CompiledRules {
                 });
             }
         }
-        for (rule, shift) in book.rules.iter().zip(sensitivity_shifts(book.rules.iter())) {
-            let Some(shift) = shift else { continue };
+        compiled.ask_by_action(book);
+        for (rule, shifts) in book.rules.iter().zip(shifts(book.rules.iter())) {
+            let Some(shift) = shifts.sensitivity else { continue };
             let bits = |is: Sensitivity| is.bits().checked_shl(shift).unwrap_or(0);
             let some = rule.sensitivity_for.iter().map(|some| (bits(some.is), CompiledSelector::new(&some.who)));
             sensitivities.push(some.collect());
@@ -179,6 +195,41 @@ impl CompiledRules {
         }
         admission.rules |= sensitivities;
         admission
+    }
+
+    /// Does any rule ask something of the record?
+    pub fn asks_records(&self) -> bool {
+        !self.by_action.is_empty()
+    }
+
+    /// What a record says of what rules ask, in their bits; `rules` are those that take it.
+    pub fn answers<R: Record>(&self, action: Action, record: &R, rules: u128) -> u128 {
+        let asking = self.by_action.get(action as usize).map_or(&[][..], |asking| asking);
+        let asking = asking.iter().filter_map(|index| self.asking.get(usize::from(*index)));
+        asking
+            .filter(|one| one.unless_out & !rules == 0)
+            .fold(0, |answers, one| answers | one.conditions.ask(record).checked_shl(one.shift).unwrap_or(0))
+    }
+
+    /// Lays out who asks, so that an event passes over all that its action cannot fulfil.
+    fn ask_by_action(&mut self, book: &Rulebook) {
+        let mut asking = Vec::new();
+        for ((index, rule), shifts) in book.rules.iter().enumerate().zip(shifts(book.rules.iter())) {
+            let (Some(shift), Some(conditions)) = (shifts.answers, rule.conditions()) else { continue };
+            let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
+            let unless_out = if rule.scope.asks_for_place() { 0 } else { bit };
+            asking.push(Asking { conditions, shift, unless_out });
+        }
+        if asking.is_empty() {
+            return;
+        }
+        let fulfils = |action: &Action| {
+            let set = 1_u64.checked_shl(*action as u32).unwrap_or(0);
+            let able = (0_u16..).zip(&asking).filter(|(_, one)| one.conditions.actions() & set != 0);
+            able.map(|(index, _)| index).collect()
+        };
+        self.by_action = Action::ALL.iter().map(fulfils).collect();
+        self.asking = asking.into();
     }
 
     /// The exceptions that may cover a user, ascending: both lists are, so they are merged.

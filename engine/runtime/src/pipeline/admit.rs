@@ -12,6 +12,7 @@ use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
 
+use super::asked::Asked;
 use super::ruling::Ruling;
 
 /// The event of an activity under the ruling of this version, and how many exceptions found no place in it.
@@ -44,6 +45,12 @@ pub(super) fn admit(
         },
         activity.time,
     );
+    let answers = if ruling.rules.asks_records() {
+        let asked = Asked { activity, user, groups: &groups };
+        ruling.rules.answers(activity.action, &asked, admission.rules)
+    } else {
+        0
+    };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
         time: activity.time,
@@ -69,7 +76,7 @@ pub(super) fn admit(
         privileged: activity.privileged,
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
-        rules: admission.rules,
+        rules: admission.rules | answers,
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),

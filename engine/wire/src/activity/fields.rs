@@ -225,18 +225,6 @@ impl FromText<'_> for AnyText {
     }
 }
 
-/// Any text that is not empty, checked and passed over.
-#[derive(Debug, Default)]
-pub(super) struct SomeText;
-
-by_text!(['a] SomeText);
-
-impl FromText<'_> for SomeText {
-    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
-        if text.is_empty() { Err(E::custom("empty")) } else { Ok(Self) }
-    }
-}
-
 /// A `sys_id`: 32 hexadecimal digits in lower case.
 #[derive(Debug, Default)]
 pub(super) struct SysId<'a>(pub(super) Cow<'a, str>);
@@ -340,6 +328,35 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Checked<T,
 impl<'a, T: Scan<'a> + Default, const MAX: usize> Scan<'a> for Checked<T, MAX> {
     fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         scanner.each(MAX, |scanner| T::default().scan(scanner))
+    }
+}
+
+/// Up to `MAX` values. Only a record that has some pays for their room.
+#[derive(Debug)]
+pub(super) struct Kept<T, const MAX: usize>(pub(super) Vec<T>);
+
+impl<T, const MAX: usize> Default for Kept<T, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Kept<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut values = Vec::new();
+        each::<T, D>(deserializer, MAX, |value| values.push(value))?;
+        Ok(Self(values))
+    }
+}
+
+impl<'a, T: Scan<'a> + Default, const MAX: usize> Scan<'a> for Kept<T, MAX> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        scanner.each(MAX, |scanner| {
+            let mut value = T::default();
+            value.scan(scanner)?;
+            self.0.push(value);
+            Some(())
+        })
     }
 }
 
