@@ -115,6 +115,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::READS_LISTS,)+ }
             }
 
+            /// Does the detector check events that came too late for the others?
+            pub fn checks_late(&self) -> bool {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::checks_late(params),)+ }
+            }
+
             /// Which history the detector reads.
             pub fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(params) => <$module::State as Detector>::lane(params),)+ }
@@ -184,6 +189,11 @@ macro_rules! catalogue {
                     $((Self::$variant(state), Params::$variant(params)) => state.step(params, context),)+
                     _ => debug_assert!(false, "state and parameters of different detectors"),
                 }
+            }
+
+            /// See [`Params::checks_late`].
+            pub(crate) const fn checks_late(&self) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::CHECKS_LATE,)+ }
             }
 
             /// The detector's incidents.

@@ -107,6 +107,8 @@ impl Incidents {
             self.list.len() - 1
         });
         let incident = &mut self.list[index];
+        // Events that came too late are not in order.
+        incident.first = incident.first.min(event.time);
         incident.last = incident.last.max(event.time);
         incident
     }

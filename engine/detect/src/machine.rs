@@ -11,7 +11,7 @@ use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::model::Outcome;
 use crate::near;
-use crate::plan::{LaneKind, Plan};
+use crate::plan::{LaneKind, Plan, PlanRule};
 use crate::plans::{NO_VERSION, Plans, VersionSet};
 use crate::rule::RULES_MAX;
 use crate::sessions::{Origin, Sessions};
@@ -101,20 +101,38 @@ impl Machine {
             LaneKind::Activity => self.sessions.join(event, around.plans, caps),
             LaneKind::Authentication => Origin::direct(event),
         };
+        let step = Step { event, origin: &origin, plan, around, late: false };
         for (rule, known) in plan.lane_rules(around.lane).zip(&mut self.states) {
-            if origin.rules & rule.needs != rule.needs || !known.state.wants(event) {
-                continue;
-            }
-            let subject = around.subject;
-            let first_time = *known.since.get_or_insert(event.time);
-            let exception = plan.exception_of(rule, &origin.exceptions, event.time);
-            let origin = &origin;
-            let sensitivity = rule.sensitivity(origin.rules);
-            let networks = &*plan.networks;
-            let mut context =
-                Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, said, caps };
-            known.state.step(&rule.rule.params, &mut context);
+            step.take(rule, known, said, caps);
         }
+    }
+
+    /// Takes an event that came too late to be put in order, whatever came before: the rules that need none say what they
+    /// have to say of it.
+    pub(crate) fn check(
+        &mut self,
+        event: &Event,
+        around: Surroundings<'_>,
+        said: &mut Vec<Arc<Finding>>,
+        caps: &mut Caps,
+    ) {
+        let plan = around.plans.of(event.version);
+        if self.aligned != event.version || !self.parked.is_empty() {
+            self.align(event, plan, around.lane, caps);
+        }
+        // Which session it belonged to is a matter of order.
+        let step = Step { event, origin: &Origin::direct(event), plan, around, late: true };
+        let rules = plan.lane_rules(around.lane).zip(&mut self.states);
+        for (rule, known) in rules.filter(|(rule, _)| rule.rule.params.checks_late()) {
+            step.take(rule, known, said, caps);
+        }
+    }
+
+    /// Is the event among those that an incident of a rule which needs no order names?
+    pub(crate) fn names(&self, event: &Event) -> bool {
+        let states = self.all().filter(|state| state.state.checks_late());
+        let mut incidents = states.flat_map(|state| state.state.incidents().iter());
+        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id))
     }
 
     /// Does the rule hold an incident with this opener?
@@ -223,6 +241,32 @@ impl Machine {
             self.parked.sort_unstable_by_key(|parked| (parked.at, parked.of.key));
             self.parked.drain(..over);
         }
+    }
+}
+
+/// An event on its way through the rules of a lane.
+struct Step<'a> {
+    event: &'a Event,
+    origin: &'a Origin,
+    plan: &'a Plan,
+    around: Surroundings<'a>,
+    late: bool,
+}
+
+impl Step<'_> {
+    fn take(&self, rule: &PlanRule, known: &mut RuleState, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
+        let Self { event, origin, plan, around, late } = *self;
+        if origin.rules & rule.needs != rule.needs || !known.state.wants(event) {
+            return;
+        }
+        let subject = around.subject;
+        let first_time = *known.since.get_or_insert(event.time);
+        let exception = plan.exception_of(rule, &origin.exceptions, event.time);
+        let sensitivity = rule.sensitivity(origin.rules);
+        let networks = &*plan.networks;
+        let mut context =
+            Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, late, said, caps };
+        known.state.step(&rule.rule.params, &mut context);
     }
 }
 

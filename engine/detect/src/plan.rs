@@ -295,6 +295,12 @@ impl Plan {
         self.state_format
     }
 
+    /// Does a rule of this history check events that came too late? Under a format of state that has no room for what it
+    /// says of them none does.
+    pub fn checks_late(&self, lane: LaneKind) -> bool {
+        self.state_format >= 2 && self.lane_rules(lane).any(|rule| rule.rule.params.checks_late())
+    }
+
     /// What tells it from other plans.
     pub fn named(&self) -> Named {
         Named {

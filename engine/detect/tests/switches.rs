@@ -215,7 +215,7 @@ fn a_rule_that_is_gone_keeps_its_state_for_as_long_as_its_events_may_be_late() {
 #[test]
 fn states_of_rules_that_are_gone_are_kept_up_to_their_limit() {
     let set = |name: &str, count: usize| -> Vec<Rule> {
-        let country = rules().remove(3);
+        let country = rules().into_iter().find(|rule| rule.id == "infrequent_country").unwrap();
         (0..count).map(|index| Rule { id: format!("{name}{index:03}"), ..country.clone() }).collect()
     };
     for (others, forgotten) in [(0, 0), (1, 1), (5, 5)] {
@@ -237,7 +237,7 @@ fn states_of_rules_that_are_gone_are_kept_up_to_their_limit() {
 fn counted(scopes: [Scope; 2]) -> u64 {
     let with = |scope: Scope, before: bool| {
         let mut rules = rules();
-        rules[4].scope = scope;
+        rules.iter_mut().find(|rule| rule.id == "mass_download").unwrap().scope = scope;
         if before {
             rules.insert(0, Rule { id: "another".into(), ..rules[3].clone() });
         }
@@ -255,7 +255,8 @@ fn counted(scopes: [Scope; 2]) -> u64 {
         arriving.push(arrived(of.event(), 1, plans.of(1)));
     }
     let run = run(&arriving, &plans);
-    let mut of_rule = run.readers.alerts.values().filter(|finding| finding.rule == plans.current().rules[5].key);
+    let downloads = plans.current().rules.iter().find(|rule| rule.rule.id == "mass_download").unwrap();
+    let mut of_rule = run.readers.alerts.values().filter(|finding| finding.rule == downloads.key);
     of_rule.next().map_or(0, |finding| finding.count)
 }
 

@@ -14,3 +14,13 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
         ("terminated_user.yaml", include_str!("../../../rules/terminated_user.yaml")),
     ]
 }
+
+/// Policies that ship as beginnings of one's own, as file name and text, in alphabetical order. None of them runs.
+pub const fn policy_templates() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("admin_from_outside.yaml", include_str!("../../../rules/policies/admin_from_outside.yaml")),
+        ("many_downloads.yaml", include_str!("../../../rules/policies/many_downloads.yaml")),
+        ("many_failed_sign_ins.yaml", include_str!("../../../rules/policies/many_failed_sign_ins.yaml")),
+        ("risky_sign_in.yaml", include_str!("../../../rules/policies/risky_sign_in.yaml")),
+    ]
+}

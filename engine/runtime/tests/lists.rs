@@ -62,11 +62,17 @@ fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
     (TaskSet::new(Arc::new(shared), Arc::clone(&current)), current)
 }
 
-/// Activity of seven users from nine addresses, some of it late.
+/// Activity of seven users from nine addresses, some of it late, some too late, and some of that a copy.
 fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
-    let (user, host, late) = (number % 7, number * 5 % 9, if number % 11 == 0 { 600 } else { 0 });
+    let (user, host) = (number % 7, number * 5 % 9);
+    let (id, late) = match number {
+        _ if number % 11 == 0 => (number, 600),
+        _ if number % 91 == 0 => (number - 91, 10_800),
+        _ if number % 4 == 0 => (number, 10_800),
+        _ => (number, 0),
+    };
     let value = json!({
-        "schema": "activity.v1", "id": number.to_string(), "time": rfc3339(STAMP + 60_000 * number - 1_000 * late),
+        "schema": "activity.v1", "id": id.to_string(), "time": rfc3339(STAMP + 60_000 * number - 1_000 * late),
         "instance": "acme", "user": { "name": format!("u{user}") }, "action": "view", "outcome": "success",
         "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
     });
@@ -126,6 +132,9 @@ fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     assert!(sent == wanted);
     let policies: BTreeSet<String> = told(&sent).iter().map(|alert| alert["policy"].to_string()).collect();
     assert!(policies.contains("\"anonymous_ip\""), "{policies:?}");
+    let late: Vec<Value> = told(&sent).into_iter().filter(|alert| alert["late"] == json!(true)).collect();
+    let counts: Vec<Option<u64>> = late.iter().map(|alert| alert["count"].as_u64()).collect();
+    assert!(late.len() > 10 && counts.contains(&Some(5)), "what came too late was checked too: {counts:?}");
 }
 
 #[test]

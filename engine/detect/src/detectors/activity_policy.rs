@@ -34,7 +34,7 @@ use crate::event::{Event, Quantity};
 use crate::finding::Measure;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
-use crate::model::Action;
+use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND, clock, spoken};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
@@ -53,8 +53,7 @@ const _: () = assert!(DISTINCT_MAX as usize <= WINDOW_OBJECTS_MAX);
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// What an activity must be to count: [a filter](../policies.md).
-    #[serde(rename = "where")]
-    pub filter: Condition,
+    pub r#where: Condition,
     /// So many within the window raise the alert. Left out: each that fits is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_min: Option<u32>,
@@ -114,7 +113,7 @@ impl Distinct {
 impl Params {
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if let Some(fault) = self.filter.compile().err().and_then(|faults| faults.into_iter().next()) {
+        if let Some(fault) = self.r#where.compile().err().and_then(|faults| faults.into_iter().next()) {
             let at = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
             faults.push(("where", format!("{at}{}", fault.message)));
         }
@@ -156,13 +155,20 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
+    const CHECKS_LATE: bool = true;
+
+    /// Those that tell each activity; what is counted needs its order.
+    fn checks_late(params: &Params) -> bool {
+        params.repeated().is_none() && Self::lane(params) == LaneKind::Activity
+    }
+
     fn lane(params: &Params) -> LaneKind {
-        let is_of_sign_ins = params.filter.compile().is_ok_and(|conditions| conditions.is_of_sign_ins());
+        let is_of_sign_ins = params.r#where.compile().is_ok_and(|conditions| conditions.is_of_sign_ins());
         if is_of_sign_ins { LaneKind::Authentication } else { LaneKind::Activity }
     }
 
     fn condition(params: &Params) -> Option<&Condition> {
-        Some(&params.filter)
+        Some(&params.r#where)
     }
 
     fn window_secs(params: &Params) -> u32 {
@@ -174,7 +180,9 @@ impl Detector for State {
     }
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
-        if !context.fulfils() {
+        // Of late activity what failed has not been left out before.
+        let failed_late = context.late && context.event.outcome != Outcome::Success;
+        if failed_late || !context.fulfils() {
             return;
         }
         let blocker = context.blocker(Vec::new());

@@ -46,8 +46,7 @@ pub(crate) enum Detector {
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct ActivityPolicy {
     /// What an activity must be to count.
-    #[schemars(rename = "where")]
-    filter: Condition,
+    r#where: Condition,
     /// So many within the window raise the alert. Left out: each that fits is told.
     #[schemars(with = "u32", range(min = 2, max = 100_000))]
     events_min: Option<u32>,

@@ -333,9 +333,9 @@ impl Task {
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
             out.push(render::original(Channel::Late, reason.as_str(), &message, self.partition, record));
-            return;
+        } else {
+            self.newest_event = self.newest_event.max(event.time);
         }
-        self.newest_event = self.newest_event.max(event.time);
         let (plans, partition) = (&self.plans, self.partition);
         let Shared { ref origin, build, .. } = *self.shared;
         let (event_time, epoch) = (activity.time, self.epoch);
