@@ -118,6 +118,16 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::CHECKS_LATE,)+ }
             }
 
+            /// Does this kind of event concern the detector?
+            pub fn wants(&self, event: &Event) -> bool {
+                match self {
+                    $(Self::$variant(_) => {
+                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
+                            && <$module::State as Detector>::wants(event)
+                    })+
+                }
+            }
+
             /// Which history the detector reads.
             pub const fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }
@@ -164,16 +174,6 @@ macro_rules! catalogue {
             /// A detector that has seen nothing.
             pub fn of(params: &Params) -> Self {
                 match params { $(Params::$variant(_) => Self::$variant($module::State::default()),)+ }
-            }
-
-            /// Does this kind of event concern the detector?
-            pub fn wants(&self, event: &Event) -> bool {
-                match self {
-                    $(Self::$variant(_) => {
-                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
-                            && <$module::State as Detector>::wants(event)
-                    })+
-                }
             }
 
             /// Takes the next event in order. A rule's key contains its detector, so parameters always fit the state.
