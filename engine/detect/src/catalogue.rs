@@ -120,6 +120,16 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(params) => <$module::State as Detector>::checks_late(params),)+ }
             }
 
+            /// Does this kind of event concern the detector?
+            pub fn wants(&self, event: &Event) -> bool {
+                match self {
+                    $(Self::$variant(_) => {
+                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
+                            && <$module::State as Detector>::wants(event)
+                    })+
+                }
+            }
+
             /// Which history the detector reads.
             pub fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(params) => <$module::State as Detector>::lane(params),)+ }
@@ -171,16 +181,6 @@ macro_rules! catalogue {
             /// A detector that has seen nothing.
             pub fn of(params: &Params) -> Self {
                 match params { $(Params::$variant(_) => Self::$variant($module::State::default()),)+ }
-            }
-
-            /// Does this kind of event concern the detector?
-            pub fn wants(&self, event: &Event) -> bool {
-                match self {
-                    $(Self::$variant(_) => {
-                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
-                            && <$module::State as Detector>::wants(event)
-                    })+
-                }
             }
 
             /// Takes the next event in order. A rule's key contains its detector, so parameters always fit the state.

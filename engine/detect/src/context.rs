@@ -146,11 +146,6 @@ impl Context<'_> {
         self.rule.state_format >= format
     }
 
-    /// Do the rule's conditions hold for the event, from where it came?
-    pub fn fulfils(&self) -> bool {
-        self.rule.fulfils(self.origin.rules, self.origin.for_place(), self.networks)
-    }
-
     /// Days since the rule first saw the key, whole.
     pub const fn days_known(&self) -> i64 {
         (self.event.time - self.first_time) / crate::time::DAY

@@ -69,8 +69,8 @@ pub struct CompiledRules {
     sensitivities: Box<[CompiledSensitivities]>,
     /// Of each rule that asks something of the record.
     asking: Box<[Asking]>,
-    /// Which of these an action may fulfil, by the action's number; none at all where nobody asks.
-    by_action: Box<[Box<[u16]>]>,
+    /// Whom a record concerns, by the number of its action; none at all where nobody asks.
+    by_action: Box<[OfAction]>,
 }
 
 /// A rule that asks something of the record.
@@ -79,8 +79,20 @@ struct Asking {
     conditions: Conditions,
     /// Where its answers stand in the bits of an event.
     shift: u32,
-    /// The rule's bit; none where its scope may yet take the event at the place of its session.
-    unless_out: u128,
+    /// The rule's bit.
+    bit: u128,
+    /// The same where a record that does not fulfil what is asked is none for the rule. It yet may be where the scope asks
+    /// for a place: the record's bit then answers for its session.
+    out: u128,
+}
+
+/// What an action means for those who ask.
+#[derive(Clone, Debug)]
+struct OfAction {
+    /// Who may be fulfilled by it.
+    asking: Box<[u16]>,
+    /// Rules that it cannot fulfil.
+    out: u128,
 }
 
 /// Whose sensitivity is which, in order, each with the bits that say so.
@@ -202,13 +214,22 @@ impl CompiledRules {
         !self.by_action.is_empty()
     }
 
-    /// What a record says of what rules ask, in their bits; `rules` are those that take it.
-    pub fn answers<R: Record>(&self, action: Action, record: &R, rules: u128) -> u128 {
-        let asking = self.by_action.get(action as usize).map_or(&[][..], |asking| asking);
-        let asking = asking.iter().filter_map(|index| self.asking.get(usize::from(*index)));
-        asking
-            .filter(|one| one.unless_out & !rules == 0)
-            .fold(0, |answers, one| answers | one.conditions.ask(record).checked_shl(one.shift).unwrap_or(0))
+    /// The bits of an event that these rules take, with what the record says of what they ask; those that it cannot fulfil
+    /// are no longer among them.
+    pub fn asked<R: Record>(&self, action: Action, record: &R, rules: u128) -> u128 {
+        let Some(of_action) = self.by_action.get(action as usize) else { return rules };
+        let mut bits = rules & !of_action.out;
+        for one in of_action.asking.iter().filter_map(|index| self.asking.get(usize::from(*index))) {
+            if one.out != 0 && rules & one.bit == 0 {
+                continue;
+            }
+            let answers = one.conditions.ask(record);
+            bits |= answers.checked_shl(one.shift).unwrap_or(0);
+            if answers == 0 {
+                bits &= !one.out;
+            }
+        }
+        bits
     }
 
     /// Lays out who asks, so that an event passes over all that its action cannot fulfil.
@@ -217,18 +238,20 @@ impl CompiledRules {
         for ((index, rule), shifts) in book.rules.iter().enumerate().zip(shifts(book.rules.iter())) {
             let (Some(shift), Some(conditions)) = (shifts.answers, rule.conditions()) else { continue };
             let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
-            let unless_out = if rule.scope.asks_for_place() { 0 } else { bit };
-            asking.push(Asking { conditions, shift, unless_out });
+            let is_out = conditions.has_own_bit() && !rule.scope.asks_for_place();
+            asking.push(Asking { conditions, shift, bit, out: if is_out { bit } else { 0 } });
         }
         if asking.is_empty() {
             return;
         }
-        let fulfils = |action: &Action| {
+        let of_action = |action: &Action| {
             let set = 1_u64.checked_shl(*action as u32).unwrap_or(0);
-            let able = (0_u16..).zip(&asking).filter(|(_, one)| one.conditions.actions() & set != 0);
-            able.map(|(index, _)| index).collect()
+            let can = |one: &&Asking| one.conditions.actions() & set != 0;
+            let able = (0_u16..).zip(&asking).filter(|(_, one)| can(one)).map(|(index, _)| index).collect();
+            let unable = asking.iter().filter(|one| !can(one));
+            OfAction { asking: able, out: unable.fold(0, |out, one| out | one.out) }
         };
-        self.by_action = Action::ALL.iter().map(fulfils).collect();
+        self.by_action = Action::ALL.iter().map(of_action).collect();
         self.asking = asking.into();
     }
 

@@ -34,7 +34,7 @@ use crate::event::{Event, Quantity};
 use crate::finding::Measure;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
-use crate::model::{Action, Outcome};
+use crate::model::Action;
 use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND, clock, spoken};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
@@ -180,11 +180,6 @@ impl Detector for State {
     }
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
-        // Of late activity what failed has not been left out before.
-        let failed_late = context.late && context.event.outcome != Outcome::Success;
-        if failed_late || !context.fulfils() {
-            return;
-        }
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
         let (min, now) = match params.repeated() {

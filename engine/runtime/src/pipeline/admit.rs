@@ -45,11 +45,10 @@ pub(super) fn admit(
         },
         activity.time,
     );
-    let answers = if ruling.rules.asks_records() {
-        let asked = Asked { activity, user, groups: &groups };
-        ruling.rules.answers(activity.action, &asked, admission.rules)
+    let rules = if ruling.rules.asks_records() {
+        ruling.rules.asked(activity.action, &Asked { activity, user, groups: &groups }, admission.rules)
     } else {
-        0
+        admission.rules
     };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
@@ -76,7 +75,7 @@ pub(super) fn admit(
         privileged: activity.privileged,
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
-        rules: admission.rules | answers,
+        rules,
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
