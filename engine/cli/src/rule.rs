@@ -76,7 +76,7 @@ fn template(id: &str) -> anyhow::Result<Template> {
 /// The shipped rules, each with the comment that its file begins with.
 fn listed() -> String {
     let width = templates().map(|one| one.id.len()).max().unwrap_or_default();
-    templates().fold(String::new(), |list, Template { id, text }| {
+    templates().fold(String::new(), |list, Template { id, text, .. }| {
         let about = text.lines().next().unwrap_or_default().trim_start_matches('#').trim();
         list + &format!("{id:width$}  {about}\n")
     })

@@ -51,8 +51,7 @@ fn write_rules(folder: &Path) {
         ("    distinct: object.id\n", ""),
     ];
     let policy = edits.iter().fold((*shipped).to_owned(), |text, (from, to)| text.replacen(from, to, 1));
-    fs::write(folder.join("policy.yaml"), policy.replace("kind: looked_from_an_exit", "kind: activity_policy"))
-        .unwrap();
+    fs::write(folder.join("policy.yaml"), policy).unwrap();
 }
 
 /// Activity of a day's minute, of five users from each host.

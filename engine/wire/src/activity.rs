@@ -9,7 +9,6 @@ pub mod record;
 pub mod reject;
 mod scan;
 pub mod time;
-pub mod told;
 mod whole;
 
 /// Longest `id`, in bytes of UTF-8.

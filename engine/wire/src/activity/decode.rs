@@ -4,6 +4,8 @@
 //! write are scanned; what the scanner does not take is read by `serde_json`, and what that refuses is read once more
 //! to say where it is wrong, so that the good ones do not pay for the path.
 
+mod told;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -20,12 +22,13 @@ use super::fields::{
 };
 use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
-use super::told::Told;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
     INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
 use crate::subject;
+
+pub use told::Told;
 
 /// Longest precision of a time, milliseconds: a day.
 const PRECISION_MS_MAX: u64 = 86_400_000;
@@ -413,41 +416,6 @@ impl<'a> Record<'a> {
         is_own.then(|| self.effective_at.as_ref().map_or(self.time.0, |at| at.0))
     }
 
-    /// What nothing else takes.
-    fn told(&mut self) -> Told<'a> {
-        let text = |text: Option<Text<'a, { usize::MAX }>>| text.map(|text| text.0).filter(|text| !text.is_empty());
-        let name = |person: Option<Person<'a>>| person.and_then(|person| person.name).map(|name| name.0);
-        let client = self.client.take().unwrap_or_default();
-        let object = self.object.take().unwrap_or_default();
-        let quantity = self.quantity.take().unwrap_or_default();
-        Told {
-            action_raw: text(self.action_raw.take()),
-            actor: name(self.actor.take()).filter(|name| !name.is_empty()),
-            target: name(self.target.take()).filter(|name| !name.is_empty()),
-            email: text(self.user.email.take()),
-            method: text(self.auth.take().and_then(|auth| auth.method)),
-            agent: text(client.user_agent),
-            device: text(client.device.and_then(|device| device.id)),
-            object_kind: text(object.kind),
-            object_table: text(object.table),
-            object_id: text(object.id),
-            object_name: text(object.name),
-            content_type: text(object.content_type),
-            visibility: text(object.visibility),
-            parent_table: text(object.parent.and_then(|parent| parent.table)),
-            domain: text(self.domain.take()),
-            producer: std::mem::take(&mut self.source.producer.0),
-            source_table: text(self.source.table.take()),
-            labels: full(object.labels.unwrap_or_default().0.into_iter().map(|label| label.0)),
-            recipients: full(self.recipients.take().unwrap_or_default().0.into_iter().map(|one| one.address.0)),
-            size_bytes: object.size_bytes.map(|count| count.0),
-            quantity: [quantity.objects, quantity.rows, quantity.bytes].map(|count| count.map(|count| count.0)),
-            has_reason: self.reason.is_some(),
-            privileged: self.user.privileged,
-            interactive: self.interactive,
-        }
-    }
-
     /// Of the records of one action the one that tells most is kept: what was carried, then from where, then the rest.
     fn richness(&self) -> u16 {
         let client = self.client.as_ref();
@@ -485,11 +453,6 @@ fn object_hash(object: &Object<'_>) -> u64 {
     let id = object.id.as_ref().or(object.name.as_ref()).map(|id| &*id.0).filter(|id| !id.is_empty());
     let Some(id) = id else { return 0 };
     hash64(table.as_bytes()).rotate_left(1).wrapping_add(hash64(id.as_bytes())).max(1)
-}
-
-/// The texts that are not empty.
-fn full<'a>(texts: impl Iterator<Item = Cow<'a, str>>) -> Vec<Cow<'a, str>> {
-    texts.filter(|text| !text.is_empty()).collect()
 }
 
 /// Reads a refused record again to say where it is wrong.
