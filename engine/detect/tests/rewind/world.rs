@@ -28,8 +28,14 @@ pub(crate) const START: Millis = 1_767_225_600_000;
 const NOWHERE: u8 = 4;
 
 pub(crate) fn plan() -> Plan {
+    plan_without(|_| false)
+}
+
+/// The same without some rules.
+pub(crate) fn plan_without(gone: impl Fn(&Params) -> bool) -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
-    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks()).with_lists(true)
+    let rules = rules().into_iter().filter(|rule| !gone(&rule.params)).collect();
+    Plan::new(rules, "0".into(), Lateness::DEFAULT, geo).with_networks(networks()).with_lists(true)
 }
 
 /// One of the places is where a proxy ends.
