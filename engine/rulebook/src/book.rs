@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use frostwatch_detect::networks::Networks;
+use frostwatch_detect::networks::{Networks, Tag};
 use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
 use frostwatch_detect::time::Millis;
 
@@ -93,9 +93,11 @@ impl Rulebook {
     fn assemble(read: Vec<Read<'_>>, networks: Networks) -> (Self, usize) {
         let mut warnings = Vec::new();
         let mut rules = BTreeMap::new();
-        for Read { draft: Draft { mut rule, enabled, warnings: found }, .. } in read {
+        for Read { draft: Draft { mut rule, enabled, warnings: found }, id_at, file, text } in read {
             warnings.extend(found);
             if enabled {
+                warnings
+                    .extend(untagged(&rule, &networks).map(|fault| Notes::new(file, text).fault(id_at, "id", fault)));
                 let text = canonical(&rule);
                 rule.hash = hash([text.as_str()]);
                 rules.insert(rule.id.clone(), (rule, text));
@@ -123,6 +125,16 @@ fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<
         check.rule(as_of).map(|draft| Held::Rule(Box::new(Read { draft, id_at, file, text })))
     };
     held.ok_or_else(|| notes.into_faults())
+}
+
+/// A rule that names tags which no network has, in words: what it asks is then the same of every address.
+fn untagged(rule: &Rule, networks: &Networks) -> Option<String> {
+    let conditions = rule.conditions()?;
+    let has = |tag: Tag| networks.entries().iter().any(|entry| entry.tag == tag);
+    let unknown: Vec<&str> = conditions.tags().filter(|tag| !has(*tag)).map(Tag::as_str).collect();
+    let names = unknown.join(", ");
+    (!unknown.is_empty())
+        .then(|| format!("asks for `network.tag` {names}, and networks.yaml gives no network that tag"))
 }
 
 /// Ids that stand in more than one file, whether or not the files are otherwise in order.

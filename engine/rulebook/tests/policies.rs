@@ -72,6 +72,26 @@ fn a_filter_comes_back_from_the_content_of_a_set() {
 }
 
 #[test]
+fn a_tag_that_no_network_has_is_a_warning() {
+    let asks = policy("p", "{ not: { field: network.tag, in: [corporate, vpn, none] } }");
+    let networks = |tag: &str| {
+        format!(
+            "schema: networks.v1\nnetworks: [{{ tag: {tag}, name: n, networks: [203.0.113.0/24], asns: [] }}]\n\
+             usual: {{ countries: [], asns: [] }}\n"
+        )
+    };
+    for (set, warned) in [
+        (vec![asks.clone()], Some("`network.tag` corporate, vpn, and")),
+        (vec![asks.clone(), networks("vpn")], Some("`network.tag` corporate, and")),
+        (vec![policy("p", "{ field: network.tag, in: [vpn] }"), networks("vpn")], None),
+    ] {
+        let warnings = book(&set).warnings;
+        assert_eq!(warnings.len(), usize::from(warned.is_some()), "{warnings:?}");
+        assert!(warned.is_none_or(|warned| warnings[0].message.contains(warned)), "{warnings:?}");
+    }
+}
+
+#[test]
 fn rules_of_filters_take_their_bits_and_no_more() {
     let plain: Vec<String> =
         (0..FILES_MAX.min(65)).map(|index| policy(&format!("p{index}"), "{ field: domain, in: [x] }")).collect();

@@ -66,6 +66,7 @@ impl Condition {
             checker.note("", "no action fulfils it: the rule could never fire".to_owned());
         }
         checker.outcomes(&expr, actions);
+        let tags = expr.tags();
         let parts = Parts::of(expr);
         if parts.facts.len() > FACTS_MAX {
             let message = format!(
@@ -83,6 +84,7 @@ impl Condition {
             facts: parts.facts.iter().map(Program::of).collect(),
             place: parts.place.as_ref().map(Program::of),
             actions,
+            tags,
             words: words::of(self).into(),
         })
     }
@@ -370,6 +372,16 @@ impl Expr {
             },
             Self::Test(Test::Words { field: WordField::Action, among }, _) => *among,
             Self::Test(..) | Self::Fact(_) => ANY_ACTION,
+        }
+    }
+
+    /// The tags of networks that it names.
+    fn tags(&self) -> u64 {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().fold(0, |set, part| set | part.tags()),
+            Self::Not(part) => part.tags(),
+            Self::Test(Test::Words { field: WordField::Tag, among }, _) => *among,
+            Self::Test(..) | Self::Fact(_) => 0,
         }
     }
 

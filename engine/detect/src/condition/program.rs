@@ -61,8 +61,8 @@ impl Truth {
     const fn from_bits(bits: u128) -> Self {
         match bits & TRUTH_MASK {
             0 => Self::False,
-            1 => Self::Unknown,
-            _ => Self::True,
+            2 => Self::True,
+            _ => Self::Unknown,
         }
     }
 }
@@ -306,6 +306,8 @@ pub struct Conditions {
     pub(super) place: Option<Program>,
     /// Actions that may fulfil it, as a set by their numbers.
     pub(super) actions: u64,
+    /// Tags of networks that it names, as a set by their numbers.
+    pub(super) tags: u64,
     /// All of it in words.
     pub(super) words: Box<str>,
 }
@@ -324,6 +326,12 @@ impl Conditions {
     /// The actions that may fulfil it, as a set by their numbers.
     pub const fn actions(&self) -> u64 {
         self.actions
+    }
+
+    /// Tags of networks that it names.
+    pub fn tags(&self) -> impl Iterator<Item = Tag> {
+        let named = (0..).zip(Tag::ALL).filter(|(number, _)| self.tags & 1_u64 << number != 0);
+        named.map(|(_, tag)| tag)
     }
 
     /// It in words.

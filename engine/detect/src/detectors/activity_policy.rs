@@ -3,7 +3,7 @@
 //! # Finds
 //! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one
 //! user at least `events_min` times within `window_secs`. Without these two each activity that fits is told, as one alert
-//! until there has been none for `suppression.quiet`. The rule that ships is one example, many deletions; rules of
+//! until there has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is one example, many deletions; rules of
 //! one's own stand beside it, each with its id, its state and everything else that a rule has. How a filter is written,
 //! which fields there are and how policies of the reference product are carried over: [policies.md](../policies.md).
 //!
