@@ -252,20 +252,19 @@ impl Checker {
         let known = field.words();
         let mut set = 0;
         for (index, value) in values.iter().enumerate() {
-            match known.iter().position(|word| matches!(value, Scalar::Text(text) if **text == **word)) {
-                Some(number) => set |= 1 << number,
-                None => {
-                    let word = Some((value.to_string(), known.clone()));
-                    let path = format!("{at}[{index}]");
-                    self.faults.push(ConditionFault { path, message: format!("`{value}` is not known"), word });
-                }
+            let number = known.iter().position(|word| matches!(value, Scalar::Text(text) if **text == **word));
+            if let Some(number) = number {
+                set |= 1 << number;
+            } else {
+                let word = Some((value.to_string(), known.clone()));
+                let path = format!("{at}[{index}]");
+                self.faults.push(ConditionFault { path, message: format!("`{value}` is not known"), word });
             }
         }
         // That there are some, and none twice.
         let strings = self.values(values, at, |value| Ok(value.to_string()))?;
-        let all = (known.len() == strings.len()).then(|| "is always so once the field is there; ask for `is_set`");
-        if let Some(message) = all {
-            self.note(at, message.to_owned());
+        if known.len() == strings.len() {
+            self.note(at, "is always so once the field is there; ask for `is_set`".to_owned());
         }
         Some(set)
     }

@@ -28,7 +28,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, counted, from_where, grouped, who};
-use crate::condition::Condition;
+use crate::condition::{Condition, Conditions};
 use crate::context::{Context, Explanation, Raise};
 use crate::event::{Event, Quantity};
 use crate::finding::Measure;
@@ -210,8 +210,8 @@ impl Detector for State {
         let told = Told {
             user: context.subject.user(),
             rule: &context.rule.rule.id,
-            filter: context.rule.conditions.as_ref().map_or("", |conditions| conditions.words()),
-            actions: context.rule.conditions.as_ref().map_or(0, |conditions| conditions.actions()),
+            filter: context.rule.conditions.as_ref().map_or("", Conditions::words),
+            actions: context.rule.conditions.as_ref().map_or(0, Conditions::actions),
             peak: *peak,
         };
         context.raise(incident, Raise { blocker, ..Raise::default() }, |incident| explain(params, &told, incident));
