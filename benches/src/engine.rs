@@ -1,6 +1,6 @@
 //! The engine as it ships: the default rules, the default lateness, the demo's `GeoIP` table.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
@@ -94,6 +94,6 @@ fn task_of(book: Rulebook) -> Task {
 fn parts(book: Rulebook) -> (Arc<Shared>, Arc<Ruling>) {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let ruling = Arc::new(Ruling::new(book, locate, Lateness::DEFAULT));
-    let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
-    (Arc::new(Shared { epoch: 0, origin, build, totals }), ruling)
+    let build = env!("CARGO_PKG_VERSION");
+    (Arc::new(Shared::new(0, Origin::default(), build)), ruling)
 }

@@ -7,7 +7,7 @@ mod left;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::listed::Category;
 use frostwatch_detect::lists::{List, Listing, Lists};
@@ -58,7 +58,7 @@ fn ruling(lists: Option<Arc<Lists>>) -> Arc<Ruling> {
 
 fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
     let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
-    let shared = Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() };
+    let shared = Shared::new(0, Origin::default(), "test");
     (TaskSet::new(Arc::new(shared), Arc::clone(&current)), current)
 }
 
@@ -266,6 +266,23 @@ fn lists_that_are_not_kept_are_a_ruling_that_is_not_at_hand() {
     let (_, _, resumed) = taken_over(&left, &ruling(None));
     assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → none") });
     assert_eq!(taken_over(&left, &ruling(exits(&[1]))).2, Resumed::Same);
+}
+
+#[test]
+fn a_format_of_state_that_was_used_keeps_its_lists_whatever_is_said_later() {
+    let newer = || ruling(exits(&[0, 1, 2, 3, 4, 5, 6, 7, 8]));
+    let older = Arc::new(Ruling::clone(&newer()).with_state_format(1));
+    let outputs = [None, Some(older)].map(|switched_to| {
+        let (mut tasks, current) = tasks_under(&newer());
+        tasks.open(3);
+        let mut out = Vec::new();
+        (0..30).for_each(|number| take(&mut tasks, number, &mut out));
+        switched_to.into_iter().for_each(|ruling| current.set(ruling));
+        assert_eq!(tasks.turn(3, 30), Turned::No);
+        (30..60).for_each(|number| take(&mut tasks, number, &mut out));
+        out
+    });
+    assert!(told(&outputs[0]).len() > 3 && outputs[0] == outputs[1]);
 }
 
 #[test]
