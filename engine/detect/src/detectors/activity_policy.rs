@@ -39,6 +39,8 @@ use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND, clock, spoken};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
 
+/// Kinds of activity that a summary names at most.
+const KINDS_MAX: usize = 4;
 /// Fewest events that are counted together: a single one needs no window.
 const EVENTS_MIN: u32 = 2;
 /// Most events that are counted together.
@@ -262,7 +264,8 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
     let count = counted(incident.count, one, many);
     let from = from_where(incident);
     let begin = clock(incident.first);
-    let what = format!("{count} from {begin} UTC on, {from}, where {filter}");
+    let when = if incident.count == 1 { format!("at {begin} UTC") } else { format!("from {begin} UTC on") };
+    let what = format!("{count}{} {when}, {from}, where {filter}", kinds(*actions, incident));
     let mut observed = vec![Measure::new("events", incident.count as f64, "events")];
     let Some((min, secs)) = params.repeated() else {
         return Explanation {
@@ -293,6 +296,22 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
             peak.saturating_add(1)
         ),
     }
+}
+
+/// What was done, where the filter leaves that open: the first kinds among the evidence.
+fn kinds(actions: u64, incident: &Incident) -> String {
+    if actions.is_power_of_two() {
+        return String::new();
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for action in incident.evidence.iter().map(|trace| trace.action.as_str()) {
+        if !seen.contains(&action) {
+            seen.push(action);
+        }
+    }
+    let more = if seen.len() > KINDS_MAX { ", …" } else { "" };
+    seen.truncate(KINDS_MAX);
+    format!(" ({}{more})", seen.join(", "))
 }
 
 /// What to call activities of these kinds, one and many.
