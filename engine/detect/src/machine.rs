@@ -118,6 +118,9 @@ impl Machine {
         said: &mut Vec<Arc<Finding>>,
         caps: &mut Caps,
     ) {
+        if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
+            return;
+        }
         let plan = around.plans.of(event.version);
         if self.aligned != event.version || !self.parked.is_empty() {
             self.align(event, plan, around.lane, caps);
@@ -126,7 +129,7 @@ impl Machine {
         let origin = Origin::direct(event);
         let step = Step { event, origin: &origin, plan, around, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
-            if rule.rule.params.checks_late() {
+            if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);
             }
         }
@@ -258,7 +261,9 @@ struct Step<'a> {
 impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
         let Self { event, origin, plan, around, late } = *self;
-        if !rule.rule.params.wants(event) {
+        let networks = &*plan.networks;
+        let fulfils = || rule.fulfils(origin.rules, origin.for_place(), networks);
+        if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
             return;
         }
         let at = states.binary_search_by_key(&rule.key, |state| state.key).unwrap_or_else(|at| {
@@ -270,7 +275,6 @@ impl Step<'_> {
         let first_time = *known.since.get_or_insert(event.time);
         let exception = plan.exception_of(rule, &origin.exceptions, event.time);
         let sensitivity = rule.sensitivity(origin.rules);
-        let networks = &*plan.networks;
         let mut context =
             Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, late, said, caps };
         known.state.step(&rule.rule.params, &mut context);
