@@ -8,7 +8,8 @@ use crate::caps::Caps;
 use crate::catalogue::State;
 use crate::context::{Context, Subject};
 use crate::event::{Event, OwnedOrder};
-use crate::finding::Finding;
+use crate::finding::{Finding, Trace};
+use crate::lane::ACTION_SPAN;
 use crate::model::Outcome;
 use crate::near;
 use crate::plan::{LaneKind, Plan, PlanRule};
@@ -134,11 +135,16 @@ impl Machine {
         }
     }
 
-    /// Is the event among those that an incident of a rule which needs no order names?
+    /// Is the event among those that an incident of a rule which needs no order names, or another record of the same action?
     pub(crate) fn names(&self, event: &Event) -> bool {
+        let is_same_action = |trace: &Trace| {
+            let is_near = (trace.time - event.time).abs() <= ACTION_SPAN;
+            let did_the_same = trace.action == event.action && trace.object == event.object_row;
+            event.action_key != 0 && trace.object.is_some() && is_near && did_the_same
+        };
         let states = self.all().filter(|state| state.state.checks_late());
         let mut incidents = states.flat_map(|state| state.state.incidents().iter());
-        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id))
+        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id || is_same_action(trace)))
     }
 
     /// Does the rule hold an incident with this opener?
