@@ -58,6 +58,11 @@ pub const fn is_centre(place: Place) -> bool {
     place.radius_km == 0 && place.city.is_empty()
 }
 
+/// Is there a country with this code?
+pub(crate) fn is_country(country: Country) -> bool {
+    RADII.binary_search_by_key(&country, |(known, _)| *known).is_ok()
+}
+
 fn country_km(country: Country) -> u16 {
     let at = RADII.binary_search_by_key(&country, |(known, _)| *known);
     let km = at.ok().and_then(|at| RADII.get(at)).map_or(COUNTRY_RADIUS_KM_UNKNOWN, |(_, km)| *km);

@@ -181,6 +181,17 @@ impl CompiledRules {
 
     /// What holds for an event of this subject at this time.
     pub fn admit(&self, subject: &Subject<'_>, event_time: Millis) -> Admission {
+        self.admit_without(0, subject, event_time)
+    }
+
+    /// The same of an event with this action: the exceptions of rules that the action cannot fulfil find a place after those
+    /// of all others. They do find one, since what is known of a session's start is asked of all that follows.
+    pub fn admit_as(&self, action: Action, subject: &Subject<'_>, event_time: Millis) -> Admission {
+        let out = self.by_action.get(action as usize).map_or(0, |of_action| of_action.out);
+        self.admit_without(out, subject, event_time)
+    }
+
+    fn admit_without(&self, out: u128, subject: &Subject<'_>, event_time: Millis) -> Admission {
         let mut admission = Admission { rules: self.open, ..Admission::default() };
         let mut sensitivities = 0;
         for scope in &self.scopes {
@@ -193,11 +204,22 @@ impl CompiledRules {
             let first = some.iter().find(|(_, who)| who.matches(subject));
             sensitivities |= first.map_or(0, |(bits, _)| *bits);
         }
+        self.except(admission.rules & !out, subject, event_time, &mut admission);
+        if out != 0 {
+            self.except(admission.rules & out, subject, event_time, &mut admission);
+            admission.exceptions.sort_unstable();
+        }
+        admission.rules |= sensitivities;
+        admission
+    }
+
+    /// Adds the exceptions of these rules that hold, one of each.
+    fn except(&self, rules: u128, subject: &Subject<'_>, event_time: Millis, admission: &mut Admission) {
         let mut covered = 0_u128;
         for index in self.candidates(subject.user) {
             let Some(exception) = self.exceptions.get(usize::from(index)) else { continue };
             let bit = 1_u128.checked_shl(u32::from(exception.rule)).unwrap_or(0);
-            let open = admission.rules & !covered & bit != 0;
+            let open = rules & !covered & bit != 0;
             if open && event_time < exception.expires_at && exception.covers.matches(subject) {
                 covered |= bit;
                 if admission.exceptions.try_push(index).is_err() {
@@ -205,8 +227,6 @@ impl CompiledRules {
                 }
             }
         }
-        admission.rules |= sensitivities;
-        admission
     }
 
     /// Does any rule ask something of the record?

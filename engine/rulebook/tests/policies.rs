@@ -8,9 +8,9 @@ use frostwatch_detect::condition::{
     FlagField, ListField, NumberField, Record, TextField, WordField, field_names, word_of,
 };
 use frostwatch_detect::event::Address;
-use frostwatch_detect::model::Action;
+use frostwatch_detect::model::{AccountKind, Action};
 use frostwatch_rulebook::limits::FILES_MAX;
-use frostwatch_rulebook::{CompiledRules, Rulebook, default_rules, policy_templates, schema};
+use frostwatch_rulebook::{CompiledRules, Rulebook, Subject, default_rules, policy_templates, schema};
 
 const DOCS: &str = include_str!("../../../docs/policies.md");
 
@@ -161,5 +161,27 @@ fn only_rules_that_the_action_may_fulfil_and_that_take_the_event_are_asked() {
         let record = Counting { action, asked: Cell::new(0) };
         assert_eq!(rules.asked(action, &record, taking), bits, "{action:?} {taking:b}");
         assert_eq!(record.asked.get(), asked, "{action:?} {taking:b}");
+    }
+}
+
+#[test]
+fn exceptions_of_rules_that_the_action_cannot_fulfil_leave_room_for_those_it_may() {
+    const NOW: i64 = 1_772_442_000_000;
+    let excepted =
+        "exceptions:\n  - { id: jobs, reason: nightly, owner: ops, expires: 2099-01-01, covers: { users: [svc] } }";
+    let of = |(id, action): (&str, &str)| {
+        policy(id, &format!("{{ field: action, in: [{action}] }}")).replace("exceptions: []", excepted)
+    };
+    let rules = [("a", "delete"), ("b", "view"), ("c", "export"), ("d", "login"), ("e", "update")];
+    let book = book(&rules.map(of));
+    let compiled = CompiledRules::new(&book);
+    let kind = AccountKind::Employee;
+    let subject = Subject { user: "svc", groups: &[], kind, address: None, country: None };
+    for (index, action) in
+        [Action::Delete, Action::View, Action::Export, Action::Login, Action::Update].iter().enumerate()
+    {
+        let admission = compiled.admit_as(*action, &subject, NOW);
+        assert_eq!(admission.exceptions_dropped, 1, "one more than there is room for");
+        assert!(admission.exceptions.contains(&(index as u16)) && admission.exceptions.is_sorted(), "{action:?}");
     }
 }

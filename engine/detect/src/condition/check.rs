@@ -4,6 +4,8 @@ use super::fields::{Field, WordField, field, field_names};
 use super::program::{Conditions, How, Node, Program, Test, What};
 use super::{Condition, Scalar, words};
 use crate::model::{Action, Outcome};
+use crate::place::Country;
+use crate::radius::is_country;
 use crate::rule::Network;
 
 /// Conditions of one rule at most, those that join others included.
@@ -235,6 +237,11 @@ impl Checker {
         let is_of_names = matches!(name, "user.name" | "user.groups");
         let values = self.values(values.as_deref().unwrap_or_default(), &join(path, operator), |value| {
             let text = text(value)?;
+            if name == "place.country" && operator == "in" && !Country::new(text).is_some_and(is_country) {
+                return Err(format!(
+                    "'{text}' is not the code of a country: two letters of ISO 3166-1, `GB` and not `UK`"
+                ));
+            }
             Ok(if is_of_names { text.to_lowercase() } else { text.to_ascii_lowercase() }.into_boxed_str())
         })?;
         Some((how, values.into()))

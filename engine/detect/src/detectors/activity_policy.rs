@@ -36,7 +36,7 @@ use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::Action;
 use crate::plan::LaneKind;
-use crate::time::{Millis, SECOND, clock, spoken};
+use crate::time::{Millis, SECOND, clock, day_of, spoken, to_the_minute};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
 
 /// Kinds of activity that a summary names at most.
@@ -215,6 +215,7 @@ impl Detector for State {
             filter: context.rule.conditions.as_ref().map_or("", Conditions::words),
             actions: context.rule.conditions.as_ref().map_or(0, Conditions::actions),
             peak: *peak,
+            late: context.late,
         };
         context.raise(incident, Raise { blocker, ..Raise::default() }, |incident| explain(params, &told, incident));
     }
@@ -256,14 +257,18 @@ struct Told<'a> {
     filter: &'a str,
     actions: u64,
     peak: u32,
+    /// It came too late to be put in order.
+    late: bool,
 }
 
 fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation {
-    let Told { user, rule, filter, actions, peak } = told;
+    let Told { user, rule, filter, actions, peak, late } = told;
     let (one, many) = nouns(*actions);
     let count = counted(incident.count, one, many);
     let from = from_where(incident);
-    let begin = clock(incident.first);
+    // A story may go on for weeks, and what came too late may be of any day.
+    let is_of_today = !late && day_of(incident.first) == day_of(incident.last);
+    let begin = if is_of_today { clock(incident.first) } else { to_the_minute(incident.first) };
     let when = if incident.count == 1 { format!("at {begin} UTC") } else { format!("from {begin} UTC on") };
     let what = format!("{count}{} {when}, {from}, where {filter}", kinds(*actions, incident));
     let mut observed = vec![Measure::new("events", incident.count as f64, "events")];

@@ -35,7 +35,8 @@ pub(super) fn admit(
         EventLocation { place: known.place, carrier: known.carrier, listed }
     });
     let groups = lower(&activity.groups);
-    let admission = ruling.rules.admit(
+    let admission = ruling.rules.admit_as(
+        activity.action,
         &Subject {
             user,
             groups: &groups,
