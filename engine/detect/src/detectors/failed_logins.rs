@@ -404,8 +404,8 @@ impl State {
         let raise = Raise { blocker, aggravations, fresh };
         context.raise_as(incident, raise, standing, |incident| {
             let usual = memory.usual(params, now);
-            let (facts, success) = (memory.facts(held), memory.success());
-            Words { user, succeeded, success, peak, mark, usual, rhythm, facts }.explain(params, incident)
+            let (facts, success, asides) = (memory.facts(held), memory.success(), memory.asides());
+            Words { user, succeeded, success, peak, mark, usual, rhythm, asides, facts }.explain(params, incident)
         });
     }
 

@@ -31,9 +31,12 @@
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
+mod whereabouts;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use self::whereabouts::{Visit, Whereabouts};
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
 use crate::context::{Block, Context, Explanation, Raise};
@@ -47,7 +50,7 @@ use crate::networks::Tag;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{Millis, clock, day_of};
+use crate::time::{DAY, Millis, clock, day_of};
 
 /// Countries that lie in the state itself: more are rare.
 const COUNTRIES_NEAR: usize = 2;
@@ -90,6 +93,8 @@ pub struct State {
     /// One family of addresses of one carrier each; the one unused for longest gives way.
     #[serde(with = "crate::format::since_2")]
     lines: Vec<Line>,
+    #[serde(with = "crate::format::since_2")]
+    whereabouts: Whereabouts,
 }
 
 /// A family of addresses of a carrier on which the user was where they were taken to be.
@@ -129,7 +134,15 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["dual_stack", "learning", "tagged_egress", "usual_in_organisation"];
+    const SUPPRESSIONS: &'static [&'static str] = &[
+        "dual_stack",
+        "earlier_stay",
+        "home_proxy",
+        "learning",
+        "near_border",
+        "tagged_egress",
+        "usual_in_organisation",
+    ];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
@@ -138,26 +151,48 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
         let Ok(place) = seen.location.place else { return };
-        let day = day_of(context.event.time);
         if context.is_egress(&seen) {
             self.reached_through(params, context, seen, place);
-            return;
+        } else if self.judge(params, context, seen, place) && context.keeps(2) {
+            self.whereabouts.see(place.country, context.event.time);
         }
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.countries.as_slice());
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.countries.clone_from(&other.countries);
+        self.incidents.copy_from(&other.incidents);
+        self.lines.clone_from(&other.lines);
+        self.whereabouts.clone_from(&other.whereabouts);
+    }
+}
+
+impl State {
+    /// Does the place count as one where the user was?
+    fn judge(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) -> bool {
+        let day = day_of(context.event.time);
         let index = self.index_of(place.country, day, params, context.caps);
         let learns = context.takes(Layer::System, "learning");
         let learning = learns && context.days_known() < i64::from(params.learning_days);
-        let actor = context.actor();
         let alone = self.countries.len() == 1;
         let known = &mut self.countries[index];
-        if known.trial.is_none() && known.weight_on(day, params.half_life_days) >= params.known_weight_min {
+        let before = known.weight_on(day, params.half_life_days);
+        if known.trial.is_none() && before >= params.known_weight_min {
             if day > known.last_day {
-                known.weight = known.weight_on(day, params.half_life_days) + 1.0;
-                known.last_day = day;
+                (known.weight, known.last_day) = (before + 1.0, day);
+                self.sit(context, place);
             }
             self.remember_line(context, &seen, day);
-            return;
+            return true;
         }
-        let before = known.weight_on(day, params.half_life_days);
         // The only country of a user says nothing, however long the user has worked without a place: there is no other
         // to compare with.
         if learning || alone {
@@ -166,16 +201,36 @@ impl Detector for State {
             }
             known.trial = None;
             self.remember_line(context, &seen, day);
+            self.sit(context, place);
             if !alone {
                 self.raise(params, context, seen, place, (before, Vec::new()));
             }
-            return;
+            return true;
         }
         if let Some(block) = self.dual_stack(params, context, &seen, day) {
             self.raise(params, context, seen, place, (before, vec![block]));
-            return;
+            return false;
         }
+        if let Some(block) = self.habit(params, context, &seen, place) {
+            self.raise(params, context, seen, place, (before, vec![block]));
+            return true;
+        }
+        self.try_country(params, context, seen, place, index);
+        true
+    }
+
+    /// Tells of a country that is not known, or learns it.
+    fn try_country(
+        &mut self,
+        params: &Params,
+        context: &mut Context<'_>,
+        seen: SeenAddress,
+        place: Place,
+        index: usize,
+    ) {
+        let (actor, day) = (context.actor(), day_of(context.event.time));
         let known = &mut self.countries[index];
+        let before = known.weight_on(day, params.half_life_days);
         let trial = known.trial.get_or_insert(Trial { raised_by: actor, days: 0, last_day: day });
         if actor != trial.raised_by && day > trial.last_day {
             trial.days += 1;
@@ -193,23 +248,44 @@ impl Detector for State {
         }
     }
 
-    fn incidents(&self) -> &Incidents {
-        &self.incidents
+    fn sit(&mut self, context: &Context<'_>, place: Place) {
+        if context.keeps(2) {
+            self.whereabouts.sit(place);
+        }
     }
 
-    fn bring(&self) {
-        near::bring(self);
-        near::bring(self.countries.as_slice());
+    /// Holds a country in which what the user does elsewhere explains them.
+    fn habit(
+        &mut self,
+        params: &Params,
+        context: &Context<'_>,
+        seen: &SeenAddress,
+        place: Place,
+    ) -> Option<Block> {
+        if !context.keeps(2) {
+            return None;
+        }
+        let (country, now) = (place.country, context.event.time);
+        let visit = Visit {
+            country,
+            now,
+            by: context.actor(),
+            quiet: context.quiet(),
+            forget: Millis::from(params.half_life_days) * DAY,
+        };
+        let stay = self.whereabouts.earlier_stay(visit);
+        // Anybody rents servers in any country.
+        if is_rented(context, seen) {
+            return None;
+        }
+        let blocks = [
+            self.whereabouts.home_proxy(country, day_of(now), params.half_life_days),
+            self.whereabouts.near_border(seen, now),
+            stay,
+        ];
+        blocks.into_iter().flatten().find(|block| context.takes(block.layer, block.by))
     }
 
-    fn copy_from(&mut self, other: &Self) {
-        self.countries.clone_from(&other.countries);
-        self.incidents.copy_from(&other.incidents);
-        self.lines.clone_from(&other.lines);
-    }
-}
-
-impl State {
     fn index_of(&mut self, country: Country, day: i32, params: &Params, caps: &mut Caps) -> usize {
         if let Some(index) = self.countries.iter().position(|known| known.country == country) {
             return index;
@@ -251,8 +327,7 @@ impl State {
         let asn = seen.location.carrier.asn;
         let v6 = seen.address.ip().is_ipv6();
         // Anybody rents servers of one hoster in one country and the next.
-        let tag = context.networks.tagged(seen).map(|entry| entry.tag);
-        if matches!(tag, Some(Tag::CloudProvider | Tag::Risky)) {
+        if is_rented(context, seen) {
             return None;
         }
         let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
@@ -277,6 +352,10 @@ impl State {
     /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.
     fn reached_through(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) {
         let day = day_of(context.event.time);
+        let is_proxy = context.networks.tagged(&seen).is_some_and(|entry| entry.tag == Tag::Proxy);
+        if is_proxy && context.keeps(2) {
+            self.whereabouts.let_out(place.country, day);
+        }
         let known = self.countries.iter().find(|known| known.country == place.country && known.trial.is_none());
         let weight = known.map_or(0.0, |known| known.weight_on(day, params.half_life_days));
         let alone = self.countries.iter().all(|known| known.country == place.country);
@@ -337,6 +416,12 @@ impl State {
         usual.truncate(5);
         usual
     }
+}
+
+/// Is it a network on which anybody rents an address?
+fn is_rented(context: &Context<'_>, seen: &SeenAddress) -> bool {
+    let tag = context.networks.tagged(seen).map(|entry| entry.tag);
+    matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
 }
 
 struct Words {

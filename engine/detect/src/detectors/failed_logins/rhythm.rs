@@ -41,15 +41,23 @@ pub(super) struct Rhythm {
     last: Millis,
     /// Between its last failures, milliseconds, oldest first.
     intervals: Vec<u32>,
+    /// Failures beside it since its owner last signed in.
+    asides: u32,
 }
 
 impl Rhythm {
-    /// Takes the next failure.
-    pub(super) fn beat(&mut self, event: &Event, seen: Option<SeenAddress>) {
+    /// Takes the next failure. Whoever has changed a password mistypes the new one while a client goes on with the old:
+    /// so a wrong password from where the user is known to be is set aside, though no more of them than anybody may have.
+    pub(super) fn beat(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>, may_be_aside: bool) {
         let client = Knocker::of(event, seen);
         let interval = event.time - self.last;
-        if client.address == 0 || client != self.client || interval > PAUSE {
-            *self = Self { client, last: event.time, intervals: Vec::new() };
+        let is_another = client != self.client;
+        if is_another && may_be_aside && client.address != 0 && interval <= PAUSE && self.asides < params.failures_max {
+            self.asides += 1;
+            return;
+        }
+        if client.address == 0 || is_another || interval > PAUSE {
+            *self = Self { client, last: event.time, ..Self::default() };
             return;
         }
         if self.intervals.len() == INTERVALS_MAX {
@@ -57,6 +65,16 @@ impl Rhythm {
         }
         self.intervals.push(interval as u32);
         self.last = event.time;
+    }
+
+    /// Its owner has signed in: whatever was mistyped before is over.
+    pub(super) const fn forget_asides(&mut self) {
+        self.asides = 0;
+    }
+
+    /// Failures that were set aside since.
+    pub(super) const fn asides(&self) -> u32 {
+        self.asides
     }
 
     /// Is this the address of the client that tries, as far as anybody can tell?
@@ -83,7 +101,7 @@ impl Rhythm {
     /// Copies without giving memory back.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.intervals.clone_from(&other.intervals);
-        (self.client, self.last) = (other.client, other.last);
+        (self.client, self.last, self.asides) = (other.client, other.last, other.asides);
     }
 }
 
