@@ -36,7 +36,7 @@ mod whereabouts;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use self::whereabouts::{Visit, Whereabouts};
+use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
 use crate::context::{Block, Context, Explanation, Raise};
@@ -196,12 +196,12 @@ impl State {
         // The only country of a user says nothing, however long the user has worked without a place: there is no other
         // to compare with.
         if learning || alone {
+            known.trial = None;
             if known.weight <= 0.0 || day > known.last_day {
                 (known.weight, known.last_day) = (before + 1.0, day);
+                self.sit(context, place);
             }
-            known.trial = None;
             self.remember_line(context, &seen, day);
-            self.sit(context, place);
             if !alone {
                 self.raise(params, context, seen, place, (before, Vec::new()));
             }
@@ -212,6 +212,10 @@ impl State {
             return false;
         }
         if let Some(block) = self.habit(params, context, &seen, place) {
+            if block.by == NEAR_BORDER {
+                let known = &mut self.countries[index];
+                (known.weight, known.last_day, known.trial) = (before + 1.0, day, None);
+            }
             self.raise(params, context, seen, place, (before, vec![block]));
             return true;
         }

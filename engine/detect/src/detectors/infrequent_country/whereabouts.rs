@@ -29,6 +29,9 @@ const STAY_MIN: Millis = DAY;
 /// Stays that are remembered; the one that ended first gives way.
 pub(super) const STAYS_MAX: usize = 8;
 
+/// Mechanism that holds back a place near by over a border.
+pub(super) const NEAR_BORDER: &str = "near_border";
+
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Whereabouts {
@@ -128,12 +131,14 @@ impl Whereabouts {
         }
     }
 
-    /// Holds the country where a proxy mostly lets the user out: it takes its users to the next of its data centres.
+    /// Holds the country where a proxy mostly lets the user out: it takes its users to the next of its data centres. Whoever
+    /// is seen without it on half as many days is where they are seen.
     pub(super) fn home_proxy(&self, country: Country, day: i32, forget_days: u32) -> Option<Block> {
         let outlet = self.rare.as_ref()?.outlet;
         let ago = i64::from(day) - i64::from(outlet.last_day);
         let is_usual = outlet.votes > 0 && outlet.days >= PROXY_DAYS_MIN && ago <= i64::from(forget_days);
-        (is_usual && outlet.country == country).then(|| Block {
+        let is_hidden = outlet.days > self.seat.days.saturating_mul(2);
+        (is_usual && is_hidden && outlet.country == country).then(|| Block {
             layer: Layer::User,
             by: "home_proxy",
             reason: format!(
@@ -156,7 +161,7 @@ impl Whereabouts {
         let is_reached = self.last_country == place.country || since as f64 * LAND_KMH >= km * HOUR as f64;
         (is_near && is_reached).then(|| Block {
             layer: Layer::User,
-            by: "near_border",
+            by: NEAR_BORDER,
             reason: format!(
                 "it is {km:.0} km over the border from where the user is on most days: people live on one side and work on \
                  the other"
@@ -184,7 +189,9 @@ impl Whereabouts {
         };
         let pause = now - stay.to;
         if pause > quiet {
-            let is_journey = stay.alone && stay.others && stay.to - stay.from >= STAY_MIN && pause <= forget;
+            // Whoever raised the alert is nobody to learn from.
+            let is_owners = stay.alone && stay.others && by != stay.by;
+            let is_journey = is_owners && stay.to - stay.from >= STAY_MIN && pause <= forget;
             *stay = Stay::begin(visit, is_journey.then_some((stay.from, stay.to)));
         } else if was_elsewhere {
             (stay.alone, stay.before) = (false, None);
