@@ -71,6 +71,8 @@ pub(super) enum Client {
     Likely,
     /// It did, and then something spoke against it.
     Refuted,
+    /// It did until somebody of whom nothing can be known yet signed in elsewhere.
+    Doubted,
 }
 
 /// What a success says of failures that come in an even rhythm.
@@ -198,10 +200,13 @@ impl Memory {
             (Known::Address | Known::Network, false) => Success::Elsewhere,
             _ => Success::Open,
         };
-        if failures.success == Success::Open {
-            failures.rhythm = Rhythm::default();
-        } else {
-            failures.rhythm.forget_asides();
+        // Of a user who has been watched for less than half a day nothing is known. Whoever guesses stops at the password
+        // that works, and a client goes on: it must show an even rhythm anew.
+        let is_new = hour_of(event.time).saturating_sub(self.since_hour) < HOME_HOURS_MIN;
+        match failures.success {
+            Success::Elsewhere | Success::AtHome => failures.rhythm.forget_asides(),
+            Success::Open if is_new && !failures.rhythm.is_at(seen) => failures.rhythm.doubt(),
+            Success::Open => failures.rhythm = Rhythm::default(),
         }
         if failures.marks.iter().any(|mark| mark.raised) {
             return;

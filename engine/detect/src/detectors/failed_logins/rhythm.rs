@@ -43,6 +43,8 @@ pub(super) struct Rhythm {
     intervals: Vec<u32>,
     /// Failures beside it since its owner last signed in.
     asides: u32,
+    /// Somebody signed in elsewhere who may be its owner or not.
+    doubted: bool,
 }
 
 impl Rhythm {
@@ -65,6 +67,17 @@ impl Rhythm {
         }
         self.intervals.push(interval as u32);
         self.last = event.time;
+    }
+
+    /// Forgets how even it was, and not who tries.
+    pub(super) fn doubt(&mut self) {
+        self.intervals.clear();
+        (self.asides, self.doubted) = (0, true);
+    }
+
+    /// Is it in doubt whose it is?
+    pub(super) const fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     /// Its owner has signed in: whatever was mistyped before is over.
@@ -101,7 +114,8 @@ impl Rhythm {
     /// Copies without giving memory back.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.intervals.clone_from(&other.intervals);
-        (self.client, self.last, self.asides) = (other.client, other.last, other.asides);
+        (self.client, self.last) = (other.client, other.last);
+        (self.asides, self.doubted) = (other.asides, other.doubted);
     }
 }
 
