@@ -3,7 +3,7 @@
 //! process's alone; broker and bench share the machine with it, so rates are told as ratios.
 //!
 //! `cargo bench -p frostwatch-benches --bench broker -- [--quick] [--only throughput,latency,seen,restore,takeover]
-//! [--users N,…] [--events N] [--partitions N] [--seconds N] [--rate N] [--swift-rate N] [--linger N] [--restore-users N,…] [--copies N] [--kills N]
+//! [--users N,…] [--events N] [--warm-minutes N] [--partitions N] [--seconds N] [--rate N] [--swift-rate N] [--linger N] [--restore-users N,…] [--copies N] [--kills N]
 //! [--binary FILE]`
 #![allow(
     clippy::unwrap_used,
@@ -173,7 +173,8 @@ impl<'a> Bench<'a> {
         let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
         let mut traffic = Traffic::new(config);
         let partitions = self.partitions();
-        let warm = traffic.calls() + (users as usize * EVENTS_PER_DAY * WARM_MINUTES / (24 * 60)).max(MARGIN);
+        let minutes = self.arguments.number("--warm-minutes", WARM_MINUTES, WARM_MINUTES);
+        let warm = traffic.calls() + (users as usize * EVENTS_PER_DAY * minutes / (24 * 60)).max(MARGIN);
         let deployment = self.rig.deploy(&format!("load-{users}"), partitions, Stamps::Source);
         deployment.publish(&mut traffic, warm);
         traffic.out_of_order_share();

@@ -1,6 +1,6 @@
 //! The engine as it ships: the default rules, the default lateness, the demo's `GeoIP` table.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
@@ -31,6 +31,34 @@ pub fn task_with(edits: &[(&str, &str)]) -> Task {
     task_of(Rulebook::parse(&[(*name, edited.as_str())], None).unwrap())
 }
 
+/// Rules that ship.
+pub fn shipped_rules() -> usize {
+    Rulebook::parse(default_rules(), None).unwrap().rules.len()
+}
+
+/// A task with no state and so many rules: those that ship, and copies of them in turn under other ids, of which so many
+/// concern everybody in the end as are to match, and the others nobody there is.
+///
+/// # Panics
+/// If there are to be fewer than ship.
+pub fn task_of_rules(rules: usize, matching: usize) -> Task {
+    const EVERYBODY: &str = "  include: []";
+    let is_rule = |(_, text): &&(&str, &str)| text.contains(EVERYBODY);
+    let shipped: Vec<_> = default_rules().iter().filter(is_rule).collect();
+    let copies = (0..rules.checked_sub(shipped.len()).unwrap()).map(|nth| {
+        let (name, text) = shipped[nth % shipped.len()];
+        let id = name.trim_end_matches(".yaml");
+        let text = text.replacen(&format!("\nid: {id}\n"), &format!("\nid: {id}_{nth}\n"), 1);
+        let concerns_all = nth + shipped.len() < matching;
+        let nobody = format!("  include:\n    - users: [nobody-{nth}]");
+        (format!("{id}_{nth}.yaml"), if concerns_all { text } else { text.replacen(EVERYBODY, &nobody, 1) })
+    });
+    let copies: Vec<(String, String)> = copies.collect();
+    let texts = copies.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let all: Vec<(&str, &str)> = default_rules().iter().copied().chain(texts).collect();
+    task_of(Rulebook::parse(&all, None).unwrap())
+}
+
 /// The tasks of a worker, without partitions, which remember what is to be written of their state.
 pub fn tasks() -> TaskSet {
     let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());
@@ -45,6 +73,6 @@ fn task_of(book: Rulebook) -> Task {
 fn parts(book: Rulebook) -> (Arc<Shared>, Arc<Ruling>) {
     let locate: Arc<dyn Locate> = Arc::new(geo());
     let ruling = Arc::new(Ruling::new(book, locate, Lateness::DEFAULT));
-    let (totals, origin, build) = (Mutex::default(), Origin::default(), env!("CARGO_PKG_VERSION"));
-    (Arc::new(Shared { epoch: 0, origin, build, totals }), ruling)
+    let build = env!("CARGO_PKG_VERSION");
+    (Arc::new(Shared::new(0, Origin::default(), build)), ruling)
 }

@@ -44,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
     let parts = names.iter().map(|name| (name.as_str(), lists.kept().part(name).expect("its own")));
     let contents: BTreeMap<&str, &[u8]> =
         parts.chain([(digest.as_str(), lists.kept().manifest().as_bytes())]).collect();
-    let again = Lists::recalled(lists.digest(), &contents).expect("made again");
+    let again = Lists::recalled(lists.digest(), &contents).expect("room").expect("made again");
     assert_eq!(again.builds(), lists.builds());
     for address in ADDRESSES.iter().filter_map(|address| Address::new(address.parse().expect("an address"))) {
         for at in TIMES {

@@ -1,7 +1,7 @@
 //! A partition's history made of bytes, and the tasks that score it under the shipped rules.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use frostwatch_detect::names::Name;
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Locate, Location, NoPlace, Place, Point};
@@ -122,7 +122,7 @@ fn ruling() -> &'static Arc<Ruling> {
 
 /// Tasks under the shipped rules, with the partition open.
 pub fn task_set() -> TaskSet {
-    let shared = Shared { epoch: 0, origin: Origin::default(), build: "fuzz", totals: Mutex::default() };
+    let shared = Shared::new(0, Origin::default(), "fuzz");
     let mut tasks = TaskSet::new(Arc::new(shared), Arc::new(CurrentRuling::new(Arc::clone(ruling()))));
     tasks.open(History::PARTITION);
     tasks

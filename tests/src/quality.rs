@@ -9,7 +9,7 @@ mod table;
 mod variants;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use frostwatch_detect::place::Locate;
@@ -68,7 +68,7 @@ pub fn run(
 ) -> anyhow::Result<Vec<Vec<Final>>> {
     let mut lanes = Vec::new();
     for variant in variants {
-        let shared = Shared { epoch: 0, origin: Origin::default(), build: "quality", totals: Mutex::default() };
+        let shared = Shared::new(0, Origin::default(), "quality");
         lanes.push((Task::new(Arc::new(shared), variant.ruling(locate)?, 0), BTreeMap::<String, Final>::new()));
     }
     let mut offset = 0;

@@ -221,7 +221,8 @@ fn change(alert: &AlertRecord) -> String {
     let count = alert.body.as_ref().map(|body| format!(" {}", body.count)).unwrap_or_default();
     let heir = if alert.supersedes.is_empty() { "" } else { " supersedes" };
     let gone = if alert.superseded_by.is_none() { "" } else { " superseded" };
-    format!("{}{count}{heir}{gone}", alert.change.as_str())
+    let late = if alert.body.as_ref().is_some_and(|body| body.late) { " late" } else { "" };
+    format!("{}{count}{late}{heir}{gone}", alert.change.as_str())
 }
 
 fn told(alert: &AlertRecord) -> String {

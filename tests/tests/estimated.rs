@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::geometry::distance_km;
 use frostwatch_detect::names::Name;
@@ -220,7 +220,7 @@ fn told(errors: &Errors) -> (usize, usize, usize, usize) {
     let build = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let ruling = Arc::new(Ruling::new(book, Arc::new(File { build, listed }), Lateness::DEFAULT));
-    let shared = Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() };
+    let shared = Shared::new(0, Origin::default(), "test");
     let mut task = Task::new(Arc::new(shared), ruling, 0);
     let mut out = Vec::new();
     for (offset, (time, value)) in records.iter().enumerate() {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::catalogue::{DETECTORS, SEMANTICS_VERSION};
 use frostwatch_detect::event::Address;
@@ -101,7 +101,7 @@ fn lists() -> Option<Arc<Lists>> {
 /// What readers of alerts and suppressed findings are left with, without the versions of what is compared apart. Before
 /// the records with these places in the stream the rules are switched.
 fn left(stream: &[Delivery], rules: &Arc<Ruling>, switches: &[(usize, &Arc<Ruling>)]) -> BTreeMap<String, Value> {
-    let shared = Shared { epoch: 0, origin: Origin::default(), build: "golden", totals: Mutex::default() };
+    let shared = Shared::new(0, Origin::default(), "golden");
     let mut task = Task::new(Arc::new(shared), Arc::clone(rules), 0);
     let (mut out, mut left) = (Vec::new(), BTreeMap::new());
     for (index, delivery) in stream.iter().enumerate() {
@@ -194,7 +194,7 @@ fn records_taken_together_give_what_they_give_one_by_one() {
     let content = Rulebook::parse(default_rules(), None).unwrap().to_content();
     let (stream, rules) = (stream(), ruling(&content));
     let task = || {
-        let shared = Shared { epoch: 0, origin: Origin::default(), build: "golden", totals: Mutex::default() };
+        let shared = Shared::new(0, Origin::default(), "golden");
         Task::new(Arc::new(shared), Arc::clone(&rules), 0)
     };
     let input = |(index, delivery): (usize, &Delivery)| {

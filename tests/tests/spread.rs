@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stop at what is broken")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
@@ -44,7 +44,7 @@ fn left(
 ) -> (BTreeMap<String, Value>, u128) {
     let mut sets: Vec<TaskSet> = (0..workers)
         .map(|_| {
-            let shared = Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() };
+            let shared = Shared::new(0, Origin::default(), "test");
             TaskSet::new(Arc::new(shared), Arc::new(CurrentRuling::new(Arc::clone(rules))))
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Assembles what the tasks share from checked parts.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
@@ -40,7 +40,7 @@ impl Located {
 
 /// What the tasks share; `origin` says where their records come from.
 pub(crate) fn shared(origin: Origin) -> Arc<Shared> {
-    Arc::new(Shared { epoch: 0, origin, build: BUILD, totals: Mutex::default() })
+    Arc::new(Shared::new(0, origin, BUILD))
 }
 
 /// What the tasks begin under.

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -221,7 +221,7 @@ fn tasks_of(ruling: &Arc<Ruling>, settings: &KafkaSettings) -> TaskSet {
         topic: Some(settings.topics.activity()),
         clock: Some(mortal_clock),
     };
-    let shared = pipeline::Shared { epoch: 0, origin, build: "test", totals: Mutex::default() };
+    let shared = pipeline::Shared::new(0, origin, "test");
     TaskSet::new(Arc::new(shared), Arc::new(CurrentRuling::new(Arc::clone(ruling))))
 }
 

@@ -113,6 +113,21 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::READS_LISTS,)+ }
             }
 
+            /// Does the detector check events that came too late for the others?
+            pub const fn checks_late(&self) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::CHECKS_LATE,)+ }
+            }
+
+            /// Does this kind of event concern the detector?
+            pub fn wants(&self, event: &Event) -> bool {
+                match self {
+                    $(Self::$variant(_) => {
+                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
+                            && <$module::State as Detector>::wants(event)
+                    })+
+                }
+            }
+
             /// Which history the detector reads.
             pub const fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }
@@ -161,22 +176,17 @@ macro_rules! catalogue {
                 match params { $(Params::$variant(_) => Self::$variant($module::State::default()),)+ }
             }
 
-            /// Does this kind of event concern the detector?
-            pub fn wants(&self, event: &Event) -> bool {
-                match self {
-                    $(Self::$variant(_) => {
-                        (<$module::State as Detector>::ASKS_STATUS || event.effective.is_none())
-                            && <$module::State as Detector>::wants(event)
-                    })+
-                }
-            }
-
             /// Takes the next event in order. A rule's key contains its detector, so parameters always fit the state.
             pub fn step(&mut self, params: &Params, context: &mut Context<'_>) {
                 match (self, params) {
                     $((Self::$variant(state), Params::$variant(params)) => state.step(params, context),)+
                     _ => debug_assert!(false, "state and parameters of different detectors"),
                 }
+            }
+
+            /// See [`Params::checks_late`].
+            pub(crate) const fn checks_late(&self) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::CHECKS_LATE,)+ }
             }
 
             /// The detector's incidents.

@@ -54,6 +54,9 @@ pub struct Context<'a> {
     pub networks: &'a Networks,
     /// Whose history this is.
     pub subject: Subject<'a>,
+    /// The event came too late to be put in order: the state is not that of the events before it, and only what the event
+    /// says of itself counts (see [`crate::detectors::Detector::CHECKS_LATE`]).
+    pub late: bool,
     /// What was said so far.
     pub said: &'a mut Vec<Arc<Finding>>,
     /// Caps met so far.
@@ -301,7 +304,9 @@ impl Context<'_> {
         let rule = self.rule.rule.id.as_bytes();
         let (instance, user) = (self.subject.instance().as_bytes(), self.subject.user().as_bytes());
         let cause = incident.cause.to_le_bytes();
-        let opener = format!("{} {}", incident.opener.time, incident.opener.id);
+        // What is found late stands beside what was found in order, even where one event opened both.
+        let late = if self.late { "late " } else { "" };
+        let opener = format!("{late}{} {}", incident.opener.time, incident.opener.id);
         let dedup = hash::public_id(&[rule, instance, user, &cause]);
         (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))
     }

@@ -41,6 +41,10 @@ pub trait Detector {
     /// from anywhere, and nobody is known since.
     const ASKS_STATUS: bool = false;
 
+    /// Does what it finds rest on the event alone, so that it checks events that came too late to be put in order
+    /// ([`Context::late`]) as well?
+    const CHECKS_LATE: bool = false;
+
     /// Does this kind of event concern it?
     fn wants(event: &Event) -> bool;
 

@@ -192,7 +192,12 @@ impl Evidence {
 
     /// The events, in order.
     pub fn traces(&self) -> Vec<Trace> {
-        self.first.iter().chain(&self.last).cloned().collect()
+        self.iter().cloned().collect()
+    }
+
+    /// The events, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Trace> {
+        self.first.iter().chain(&self.last)
     }
 
     /// The different addresses, in order of appearance, at most [`ADDRESSES_MAX`].

@@ -76,7 +76,9 @@ impl Incident {
 /// The incidents of one rule and key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Incidents {
-    list: Vec<Incident>,
+    /// Machines at several points of a history share what does not differ: an incident with its evidence is a thousand bytes
+    /// and more, and changes at few events.
+    list: Vec<Arc<Incident>>,
 }
 
 impl Incidents {
@@ -97,34 +99,38 @@ impl Incidents {
     ) -> &mut Incident {
         let event = context.event;
         self.list.retain(|incident| event.time <= incident.last + quiet[usize::from(incident.held)]);
-        let same = |incident: &Incident| incident.cause == cause && incident.held == held;
+        let same = |incident: &Arc<Incident>| incident.cause == cause && incident.held == held;
         let index = self.list.iter().position(same).unwrap_or_else(|| {
             if self.list.len() >= INCIDENTS_MAX {
                 context.caps.incidents += 1;
                 self.drop_quietest();
             }
-            self.list.push(Incident::new(cause, held, event));
+            self.list.push(Arc::new(Incident::new(cause, held, event)));
             self.list.len() - 1
         });
-        let incident = &mut self.list[index];
+        let incident = Arc::make_mut(&mut self.list[index]);
+        // Events that came too late are not in order.
+        incident.first = incident.first.min(event.time);
         incident.last = incident.last.max(event.time);
         incident
     }
 
     /// The incident of the cause, if it is not yet quiet at this time.
     pub fn live(&mut self, cause: u64, held: bool, now: Millis, quiet: Millis) -> Option<&mut Incident> {
-        let same = |incident: &&mut Incident| incident.cause == cause && incident.held == held;
-        self.list.iter_mut().find(same).filter(|incident| now <= incident.last + quiet)
+        let is_live = |incident: &&mut Arc<Incident>| {
+            incident.cause == cause && incident.held == held && now <= incident.last + quiet
+        };
+        self.list.iter_mut().find(is_live).map(Arc::make_mut)
     }
 
     /// The incident of the cause that is kept.
     pub fn same(&mut self, cause: u64, held: bool) -> Option<&mut Incident> {
-        self.list.iter_mut().find(|incident| incident.cause == cause && incident.held == held)
+        self.list.iter_mut().find(|incident| incident.cause == cause && incident.held == held).map(Arc::make_mut)
     }
 
     /// All that are held.
     pub fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.list.iter()
+        self.list.iter().map(AsRef::as_ref)
     }
 
     /// Copies without giving memory back.

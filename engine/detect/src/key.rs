@@ -1,5 +1,7 @@
 //! A key: one user's two lanes under one lateness, and what was sent about them.
 
+mod late;
+
 use serde::{Deserialize, Serialize};
 
 use crate::caps::Caps;
@@ -78,6 +80,8 @@ pub struct Key {
     limits: Limits,
     lanes: [Option<Lane>; 2],
     sent: Sent,
+    /// What was found of events that came too late.
+    late: Option<Box<Machine>>,
 }
 
 /// The limits of time of a key, as its own records have set them. What is switched between two records holds from the
@@ -113,6 +117,8 @@ pub(crate) struct Settled {
     limits: Limits,
     machines: [Option<SettledLane>; 2],
     sent: Sent,
+    #[serde(with = "crate::format::since_2")]
+    late: Option<Box<Machine>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,6 +136,8 @@ struct SettledRef<'a> {
     limits: Limits,
     machines: [Option<SettledLaneRef<'a>>; 2],
     sent: &'a Sent,
+    #[serde(serialize_with = "crate::format::since_2::serialize")]
+    late: &'a Option<Box<Machine>>,
 }
 
 #[derive(Serialize)]
@@ -147,6 +155,8 @@ struct WholeRef<'a> {
     limits: Limits,
     lanes: [Option<StoredLaneRef<'a>>; 2],
     sent: &'a Sent,
+    #[serde(serialize_with = "crate::format::since_2::serialize")]
+    late: &'a Option<Box<Machine>>,
 }
 
 /// A whole key that was read.
@@ -158,6 +168,8 @@ pub(crate) struct Whole {
     limits: Limits,
     lanes: [Option<StoredLane>; 2],
     sent: Sent,
+    #[serde(with = "crate::format::since_2")]
+    late: Option<Box<Machine>>,
 }
 
 impl Scratch {
@@ -183,6 +195,7 @@ impl Key {
             *self = Self::default();
         }
         if let Some(reason) = self.lateness(event, plan, scratch) {
+            self.check_late(event, subject, plans, scratch, changes);
             return Verdict::Late(reason);
         }
         let known = self.lanes.iter().flatten().find_map(|lane| lane.find(event)).map(|known| known.content);
@@ -229,6 +242,7 @@ impl Key {
     /// Adds the versions that it refers to.
     pub fn versions(&self, found: &mut VersionSet) {
         self.lanes.iter().flatten().for_each(|lane| lane.versions(found));
+        self.late.iter().for_each(|machine| machine.versions(found));
         self.sent.versions(found);
     }
 
@@ -238,19 +252,24 @@ impl Key {
         for kind in LaneKind::ALL {
             if let Some(lane) = &self.lanes[kind.index()] {
                 let said = lane.said_again(Surroundings { plans, lane: kind, subject });
-                standing.extend(self.sent.standing(kind, ids, &said));
+                standing.extend(self.sent.standing(Some(kind), ids, &said));
             }
+        }
+        if let Some(machine) = &self.late {
+            let mut said = Vec::new();
+            machine.standing(&mut said);
+            standing.extend(self.sent.standing(None, ids, &said));
         }
         standing
     }
 
     /// Writes the key as it is once nothing can come before its newest event.
     pub(crate) fn freeze(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let Self { newest, succeeded, limits, ref lanes, ref sent, .. } = *self;
+        let Self { newest, succeeded, limits, ref lanes, ref sent, ref late, .. } = *self;
         let machines = lanes
             .each_ref()
             .map(|lane| lane.as_ref().map(|lane| SettledLaneRef { machine: lane.live(), last: lane.last_order() }));
-        postcard::to_extend(&SettledRef { newest, succeeded, limits, machines, sent }, out)
+        postcard::to_extend(&SettledRef { newest, succeeded, limits, machines, sent, late }, out)
     }
 
     /// Leaves the key's memory for others.
@@ -262,20 +281,20 @@ impl Key {
 
     /// Writes the key as it is now, while late events may still change it.
     pub(crate) fn write(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let Self { newest, settled_until, succeeded, limits, ref lanes, ref sent } = *self;
+        let Self { newest, settled_until, succeeded, limits, ref lanes, ref sent, ref late } = *self;
         let lanes = lanes.each_ref().map(|lane| lane.as_ref().map(Lane::stored));
-        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, limits, lanes, sent }, out)
+        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, limits, lanes, sent, late }, out)
     }
 
     /// The key that [`Key::write`] wrote.
     pub(crate) fn restored(whole: Whole, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Self {
-        let Whole { newest, settled_until, succeeded, limits, lanes: [activity, authentication], sent } = whole;
+        let Whole { newest, settled_until, succeeded, limits, lanes: [activity, authentication], sent, late } = whole;
         let mut lane = |stored: Option<StoredLane>, lane: LaneKind| {
             let around = Surroundings { plans, lane, subject };
             stored.map(|stored| Lane::restored(stored, around, &mut scratch.pools[lane.index()]))
         };
         let lanes = [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)];
-        Self { newest, settled_until, succeeded, limits, lanes, sent }
+        Self { newest, settled_until, succeeded, limits, lanes, sent, late }
     }
 
     /// The key that was frozen.
@@ -292,6 +311,7 @@ impl Key {
             limits: settled.limits,
             lanes: [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)],
             sent: settled.sent,
+            late: settled.late,
         }
     }
 

@@ -240,7 +240,8 @@ impl Answers {
 
 /// What an answer is made of, in its order: of what speaks for the address the surest; then what is rather right than
 /// wrong before what is not, by [`Category::rank`] and confidence. Where not all have room, the first of what hides people
-/// and the first of what is of bad repute have it before further ones.
+/// and the first of what is of bad repute have it before others, then one of each category; hosters come last, since most
+/// rules do not ask for them.
 pub(crate) fn chosen(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
     entries.sort_by(|a, b| {
         let first = |entry: &ListEntry| {
@@ -252,20 +253,27 @@ pub(crate) fn chosen(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
         first(a).cmp(&first(b)).then_with(|| words(a).cmp(&words(b)))
     });
     entries.dedup();
-    let (mut first, mut more) = (Vec::new(), Vec::new());
-    for (place, entry) in entries.into_iter().enumerate() {
-        let side = entry.category.side();
-        let is_first = !first.iter().any(|(_, known): &(usize, ListEntry)| known.category.side() == side);
-        if is_first {
-            first.push((place, entry));
-        } else if side != Side::For {
-            more.push((place, entry));
+    let surest_for = entries.iter().position(|entry| entry.category == Category::KnownGood);
+    let counts =
+        |(place, entry): &(usize, ListEntry)| entry.category != Category::KnownGood || Some(*place) == surest_for;
+    let placed: Vec<(usize, ListEntry)> = entries.into_iter().enumerate().filter(counts).collect();
+    let turn = |at: usize, category: Category| {
+        let before = || placed.iter().take(at).map(|(_, entry)| entry.category);
+        let is_of_side = |other: Category| other != Category::Hosting && other.side() == category.side();
+        match category {
+            Category::Hosting if before().any(|other| other == category) => 3,
+            Category::Hosting => 2,
+            _ if !before().any(is_of_side) => 0,
+            _ if !before().any(|other| other == category) => 1,
+            _ => 3,
         }
-    }
-    first.extend(more);
-    first.truncate(LISTED_ENTRIES_MAX);
-    first.sort_by_key(|(place, _)| *place);
-    first.into_iter().map(|(_, entry)| entry).collect()
+    };
+    let mut turns: Vec<(u8, usize, ListEntry)> =
+        placed.iter().enumerate().map(|(at, (place, entry))| (turn(at, entry.category), *place, *entry)).collect();
+    turns.sort_by_key(|(turn, place, _)| (*turn, *place));
+    turns.truncate(LISTED_ENTRIES_MAX);
+    turns.sort_by_key(|(_, place, _)| *place);
+    turns.into_iter().map(|(_, _, entry)| entry).collect()
 }
 
 impl Serialize for Listed {
@@ -340,6 +348,11 @@ mod tests {
             (vec![tor, vpn, hosting, bots], vec![tor, vpn, bots]),
             (vec![good, tor, vpn, bots, scanner], vec![good, tor, scanner]),
             (vec![doubtful, vpn], vec![vpn, doubtful]),
+            (
+                vec![hosting, doubtful, of(Category::Botnet, 60), scanner],
+                vec![of(Category::Botnet, 60), scanner, doubtful],
+            ),
+            (vec![less_good, hosting, of(Category::Hosting, 98), doubtful], vec![less_good, hosting, doubtful]),
             (vec![good; 8], vec![good]),
             (
                 (0..8).map(|of| entry(Category::KnownGood, 90 + of, "b")).chain([bots]).collect(),

@@ -260,9 +260,12 @@ impl Lists {
     }
 
     /// The lists with this digest, made from what was kept of them; `None` where that is not at hand.
-    pub fn recalled(digest: ListsDigest, contents: &Contents<'_>) -> Option<Arc<Self>> {
-        let lists = content::recall(digest, contents)?;
-        Self::new(lists).ok().flatten().filter(|found| found.digest == digest)
+    ///
+    /// # Errors
+    /// They were laid out once, and there is no room for them in this process or program.
+    pub fn recalled(digest: ListsDigest, contents: &Contents<'_>) -> Result<Option<Arc<Self>>, ListsFault> {
+        let Some(lists) = content::recall(digest, contents) else { return Ok(None) };
+        Ok(Self::new(lists)?.filter(|found| found.digest == digest))
     }
 
     /// What the lists say of an address at this event time.

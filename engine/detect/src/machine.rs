@@ -11,7 +11,7 @@ use crate::event::{Event, OwnedOrder};
 use crate::finding::Finding;
 use crate::model::Outcome;
 use crate::near;
-use crate::plan::{LaneKind, Plan};
+use crate::plan::{LaneKind, Plan, PlanRule};
 use crate::plans::{NO_VERSION, Plans, VersionSet};
 use crate::rule::RULES_MAX;
 use crate::sessions::{Origin, Sessions};
@@ -32,6 +32,7 @@ pub struct Machine {
     /// Has anything succeeded in this history?
     succeeded: bool,
     sessions: Sessions,
+    /// Of the rules that have taken an event, by their keys.
     states: Vec<RuleState>,
     /// States of rules that the plan of the last event does not have, by their keys.
     parked: Vec<Parked>,
@@ -101,20 +102,40 @@ impl Machine {
             LaneKind::Activity => self.sessions.join(event, around.plans, caps),
             LaneKind::Authentication => Origin::direct(event),
         };
-        for (rule, known) in plan.lane_rules(around.lane).zip(&mut self.states) {
-            if origin.rules & rule.bit == 0 || !known.state.wants(event) {
-                continue;
-            }
-            let subject = around.subject;
-            let first_time = *known.since.get_or_insert(event.time);
-            let exception = plan.exception_of(rule, &origin.exceptions, event.time);
-            let origin = &origin;
-            let sensitivity = rule.sensitivity(origin.rules);
-            let networks = &*plan.networks;
-            let mut context =
-                Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, said, caps };
-            known.state.step(&rule.rule.params, &mut context);
+        let step = Step { event, origin: &origin, plan, around, late: false };
+        for rule in plan.lane_rules_among(around.lane, origin.rules) {
+            step.take(rule, &mut self.states, said, caps);
         }
+    }
+
+    /// Takes an event that came too late to be put in order, whatever came before: the rules that need none say what they
+    /// have to say of it.
+    pub(crate) fn check(
+        &mut self,
+        event: &Event,
+        around: Surroundings<'_>,
+        said: &mut Vec<Arc<Finding>>,
+        caps: &mut Caps,
+    ) {
+        let plan = around.plans.of(event.version);
+        if self.aligned != event.version || !self.parked.is_empty() {
+            self.align(event, plan, around.lane, caps);
+        }
+        // Which session it belonged to is a matter of order.
+        let origin = Origin::direct(event);
+        let step = Step { event, origin: &origin, plan, around, late: true };
+        for rule in plan.lane_rules_among(around.lane, origin.rules) {
+            if rule.rule.params.checks_late() {
+                step.take(rule, &mut self.states, said, caps);
+            }
+        }
+    }
+
+    /// Is the event among those that an incident of a rule which needs no order names?
+    pub(crate) fn names(&self, event: &Event) -> bool {
+        let states = self.all().filter(|state| state.state.checks_late());
+        let mut incidents = states.flat_map(|state| state.state.incidents().iter());
+        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id))
     }
 
     /// Does the rule hold an incident with this opener?
@@ -187,8 +208,8 @@ impl Machine {
         self.states.iter().chain(self.parked.iter().map(|parked| &parked.of))
     }
 
-    /// Brings the states into the order of the event's plan: a rule that is new begins empty, one that comes back before
-    /// its state is forgotten goes on with it, and the state of one that is gone is put aside.
+    /// Puts aside the states of rules that the event's plan does not have; one that comes back before its state is forgotten
+    /// goes on with it.
     #[cold]
     fn align(&mut self, event: &Event, plan: &Plan, lane: LaneKind, caps: &mut Caps) {
         let alternates_for = plan.lateness.window();
@@ -197,21 +218,14 @@ impl Machine {
             return;
         }
         self.aligned = event.version;
-        let rules = plan.lane_rules(lane);
-        if rules.len() == self.states.len() && rules.zip(&self.states).all(|(rule, state)| rule.key == state.key) {
-            return;
-        }
-        let mut old = std::mem::take(&mut self.states);
-        let parked = &mut self.parked;
-        let mut known = |key: u64| match old.iter().position(|state| state.key == key) {
-            Some(index) => Some(old.swap_remove(index)),
-            None => parked.iter().position(|parked| parked.of.key == key).map(|index| parked.swap_remove(index).of),
-        };
-        let rules = plan.lane_rules(lane);
-        let states = rules.map(|rule| known(rule.key).unwrap_or_else(|| RuleState::new(rule.key, &rule.rule.params)));
-        self.states = states.collect();
-        let (at, gone) = (event.time, old.into_iter().filter(|state| state.since.is_some()));
-        self.parked.extend(gone.map(|of| Parked { at, of }));
+        let is_there = |key: u64| plan.lane_rules(lane).any(|rule| rule.key == key);
+        // Older programs wrote a state for every rule, in another order.
+        self.states.retain(|state| state.since.is_some());
+        let gone = self.states.extract_if(.., |state| !is_there(state.key)).map(|of| Parked { at: event.time, of });
+        let gone: Vec<Parked> = gone.collect();
+        self.states.extend(self.parked.extract_if(.., |parked| is_there(parked.of.key)).map(|parked| parked.of));
+        self.states.sort_unstable_by_key(|state| state.key);
+        self.parked.extend(gone);
         self.forget_parked(caps);
         self.parked.sort_unstable_by_key(|parked| parked.of.key);
     }
@@ -223,6 +237,37 @@ impl Machine {
             self.parked.sort_unstable_by_key(|parked| (parked.at, parked.of.key));
             self.parked.drain(..over);
         }
+    }
+}
+
+/// An event on its way through the rules of a lane.
+struct Step<'a> {
+    event: &'a Event,
+    origin: &'a Origin,
+    plan: &'a Plan,
+    around: Surroundings<'a>,
+    late: bool,
+}
+
+impl Step<'_> {
+    fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
+        let Self { event, origin, plan, around, late } = *self;
+        if !rule.rule.params.wants(event) {
+            return;
+        }
+        let at = states.binary_search_by_key(&rule.key, |state| state.key).unwrap_or_else(|at| {
+            states.insert(at, RuleState::new(rule.key, &rule.rule.params));
+            at
+        });
+        let Some(known) = states.get_mut(at) else { return };
+        let subject = around.subject;
+        let first_time = *known.since.get_or_insert(event.time);
+        let exception = plan.exception_of(rule, &origin.exceptions, event.time);
+        let sensitivity = rule.sensitivity(origin.rules);
+        let networks = &*plan.networks;
+        let mut context =
+            Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, late, said, caps };
+        known.state.step(&rule.rule.params, &mut context);
     }
 }
 

@@ -12,6 +12,8 @@ use std::sync::{OnceLock, RwLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::radius;
+
 /// Names the table holds at most.
 pub const NAMES_MAX: usize = 4_000_000;
 /// Bytes of one name at most; longer ones are cut at a character.
@@ -19,8 +21,9 @@ pub const NAME_BYTES_MAX: usize = 120;
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// A name in the table. Two names are equal exactly if their texts are. The number differs from run to run and is
-/// never written anywhere.
+/// A name in the table: twice its place there, and one more where it is that of a mobile carrier, which is asked at nearly
+/// every event. Two names are equal exactly if their texts are. The number differs from run to run and is never written
+/// anywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Name(u32);
 
@@ -64,7 +67,7 @@ impl Name {
             return Self::EMPTY;
         }
         let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
-        let number = write.texts.len() as u32;
+        let number = write.texts.len() as u32 * 2 + u32::from(radius::is_name_of_mobile(text));
         write.texts.push(text);
         write.numbers.insert(text, number);
         Self(number)
@@ -77,7 +80,12 @@ impl Name {
 
     /// The text.
     pub fn as_str(self) -> &'static str {
-        names().read().ok().and_then(|read| read.texts.get(self.0 as usize).copied()).unwrap_or("")
+        names().read().ok().and_then(|read| read.texts.get((self.0 / 2) as usize).copied()).unwrap_or("")
+    }
+
+    /// Does it say that it is the name of a mobile carrier?
+    pub(crate) const fn is_of_mobile(self) -> bool {
+        self.0 % 2 == 1
     }
 
     /// Is there no name?

@@ -61,7 +61,8 @@ pub struct Plan {
     state_format: u8,
     /// Are there lists of addresses?
     has_lists: bool,
-    lanes: [Vec<usize>; 2],
+    /// The rules of each lane: a bit for each ([`PlanRule::bit`]).
+    lanes: [u128; 2],
 }
 
 /// What a ruling is known by: two under which every record gives the same are equal in all of it.
@@ -205,7 +206,8 @@ impl Plan {
         let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());
         let placed_rules = placed.fold(0, |bits, rule| bits | rule.bit);
         let lanes = lay_out(&rules, STATE_FORMAT, false);
-        let of_failures = lanes[LaneKind::Authentication.index()].iter().map(|index| &rules[*index].rule);
+        let failures = lanes[LaneKind::Authentication.index()];
+        let of_failures = rules.iter().filter(|rule| rule.bit & failures != 0).map(|rule| &rule.rule);
         let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
         let retention = Self::RETENTION;
@@ -264,6 +266,12 @@ impl Plan {
         self.state_format
     }
 
+    /// Does a rule of this history check events that came too late? Under a format of state that has no room for what it
+    /// says of them none does.
+    pub fn checks_late(&self, lane: LaneKind) -> bool {
+        self.state_format >= 2 && self.lane_rules(lane).any(|rule| rule.rule.params.checks_late())
+    }
+
     /// What tells it from other plans.
     pub fn named(&self) -> Named {
         Named {
@@ -278,8 +286,18 @@ impl Plan {
     }
 
     /// The rules of a lane, in order.
-    pub fn lane_rules(&self, lane: LaneKind) -> impl ExactSizeIterator<Item = &PlanRule> {
-        self.lanes[lane.index()].iter().map(|index| &self.rules[*index])
+    pub fn lane_rules(&self, lane: LaneKind) -> impl Iterator<Item = &PlanRule> {
+        self.lane_rules_among(lane, u128::MAX)
+    }
+
+    /// The rules of a lane that these bits name, in order: what the others cost does not depend on how many they are.
+    pub fn lane_rules_among(&self, lane: LaneKind, bits: u128) -> impl Iterator<Item = &PlanRule> {
+        let mut left = bits & self.lanes[lane.index()];
+        std::iter::from_fn(move || {
+            let next = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            self.rules.get(next)
+        })
     }
 
     /// The rule with this key.
@@ -311,14 +329,14 @@ impl Plan {
     }
 }
 
-/// The rules of each lane by their places. Those of detectors that the format of state does not know do not run under it,
+/// The rules of each lane by their bits. Those of detectors that the format of state does not know do not run under it,
 /// and those that read lists of addresses do not where nobody says anything: neither may leave a trace in any state.
-fn lay_out(rules: &[PlanRule], state_format: u8, says: bool) -> [Vec<usize>; 2] {
-    let mut lanes = [Vec::new(), Vec::new()];
-    for (index, rule) in rules.iter().enumerate() {
+fn lay_out(rules: &[PlanRule], state_format: u8, says: bool) -> [u128; 2] {
+    let mut lanes = [0; 2];
+    for rule in rules {
         let params = &rule.rule.params;
         if since_format(params.detector()) <= state_format && (says || !params.reads_lists()) {
-            lanes[params.lane().index()].push(index);
+            lanes[params.lane().index()] |= rule.bit;
         }
     }
     lanes

@@ -65,8 +65,12 @@ fn country_km(country: Country) -> u16 {
 }
 
 /// Does its name say that it is a mobile carrier?
-pub(crate) fn is_mobile(carrier: Carrier) -> bool {
-    let name = carrier.organisation.as_str();
+pub(crate) const fn is_mobile(carrier: Carrier) -> bool {
+    carrier.organisation.is_of_mobile()
+}
+
+/// Is this the name of a mobile carrier?
+pub(crate) fn is_name_of_mobile(name: &str) -> bool {
     let words = || name.split(|c: char| !c.is_alphanumeric());
     MOBILE_WORDS.iter().any(|mobile| words().any(|word| word.eq_ignore_ascii_case(mobile)))
 }

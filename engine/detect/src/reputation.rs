@@ -13,7 +13,7 @@ use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
 use crate::near;
 use crate::networks::{NetworkId, Networks, Tag};
 use crate::rule::Layer;
-use crate::time::{clock, day_of, spoken};
+use crate::time::{Millis, clock, day_of, spoken};
 
 /// Networks of a key that are remembered; the one unused for longest gives way.
 pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
@@ -100,6 +100,17 @@ impl<'a> Told<'a> {
     }
 }
 
+/// What was known of the user's habits before: nothing of those before an event that came too late.
+pub(crate) fn habit(days_on_network: u32, context: &Context<'_>) -> Vec<Measure> {
+    if context.late {
+        return Vec::new();
+    }
+    vec![
+        Measure::new("days_on_network", f64::from(days_on_network), "days"),
+        Measure::new("known_days", context.days_known() as f64, "days"),
+    ]
+}
+
 /// What speaks for an address, whoever uses it: the organisation's own word, and that of lists of what is harmless, if they
 /// are as sure as a list against it must be.
 pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress, limits: &Limits) -> Vec<Block> {
@@ -140,6 +151,9 @@ impl Watch {
 
     /// Notes a day of use.
     pub(crate) fn note(&mut self, network: NetworkId, limits: &Limits, context: &mut Context<'_>) {
+        if context.late {
+            return;
+        }
         let day = day_of(context.event.time);
         let same = |known: &&mut Used| known.network == network;
         if let Some(known) = self.networks.iter_mut().find(same) {
@@ -179,7 +193,7 @@ impl Watch {
         let user = context.subject.user().to_owned();
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
         context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
-            explain(&user, &told, &seen, &limits, (baseline, incident))
+            explain((&user, event.time), &told, &seen, &limits, (baseline, incident))
         });
     }
 
@@ -219,7 +233,7 @@ pub(crate) fn unsure(told: &Told<'_>, limits: &Limits) -> Relief {
 }
 
 fn explain(
-    user: &str,
+    (user, at): (&str, Millis),
     told: &Told<'_>,
     seen: &SeenAddress,
     limits: &Limits,
@@ -232,7 +246,7 @@ fn explain(
     let called = if tag.is_empty() { String::new() } else { format!(", called {tag}") };
     let place = seen.location.place.ok();
     let place = if place.is_some() { format!(" in {}", named(place)) } else { String::new() };
-    let at = clock(incident.last);
+    let at = clock(at);
     let many =
         |count| format!("; {} within {}", counted(count, "event", "events"), spoken(incident.last - incident.first));
     let all = if incident.count == 1 { String::new() } else { many(incident.count) };

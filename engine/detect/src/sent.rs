@@ -17,6 +17,13 @@ use crate::rule::Severity;
 /// again, it would be sent as if it were new.
 pub const SENT_MAX: usize = 512;
 
+/// Findings on events that came too late that are remembered at most, of a key: were the copy of such an event to come
+/// after more of them, its alert would be sent once more, the same.
+pub const LATE_SENT_MAX: usize = 32;
+
+/// Stands in the place of a lane for what was found on events that came too late.
+const LATE_LANE: u8 = LaneKind::ALL.len() as u8;
+
 /// What was sent about a key and may still change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sent {
@@ -93,6 +100,8 @@ pub struct Change {
     pub severity_raised: bool,
     /// The finding; `None` for a retraction.
     pub finding: Option<Arc<Finding>>,
+    /// It was found on events that came too late to be put in order.
+    pub late: bool,
     /// Ids this one takes the place of.
     pub supersedes: Vec<u128>,
     /// The id that takes its place.
@@ -117,7 +126,7 @@ impl Sent {
         for (index, finding) in said.now.iter().enumerate() {
             let is_last = !said.now[index + 1..].iter().any(|later| later.id == finding.id);
             if is_last {
-                self.stand(lane, finding, changes);
+                self.stand(lane as u8, finding, changes);
             }
         }
         if let Some(after) = &rerun.span {
@@ -127,10 +136,23 @@ impl Sent {
         self.tell_heirs(live, first_change, changes);
     }
 
+    /// Takes what was said of an event that came too late. It is never taken back.
+    pub(crate) fn stand_late(&mut self, said: &[Arc<Finding>], changes: &mut Vec<Change>) {
+        said.iter().for_each(|finding| self.stand(LATE_LANE, finding, changes));
+        let mut over = self.list.iter().filter(|entry| entry.lane == LATE_LANE).count().saturating_sub(LATE_SENT_MAX);
+        self.list.retain(|entry| {
+            let forget = over > 0 && entry.lane == LATE_LANE;
+            over -= usize::from(forget);
+            !forget
+        });
+    }
+
     /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
     /// which it was said. Returns how many had to be forgotten early.
     pub fn prune(&mut self, is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool) -> usize {
-        self.list.retain(|entry| !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at));
+        self.list.retain(|entry| {
+            entry.lane == LATE_LANE || !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at)
+        });
         let over = self.list.len().saturating_sub(SENT_MAX);
         if over > 0 {
             // What was taken back is missed least.
@@ -145,15 +167,17 @@ impl Sent {
         over
     }
 
-    /// What stands of findings with these ids, as it was sent last: `said` is what the machine of the lane says, in order.
+    /// What stands of findings with these ids, as it was sent last: `said` is what the machine of the lane says, in order,
+    /// or that of events that came too late.
     /// What it does not say is left out.
     pub(crate) fn standing<'a>(
         &'a self,
-        lane: LaneKind,
+        lane: Option<LaneKind>,
         ids: &'a [u128],
         said: &'a [Arc<Finding>],
     ) -> impl Iterator<Item = Change> + 'a {
-        self.list.iter().filter(move |entry| entry.lane == lane as u8 && ids.contains(&entry.id)).filter_map(|entry| {
+        let lane = lane.map_or(LATE_LANE, |lane| lane as u8);
+        self.list.iter().filter(move |entry| entry.lane == lane && ids.contains(&entry.id)).filter_map(|entry| {
             let finding = said.iter().rfind(|finding| finding.id == entry.id)?;
             let is_same = Standing::of(finding) == entry.standing;
             is_same.then(|| entry.change(entry.standing, finding, false))
@@ -161,7 +185,7 @@ impl Sent {
     }
 
     /// This is what the finding's id should read now.
-    fn stand(&mut self, lane: LaneKind, finding: &Arc<Finding>, changes: &mut Vec<Change>) {
+    fn stand(&mut self, lane: u8, finding: &Arc<Finding>, changes: &mut Vec<Change>) {
         let content = content_of(finding);
         let standing = Standing::of(finding);
         let Some(entry) = self.list.iter_mut().find(|entry| entry.id == finding.id) else {
@@ -170,7 +194,7 @@ impl Sent {
                 dedup: finding.dedup,
                 rule: finding.rule,
                 version: finding.version,
-                lane: lane as u8,
+                lane,
                 revision: 1,
                 severity: finding.severity,
                 standing,
@@ -209,7 +233,7 @@ impl Sent {
             .collect();
         for id in orphans {
             if let Some(finding) = said.before.iter().find(|finding| finding.id == id) {
-                self.stand(lane, finding, changes);
+                self.stand(lane as u8, finding, changes);
             } else if let Some(entry) = self.list.iter_mut().find(|entry| entry.id == id) {
                 changes.push(entry.retraction());
                 entry.standing = Standing::Retracted;
@@ -257,6 +281,7 @@ impl Entry {
             severity: self.severity,
             severity_raised,
             finding: Some(Arc::clone(finding)),
+            late: self.lane == LATE_LANE,
             supersedes: Vec::new(),
             superseded_by: None,
         }
@@ -275,6 +300,7 @@ impl Entry {
             severity: self.severity,
             severity_raised: false,
             finding: None,
+            late: self.lane == LATE_LANE,
             supersedes: Vec::new(),
             superseded_by: None,
         }

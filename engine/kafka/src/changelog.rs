@@ -1,6 +1,6 @@
 //! Reads logs to their end: the state of partitions that were just assigned, the texts of rules, and outputs that were sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ use crate::group;
 use crate::settings::KafkaSettings;
 use crate::worker::take_error;
 
+/// Records of each partition that are read first for texts, from the newest back; then so many times more.
+const FIRST_STEP_BACK: i64 = 64;
+const STEP_BACK_FACTOR: i64 = 8;
 const CHUNK_RECORDS: usize = 4_096;
 const CHUNK_WAIT: Duration = Duration::from_millis(10);
 /// How long is read before anybody asks whether to go on.
@@ -125,30 +128,71 @@ impl StateReader {
     }
 }
 
-/// Reads the texts of rules, those whose hashes are wanted. The topic is small: one text for every set of rules there ever
-/// was. `goes_on` is asked now and then.
-pub(crate) fn read_contents(
+/// Reads all texts of rules and lists that are kept: as many as there ever were.
+pub(crate) fn read_contents(settings: &KafkaSettings, client: &EngineConsumer) -> Result<Contents, KafkaFault> {
+    let (mut contents, spans) = (Contents::new(), spans_of_tables(settings, client)?);
+    let take = |name: &str, text: &[u8]| drop(contents.insert(name.to_owned(), text.to_vec()));
+    read_spans(settings, &spans, take, |_| Ok(()))?;
+    Ok(contents)
+}
+
+/// Finds the texts of rules and lists that are wanted, from the newest back: what is named by a state was written lately, and
+/// the topic holds as many as there ever were. `goes_on` is asked now and then, with how many records were read.
+pub(crate) fn find_contents(
     settings: &KafkaSettings,
     client: &EngineConsumer,
-    is_wanted: impl Fn(&str) -> bool,
-    goes_on: impl Fn() -> Result<(), KafkaFault>,
+    wanted: &BTreeSet<String>,
+    goes_on: impl Fn(u64) -> Result<(), KafkaFault>,
 ) -> Result<Contents, KafkaFault> {
-    let tables = settings.topics.tables();
-    let count = group::partition_counts(client, &[&tables])?.first().copied().unwrap_or_default();
-    let mut reader = StateReader::open(settings, &tables, &(0..count).collect::<Vec<_>>())?;
-    let mut contents = Contents::new();
-    let mut done = false;
-    while !done {
-        goes_on()?;
-        done = reader.read(READ_STEP, &mut |record| {
-            let name = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
-            if is_wanted(name) {
-                contents.insert(name.to_owned(), record.value.to_vec());
+    let (mut contents, mut spans) = (Contents::new(), spans_of_tables(settings, client)?);
+    let mut step = FIRST_STEP_BACK;
+    while contents.len() < wanted.len() && spans.iter().any(|(_, span)| !span.is_empty()) {
+        let last: Vec<(i32, Range<i64>)> = spans
+            .iter()
+            .map(|(partition, span)| (*partition, span.start.max(span.end.saturating_sub(step))..span.end))
+            .collect();
+        let take = |name: &str, text: &[u8]| {
+            // The name is the hash of the text, so of two there is none newer.
+            if wanted.contains(name) && !contents.contains_key(name) {
+                contents.insert(name.to_owned(), text.to_vec());
             }
+        };
+        read_spans(settings, &last, take, &goes_on)?;
+        for ((_, span), (_, last)) in spans.iter_mut().zip(last) {
+            span.end = last.start;
+        }
+        step = step.saturating_mul(STEP_BACK_FACTOR);
+    }
+    Ok(contents)
+}
+
+fn spans_of_tables(settings: &KafkaSettings, client: &EngineConsumer) -> Result<Vec<(i32, Range<i64>)>, KafkaFault> {
+    let (asker, tables) = (asker(settings)?, settings.topics.tables());
+    let count = group::partition_counts(client, &[&tables])?.first().copied().unwrap_or_default();
+    let span = |partition| {
+        let (low, high) = group::ends(&asker, &tables, partition)?;
+        Ok((partition, low..high))
+    };
+    (0..count).map(span).collect()
+}
+
+fn read_spans(
+    settings: &KafkaSettings,
+    spans: &[(i32, Range<i64>)],
+    mut take: impl FnMut(&str, &[u8]),
+    goes_on: impl Fn(u64) -> Result<(), KafkaFault>,
+) -> Result<(), KafkaFault> {
+    let mut reader = StateReader::open_at(settings, &settings.topics.tables(), spans)?;
+    let (mut done, mut records) = (false, 0);
+    while !done {
+        goes_on(records)?;
+        done = reader.read(READ_STEP, &mut |record| {
+            records += 1;
+            take(record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default(), record.value);
             Ok(())
         })?;
     }
-    Ok(contents)
+    Ok(())
 }
 
 /// A reader of committed records is told that the log ends where the first open transaction begins.

@@ -360,6 +360,21 @@ pub enum KafkaFault {
         /// Why not.
         why: String,
     },
+    /// What must be run again was scored under lists for which this process has no room.
+    #[error(
+        "{topic}[{partition}]: what group '{group}' must run again was scored under lists for which this process has no room: \
+         {why}. Start it again: a process that begins anew holds no lists of before"
+    )]
+    NoRoom {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Consumer group.
+        group: String,
+        /// Why not.
+        why: String,
+    },
     /// What was sent about a past that is to be run again aloud was not read back in time.
     #[error(
         "what was sent before could not be read back within {secs} s; nothing was sent. Start again with fewer partitions a \

@@ -328,7 +328,7 @@ fn commit(
 
 /// Reads the texts of all rules that are kept.
 pub fn contents(settings: &KafkaSettings) -> Result<Contents, KafkaFault> {
-    read_contents(settings, &client(settings)?, |_| true, || Ok(()))
+    read_contents(settings, &client(settings)?)
 }
 
 fn read_state(settings: &KafkaSettings, client: &EngineConsumer, standings: &mut [Standing]) -> Result<(), KafkaFault> {

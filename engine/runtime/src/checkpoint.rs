@@ -146,6 +146,11 @@ pub enum Resumed {
         /// What differs, in words.
         changes: String,
     },
+    /// It cannot be in this process: what it was scored under is at hand and has no room beside what is held.
+    NoRoom {
+        /// Why, in words.
+        why: String,
+    },
 }
 
 /// A record of the input by which it is known again: another topic of the same name has another one there.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{HOUR, Lateness, MINUTE, SECOND, rfc3339};
@@ -95,7 +95,7 @@ fn log(chance: &mut Chance, records: u64) -> Vec<Logged> {
 
 fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
     let origin = Origin { group: Some("engine".to_owned()), topic: Some("activity".to_owned()), clock: None };
-    let shared = Arc::new(Shared { epoch: 0, origin, build: "test", totals: Mutex::default() });
+    let shared = Arc::new(Shared::new(0, origin, "test"));
     let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
     (TaskSet::new(shared, Arc::clone(&current)), current)
 }

@@ -7,7 +7,7 @@ mod left;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::listed::Category;
 use frostwatch_detect::lists::{List, Listing, Lists};
@@ -58,15 +58,21 @@ fn ruling(lists: Option<Arc<Lists>>) -> Arc<Ruling> {
 
 fn tasks_under(ruling: &Arc<Ruling>) -> (TaskSet, Arc<CurrentRuling>) {
     let current = Arc::new(CurrentRuling::new(Arc::clone(ruling)));
-    let shared = Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() };
+    let shared = Shared::new(0, Origin::default(), "test");
     (TaskSet::new(Arc::new(shared), Arc::clone(&current)), current)
 }
 
-/// Activity of seven users from nine addresses, some of it late.
+/// Activity of seven users from nine addresses, some of it late, some too late, and some of that a copy.
 fn take(tasks: &mut TaskSet, number: i64, out: &mut Vec<OutputRecord>) {
-    let (user, host, late) = (number % 7, number * 5 % 9, if number % 11 == 0 { 600 } else { 0 });
+    let (user, host) = (number % 7, number * 5 % 9);
+    let (id, late) = match number {
+        _ if number % 11 == 0 => (number, 600),
+        _ if number % 91 == 0 => (number - 91, 10_800),
+        _ if number % 4 == 0 => (number, 10_800),
+        _ => (number, 0),
+    };
     let value = json!({
-        "schema": "activity.v1", "id": number.to_string(), "time": rfc3339(STAMP + 60_000 * number - 1_000 * late),
+        "schema": "activity.v1", "id": id.to_string(), "time": rfc3339(STAMP + 60_000 * number - 1_000 * late),
         "instance": "acme", "user": { "name": format!("u{user}") }, "action": "view", "outcome": "success",
         "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
     });
@@ -126,6 +132,9 @@ fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     assert!(sent == wanted);
     let policies: BTreeSet<String> = told(&sent).iter().map(|alert| alert["policy"].to_string()).collect();
     assert!(policies.contains("\"anonymous_ip\""), "{policies:?}");
+    let late: Vec<Value> = told(&sent).into_iter().filter(|alert| alert["late"] == json!(true)).collect();
+    let counts: Vec<Option<u64>> = late.iter().map(|alert| alert["count"].as_u64()).collect();
+    assert!(late.len() > 10 && counts.contains(&Some(5)), "what came too late was checked too: {counts:?}");
 }
 
 #[test]
@@ -257,6 +266,23 @@ fn lists_that_are_not_kept_are_a_ruling_that_is_not_at_hand() {
     let (_, _, resumed) = taken_over(&left, &ruling(None));
     assert_eq!(resumed, Resumed::Other { changes: format!("lists {was} → none") });
     assert_eq!(taken_over(&left, &ruling(exits(&[1]))).2, Resumed::Same);
+}
+
+#[test]
+fn a_format_of_state_that_was_used_keeps_its_lists_whatever_is_said_later() {
+    let newer = || ruling(exits(&[0, 1, 2, 3, 4, 5, 6, 7, 8]));
+    let older = Arc::new(Ruling::clone(&newer()).with_state_format(1));
+    let outputs = [None, Some(older)].map(|switched_to| {
+        let (mut tasks, current) = tasks_under(&newer());
+        tasks.open(3);
+        let mut out = Vec::new();
+        (0..30).for_each(|number| take(&mut tasks, number, &mut out));
+        switched_to.into_iter().for_each(|ruling| current.set(ruling));
+        assert_eq!(tasks.turn(3, 30), Turned::No);
+        (30..60).for_each(|number| take(&mut tasks, number, &mut out));
+        out
+    });
+    assert!(told(&outputs[0]).len() > 3 && outputs[0] == outputs[1]);
 }
 
 #[test]

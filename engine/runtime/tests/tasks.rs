@@ -6,7 +6,7 @@ mod left;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{Lateness, rfc3339};
@@ -52,7 +52,7 @@ fn switch(tasks: &mut TaskSet, current: &CurrentRuling, position: i64, ruling: A
 }
 
 fn shared() -> Arc<Shared> {
-    Arc::new(Shared { epoch: 0, origin: Origin::default(), build: "test", totals: Mutex::default() })
+    Arc::new(Shared::new(0, Origin::default(), "test"))
 }
 
 fn ruling(book: Rulebook) -> Arc<Ruling> {

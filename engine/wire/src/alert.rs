@@ -30,6 +30,10 @@ pub const ALERT_BYTES_MAX: usize = 256 * 1024;
 pub const NOT_CANONICAL: [&str; 7] =
     ["epoch", "revision", "change", "significant", "supersedes", "superseded_by", "delivery"];
 
+/// What is said beside a finding on events that came too late.
+const CAME_LATE: &str =
+    "This arrived too late to be put in order with the user's other activity: it was checked for itself alone.";
+
 /// What a reader without upsert should take.
 pub fn is_significant(change: &Change) -> bool {
     matches!(change.kind, ChangeKind::Opened | ChangeKind::Retracted) || change.severity_raised
@@ -50,6 +54,7 @@ pub fn record(
         entities.extend(entity::all(finding, &plan.networks));
     }
     let summary = match (&change.finding, change.superseded_by) {
+        (Some(finding), _) if change.late => format!("{} {CAME_LATE}", finding.summary),
         (Some(finding), _) => finding.summary.clone(),
         (None, Some(_)) => "Withdrawn: a late event moved its beginning; another alert tells the story.".to_owned(),
         (None, None) => "Withdrawn: seen with what arrived later, it should not have fired.".to_owned(),
@@ -70,7 +75,7 @@ pub fn record(
         title: rule.rule.title.replace("{user}", &user),
         summary,
         entities,
-        body: change.finding.as_ref().map(|finding| body(finding, rule, plan, subject)),
+        body: change.finding.as_ref().map(|finding| body(finding, change.late, rule, plan, subject)),
         delivery,
     })
 }
@@ -129,7 +134,7 @@ pub fn canonical(mut alert: Value) -> Option<Value> {
     Some(alert)
 }
 
-fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -> AlertBody {
+fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -> AlertBody {
     let rule = &rule.rule;
     let suppressed_by = match &finding.status {
         Status::Open => None,
@@ -168,7 +173,7 @@ fn body(finding: &Finding, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -
         },
         suppressed_by,
         coverage: Vec::new(),
-        late: false,
+        late,
         historical: false,
         test: finding.test,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use frostwatch_detect::lists::Lists;
 use frostwatch_detect::names::Name;
@@ -95,7 +95,7 @@ pub(crate) fn run(ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> Outcome {
 
 /// The same with records of an origin.
 pub(crate) fn run_from(origin: Origin, ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> Outcome {
-    let shared = Arc::new(Shared { epoch: 0, origin, build: "vectors", totals: Mutex::default() });
+    let shared = Arc::new(Shared::new(0, origin, "vectors"));
     let mut task = Task::new(shared, Arc::clone(ruling), 0);
     let mut out = Vec::new();
     for (offset, arrival) in arrivals.iter().enumerate() {

@@ -136,7 +136,7 @@ pub(crate) struct Expect {
     #[serde(default)]
     pub(crate) suppressed: Vec<Expected>,
     /// Every record about the file's rule, in order: `opened 11`, `updated 20`, `retracted superseded`,
-    /// `opened 12 supersedes`.
+    /// `opened 12 supersedes`, `opened 1 late`.
     pub(crate) changes: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) late: u64,

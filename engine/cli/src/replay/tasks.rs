@@ -124,7 +124,10 @@ impl Tasks {
         let kept = &self.kept;
         let found = self.lists.entry(digest).or_insert_with(|| {
             let contents = kept.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
-            Lists::recalled(digest, &contents)
+            Lists::recalled(digest, &contents).unwrap_or_else(|fault| {
+                say(&format!("warning: lists that a recorded switch names have no room here: {fault}"));
+                None
+            })
         });
         found.clone().or_else(|| own.clone())
     }

@@ -17,7 +17,8 @@
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has; activity without an
-//! address of its own or of its session. Without a list in the configuration the rule does not run.
+//! address of its own or of its session; of what came too late to be put in order, tunnels and hosters. Without a list in
+//! the configuration the rule does not run.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
@@ -40,7 +41,7 @@ use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, Told, Watch, is_vouched_for, unsure, vouched_for};
+use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
 
@@ -103,6 +104,8 @@ impl Detector for State {
 
     const READS_LISTS: bool = true;
 
+    const CHECKS_LATE: bool = true;
+
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
     }
@@ -115,6 +118,10 @@ impl Detector for State {
         let (network, day) = (NetworkId::of_carrier(&seen), day_of(context.event.time));
         let days = self.watch.days(network, day, limits.usual_forget_days);
         let can_be_usual = matches!(told.category, Some(Category::Vpn | Category::Proxy | Category::Hosting));
+        if can_be_usual && context.late {
+            // Whether the user has long worked through it is a matter of order.
+            return;
+        }
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
         if can_be_usual && days >= params.usual_days_min {
@@ -122,10 +129,7 @@ impl Detector for State {
         }
         blocks.extend(context.usual_in_organisation(&seen));
         blocks.extend(context.learning(params.learning_days).filter(|_| can_be_usual));
-        let baseline = vec![
-            Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("known_days", context.days_known() as f64, "days"),
-        ];
+        let baseline = habit(days, context);
         let worse = if told.category == Some(Category::Tor) { vec!["through Tor"] } else { Vec::new() };
         let reliefs = vec![unsure(&told, &limits)];
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline });

@@ -19,7 +19,7 @@
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them; activity
 //! without an address of its own or of its session. Without a list, and without a network tagged `risky`, the rule does
-//! not run.
+//! not run. Of what came too late to be put in order the user's own networks do not count.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
@@ -34,13 +34,12 @@ use serde::{Deserialize, Serialize};
 use super::Detector;
 use crate::context::{Context, Relief};
 use crate::event::Event;
-use crate::finding::Measure;
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, Told, Watch, unsure, vouched_for};
+use crate::reputation::{Case, Limits, Told, Watch, habit, unsure, vouched_for};
 use crate::time::day_of;
 
 /// Parameters of `suspicious_ip`.
@@ -87,6 +86,8 @@ impl Detector for State {
 
     const READS_LISTS: bool = true;
 
+    const CHECKS_LATE: bool = true;
+
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
     }
@@ -103,10 +104,7 @@ impl Detector for State {
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
         let mut blocks = vouched_for(context, &seen, &limits);
         blocks.extend(context.usual_in_organisation(&seen));
-        let baseline = vec![
-            Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("known_days", context.days_known() as f64, "days"),
-        ];
+        let baseline = habit(days, context);
         let reliefs = vec![
             unsure(&told, &limits),
             Relief { reason: "the user has long worked from this network", holds: days >= params.usual_days_min },

@@ -14,14 +14,18 @@
 //! `effective_at` postpones; that an account is off counts since it was first said, beside a leaving, and whichever counts
 //! first is told. A `user_enable` or `user_create` ends that the account was off, and a leaving if it counts from later than
 //! that was told: a return, a re-hire, a leaving that was called off; one that counts from a later time ends it then. A row of
-//! `sys_user` that says "on" counts from when the account was made, so it ends no leaving.
+//! `sys_user` that says "on" counts from when the account was made, so it ends no leaving, and not that the account is to be
+//! off from a later day. A leaving that has ended is not told again by a column that still holds its day.
 //!
 //! # Blind spots
 //! Accounts whose leaving no record tells. Of the time before a record that is told late only days are known, up to 64 of
 //! them, and of the last activity its time. An account that was forgotten since (no activity for the time users are
 //! kept) is a new one. Records under another name of the same person. A record of leaving that is itself late, by its
 //! `time`, is put aside like any late record: whoever publishes gives it the time at which it is told and says in
-//! `effective_at` from when it counts. A scope by group, network or country takes only records that carry these, and the
+//! `effective_at` from when it counts. So are rows of `sys_user` that were last changed long ago when that table is read for
+//! the first time, of users whose newer activity is known; of others such a row counts until they are forgotten, by its own
+//! time. A row that says "on" ends that another directory, at once, has switched the person off: such directories should
+//! publish a `user_terminate`. A scope by group, network or country takes only records that carry these, and the
 //! record of leaving seldom does.
 //!
 //! # Parameters
@@ -43,7 +47,7 @@ use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{DAY, MINUTE, Millis, date, day_of, spoken, to_the_minute};
+use crate::time::{DAY, MINUTE, Millis, SECOND, date, day_of, spoken, to_the_minute};
 
 const SIGNED_IN: &str = "somebody signed in anew";
 const CARRIED_OUT: &str = "something was carried out";
@@ -110,9 +114,33 @@ impl Ended {
         now > self.from && self.until.is_none_or(|until| now < until)
     }
 
-    /// The same until then; `None` where that is now or was before.
-    fn ends(self, at: Millis, now: Millis) -> Option<Self> {
-        (at > now).then_some(Self { until: Some(at), ..self })
+    /// Is it over at this time?
+    fn is_over(&self, now: Millis) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// The same until then. What is over stays as it ended, whoever says once more that it did.
+    fn ends(self, at: Millis, now: Millis) -> Self {
+        if self.is_over(now) { self } else { Self { until: Some(at), ..self } }
+    }
+
+    /// Does it end that the account is off, that it is on from this time? A row says how things are: from when the account
+    /// was made. It ends what counted when it was told, as all that rows say does, and not what somebody has announced.
+    const fn is_ended_by(&self, from: Millis) -> bool {
+        // Times that count are rounded up to whole seconds.
+        from > self.told || self.from < self.told + SECOND
+    }
+
+    /// Does another record count in its place that says the account is off from this time: after its end, or where it is off
+    /// sooner than was announced?
+    fn gives_way_to(&self, from: Millis, now: Millis) -> bool {
+        self.is_over(now) || now < self.from && from < self.from
+    }
+
+    /// Does a record with this time say it anew? What ended counts again from a time after its end: an older one is what a
+    /// column still holds.
+    fn is_told_anew(&self, from: Millis) -> bool {
+        self.from != from || self.until.is_some_and(|until| until < from)
     }
 
     /// One leaving, one story.
@@ -181,12 +209,12 @@ impl Detector for State {
         let now = event.time;
         match (event.action, event.counts_from()) {
             // Records that say it once more move nothing, and do not tell again what was.
-            (Action::UserTerminate, Some(from)) if self.left.is_none_or(|left| left.from != from) => {
+            (Action::UserTerminate, Some(from)) if self.left.is_none_or(|left| left.is_told_anew(from)) => {
                 let mut left = Ended::new(true, from, now);
                 self.look_back(params, context, &mut left);
                 self.left = Some(left);
             }
-            (Action::UserDisable, Some(from)) if self.off.is_none() => {
+            (Action::UserDisable, Some(from)) if self.off.is_none_or(|off| off.gives_way_to(from, now)) => {
                 let mut off = Ended::new(false, from, now);
                 if params.disabled_counts {
                     self.look_back(params, context, &mut off);
@@ -194,8 +222,8 @@ impl Detector for State {
                 self.off = Some(off);
             }
             (Action::UserEnable | Action::UserCreate, Some(from)) => {
-                self.off = self.off.and_then(|off| off.ends(from, now));
-                self.left = self.left.and_then(|left| if from > left.told { left.ends(from, now) } else { Some(left) });
+                self.off = self.off.map(|off| if off.is_ended_by(from) { off.ends(from, now) } else { off });
+                self.left = self.left.map(|left| if from > left.told { left.ends(from, now) } else { left });
             }
             (_, Some(_)) => {}
             (_, None) => {

@@ -83,8 +83,8 @@ impl Keys {
             return None;
         }
         let verdict = self.accept_at(at, name, event, plans, changes);
-        if matches!(verdict, Verdict::Scored | Verdict::Conflict)
-            && let Some(slot) = self.slots.get_mut(at as usize)
+        if let Some(slot) = self.slots.get_mut(at as usize)
+            && has_changed(verdict, &slot.body)
             && !std::mem::replace(&mut slot.dirty, true)
         {
             self.log.dirty.push_back((offset, at));
@@ -214,5 +214,14 @@ impl Keys {
             Body::Active(key) => key.standing(ids, plans, subject),
             Body::Idle(_) => self.thawed(slot, plans).map_or_else(Vec::new, |key| key.standing(ids, plans, subject)),
         }
+    }
+}
+
+/// Must the key be written? A late record leaves a trace only where something was found of it or of one before.
+fn has_changed(verdict: Verdict, body: &Body) -> bool {
+    match verdict {
+        Verdict::Scored | Verdict::Conflict => true,
+        Verdict::Duplicate => false,
+        Verdict::Late(_) => matches!(body, Body::Active(key) if key.has_late()),
     }
 }

@@ -66,6 +66,7 @@ impl KafkaFault {
         match self {
             Self::NoAnswer { .. }
             | Self::Producer { .. }
+            | Self::NoRoom { .. }
             | Self::PastDeleted { .. }
             | Self::Forgotten { .. }
             | Self::StateBehind { .. }

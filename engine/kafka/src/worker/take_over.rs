@@ -1,6 +1,7 @@
 //! Taking partitions: their state is read while the partitions that are held go on, and when it is there they begin. The
 //! client waits that long with its next rebalance.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::Worker;
 use super::assignment::{Owned, Past};
 use super::plan::{Known, Refusal, plan};
-use crate::changelog::{StateReader, read_contents};
+use crate::changelog::{StateReader, find_contents};
 use crate::client::TopicPartition;
 use crate::fault::KafkaFault;
 use crate::fetch::member_id;
@@ -23,7 +24,7 @@ use crate::settings::Delivery;
 
 /// How long state is read between two batches of the partitions that are held.
 pub(super) const RESTORE_STEP: Duration = Duration::from_millis(50);
-/// How long the texts of rules and lists may take to be read.
+/// How long no text of rules and lists may come while they are read.
 const CONTENTS_WAIT: Duration = Duration::from_mins(1);
 /// How often state is read before it is taken for what there is, though the group's offset is beyond it.
 const READINGS_MAX: u32 = 5;
@@ -210,6 +211,10 @@ impl<T: Tasks> Worker<'_, T> {
         contents: &Contents,
     ) -> Result<(), KafkaFault> {
         let resumed = self.tasks.resume(partition, progress, contents);
+        if let Resumed::NoRoom { why } = resumed {
+            let (topic, group) = (self.topic.clone(), self.group.clone());
+            return Err(KafkaFault::NoRoom { topic, partition, group, why });
+        }
         if let Resumed::Other { changes } = resumed {
             let tail = progress.offset - progress.low_water;
             if !self.shared.accept_change {
@@ -254,22 +259,19 @@ impl<T: Tasks> Worker<'_, T> {
         if wanted.is_empty() {
             return Ok(Contents::new());
         }
-        let until = Instant::now() + CONTENTS_WAIT;
-        read_contents(
-            self.settings,
-            &self.consumer,
-            |name| wanted.contains(name),
-            || {
-                self.shared.pulse.beat(self.number);
-                if Instant::now() > until {
-                    return Err(KafkaFault::NoAnswer {
-                        question: "the texts of rules and lists",
-                        source: KafkaError::Canceled,
-                    });
-                }
-                Ok(())
-            },
-        )
+        // What is read, and since when nothing is.
+        let since = Cell::new((0, Instant::now()));
+        find_contents(self.settings, &self.consumer, wanted, |read| {
+            self.shared.pulse.beat(self.number);
+            let (before, at) = since.get();
+            if read != before {
+                since.set((read, Instant::now()));
+            } else if at.elapsed() > CONTENTS_WAIT {
+                let question = "the texts of rules and lists";
+                return Err(KafkaFault::NoAnswer { question, source: KafkaError::Canceled });
+            }
+            Ok(())
+        })
     }
 
     /// Lets go of partitions whose state is being read: the group takes them back.

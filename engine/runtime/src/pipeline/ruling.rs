@@ -26,6 +26,8 @@ pub struct Ruling {
     pub locate: Arc<dyn Locate>,
     /// What lists say of addresses; `None`: there are none, or the format of state has no room for what they say.
     pub lists: Option<Arc<Lists>>,
+    /// Those that were loaded, whether there is room or not: a partition may be in a later format already.
+    loaded: Option<Arc<Lists>>,
     /// The rules as a text that stands for itself, named by their hash.
     pub content: Arc<str>,
 }
@@ -37,14 +39,15 @@ impl Ruling {
         let content = book.to_content().into();
         let plan = Plan::new(book.rules, book.hash, lateness, locate.build().clone());
         let plan = Arc::new(plan.with_networks(book.networks));
-        Self { plan, rules, locate, lists: None, content }
+        Self { plan, rules, locate, lists: None, loaded: None, content }
     }
 
     /// The same with lists of addresses.
     #[must_use]
     pub fn with_lists(mut self, lists: Option<Arc<Lists>>) -> Self {
         let has_room = self.plan.state_format() >= LISTS_SINCE_FORMAT;
-        self.lists = lists.filter(|_| has_room);
+        self.lists = lists.clone().filter(|_| has_room);
+        self.loaded = lists;
         self.plan = Arc::new(Plan::clone(&self.plan).with_lists(self.lists.is_some()));
         self
     }
@@ -53,7 +56,7 @@ impl Ruling {
     #[must_use]
     pub fn with_state_format(mut self, format: u8) -> Self {
         self.plan = Arc::new(Plan::clone(&self.plan).with_state_format(format));
-        let lists = self.lists.take();
+        let lists = self.loaded.take();
         self.with_lists(lists)
     }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::{EXPECTED_MAX, Keys};
-use frostwatch_detect::plan::Named;
 use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{Millis, SECOND, rfc3339};
@@ -15,7 +14,7 @@ use frostwatch_wire::alert::Delivery;
 
 use super::aloud::{Aloud, Marks};
 use super::counters::{Counters, Findings, Totals};
-use super::known_lists::KnownLists;
+use super::known_lists::{HeldLists, KnownLists};
 use super::ruling::Ruling;
 use super::{admit, render};
 use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
@@ -42,6 +41,15 @@ pub struct Shared {
     pub build: &'static str,
     /// What became of the records of all tasks, brought up to date once a batch.
     pub totals: Mutex<Totals>,
+    /// Lists that some task has, so that what many partitions recall is laid out once.
+    pub(super) lists: HeldLists,
+}
+
+impl Shared {
+    /// What tasks of an epoch share, from where their records come and for whom: see the fields.
+    pub fn new(epoch: u32, origin: Origin, build: &'static str) -> Self {
+        Self { epoch, origin, build, totals: Mutex::default(), lists: HeldLists::default() }
+    }
 }
 
 /// Where records come from. Nothing but the delivery part of alerts depends on it.
@@ -90,7 +98,7 @@ impl Task {
     pub fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, partition: i32) -> Self {
         Self {
             contents: [ruling.named_content()].into(),
-            lists: KnownLists::of(&ruling),
+            lists: KnownLists::of(&ruling, &shared.lists),
             epoch: shared.epoch,
             shared,
             plans: Plans::new(Arc::clone(&ruling.plan)),
@@ -131,7 +139,7 @@ impl Task {
             self.plans = plans;
         }
         self.contents.extend(recalled.values().flatten().map(|ruling| ruling.named_content()));
-        self.lists.recall(turns, contents);
+        self.lists.recall(turns, contents, &self.shared.lists);
         let known = &self.lists;
         let turned = |turn: &Turn| stands_for(turn.version).recalled_with(known.get(turn.lists));
         self.ruling = turned(first);
@@ -146,6 +154,7 @@ impl Task {
         // Under a turn at the end nothing was scored yet.
         let lost = turns.iter().filter(|turn| turn.offset < progress.offset).find(is_lost);
         match lost.filter(|_| progress.low_water < progress.offset) {
+            Some(turn) if let Some(why) = self.lists.refused(turn.lists) => Resumed::NoRoom { why: why.to_owned() },
             Some(turn) => {
                 let named = progress.task.named_at(*turn);
                 let changes = named.map(|named| named.changes(&own.named())).unwrap_or_default();
@@ -167,18 +176,17 @@ impl Task {
             return Ok(false);
         }
         let state_format = self.ruling.plan.state_format().max(ruling.plan.state_format());
-        if is_whole && self.ruling.named() == (Named { state_format, ..ruling.named() }) {
+        let raise = || Arc::new(Ruling::clone(ruling).with_state_format(state_format));
+        let kept = if state_format == ruling.plan.state_format() { Arc::clone(ruling) } else { raise() };
+        if is_whole && self.ruling.named() == kept.named() {
             // The same by name, and the one whose places are at hand.
-            if state_format == ruling.plan.state_format() {
-                self.ruling = Arc::clone(ruling);
-            }
+            self.ruling = kept;
             return Ok(false);
         }
-        let kept = Ruling::clone(ruling).with_state_format(state_format);
         if self.turns.is_empty() {
             self.turns.push(self.turn_at(0));
         }
-        self.switch(Arc::new(kept))?;
+        self.switch(kept)?;
         self.turns.retain(|turn| turn.offset < position);
         self.turns.push(self.turn_at(position));
         Ok(true)
@@ -223,7 +231,7 @@ impl Task {
         let in_use = || if is_logged { VersionSet::ALL } else { keys.versions(&before) };
         let version = self.plans.switch(Arc::clone(&ruling.plan), in_use)?;
         self.contents.extend([ruling.named_content()]);
-        self.lists.add(&ruling);
+        self.lists.add(&ruling, &self.shared.lists);
         self.ruling = ruling;
         Ok(version)
     }
@@ -333,9 +341,9 @@ impl Task {
         if let Verdict::Late(reason) = verdict {
             let message = format!("late: {}", reason.as_str());
             out.push(render::original(Channel::Late, reason.as_str(), &message, self.partition, record));
-            return;
+        } else {
+            self.newest_event = self.newest_event.max(event.time);
         }
-        self.newest_event = self.newest_event.max(event.time);
         let (plans, partition) = (&self.plans, self.partition);
         let Shared { ref origin, build, .. } = *self.shared;
         let (event_time, epoch) = (activity.time, self.epoch);

@@ -184,8 +184,8 @@ pub struct AlertBody {
     /// Gaps in what was recorded that overlap its span; none: no gap is known. Nothing fills it yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coverage: Vec<Gap>,
-    /// It was found among records that came after the lateness, so it stands for itself: it is not revised. Such records
-    /// are not checked yet, so it is never so.
+    /// It was found among records that came too late to be put in order, by a policy that needs none: it rests on these
+    /// records alone, counts them in the order in which they came, and is never taken back.
     #[serde(default)]
     pub late: bool,
     /// It was found among records that were loaded as history, and not as they came. Nothing is loaded so yet.
