@@ -9,37 +9,56 @@
 //! a country's weight, and the weight halves every `half_life_days`; a country visited on one day is known for one
 //! half-life with `known_weight_min` 0.5, the country somebody lives in for many months. A country that raised an alert
 //! is not learned from the session that raised it, but only after use on `learn_after_days` further days in other
-//! sessions.
+//! sessions. Where the user mostly is, that is where a majority of days found them, and where a proxy mostly lets them out
+//! explain other countries, and so does a journey that was told.
 //!
 //! # Blind spots
 //! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
 //! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
 //! at a hoster of which the user has addresses in a known country, which `cloud_provider` or `risky` in `networks.yaml`
-//! takes out.
+//! takes out. A line whose IPv6 is listed in another country is told when that is seen before its IPv4.
+//!
+//! What thieves can use: an address over a border within 150 km of where the user mostly is, once there was the time to go
+//! there; the country in which a proxy mostly lets the user out, as long as the user is seldom seen without it (where the
+//! proxy has no data centre in the user's country, that is another one); and, after an alert, to use the account for a day or
+//! longer in more than one session while the owner does not, and to come back after `suppression.quiet`: an alert of such a
+//! country that nobody looked at is not told twice. None of them helps at a network tagged `cloud_provider` or `risky`.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
 //! `dual_stack` (the address is of a carrier on whose other family of addresses the user was, in a country that is
 //! known, within `half_life_days`: IPv4 and IPv6 of one connection are often listed in different countries; the country
 //! is not learned); `learning`, without which a user's second country is told at once; `tagged_egress` (the network is
-//! tagged `vpn` or `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low
-//! sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky`
-//! raise the severity.
+//! tagged `vpn` or `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned).
+//!
+//! Of the user, so not at high sensitivity: `near_border` (the place, known to 150 km, is within 150 km of where the user
+//! was on five days more than elsewhere, and there was the time to go there at 200 km/h: people live on one side of a border
+//! and work on the other; the country is learned); `home_proxy` (most of what the user does through data centres tagged
+//! `proxy` leaves in this country, on five days at least, the last within `half_life_days`, and on more than twice as many
+//! as the user is seen where they mostly are: a proxy takes its users to a data centre nearby; not learned); `earlier_stay`
+//! (the user was there within `half_life_days`, which was told, for a day or longer, in more than one session, while the
+//! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
+//! alert; not learned). These three need `state_format: 2`.
+//!
+//! At low sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and
+//! `risky` raise the severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 mod whereabouts;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
+use self::words::Words;
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
-use crate::context::{Block, Context, Explanation, Raise};
+use crate::context::{Block, Context, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
@@ -50,7 +69,7 @@ use crate::networks::Tag;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{DAY, Millis, clock, day_of};
+use crate::time::{DAY, Millis, day_of};
 
 /// Countries that lie in the state itself: more are rare.
 const COUNTRIES_NEAR: usize = 2;
@@ -426,53 +445,4 @@ impl State {
 fn is_rented(context: &Context<'_>, seen: &SeenAddress) -> bool {
     let tag = context.networks.tagged(seen).map(|entry| entry.tag);
     matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
-}
-
-struct Words {
-    user: String,
-    usual: Vec<(Country, f64)>,
-    days_known: i64,
-    place: Place,
-    seen: SeenAddress,
-    weight: f64,
-}
-
-impl Words {
-    fn explain(&self, params: &Params, first: Millis, count: u64) -> Explanation {
-        let usual: Vec<&str> = self.usual.iter().map(|(country, _)| country.as_str()).collect();
-        let usual = if usual.is_empty() { "none".to_owned() } else { usual.join(", ") };
-        let weight = libm::round(self.weight * 100.0) / 100.0;
-        let country = self.place.country;
-        let mut baseline = vec![
-            Measure::new("weight", weight, "days of use, decayed"),
-            Measure::new("known_days", self.days_known as f64, "days"),
-        ];
-        baseline.extend(self.usual.iter().map(|(country, weight)| Measure {
-            name: format!("weight_{country}").into(),
-            value: libm::round(weight * 100.0) / 100.0,
-            unit: "days of use, decayed".into(),
-        }));
-        Explanation {
-            summary: format!(
-                "{} worked from {} at {} UTC ({}), a country {} known to be the user's; usual: {usual}.",
-                who(&self.user),
-                named(Some(self.place)),
-                clock(first),
-                self.seen.address,
-                if weight > 0.0 { "no longer" } else { "not" },
-            ),
-            observed: vec![Measure::new("events", count as f64, "events")],
-            baseline,
-            threshold: vec![
-                Measure::new("known_weight_min", params.known_weight_min, "days of use, decayed"),
-                Measure::new("half_life_days", f64::from(params.half_life_days), "days"),
-                Measure::new("learning_days", f64::from(params.learning_days), "days"),
-            ],
-            counterfactual: format!(
-                "It would not have fired if the user had worked from {country} on {} within the last {}.",
-                counted(1, "day", "days"),
-                counted(u64::from(params.half_life_days), "day", "days"),
-            ),
-        }
-    }
 }
