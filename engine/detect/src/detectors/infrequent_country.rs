@@ -278,13 +278,7 @@ impl State {
     }
 
     /// Holds a country in which what the user does elsewhere explains them.
-    fn habit(
-        &mut self,
-        params: &Params,
-        context: &Context<'_>,
-        seen: &SeenAddress,
-        place: Place,
-    ) -> Option<Block> {
+    fn habit(&mut self, params: &Params, context: &Context<'_>, seen: &SeenAddress, place: Place) -> Option<Block> {
         if !context.keeps(2) {
             return None;
         }

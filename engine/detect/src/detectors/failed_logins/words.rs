@@ -110,7 +110,9 @@ impl Words<'_> {
                      password{beside}"
                 )
             }
-            (Client::Doubted, _) => "; it looked like a client with an old password before somebody signed in".to_owned(),
+            (Client::Doubted, _) => {
+                "; it looked like a client with an old password before somebody signed in".to_owned()
+            }
             (Client::Refuted, _) => "; it looked like a client with an old password and no longer does".to_owned(),
             _ => String::new(),
         }
