@@ -19,12 +19,14 @@
 //!
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
-//! reason or none that the source gives. A sign-in is its owner's if it comes from elsewhere, out of one of the last three
+//! reason or none that the source gives. A sign-in is its owner's if it comes from elsewhere, out of one of the last four
 //! networks of the user that has been one for half a day, or from the address of the failures, if that has been the user's
-//! last one there for as long; any other raises the severity. A second address, such a sign-in, or a
-//! rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken for the
-//! owner's, and readers are told
-//! at once. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
+//! last one there for as long (of both families the IPv4 one); any other raises the severity. A second address, such a
+//! sign-in, or a rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken
+//! for the owner's, and readers are told at once. Two things do not: up to `failures_max` wrong passwords from where the user
+//! has been known for half a day, until the owner signs in, since whoever has changed a password mistypes the new one; and,
+//! of a user who has been watched for less than half a day, a sign-in from elsewhere takes it back only until the same
+//! client has shown its rhythm anew: whoever guesses stops at the password that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! # Blind spots
 //! Guessing slower than `baseline_floor` in `baseline_window_secs`, or, before that, right; a name that has never succeeded
@@ -36,7 +38,9 @@
 //! like a client with an old password and stands a step lower: whether the address fails for other users too tells them
 //! apart, which no detector of one user sees. Guesses from an address that the user shares with others (an office, a carrier's
 //! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them. Somebody behind such an
-//! address who guesses evenly looks like a client of the user's own. Rows of `ServiceNow` do not say who is privileged, so there
+//! address who guesses evenly looks like a client of the user's own. While a client knocks, somebody who guesses in a network of
+//! the user may be wrong `failures_max` times before it counts as a second address; a guesser of a user's first half day who
+//! goes on guessing evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. Rows of `ServiceNow` do not say who is privileged, so there
 //! a rhythm lowers the severity for administrators too: a rule of their own with `rhythm_intervals: 0` does not.
 //!
 //! # Parameters
@@ -384,7 +388,7 @@ impl State {
         if let Some(failures) = memory.failures_mut() {
             let client = &mut failures.marks[usize::from(held)].client;
             let was = *client;
-            client.see(rhythm.is_some() && !is_privileged);
+            client.see(rhythm.is_some() && !is_privileged, failures.rhythm.is_doubted() && !is_privileged);
             // What was taken for the owner's sign-in is weighed again.
             let within = Millis::from(params.success_within_secs) * SECOND;
             let is_near = succeeded.is_some_and(|at| incident.last - at <= within);
@@ -404,8 +408,8 @@ impl State {
         let raise = Raise { blocker, aggravations, fresh };
         context.raise_as(incident, raise, standing, |incident| {
             let usual = memory.usual(params, now);
-            let (facts, success) = (memory.facts(held), memory.success());
-            Words { user, succeeded, success, peak, mark, usual, rhythm, facts }.explain(params, incident)
+            let (facts, success, asides) = (memory.facts(held), memory.success(), memory.asides());
+            Words { user, succeeded, success, peak, mark, usual, rhythm, asides, facts }.explain(params, incident)
         });
     }
 
@@ -448,10 +452,11 @@ impl Mark {
 }
 
 impl Client {
-    fn see(&mut self, is_likely: bool) {
+    fn see(&mut self, is_likely: bool, is_doubted: bool) {
         *self = match (*self, is_likely) {
-            (Self::Unknown, true) => Self::Likely,
-            (Self::Likely, false) => Self::Refuted,
+            (Self::Unknown | Self::Doubted, true) => Self::Likely,
+            (Self::Likely | Self::Doubted, false) if is_doubted => Self::Doubted,
+            (Self::Likely | Self::Doubted, false) => Self::Refuted,
             (known, _) => known,
         };
     }

@@ -9,34 +9,56 @@
 //! a country's weight, and the weight halves every `half_life_days`; a country visited on one day is known for one
 //! half-life with `known_weight_min` 0.5, the country somebody lives in for many months. A country that raised an alert
 //! is not learned from the session that raised it, but only after use on `learn_after_days` further days in other
-//! sessions.
+//! sessions. Where the user mostly is, that is where a majority of days found them, and where a proxy mostly lets them out
+//! explain other countries, and so does a journey that was told.
 //!
 //! # Blind spots
 //! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
 //! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
 //! at a hoster of which the user has addresses in a known country, which `cloud_provider` or `risky` in `networks.yaml`
-//! takes out.
+//! takes out. A line whose IPv6 is listed in another country is told when that is seen before its IPv4.
+//!
+//! What thieves can use: an address over a border within 150 km of where the user mostly is, once there was the time to go
+//! there; the country in which a proxy mostly lets the user out, as long as the user is seldom seen without it (where the
+//! proxy has no data centre in the user's country, that is another one); and, after an alert, to use the account for a day or
+//! longer in more than one session while the owner does not, and to come back after `suppression.quiet`: an alert of such a
+//! country that nobody looked at is not told twice. None of them helps at a network tagged `cloud_provider` or `risky`.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
 //! `dual_stack` (the address is of a carrier on whose other family of addresses the user was, in a country that is
 //! known, within `half_life_days`: IPv4 and IPv6 of one connection are often listed in different countries; the country
 //! is not learned); `learning`, without which a user's second country is told at once; `tagged_egress` (the network is
-//! tagged `vpn` or `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned); at low
-//! sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and `risky`
-//! raise the severity.
+//! tagged `vpn` or `proxy` in `networks.yaml`: a country that is not known is recorded, and none is learned).
+//!
+//! Of the user, so not at high sensitivity: `near_border` (the place, known to 150 km, is within 150 km of where the user
+//! was on five days more than elsewhere, and there was the time to go there at 200 km/h: people live on one side of a border
+//! and work on the other; the country is learned); `home_proxy` (most of what the user does through data centres tagged
+//! `proxy` leaves in this country, on five days at least, the last within `half_life_days`, and on more than twice as many
+//! as the user is seen where they mostly are: a proxy takes its users to a data centre nearby; not learned); `earlier_stay`
+//! (the user was there within `half_life_days`, which was told, for a day or longer, in more than one session, while the
+//! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
+//! alert; not learned). These three need `state_format: 2`.
+//!
+//! At low sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and
+//! `risky` raise the severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
+mod whereabouts;
+mod words;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
+use self::words::Words;
 use super::{Detector, bounded, counted, named, who};
 use crate::caps::Caps;
-use crate::context::{Block, Context, Explanation, Raise};
+use crate::context::{Block, Context, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
@@ -47,7 +69,7 @@ use crate::networks::Tag;
 use crate::place::{Country, Place};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{Millis, clock, day_of};
+use crate::time::{DAY, Millis, day_of};
 
 /// Countries that lie in the state itself: more are rare.
 const COUNTRIES_NEAR: usize = 2;
@@ -90,6 +112,8 @@ pub struct State {
     /// One family of addresses of one carrier each; the one unused for longest gives way.
     #[serde(with = "crate::format::since_2")]
     lines: Vec<Line>,
+    #[serde(with = "crate::format::since_2")]
+    whereabouts: Whereabouts,
 }
 
 /// A family of addresses of a carrier on which the user was where they were taken to be.
@@ -129,7 +153,15 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["dual_stack", "learning", "tagged_egress", "usual_in_organisation"];
+    const SUPPRESSIONS: &'static [&'static str] = &[
+        "dual_stack",
+        "earlier_stay",
+        "home_proxy",
+        "learning",
+        "near_border",
+        "tagged_egress",
+        "usual_in_organisation",
+    ];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Success
@@ -138,44 +170,90 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
         let Ok(place) = seen.location.place else { return };
-        let day = day_of(context.event.time);
         if context.is_egress(&seen) {
             self.reached_through(params, context, seen, place);
-            return;
+        } else if self.judge(params, context, seen, place) && context.keeps(2) {
+            self.whereabouts.see(place.country, context.event.time);
         }
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn bring(&self) {
+        near::bring(self);
+        near::bring(self.countries.as_slice());
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.countries.clone_from(&other.countries);
+        self.incidents.copy_from(&other.incidents);
+        self.lines.clone_from(&other.lines);
+        self.whereabouts.clone_from(&other.whereabouts);
+    }
+}
+
+impl State {
+    /// Does the place count as one where the user was?
+    fn judge(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) -> bool {
+        let day = day_of(context.event.time);
         let index = self.index_of(place.country, day, params, context.caps);
         let learns = context.takes(Layer::System, "learning");
         let learning = learns && context.days_known() < i64::from(params.learning_days);
-        let actor = context.actor();
         let alone = self.countries.len() == 1;
         let known = &mut self.countries[index];
-        if known.trial.is_none() && known.weight_on(day, params.half_life_days) >= params.known_weight_min {
+        let before = known.weight_on(day, params.half_life_days);
+        if known.trial.is_none() && before >= params.known_weight_min {
             if day > known.last_day {
-                known.weight = known.weight_on(day, params.half_life_days) + 1.0;
-                known.last_day = day;
+                (known.weight, known.last_day) = (before + 1.0, day);
+                self.sit(context, place);
             }
             self.remember_line(context, &seen, day);
-            return;
+            return true;
         }
-        let before = known.weight_on(day, params.half_life_days);
         // The only country of a user says nothing, however long the user has worked without a place: there is no other
         // to compare with.
         if learning || alone {
+            known.trial = None;
             if known.weight <= 0.0 || day > known.last_day {
                 (known.weight, known.last_day) = (before + 1.0, day);
+                self.sit(context, place);
             }
-            known.trial = None;
             self.remember_line(context, &seen, day);
             if !alone {
                 self.raise(params, context, seen, place, (before, Vec::new()));
             }
-            return;
+            return true;
         }
         if let Some(block) = self.dual_stack(params, context, &seen, day) {
             self.raise(params, context, seen, place, (before, vec![block]));
-            return;
+            return false;
         }
+        if let Some(block) = self.habit(params, context, &seen, place) {
+            if block.by == NEAR_BORDER {
+                let known = &mut self.countries[index];
+                (known.weight, known.last_day, known.trial) = (before + 1.0, day, None);
+            }
+            self.raise(params, context, seen, place, (before, vec![block]));
+            return true;
+        }
+        self.try_country(params, context, seen, place, index);
+        true
+    }
+
+    /// Tells of a country that is not known, or learns it.
+    fn try_country(
+        &mut self,
+        params: &Params,
+        context: &mut Context<'_>,
+        seen: SeenAddress,
+        place: Place,
+        index: usize,
+    ) {
+        let (actor, day) = (context.actor(), day_of(context.event.time));
         let known = &mut self.countries[index];
+        let before = known.weight_on(day, params.half_life_days);
         let trial = known.trial.get_or_insert(Trial { raised_by: actor, days: 0, last_day: day });
         if actor != trial.raised_by && day > trial.last_day {
             trial.days += 1;
@@ -193,23 +271,38 @@ impl Detector for State {
         }
     }
 
-    fn incidents(&self) -> &Incidents {
-        &self.incidents
+    fn sit(&mut self, context: &Context<'_>, place: Place) {
+        if context.keeps(2) {
+            self.whereabouts.sit(place);
+        }
     }
 
-    fn bring(&self) {
-        near::bring(self);
-        near::bring(self.countries.as_slice());
+    /// Holds a country in which what the user does elsewhere explains them.
+    fn habit(&mut self, params: &Params, context: &Context<'_>, seen: &SeenAddress, place: Place) -> Option<Block> {
+        if !context.keeps(2) {
+            return None;
+        }
+        let (country, now) = (place.country, context.event.time);
+        let visit = Visit {
+            country,
+            now,
+            by: context.actor(),
+            quiet: context.quiet(),
+            forget: Millis::from(params.half_life_days) * DAY,
+        };
+        let stay = self.whereabouts.earlier_stay(visit);
+        // Anybody rents servers in any country.
+        if is_rented(context, seen) {
+            return None;
+        }
+        let blocks = [
+            self.whereabouts.home_proxy(country, day_of(now), params.half_life_days),
+            self.whereabouts.near_border(seen, now),
+            stay,
+        ];
+        blocks.into_iter().flatten().find(|block| context.takes(block.layer, block.by))
     }
 
-    fn copy_from(&mut self, other: &Self) {
-        self.countries.clone_from(&other.countries);
-        self.incidents.copy_from(&other.incidents);
-        self.lines.clone_from(&other.lines);
-    }
-}
-
-impl State {
     fn index_of(&mut self, country: Country, day: i32, params: &Params, caps: &mut Caps) -> usize {
         if let Some(index) = self.countries.iter().position(|known| known.country == country) {
             return index;
@@ -251,8 +344,7 @@ impl State {
         let asn = seen.location.carrier.asn;
         let v6 = seen.address.ip().is_ipv6();
         // Anybody rents servers of one hoster in one country and the next.
-        let tag = context.networks.tagged(seen).map(|entry| entry.tag);
-        if matches!(tag, Some(Tag::CloudProvider | Tag::Risky)) {
+        if is_rented(context, seen) {
             return None;
         }
         let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
@@ -277,6 +369,10 @@ impl State {
     /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.
     fn reached_through(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) {
         let day = day_of(context.event.time);
+        let is_proxy = context.networks.tagged(&seen).is_some_and(|entry| entry.tag == Tag::Proxy);
+        if is_proxy && context.keeps(2) {
+            self.whereabouts.let_out(place.country, day);
+        }
         let known = self.countries.iter().find(|known| known.country == place.country && known.trial.is_none());
         let weight = known.map_or(0.0, |known| known.weight_on(day, params.half_life_days));
         let alone = self.countries.iter().all(|known| known.country == place.country);
@@ -339,51 +435,8 @@ impl State {
     }
 }
 
-struct Words {
-    user: String,
-    usual: Vec<(Country, f64)>,
-    days_known: i64,
-    place: Place,
-    seen: SeenAddress,
-    weight: f64,
-}
-
-impl Words {
-    fn explain(&self, params: &Params, first: Millis, count: u64) -> Explanation {
-        let usual: Vec<&str> = self.usual.iter().map(|(country, _)| country.as_str()).collect();
-        let usual = if usual.is_empty() { "none".to_owned() } else { usual.join(", ") };
-        let weight = libm::round(self.weight * 100.0) / 100.0;
-        let country = self.place.country;
-        let mut baseline = vec![
-            Measure::new("weight", weight, "days of use, decayed"),
-            Measure::new("known_days", self.days_known as f64, "days"),
-        ];
-        baseline.extend(self.usual.iter().map(|(country, weight)| Measure {
-            name: format!("weight_{country}").into(),
-            value: libm::round(weight * 100.0) / 100.0,
-            unit: "days of use, decayed".into(),
-        }));
-        Explanation {
-            summary: format!(
-                "{} worked from {} at {} UTC ({}), a country {} known to be the user's; usual: {usual}.",
-                who(&self.user),
-                named(Some(self.place)),
-                clock(first),
-                self.seen.address,
-                if weight > 0.0 { "no longer" } else { "not" },
-            ),
-            observed: vec![Measure::new("events", count as f64, "events")],
-            baseline,
-            threshold: vec![
-                Measure::new("known_weight_min", params.known_weight_min, "days of use, decayed"),
-                Measure::new("half_life_days", f64::from(params.half_life_days), "days"),
-                Measure::new("learning_days", f64::from(params.learning_days), "days"),
-            ],
-            counterfactual: format!(
-                "It would not have fired if the user had worked from {country} on {} within the last {}.",
-                counted(1, "day", "days"),
-                counted(u64::from(params.half_life_days), "day", "days"),
-            ),
-        }
-    }
+/// Is it a network on which anybody rents an address?
+fn is_rented(context: &Context<'_>, seen: &SeenAddress) -> bool {
+    let tag = context.networks.tagged(seen).map(|entry| entry.tag);
+    matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
 }

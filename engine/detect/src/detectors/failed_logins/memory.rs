@@ -18,8 +18,8 @@ use crate::window::{Counted, Window};
 /// Programs that are told apart.
 pub(super) const AGENTS_MAX: usize = 8;
 
-/// Networks that are remembered.
-const HOMES_MAX: usize = 3;
+/// Networks that are remembered: a home, an office, the carrier of a phone, and one more, a tunnel or a hotel.
+const HOMES_MAX: usize = 4;
 /// An address or network counts as known when somebody signed in from it so many counted hours ago, which is half a day at least: not
 /// in what is judged.
 const HOME_HOURS_MIN: u32 = 13;
@@ -71,6 +71,8 @@ pub(super) enum Client {
     Likely,
     /// It did, and then something spoke against it.
     Refuted,
+    /// It did until somebody of whom nothing can be known yet signed in elsewhere.
+    Doubted,
 }
 
 /// What a success says of failures that come in an even rhythm.
@@ -94,7 +96,7 @@ struct Homes(SmallVec<[Home; HOMES_MAX]>);
 struct Home {
     network: NetworkId,
     since_hour: u32,
-    /// The last address there, hashed: many lines have another one every day.
+    /// The last address there, see [`mark_of`]: many lines have another one every day.
     #[serde(with = "postcard::fixint::le")]
     address: u64,
     address_since_hour: u32,
@@ -115,23 +117,50 @@ impl Homes {
     fn take(&mut self, now: Millis, seen: Option<SeenAddress>) -> Known {
         let Some(seen) = seen else { return Known::Nothing };
         let (network, hour) = (NetworkId::of_carrier(&seen), hour_of(now));
-        let address = seen.address.hash64();
+        let address = mark_of(&seen);
         let known = self.0.iter().position(|home| home.network == network).map(|index| self.0.remove(index));
         if self.0.len() == HOMES_MAX {
             self.0.remove(0);
         }
         let mut home = known.unwrap_or(Home { network, since_hour: hour, address, address_since_hour: hour });
-        if home.address != address {
+        // Addresses of IPv6 change by the hour, and say nothing of the line's IPv4.
+        let is_beside = is_v6(address) && !is_v6(home.address);
+        if home.address != address && !is_beside {
             (home.address, home.address_since_hour) = (address, hour);
         }
         self.0.push(home);
+        home.known(hour, address)
+    }
+
+    /// What is known of where an event comes from.
+    fn know(&self, now: Millis, seen: Option<SeenAddress>) -> Known {
+        let known = seen.and_then(|seen| {
+            let network = NetworkId::of_carrier(&seen);
+            let home = self.0.iter().find(|home| home.network == network)?;
+            Some(home.known(hour_of(now), mark_of(&seen)))
+        });
+        known.unwrap_or(Known::Nothing)
+    }
+}
+
+impl Home {
+    fn known(&self, hour: u32, address: u64) -> Known {
         let is_old = |since: u32| hour.saturating_sub(since) >= HOME_HOURS_MIN;
-        match (is_old(home.address_since_hour), is_old(home.since_hour)) {
+        match (self.address == address && is_old(self.address_since_hour), is_old(self.since_hour)) {
             (true, _) => Known::Address,
             (_, true) => Known::Network,
             _ => Known::Nothing,
         }
     }
+}
+
+/// An address, hashed, with its family in the lowest bit.
+fn mark_of(seen: &SeenAddress) -> u64 {
+    seen.address.hash64() & !1 | u64::from(seen.address.ip().is_ipv6())
+}
+
+const fn is_v6(mark: u64) -> bool {
+    mark & 1 == 1
 }
 
 /// Programs and reasons of the failures since there were none.
@@ -171,8 +200,13 @@ impl Memory {
             (Known::Address | Known::Network, false) => Success::Elsewhere,
             _ => Success::Open,
         };
-        if failures.success == Success::Open {
-            failures.rhythm = Rhythm::default();
+        // Of a user who has been watched for less than half a day nothing is known. Whoever guesses stops at the password
+        // that works, and a client goes on: it must show an even rhythm anew.
+        let is_new = hour_of(event.time).saturating_sub(self.since_hour) < HOME_HOURS_MIN;
+        match failures.success {
+            Success::Elsewhere | Success::AtHome => failures.rhythm.forget_asides(),
+            Success::Open if is_new && !failures.rhythm.is_at(seen) => failures.rhythm.doubt(),
+            Success::Open => failures.rhythm = Rhythm::default(),
         }
         if failures.marks.iter().any(|mark| mark.raised) {
             return;
@@ -194,7 +228,12 @@ impl Memory {
             failures.facts = Default::default();
         }
         failures.facts[usize::from(covered)].add(event);
-        failures.rhythm.beat(event, context.origin.seen);
+        let seen = context.origin.seen;
+        let may_be_aside = match (self.homes.know(event.time, seen), failures.rhythm.is_at(seen)) {
+            (Known::Address, _) | (Known::Network, false) => failures.has_client(params),
+            _ => false,
+        };
+        failures.rhythm.beat(params, event, seen, may_be_aside);
         if params.has_baseline() {
             if !covered {
                 failures.learn(params, event.time, since_hour);
@@ -229,6 +268,11 @@ impl Memory {
     /// Is what is told, or held back, taken for a client's, and the last success for its owner's?
     pub(super) fn is_owners(&self, held: bool) -> bool {
         self.mark(held).client == Client::Likely && self.success() != Success::Open
+    }
+
+    /// Failures beside the client's that are taken for its owner's mistakes.
+    pub(super) fn asides(&self) -> u32 {
+        self.failures.as_ref().map_or(0, |failures| failures.rhythm.asides())
     }
 
     /// The interval of the client's rhythm, if there is one.

@@ -41,15 +41,25 @@ pub(super) struct Rhythm {
     last: Millis,
     /// Between its last failures, milliseconds, oldest first.
     intervals: Vec<u32>,
+    /// Failures beside it since its owner last signed in.
+    asides: u32,
+    /// Somebody signed in elsewhere who may be its owner or not.
+    doubted: bool,
 }
 
 impl Rhythm {
-    /// Takes the next failure.
-    pub(super) fn beat(&mut self, event: &Event, seen: Option<SeenAddress>) {
+    /// Takes the next failure. Whoever has changed a password mistypes the new one while a client goes on with the old:
+    /// so a wrong password from where the user is known to be is set aside, though no more of them than anybody may have.
+    pub(super) fn beat(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>, may_be_aside: bool) {
         let client = Knocker::of(event, seen);
         let interval = event.time - self.last;
-        if client.address == 0 || client != self.client || interval > PAUSE {
-            *self = Self { client, last: event.time, intervals: Vec::new() };
+        let is_another = client != self.client;
+        if is_another && may_be_aside && client.address != 0 && interval <= PAUSE && self.asides < params.failures_max {
+            self.asides += 1;
+            return;
+        }
+        if client.address == 0 || is_another || interval > PAUSE {
+            *self = Self { client, last: event.time, ..Self::default() };
             return;
         }
         if self.intervals.len() == INTERVALS_MAX {
@@ -57,6 +67,27 @@ impl Rhythm {
         }
         self.intervals.push(interval as u32);
         self.last = event.time;
+    }
+
+    /// Forgets how even it was, and not who tries.
+    pub(super) fn doubt(&mut self) {
+        self.intervals.clear();
+        (self.asides, self.doubted) = (0, true);
+    }
+
+    /// Is it in doubt whose it is?
+    pub(super) const fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// Its owner has signed in: whatever was mistyped before is over.
+    pub(super) const fn forget_asides(&mut self) {
+        self.asides = 0;
+    }
+
+    /// Failures that were set aside since.
+    pub(super) const fn asides(&self) -> u32 {
+        self.asides
     }
 
     /// Is this the address of the client that tries, as far as anybody can tell?
@@ -84,6 +115,7 @@ impl Rhythm {
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.intervals.clone_from(&other.intervals);
         (self.client, self.last) = (other.client, other.last);
+        (self.asides, self.doubted) = (other.asides, other.doubted);
     }
 }
 

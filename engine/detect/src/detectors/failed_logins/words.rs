@@ -24,6 +24,8 @@ pub(super) struct Words<'a> {
     pub(super) mark: Mark,
     pub(super) usual: Option<Usual>,
     pub(super) rhythm: Option<Millis>,
+    /// Failures beside it.
+    pub(super) asides: u32,
     pub(super) facts: Option<&'a Facts>,
 }
 
@@ -96,9 +98,20 @@ impl Words<'_> {
             (Client::Likely, Some(interval)) => {
                 let program = if self.facts.is_some_and(|facts| facts.agents() > 0) { " and program" } else { "" };
                 let rhythm = spoken(interval);
+                let beside = match self.asides {
+                    0 => String::new(),
+                    some => format!(
+                        ", beside {} from where the user has been known for half a day or longer",
+                        counted(u64::from(some), "mistake", "mistakes")
+                    ),
+                };
                 format!(
-                    "; an even rhythm of {rhythm} from one address{program}: looks like a client with an old password"
+                    "; an even rhythm of {rhythm} from one address{program}: looks like a client with an old \
+                     password{beside}"
                 )
+            }
+            (Client::Doubted, _) => {
+                "; it looked like a client with an old password before somebody signed in".to_owned()
             }
             (Client::Refuted, _) => "; it looked like a client with an old password and no longer does".to_owned(),
             _ => String::new(),
