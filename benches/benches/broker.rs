@@ -3,7 +3,7 @@
 //! process's alone; broker and bench share the machine with it, so rates are told as ratios.
 //!
 //! `cargo bench -p frostwatch-benches --bench broker -- [--quick] [--only throughput,latency,seen,restore,takeover]
-//! [--users N,…] [--events N] [--warm-minutes N] [--partitions N] [--seconds N] [--rate N] [--swift-rate N] [--linger N] [--restore-users N,…] [--copies N] [--kills N]
+//! [--users N,…] [--events N] [--warm-minutes N] [--tail-records N] [--partitions N] [--seconds N] [--rate N] [--swift-rate N] [--linger N] [--restore-users N,…] [--copies N] [--kills N]
 //! [--binary FILE]`
 #![allow(
     clippy::unwrap_used,
@@ -183,7 +183,8 @@ impl<'a> Bench<'a> {
         let bare = bare(&deployment, (warm / partitions as usize) as i64, events as u64);
         report_bare(users, &bare);
         // As it ships, but for runs that are shorter than its tail: state is written while it is measured.
-        let tail_records = (warm / partitions as usize).min(1_000_000);
+        let tail_records =
+            (warm / partitions as usize).min(self.arguments.number("--tail-records", 1_000_000, 1_000_000));
         let mode = Mode { tail_records, session_timeout_ms: SESSION_TIMEOUT_MS, ..self.ships() };
         let exactly_once = self.drain(&deployment, "exactly-once", users, &mode, warm, events);
         report(users, "exactly once", &exactly_once, &bare);

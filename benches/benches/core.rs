@@ -1,7 +1,9 @@
 //! The pure core, bytes to alerts, on one core: against reading the same bytes into `serde_json::Value`, over numbers of
 //! users, over shares of events out of order, and allocation by allocation.
 //!
-//! `cargo bench -p frostwatch-benches --bench core -- [--quick] [--events N] [--users-max N] [--culprits] [--only users|order]`
+//! `cargo bench -p frostwatch-benches --bench core -- [--quick] [--events N] [--users-max N] [--culprits] [--only users|order] [--policies N]`
+//!
+//! With policies it compares an event under so many of one's own that never fit with one under none, in turn.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and stops at the first surprise")]
 
 use std::hint::black_box;
@@ -25,6 +27,9 @@ const EVENTS_PER_DAY: usize = 63;
 const VALUE_EVERY: usize = 4;
 /// Shares of events held back, in percent, that give about 5, 17, 20 and 50 % out of order.
 const HELD_BACK: [f64; 5] = [0.0, 5.5, 19.0, 22.5, 56.0];
+
+/// Turns that runs are measured in when they are compared.
+const ROUNDS: usize = 9;
 
 struct Run {
     traffic: Traffic,
@@ -50,6 +55,10 @@ fn main() {
     let events = arguments.number("--events", 100_000, 2_000_000);
     let users_max = arguments.number("--users-max", 20_000, 1_000_000);
     let culprits = arguments.has("--culprits");
+    let policies = arguments.number("--policies", 0, 0);
+    if policies > 0 {
+        return compare_policies(policies, events, users_max.min(20_000));
+    }
     println!("held back | out of order | users | bytes | events/s | CPU s per million | ÷ Value | steps | alerts");
     if !arguments.has("--only-order") {
         // What polled sources give: 17 % out of order, 1 % alerts.
@@ -71,10 +80,38 @@ fn main() {
     }
 }
 
+/// What policies that never fit cost an event.
+fn compare_policies(policies: usize, events: usize, users: u32) {
+    let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
+    let tasks = [engine::task(), engine::task_of_policies(policies, true), engine::task_of_policies(policies, false)];
+    let mut runs = tasks.map(|task| Run::of(config, task));
+    let mut all: [Vec<f64>; 3] = Default::default();
+    for _ in 0..ROUNDS {
+        for (run, each) in runs.iter_mut().zip(&mut all) {
+            let times = run.measure(events / ROUNDS, usize::MAX);
+            each.push(ns_each(times.core, times.events));
+        }
+    }
+    let medians = all.map(|mut each| {
+        each.sort_by(f64::total_cmp);
+        each[ROUNDS / 2]
+    });
+    let [none, by_action, each] = medians;
+    println!(
+        "ns an event, median of {ROUNDS}: {none:.0}; with {policies} policies that ask after a deletion {by_action:.0} \
+         ({:.3} times), with {policies} that ask every record {each:.0} ({:.3} times)",
+        by_action / none,
+        each / none,
+    );
+}
+
 impl Run {
     fn new(config: Config) -> Self {
-        let mut run =
-            Self { traffic: Traffic::new(config), task: engine::task(), batch: Batch::default(), out: Vec::new() };
+        Self::of(config, engine::task())
+    }
+
+    fn of(config: Config, task: Task) -> Self {
+        let mut run = Self { traffic: Traffic::new(config), task, batch: Batch::default(), out: Vec::new() };
         let warm = config.users as usize * EVENTS_PER_DAY * WARM_MINUTES / (24 * 60);
         run.measure(run.traffic.calls() + warm.max(20_000), usize::MAX);
         run.traffic.out_of_order_share();

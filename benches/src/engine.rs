@@ -59,6 +59,27 @@ pub fn task_of_rules(rules: usize, matching: usize) -> Task {
     task_of(Rulebook::parse(&all, None).unwrap())
 }
 
+/// A task with no state, the shipped rules and so many policies besides, which ask every record for its table, or for it where
+/// something was deleted, and never fit.
+///
+/// # Panics
+/// If the shipped policy reads otherwise.
+pub fn task_of_policies(policies: usize, by_action: bool) -> Task {
+    const FILTER: &str = "        - { field: action, in: [delete] }\n";
+    let (_, shipped) = default_rules().iter().find(|(name, _)| *name == "activity_policy.yaml").unwrap();
+    assert!(shipped.contains(FILTER), "the shipped policy has no '{FILTER}'");
+    let policy = |nth: usize| {
+        let table = format!("        - {{ field: object.table, starts_with: [x_none_{nth}_] }}\n");
+        let filter = if by_action { format!("{FILTER}{table}") } else { table };
+        let text = shipped.replace("\nid: activity_policy\n", &format!("\nid: policy_{nth}\n"));
+        (format!("policy_{nth}.yaml"), text.replace(FILTER, &filter))
+    };
+    let texts: Vec<(String, String)> = (0..policies).map(policy).collect();
+    let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let all: Vec<(&str, &str)> = default_rules().iter().copied().chain(texts).collect();
+    task_of(Rulebook::parse(&all, None).unwrap())
+}
+
 /// The tasks of a worker, without partitions, which remember what is to be written of their state.
 pub fn tasks() -> TaskSet {
     let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());

@@ -24,6 +24,11 @@ use scenario::{Arrival, Expected, Scenario, moment};
 const SHUFFLES: u64 = 24;
 
 #[test]
+fn activity_policy() {
+    check("activity_policy", include_str!("../vectors/detectors/activity_policy.jsonl"));
+}
+
+#[test]
 fn anonymous_ip() {
     check("anonymous_ip", include_str!("../vectors/detectors/anonymous_ip.jsonl"));
 }

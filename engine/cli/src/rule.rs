@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use frostwatch_rulebook::{Fault, Rulebook, default_rules};
+use frostwatch_rulebook::{Fault, Rulebook, default_rules, policy_templates};
 
 use crate::config;
 use crate::console::say;
@@ -20,14 +20,14 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Writes a new rule file from a shipped rule, with its comments, under an id of its own.
+    /// Writes a new rule file from a shipped rule or template, with its comments, under an id of its own.
     New(New),
 }
 
 /// Which rule.
 #[derive(clap::Args)]
 struct New {
-    /// The shipped rule to begin with; `--list` names them.
+    /// The shipped rule or template to begin with; `--list` names them.
     #[arg(long, value_name = "TEMPLATE", required_unless_present = "list")]
     from: Option<String>,
     /// Id of the new rule, in small letters, digits and underscores; its file is named after it.
@@ -36,7 +36,7 @@ struct New {
     /// Folder of the rules; it is made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Lists the shipped rules, and writes nothing.
+    /// Lists the shipped rules and templates, and writes nothing.
     #[arg(long, conflicts_with_all = ["from", "id"])]
     list: bool,
 }
@@ -50,17 +50,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A shipped rule.
+/// A shipped rule, or a policy that ships as a beginning and does not run.
 #[derive(Clone, Copy)]
 struct Template {
     id: &'static str,
     text: &'static str,
+    runs: bool,
 }
 
 fn templates() -> impl Iterator<Item = Template> {
     // What is said of networks is no rule.
     let rules = default_rules().iter().filter(|(file, _)| *file != "networks.yaml");
-    rules.map(|(file, text)| Template { id: file.trim_end_matches(".yaml"), text })
+    let policies = policy_templates().iter().map(|(file, text)| (file, text, false));
+    let all = rules.map(|(file, text)| (file, text, true)).chain(policies);
+    all.map(|(file, text, runs)| Template { id: file.trim_end_matches(".yaml"), text, runs })
 }
 
 fn template(id: &str) -> anyhow::Result<Template> {
@@ -73,7 +76,7 @@ fn template(id: &str) -> anyhow::Result<Template> {
 /// The shipped rules, each with the comment that its file begins with.
 fn listed() -> String {
     let width = templates().map(|one| one.id.len()).max().unwrap_or_default();
-    templates().fold(String::new(), |list, Template { id, text }| {
+    templates().fold(String::new(), |list, Template { id, text, .. }| {
         let about = text.lines().next().unwrap_or_default().trim_start_matches('#').trim();
         list + &format!("{id:width$}  {about}\n")
     })
@@ -145,7 +148,10 @@ impl Template {
             "edit next: detector.params (the limits), scope (whom it watches), title, severity and runbook_url"
                 .to_owned(),
         ];
-        if id != own {
+        if self.text.contains("\nenabled: false") {
+            steps.push("it is not enabled: read in its comments why, and set `enabled: true`".to_owned());
+        }
+        if id != own && self.runs {
             steps.push(format!(
                 "it runs beside {own} with a state of its own: what {own} has learned is not taken over, and where both \
                  apply both alert, so narrow one of them by scope"

@@ -202,7 +202,7 @@ fn lives(count: i64) {
 /// The same rules and places under two versions of the program, of which the second finds otherwise.
 fn programs() -> [Arc<Ruling>; 2] {
     let book = |edit: &str| {
-        let (file, text) = default_rules()[1];
+        let (file, text) = default_rules()[2];
         Rulebook::parse(&[(file, &text.replace("failures_max: 10", edit))], None).unwrap()
     };
     let locate: Arc<dyn Locate> = Arc::new(NoGeo::default());

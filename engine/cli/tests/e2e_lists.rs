@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use frostwatch_detect::time::{Millis, rfc3339};
+use frostwatch_rulebook::default_rules;
 use frostwatch_testkit::broker::{Broker, unique_name};
 use group::{Group, wait_for};
 use judge::{finals, recorded, same, values};
@@ -24,7 +25,7 @@ mod judge;
 #[allow(dead_code, reason = "the same")]
 mod rows;
 
-const CONFIG: &str = r#"{ "schema": "config.v1", "lists": [
+const CONFIG: &str = r#"{ "schema": "config.v1", "rules": "rules", "lists": [
     { "name": "exits", "path": "exits.txt", "format": "plain", "category": "tor", "confidence": 95 } ] }"#;
 /// The hosts of `11.2.3.0/24` from which each of the users works in turn.
 const HOSTS: [u8; 3] = [4, 5, 6];
@@ -32,6 +33,25 @@ const HOSTS: [u8; 3] = [4, 5, 6];
 fn write_exits(folder: &Path, hosts: &[u8]) {
     let lines: Vec<String> = hosts.iter().map(|host| format!("11.2.3.{host}")).collect();
     fs::write(folder.join("exits.txt"), lines.join("\n")).unwrap();
+}
+
+/// The shipped rules, and a policy of one's own that asks the record and the lists together.
+fn write_rules(folder: &Path) {
+    let folder = folder.join("rules");
+    fs::create_dir(&folder).unwrap();
+    default_rules().iter().for_each(|(file, text)| fs::write(folder.join(file), text).unwrap());
+    let (_, shipped) = default_rules().iter().find(|(file, _)| *file == "activity_policy.yaml").unwrap();
+    let edits = [
+        ("id: activity_policy\n", "id: looked_from_an_exit\n"),
+        (
+            "{ field: action, in: [delete] }",
+            "{ field: action, in: [view] }\n        - { field: network.listed, in: [tor] }",
+        ),
+        ("    events_min: 101\n", "    events_min: 2\n"),
+        ("    distinct: object.id\n", ""),
+    ];
+    let policy = edits.iter().fold((*shipped).to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+    fs::write(folder.join("policy.yaml"), policy).unwrap();
 }
 
 /// Activity of a day's minute, of five users from each host.
@@ -66,6 +86,7 @@ fn whoever_takes_over_has_the_lists_that_records_were_scored_under() {
     let Some(broker) = Broker::shared().unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("frostwatch.yaml"), CONFIG).unwrap();
+    write_rules(folder.path());
     write_exits(folder.path(), &[4]);
     let group = Group::create(folder.path(), broker.bootstrap(), &unique_name("lists"));
 
@@ -97,6 +118,8 @@ fn whoever_takes_over_has_the_lists_that_records_were_scored_under() {
     let replayed = values(&group.frostwatch(&["replay", log.to_str().unwrap(), "--final", "--suppressed"]));
     same("alerts and suppressed findings", &finals(&sent), &finals(&replayed));
     let counts: Vec<u64> = replayed.iter().map(|alert| alert["count"].as_u64().unwrap()).collect();
-    assert_eq!(counts, [5; 5], "one of each user, an exit a minute");
+    assert_eq!(counts, [5; 10], "two of each user, the detector's and the policy's: an exit a minute");
+    let of_policy = replayed.iter().filter(|alert| alert["rule"]["id"] == "looked_from_an_exit").count();
+    assert_eq!(of_policy, 5);
     assert_eq!(digests(&replayed, 4).len(), 3, "an alert names every content of the list that it rests on");
 }

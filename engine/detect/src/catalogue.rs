@@ -6,10 +6,11 @@ use std::fmt;
 use serde::de::{EnumAccess, Error, VariantAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
-    Detector, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip,
-    terminated_user,
+    Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download,
+    suspicious_ip, terminated_user,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -34,6 +35,7 @@ const CAME: &[(&str, u8)] = &[
     ("anonymous_ip", 2),
     ("suspicious_ip", 2),
     ("terminated_user", 2),
+    ("activity_policy", 2),
 ];
 
 /// The number of no detector.
@@ -114,8 +116,8 @@ macro_rules! catalogue {
             }
 
             /// Does the detector check events that came too late for the others?
-            pub const fn checks_late(&self) -> bool {
-                match self { $(Self::$variant(_) => <$module::State as Detector>::CHECKS_LATE,)+ }
+            pub fn checks_late(&self) -> bool {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::checks_late(params),)+ }
             }
 
             /// Does this kind of event concern the detector?
@@ -129,8 +131,13 @@ macro_rules! catalogue {
             }
 
             /// Which history the detector reads.
-            pub const fn lane(&self) -> LaneKind {
-                match self { $(Self::$variant(_) => <$module::State as Detector>::LANE,)+ }
+            pub fn lane(&self) -> LaneKind {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::lane(params),)+ }
+            }
+
+            /// What an activity must be for the detector to be asked.
+            pub fn condition(&self) -> Option<&Condition> {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::condition(params),)+ }
             }
         }
 
@@ -225,6 +232,7 @@ impl<'de> Deserialize<'de> for State {
 }
 
 catalogue! {
+    ActivityPolicy(activity_policy),
     AnonymousIp(anonymous_ip),
     FailedLogins(failed_logins),
     ImpossibleTravel(impossible_travel),

@@ -295,7 +295,7 @@ impl Context<'_> {
     fn own_sensitivity(&self) -> Option<Measure> {
         let level = f64::from(self.sensitivity.level());
         let named = || Measure::new("sensitivity", level, "level: 1 low, 2 medium, 3 high");
-        self.rule.sensitivity_shift.map(|_| named())
+        self.rule.shifts.sensitivity.map(|_| named())
     }
 
     /// What is held back has the id that it would have as an alert: no event opens both one that is held and one that is

@@ -1,5 +1,6 @@
 //! The detectors, one file each. See [`crate::catalogue`] for the list.
 
+pub mod activity_policy;
 pub mod anonymous_ip;
 pub mod failed_logins;
 pub mod impossible_travel;
@@ -8,6 +9,7 @@ pub mod mass_download;
 pub mod suspicious_ip;
 pub mod terminated_user;
 
+use crate::condition::Condition;
 use crate::context::Context;
 use crate::event::Event;
 use crate::incident::{Incident, Incidents};
@@ -19,8 +21,18 @@ pub trait Detector {
     /// What a rule sets.
     type Params;
 
-    /// Which history it reads.
+    /// Which history it reads, unless its parameters say otherwise.
     const LANE: LaneKind;
+
+    /// Which history it reads.
+    fn lane(_params: &Self::Params) -> LaneKind {
+        Self::LANE
+    }
+
+    /// What an activity must be for it to be asked, beside [`Detector::wants`].
+    fn condition(_params: &Self::Params) -> Option<&Condition> {
+        None
+    }
 
     /// The names of what may hold its findings back, in alphabetical order: a rule switches them off by these
     /// ([`crate::rule::Rule::off`]).
@@ -44,6 +56,11 @@ pub trait Detector {
     /// Does what it finds rest on the event alone, so that it checks events that came too late to be put in order
     /// ([`Context::late`]) as well?
     const CHECKS_LATE: bool = false;
+
+    /// The same, where it depends on the parameters. Only what reads the history of activity can.
+    fn checks_late(_params: &Self::Params) -> bool {
+        Self::CHECKS_LATE
+    }
 
     /// Does this kind of event concern it?
     fn wants(event: &Event) -> bool;

@@ -67,7 +67,7 @@ pub struct Event {
     /// What was carried.
     pub quantity: Quantity,
     /// Rules whose scope takes the event, one bit each by their place in the plan, and behind them the sensitivities
-    /// that hold for it ([`crate::rule::sensitivity_shifts`]).
+    /// that hold for it and what its record says of conditions ([`crate::rule::shifts`]).
     pub rules: u128,
     /// Exceptions that cover the event, by their place in the plan.
     pub exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,

@@ -99,7 +99,11 @@ impl Incidents {
     ) -> &mut Incident {
         let event = context.event;
         self.list.retain(|incident| event.time <= incident.last + quiet[usize::from(incident.held)]);
-        let same = |incident: &Arc<Incident>| incident.cause == cause && incident.held == held;
+        // Events that came too late are in no order, and may lie before an incident as far as they may lie after it.
+        let same = |incident: &Arc<Incident>| {
+            let is_near = event.time >= incident.first - quiet[usize::from(held)];
+            incident.cause == cause && incident.held == held && is_near
+        };
         let index = self.list.iter().position(same).unwrap_or_else(|| {
             if self.list.len() >= INCIDENTS_MAX {
                 context.caps.incidents += 1;
@@ -109,7 +113,6 @@ impl Incidents {
             self.list.len() - 1
         });
         let incident = Arc::make_mut(&mut self.list[index]);
-        // Events that came too late are not in order.
         incident.first = incident.first.min(event.time);
         incident.last = incident.last.max(event.time);
         incident

@@ -206,6 +206,9 @@ impl Key {
         }
         for lane in LaneKind::ALL {
             let around = Surroundings { plans, lane, subject };
+            if lane.takes(event) && self.is_over_cap(lane, event) {
+                self.check_apart(event, around, scratch, changes);
+            }
             self.run(around, event, scratch, changes);
         }
         self.succeeded |= event.outcome == Outcome::Success;

@@ -177,6 +177,18 @@ impl Lane {
         !in_order && (settled || of_settled_action)
     }
 
+    /// Was a record of the event's action taken, as far as that is known: is one held, or did the action settle early?
+    pub fn has_action_of(&self, event: &Event) -> bool {
+        let Event { action_key, time, .. } = *event;
+        if action_key == 0 {
+            return false;
+        }
+        let is_near = |at: Millis| (time - at).abs() <= ACTION_SPAN;
+        let settled = self.capped_until.as_ref().is_some_and(|until| time > until.time && is_near(until.time));
+        let held = &self.lists.recent;
+        settled || held.iter().any(|held| held.event.action_key == action_key && is_near(held.event.time))
+    }
+
     /// The held event with this id.
     pub fn find(&self, event: &Event) -> Option<&Event> {
         self.index_of(event).map(|index| &self.lists.recent[index].event)

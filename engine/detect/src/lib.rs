@@ -4,6 +4,7 @@
 
 pub mod caps;
 pub mod catalogue;
+pub mod condition;
 pub mod context;
 pub mod detectors;
 pub mod event;

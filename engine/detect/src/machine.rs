@@ -8,7 +8,8 @@ use crate::caps::Caps;
 use crate::catalogue::State;
 use crate::context::{Context, Subject};
 use crate::event::{Event, OwnedOrder};
-use crate::finding::Finding;
+use crate::finding::{Finding, Trace};
+use crate::lane::ACTION_SPAN;
 use crate::model::Outcome;
 use crate::near;
 use crate::plan::{LaneKind, Plan, PlanRule};
@@ -117,6 +118,9 @@ impl Machine {
         said: &mut Vec<Arc<Finding>>,
         caps: &mut Caps,
     ) {
+        if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
+            return;
+        }
         let plan = around.plans.of(event.version);
         if self.aligned != event.version || !self.parked.is_empty() {
             self.align(event, plan, around.lane, caps);
@@ -125,17 +129,22 @@ impl Machine {
         let origin = Origin::direct(event);
         let step = Step { event, origin: &origin, plan, around, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
-            if rule.rule.params.checks_late() {
+            if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);
             }
         }
     }
 
-    /// Is the event among those that an incident of a rule which needs no order names?
+    /// Is the event among those that an incident of a rule which needs no order names, or another record of the same action?
     pub(crate) fn names(&self, event: &Event) -> bool {
+        let is_same_action = |trace: &Trace| {
+            let is_near = (trace.time - event.time).abs() <= ACTION_SPAN;
+            let did_the_same = trace.action == event.action && trace.object == event.object_row;
+            event.action_key != 0 && trace.object.is_some() && is_near && did_the_same
+        };
         let states = self.all().filter(|state| state.state.checks_late());
         let mut incidents = states.flat_map(|state| state.state.incidents().iter());
-        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id))
+        incidents.any(|incident| incident.evidence.iter().any(|trace| trace.id == event.id || is_same_action(trace)))
     }
 
     /// Does the rule hold an incident with this opener?
@@ -252,7 +261,9 @@ struct Step<'a> {
 impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
         let Self { event, origin, plan, around, late } = *self;
-        if !rule.rule.params.wants(event) {
+        let networks = &*plan.networks;
+        let fulfils = || rule.fulfils(origin.rules, origin.for_place(), networks);
+        if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
             return;
         }
         let at = states.binary_search_by_key(&rule.key, |state| state.key).unwrap_or_else(|at| {
@@ -264,7 +275,6 @@ impl Step<'_> {
         let first_time = *known.since.get_or_insert(event.time);
         let exception = plan.exception_of(rule, &origin.exceptions, event.time);
         let sensitivity = rule.sensitivity(origin.rules);
-        let networks = &*plan.networks;
         let mut context =
             Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, late, said, caps };
         known.state.step(&rule.rule.params, &mut context);

@@ -7,11 +7,13 @@ use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT, since_format};
+use crate::condition::{Conditions, FromWhere};
+use crate::finding::SeenAddress;
 use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
 use crate::networks::{Networks, Tag};
 use crate::place::GeoBuild;
-use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, sensitivity_shifts};
+use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, Shifts, shifts};
 use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
 
 /// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
@@ -143,20 +145,53 @@ pub struct PlanRule {
     pub bit: u128,
     /// See [`Named::state_format`].
     pub state_format: u8,
-    /// Where the same bits say which sensitivity holds for the event; `None`: the rule has one for everybody.
-    pub sensitivity_shift: Option<u32>,
+    /// Where the same bits say which sensitivity holds for the event, and what its record says of the conditions.
+    pub shifts: Shifts,
+    /// The bits without any of which the rule does not look at an event: its own, and that its record fulfils what is asked
+    /// of it.
+    pub needs: u128,
+    /// What an activity must be, if the detector asks.
+    pub conditions: Option<Conditions>,
+    /// See [`Plan::with_lists`].
+    pub has_lists: bool,
+    /// See [`crate::catalogue::Params::checks_late`].
+    pub checks_late: bool,
 }
 
 impl PlanRule {
     /// The sensitivity for an event with these bits.
     pub fn sensitivity(&self, bits: u128) -> Sensitivity {
-        let shifted = self.sensitivity_shift.and_then(|shift| bits.checked_shr(shift)).unwrap_or(0);
+        let shifted = self.shifts.sensitivity.and_then(|shift| bits.checked_shr(shift)).unwrap_or(0);
         match shifted & ((1 << SENSITIVITY_BITS) - 1) {
             1 => Sensitivity::Low,
             2 => Sensitivity::Medium,
             3 => Sensitivity::High,
             _ => self.rule.sensitivity,
         }
+    }
+
+    fn new(rule: Rule, index: usize, shifts: Shifts) -> Self {
+        let conditions = rule.conditions();
+        let bit = 1 << index;
+        let own = conditions.as_ref().filter(|conditions| conditions.has_own_bit()).and(shifts.answers);
+        Self {
+            key: rule_key(rule.params.detector(), &rule.id),
+            bit,
+            state_format: STATE_FORMAT,
+            shifts,
+            needs: bit | own.and_then(|shift| 1_u128.checked_shl(shift)).unwrap_or(0),
+            conditions,
+            has_lists: false,
+            checks_late: rule.params.checks_late(),
+            rule,
+        }
+    }
+
+    /// Do the conditions hold for an event with these bits from there? They do where there are none.
+    pub fn fulfils(&self, bits: u128, seen: Option<SeenAddress>, networks: &Networks) -> bool {
+        let answers = self.shifts.answers.and_then(|shift| bits.checked_shr(shift)).unwrap_or(0);
+        let from = FromWhere { seen, networks, has_lists: self.has_lists };
+        self.conditions.as_ref().is_none_or(|conditions| conditions.hold(answers, &from))
     }
 }
 
@@ -190,17 +225,15 @@ impl Plan {
     /// Lays out rules (sorted by id, at most [`crate::rule::RULES_MAX`]).
     pub fn new(rules: Vec<Rule>, rules_hash: String, lateness: Lateness, geo: GeoBuild) -> Self {
         let mut exceptions = Vec::new();
-        let shifts = sensitivity_shifts(rules.iter());
+        let shifts = shifts(rules.iter());
         let rules: Vec<PlanRule> = rules
             .into_iter()
             .zip(shifts)
             .enumerate()
-            .map(|(index, (rule, sensitivity_shift))| {
+            .map(|(index, (rule, shifts))| {
                 let of_rule = rule.exceptions.iter().cloned();
                 exceptions.extend(of_rule.map(|exception| PlanException { rule: index, exception }));
-                let key = rule_key(rule.params.detector(), &rule.id);
-                let state_format = STATE_FORMAT;
-                PlanRule { key, bit: 1 << index, state_format, sensitivity_shift, rule }
+                PlanRule::new(rule, index, shifts)
             })
             .collect();
         let placed = rules.iter().filter(|rule| rule.rule.scope.asks_for_place());
@@ -247,6 +280,7 @@ impl Plan {
     #[must_use]
     pub fn with_lists(mut self, has_lists: bool) -> Self {
         self.has_lists = has_lists;
+        self.rules.iter_mut().for_each(|rule| rule.has_lists = has_lists);
         self.lay_out()
     }
 
@@ -269,7 +303,7 @@ impl Plan {
     /// Does a rule of this history check events that came too late? Under a format of state that has no room for what it
     /// says of them none does.
     pub fn checks_late(&self, lane: LaneKind) -> bool {
-        self.state_format >= 2 && self.lane_rules(lane).any(|rule| rule.rule.params.checks_late())
+        self.state_format >= 2 && self.lane_rules(lane).any(|rule| rule.checks_late)
     }
 
     /// What tells it from other plans.

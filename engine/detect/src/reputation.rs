@@ -13,7 +13,7 @@ use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
 use crate::near;
 use crate::networks::{NetworkId, Networks, Tag};
 use crate::rule::Layer;
-use crate::time::{Millis, clock, day_of, spoken};
+use crate::time::{clock, day_of, spoken, to_the_minute};
 
 /// Networks of a key that are remembered; the one unused for longest gives way.
 pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
@@ -192,8 +192,10 @@ impl Watch {
         }
         let user = context.subject.user().to_owned();
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
+        // What came too late may be of any day.
+        let at = if context.late { to_the_minute(event.time) } else { clock(event.time) };
         context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
-            explain((&user, event.time), &told, &seen, &limits, (baseline, incident))
+            explain((&user, &at), &told, &seen, &limits, (baseline, incident))
         });
     }
 
@@ -233,7 +235,7 @@ pub(crate) fn unsure(told: &Told<'_>, limits: &Limits) -> Relief {
 }
 
 fn explain(
-    (user, at): (&str, Millis),
+    (user, at): (&str, &str),
     told: &Told<'_>,
     seen: &SeenAddress,
     limits: &Limits,
@@ -246,7 +248,6 @@ fn explain(
     let called = if tag.is_empty() { String::new() } else { format!(", called {tag}") };
     let place = seen.location.place.ok();
     let place = if place.is_some() { format!(" in {}", named(place)) } else { String::new() };
-    let at = clock(at);
     let many =
         |count| format!("; {} within {}", counted(count, "event", "events"), spoken(incident.last - incident.first));
     let all = if incident.count == 1 { String::new() } else { many(incident.count) };

@@ -1,8 +1,13 @@
 //! A checked rule: what the rulebook makes of rule text and the detectors run on. Nothing here reads files.
 
+mod network;
+
 use serde::{Deserialize, Serialize};
 
+pub use network::{Network, NetworkFault, mapped};
+
 use crate::catalogue::Params;
+use crate::condition::Conditions;
 use crate::model::AccountKind;
 use crate::time::Millis;
 
@@ -127,17 +132,40 @@ pub struct SensitivityFor {
     pub who: Selector,
 }
 
-/// Where each rule's sensitivities stand in the bits of an event ([`SENSITIVITY_BITS`] from there on): behind those of
-/// the rules, so that a few bytes hold all of them. `None`: the rule has one for everybody.
-pub fn sensitivity_shifts<'a>(rules: impl ExactSizeIterator<Item = &'a Rule>) -> Vec<Option<u32>> {
+/// Where what an event keeps for a rule, beside the rule's own bit, stands in its bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shifts {
+    /// Its sensitivities ([`SENSITIVITY_BITS`] from there on). `None`: the rule has one for everybody.
+    pub sensitivity: Option<u32>,
+    /// What the record says of its conditions ([`Conditions::bits`] from there on). `None`: nothing is kept.
+    pub answers: Option<u32>,
+}
+
+impl Rule {
+    /// The conditions of its detector, if it has some. A rule that was checked has none that cannot be made ready.
+    pub fn conditions(&self) -> Option<Conditions> {
+        self.params.condition().and_then(|condition| condition.compile().ok())
+    }
+
+    /// Bits of an event that it takes, of [`RULES_MAX`] for all.
+    pub fn bits(&self) -> usize {
+        let sensitivities = if self.sensitivity_for.is_empty() { 0 } else { SENSITIVITY_BITS };
+        1 + sensitivities + self.conditions().map_or(0, |conditions| conditions.bits())
+    }
+}
+
+/// Where what an event keeps for each rule stands: behind the bits of all rules, so that a few bytes hold all of it.
+pub fn shifts<'a>(rules: impl ExactSizeIterator<Item = &'a Rule>) -> Vec<Shifts> {
     let mut next = rules.len() as u32;
-    let shift = |rule: &Rule| {
-        (!rule.sensitivity_for.is_empty()).then(|| {
-            next += SENSITIVITY_BITS as u32;
-            next - SENSITIVITY_BITS as u32
-        })
+    let mut take = |bits: usize| {
+        next += bits as u32;
+        (bits > 0).then_some(next - bits as u32)
     };
-    rules.map(shift).collect()
+    let shifts = |rule: &Rule| Shifts {
+        sensitivity: take(if rule.sensitivity_for.is_empty() { 0 } else { SENSITIVITY_BITS }),
+        answers: take(rule.conditions().map_or(0, |conditions| conditions.bits())),
+    };
+    rules.map(shifts).collect()
 }
 
 /// The layer a suppression belongs to.
@@ -238,20 +266,4 @@ pub struct Exception {
     pub expires_at: Millis,
     /// Whom it covers; never empty.
     pub covers: Selector,
-}
-
-/// A range of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// First address, IPv4 mapped into IPv6.
-    pub first: u128,
-    /// Last address, likewise.
-    pub last: u128,
-}
-
-impl Network {
-    /// Is the address (IPv4 mapped into IPv6) inside?
-    pub const fn contains(&self, address: u128) -> bool {
-        self.first <= address && address <= self.last
-    }
 }

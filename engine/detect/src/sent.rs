@@ -17,8 +17,8 @@ use crate::rule::Severity;
 /// again, it would be sent as if it were new.
 pub const SENT_MAX: usize = 512;
 
-/// Findings on events that came too late that are remembered at most, of a key: were the copy of such an event to come
-/// after more of them, its alert would be sent once more, the same.
+/// Findings on events that came too late whose incident is over that are remembered at most, of a key: were a copy of what
+/// opened one to come after more of them, its first record would be sent once more.
 pub const LATE_SENT_MAX: usize = 32;
 
 /// Stands in the place of a lane for what was found on events that came too late.
@@ -136,12 +136,19 @@ impl Sent {
         self.tell_heirs(live, first_change, changes);
     }
 
-    /// Takes what was said of an event that came too late. It is never taken back.
-    pub(crate) fn stand_late(&mut self, said: &[Arc<Finding>], changes: &mut Vec<Change>) {
+    /// Takes what was said of an event that came too late. It is never taken back, and remembered for as long as `is_held`
+    /// says of a rule and opener that it may be added to.
+    pub(crate) fn stand_late(
+        &mut self,
+        said: &[Arc<Finding>],
+        is_held: impl Fn(u64, &OwnedOrder) -> bool,
+        changes: &mut Vec<Change>,
+    ) {
         said.iter().for_each(|finding| self.stand(LATE_LANE, finding, changes));
-        let mut over = self.list.iter().filter(|entry| entry.lane == LATE_LANE).count().saturating_sub(LATE_SENT_MAX);
+        let is_over = |entry: &Entry| entry.lane == LATE_LANE && !is_held(entry.rule, &entry.opener);
+        let mut over = self.list.iter().filter(|entry| is_over(entry)).count().saturating_sub(LATE_SENT_MAX);
         self.list.retain(|entry| {
-            let forget = over > 0 && entry.lane == LATE_LANE;
+            let forget = over > 0 && is_over(entry);
             over -= usize::from(forget);
             !forget
         });
@@ -153,16 +160,21 @@ impl Sent {
         self.list.retain(|entry| {
             entry.lane == LATE_LANE || !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at)
         });
-        let over = self.list.len().saturating_sub(SENT_MAX);
-        if over > 0 {
-            // What was taken back is missed least.
-            let mut taken_back = over;
+        let in_order = self.list.iter().filter(|entry| entry.lane != LATE_LANE).count();
+        let over = in_order.saturating_sub(SENT_MAX);
+        let mut forget = |over: usize, may: &dyn Fn(&Entry) -> bool| {
+            let mut left = over;
             self.list.retain(|entry| {
-                let forget = taken_back > 0 && entry.standing == Standing::Retracted;
-                taken_back -= usize::from(forget);
+                let forget = left > 0 && entry.lane != LATE_LANE && may(entry);
+                left -= usize::from(forget);
                 !forget
             });
-            self.list.drain(..taken_back);
+            left
+        };
+        if over > 0 {
+            // What was taken back is missed least.
+            let left = forget(over, &|entry| entry.standing == Standing::Retracted);
+            forget(left, &|_| true);
         }
         over
     }

@@ -7,18 +7,20 @@ mod readers;
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use frostwatch_detect::catalogue::STATE_FORMAT;
+use frostwatch_detect::catalogue::{Params, STATE_FORMAT};
 use frostwatch_detect::event::Event;
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
 use frostwatch_detect::lane::{ACTION_SPAN, LANE_EVENTS_MAX};
 use frostwatch_detect::model::{Action, Outcome};
+use frostwatch_detect::plans::Plans;
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, SECOND};
 use proptest::prelude::*;
 use readers::{NAME, assert_same, by_stamp, in_order, run};
-use world::{START, Sketch, cases, events, plans, sketches};
+use world::{START, Sketch, cases, events, plan_without, plans, sketches};
 
 proptest! {
     #![proptest_config(cases())]
@@ -221,9 +223,11 @@ fn the_encoding_of_state_is_that_of_its_format() {
             Sketch { number: u32::from(index), what, place, object: index % 4, ..Sketch::view(second, second) }.event()
         })
         .collect();
+    let without_policies = Plans::new(Arc::new(plan_without(|params| matches!(params, Params::ActivityPolicy(_)))));
     // Another number here is another encoding: raise the format with it.
-    assert_eq!(
-        (STATE_FORMAT, format!("{:032x}", run(&history, &plans).hash)),
-        (2, "87aa87e3e850fe2a1208e1721b0bbc39".to_owned())
-    );
+    for (plans, hash) in
+        [(&without_policies, "87aa87e3e850fe2a1208e1721b0bbc39"), (&plans, "e9bb8410cff0da9256b0d45d4fdb54ce")]
+    {
+        assert_eq!((STATE_FORMAT, format!("{:032x}", run(&history, plans).hash)), (2, hash.to_owned()));
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use frostwatch_detect::networks::Networks;
-use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule, SENSITIVITY_BITS};
+use frostwatch_detect::networks::{Networks, Tag};
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
 use frostwatch_detect::time::Millis;
 
 use crate::check::networks::is_networks;
@@ -93,9 +93,11 @@ impl Rulebook {
     fn assemble(read: Vec<Read<'_>>, networks: Networks) -> (Self, usize) {
         let mut warnings = Vec::new();
         let mut rules = BTreeMap::new();
-        for Read { draft: Draft { mut rule, enabled, warnings: found }, .. } in read {
+        for Read { draft: Draft { mut rule, enabled, warnings: found }, id_at, file, text } in read {
             warnings.extend(found);
             if enabled {
+                warnings
+                    .extend(untagged(&rule, &networks).map(|fault| Notes::new(file, text).fault(id_at, "id", fault)));
                 let text = canonical(&rule);
                 rule.hash = hash([text.as_str()]);
                 rules.insert(rule.id.clone(), (rule, text));
@@ -123,6 +125,16 @@ fn read_file<'a>(file: &'a str, text: &'a str, as_of: Option<Millis>) -> Result<
         check.rule(as_of).map(|draft| Held::Rule(Box::new(Read { draft, id_at, file, text })))
     };
     held.ok_or_else(|| notes.into_faults())
+}
+
+/// A rule that names tags which no network has, in words: what it asks is then the same of every address.
+fn untagged(rule: &Rule, networks: &Networks) -> Option<String> {
+    let conditions = rule.conditions()?;
+    let has = |tag: Tag| networks.entries().iter().any(|entry| entry.tag == tag);
+    let unknown: Vec<&str> = conditions.tags().filter(|tag| !has(*tag)).map(Tag::as_str).collect();
+    let names = unknown.join(", ");
+    (!unknown.is_empty())
+        .then(|| format!("asks for `network.tag` {names}, and networks.yaml gives no network that tag"))
 }
 
 /// Ids that stand in more than one file, whether or not the files are otherwise in order.
@@ -154,16 +166,17 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
         .nth(RULES_MAX)
         .map(|one| fault(one, format!("{} rules are enabled; a set holds at most {RULES_MAX}", enabled().count())));
     let mut bits = enabled().count();
-    let sensitivities = enabled()
-        .filter(|one| !one.draft.rule.sensitivity_for.is_empty())
-        .find(|_| {
-            bits += SENSITIVITY_BITS;
+    let wide = enabled()
+        .map(|one| (one, one.draft.rule.bits()))
+        .filter(|(_, of_rule)| *of_rule > 1)
+        .find(|(_, of_rule)| {
+            bits += of_rule - 1;
             bits > RULES_MAX
         })
         .filter(|_| rules.is_none())
-        .map(|one| {
-            let each = SENSITIVITY_BITS + 1;
-            fault(one, format!("a rule with sensitivities for some counts as {each}; a set holds at most {RULES_MAX}"))
+        .map(|(one, of_rule)| {
+            let what = if one.draft.rule.conditions().is_some() { "a filter" } else { "sensitivities for some" };
+            fault(one, format!("a rule with {what} counts as {of_rule}; a set holds at most {RULES_MAX}"))
         });
     let total: usize = enabled().map(|one| one.draft.rule.exceptions.len()).sum();
     let mut so_far = 0;
@@ -173,5 +186,5 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
             so_far > EXCEPTIONS_MAX
         })
         .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
-    rules.into_iter().chain(sensitivities).chain(exceptions).collect()
+    rules.into_iter().chain(wide).chain(exceptions).collect()
 }

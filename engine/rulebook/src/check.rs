@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use frostwatch_detect::catalogue::{DETECTORS, Params, optional};
+use frostwatch_detect::condition::{Condition, ConditionFault};
 use frostwatch_detect::rule::{Attack, Exception, Rule, Severity};
 use frostwatch_detect::time::{Millis, rfc3339};
 use serde::Deserialize;
@@ -23,6 +24,8 @@ mod sensitivity;
 
 /// The version of the format that this crate reads.
 const FORMAT: &str = "rule.v1";
+/// The parameter that is a condition.
+const WHERE: &str = "where";
 
 /// The text of a rule that was read, with the means to blame its lines.
 pub(crate) struct Check<'a> {
@@ -127,8 +130,27 @@ impl<'a> Check<'a> {
     }
 
     fn faults_of_params(&self, params: &Params) {
-        for (name, message) in params.faults() {
+        let condition = params.condition();
+        condition.into_iter().for_each(|condition| self.condition(condition));
+        // A condition has told its faults itself, each at its place.
+        for (name, message) in params.faults().into_iter().filter(|(name, _)| condition.is_none() || *name != WHERE) {
             self.note(&format!("detector.params.{name}"), message);
+        }
+    }
+
+    fn condition(&self, condition: &Condition) {
+        let at = format!("detector.params.{WHERE}");
+        if self.notes.has_beneath(&at) {
+            // What could not be read is not there, and would be missed.
+            return;
+        }
+        for ConditionFault { path, message, word } in condition.compile().err().unwrap_or_default() {
+            let path = if path.is_empty() { at.clone() } else { format!("{at}.{path}") };
+            let message = match word {
+                Some((word, words)) => format!("{}; {}", shortened(&message), allowed(&word, &words)),
+                None => message,
+            };
+            self.note(&path, message);
         }
     }
 
@@ -298,6 +320,10 @@ fn is_digits(text: &str, count: usize) -> bool {
 /// Length of the window that a detector counts in, seconds; 0 for one that does not count.
 const fn window_secs(params: &Params) -> u32 {
     match params {
+        Params::ActivityPolicy(params) => match params.window_secs {
+            Some(secs) => secs,
+            None => 0,
+        },
         Params::FailedLogins(params) => params.window_secs,
         Params::MassDownload(params) => params.window_secs,
         Params::AnonymousIp(_)

@@ -11,8 +11,7 @@ use frostwatch_detect::model::AccountKind;
 use frostwatch_detect::networks::Networks;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::rule::{
-    Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, SENSITIVITY_BITS, Scope, Selector, Sensitivity,
-    SensitivityFor, Severity,
+    Attack, EXCEPTIONS_MAX, Exception, Network, RULES_MAX, Rule, Scope, Selector, Sensitivity, SensitivityFor, Severity,
 };
 use frostwatch_detect::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -72,8 +71,7 @@ impl Rulebook {
             }
         }
         let exceptions: usize = rules.iter().map(|rule| rule.exceptions.len()).sum();
-        let scoped = rules.iter().filter(|rule| !rule.sensitivity_for.is_empty()).count();
-        if rules.len() + SENSITIVITY_BITS * scoped > RULES_MAX || exceptions > EXCEPTIONS_MAX {
+        if rules.iter().map(Rule::bits).sum::<usize>() > RULES_MAX || exceptions > EXCEPTIONS_MAX {
             let (rules, most) = (rules.len(), format!("at most {RULES_MAX} and {EXCEPTIONS_MAX}"));
             return Err(whole(format!("{rules} rules with {exceptions} exceptions; {most} are allowed")));
         }

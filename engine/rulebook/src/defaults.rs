@@ -3,6 +3,7 @@
 /// The shipped rules and networks as file name and text, in alphabetical order.
 pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
     &[
+        ("activity_policy.yaml", include_str!("../../../rules/activity_policy.yaml")),
         ("anonymous_ip.yaml", include_str!("../../../rules/anonymous_ip.yaml")),
         ("failed_logins.yaml", include_str!("../../../rules/failed_logins.yaml")),
         ("impossible_travel.yaml", include_str!("../../../rules/impossible_travel.yaml")),
@@ -11,5 +12,15 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
         ("networks.yaml", include_str!("../../../rules/networks.yaml")),
         ("suspicious_ip.yaml", include_str!("../../../rules/suspicious_ip.yaml")),
         ("terminated_user.yaml", include_str!("../../../rules/terminated_user.yaml")),
+    ]
+}
+
+/// Policies that ship as beginnings of one's own, as file name and text, in alphabetical order. None of them runs.
+pub const fn policy_templates() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("admin_from_outside.yaml", include_str!("../../../rules/policies/admin_from_outside.yaml")),
+        ("many_downloads.yaml", include_str!("../../../rules/policies/many_downloads.yaml")),
+        ("many_failed_sign_ins.yaml", include_str!("../../../rules/policies/many_failed_sign_ins.yaml")),
+        ("risky_sign_in.yaml", include_str!("../../../rules/policies/risky_sign_in.yaml")),
     ]
 }

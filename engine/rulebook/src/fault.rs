@@ -104,6 +104,11 @@ impl<'a> Notes<'a> {
         self.faults.borrow().is_empty()
     }
 
+    /// Is there a fault at this path or beneath it?
+    pub(crate) fn has_beneath(&self, path: &str) -> bool {
+        self.faults.borrow().iter().any(|fault| is_beneath(&fault.path, path))
+    }
+
     /// The faults in the order of the file.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
@@ -124,13 +129,13 @@ impl<'a> Notes<'a> {
 
     fn covers(&self, path: &str) -> bool {
         !path.is_empty()
-            && self.faults.borrow().iter().any(|fault| {
-                !fault.path.is_empty()
-                    && path
-                        .strip_prefix(&fault.path)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            })
+            && self.faults.borrow().iter().any(|fault| !fault.path.is_empty() && is_beneath(path, &fault.path))
     }
+}
+
+/// Is it the other path, or one beneath that?
+fn is_beneath(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// A text of the file as a message may carry it: short, and without control characters.

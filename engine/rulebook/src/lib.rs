@@ -22,6 +22,6 @@ mod tree;
 pub use book::Rulebook;
 pub use change::{Effect, RuleChange};
 pub use content::ContentFault;
-pub use defaults::default_rules;
+pub use defaults::{default_rules, policy_templates};
 pub use fault::Fault;
 pub use matching::{Admission, CompiledRules, CompiledSelector, Subject};

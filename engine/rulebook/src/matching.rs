@@ -10,9 +10,10 @@
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use frostwatch_detect::model::AccountKind;
+use frostwatch_detect::condition::{Conditions, Record};
+use frostwatch_detect::model::{AccountKind, Action};
 use frostwatch_detect::place::Country;
-use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, sensitivity_shifts};
+use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, shifts};
 use frostwatch_detect::time::Millis;
 
 use crate::Rulebook;
@@ -43,7 +44,7 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// The rules whose scope takes the subject: bit *i* is rule *i* of the rulebook. Behind them the sensitivities that
-    /// hold for the subject ([`sensitivity_shifts`]).
+    /// hold for the subject ([`shifts`]).
     pub rules: u128,
     /// Indices into [`CompiledRules::exceptions`] of what covers the subject, ascending, at most one a rule (the first
     /// in its file) and only of rules that watch the subject.
@@ -66,6 +67,32 @@ pub struct CompiledRules {
     general: Box<[u16]>,
     /// Of each rule that has sensitivities for some.
     sensitivities: Box<[CompiledSensitivities]>,
+    /// Of each rule that asks something of the record.
+    asking: Box<[Asking]>,
+    /// Whom a record concerns, by the number of its action; none at all where nobody asks.
+    by_action: Box<[OfAction]>,
+}
+
+/// A rule that asks something of the record.
+#[derive(Clone, Debug)]
+struct Asking {
+    conditions: Conditions,
+    /// Where its answers stand in the bits of an event.
+    shift: u32,
+    /// The rule's bit.
+    bit: u128,
+    /// The same where a record that does not fulfil what is asked is none for the rule. It yet may be where the scope asks
+    /// for a place: the record's bit then answers for its session.
+    out: u128,
+}
+
+/// What an action means for those who ask.
+#[derive(Clone, Debug)]
+struct OfAction {
+    /// Who may be fulfilled by it.
+    asking: Box<[u16]>,
+    /// Rules that it cannot fulfil.
+    out: u128,
 }
 
 /// Whose sensitivity is which, in order, each with the bits that say so.
@@ -126,8 +153,9 @@ impl CompiledRules {
                 });
             }
         }
-        for (rule, shift) in book.rules.iter().zip(sensitivity_shifts(book.rules.iter())) {
-            let Some(shift) = shift else { continue };
+        compiled.ask_by_action(book);
+        for (rule, shifts) in book.rules.iter().zip(shifts(book.rules.iter())) {
+            let Some(shift) = shifts.sensitivity else { continue };
             let bits = |is: Sensitivity| is.bits().checked_shl(shift).unwrap_or(0);
             let some = rule.sensitivity_for.iter().map(|some| (bits(some.is), CompiledSelector::new(&some.who)));
             sensitivities.push(some.collect());
@@ -179,6 +207,52 @@ impl CompiledRules {
         }
         admission.rules |= sensitivities;
         admission
+    }
+
+    /// Does any rule ask something of the record?
+    pub fn asks_records(&self) -> bool {
+        !self.by_action.is_empty()
+    }
+
+    /// The bits of an event that these rules take, with what the record says of what they ask; those that it cannot fulfil
+    /// are no longer among them.
+    pub fn asked<R: Record>(&self, action: Action, record: &R, rules: u128) -> u128 {
+        let Some(of_action) = self.by_action.get(action as usize) else { return rules };
+        let mut bits = rules & !of_action.out;
+        for one in of_action.asking.iter().filter_map(|index| self.asking.get(usize::from(*index))) {
+            if one.out != 0 && rules & one.bit == 0 {
+                continue;
+            }
+            let answers = one.conditions.ask(record);
+            bits |= answers.checked_shl(one.shift).unwrap_or(0);
+            if answers == 0 {
+                bits &= !one.out;
+            }
+        }
+        bits
+    }
+
+    /// Lays out who asks, so that an event passes over all that its action cannot fulfil.
+    fn ask_by_action(&mut self, book: &Rulebook) {
+        let mut asking = Vec::new();
+        for ((index, rule), shifts) in book.rules.iter().enumerate().zip(shifts(book.rules.iter())) {
+            let (Some(shift), Some(conditions)) = (shifts.answers, rule.conditions()) else { continue };
+            let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
+            let is_out = conditions.has_own_bit() && !rule.scope.asks_for_place();
+            asking.push(Asking { conditions, shift, bit, out: if is_out { bit } else { 0 } });
+        }
+        if asking.is_empty() {
+            return;
+        }
+        let of_action = |action: &Action| {
+            let set = 1_u64.checked_shl(*action as u32).unwrap_or(0);
+            let can = |one: &&Asking| one.conditions.actions() & set != 0;
+            let able = (0_u16..).zip(&asking).filter(|(_, one)| can(one)).map(|(index, _)| index).collect();
+            let unable = asking.iter().filter(|one| !can(one));
+            OfAction { asking: able, out: unable.fold(0, |out, one| out | one.out) }
+        };
+        self.by_action = Action::ALL.iter().map(of_action).collect();
+        self.asking = asking.into();
     }
 
     /// The exceptions that may cover a user, ascending: both lists are, so they are merged.

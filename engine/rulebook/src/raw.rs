@@ -10,6 +10,7 @@ use crate::limits::{
     SELECTORS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 
+pub(crate) mod condition;
 pub(crate) mod networks;
 pub(crate) mod params;
 

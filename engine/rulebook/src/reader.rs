@@ -15,6 +15,9 @@ use serde::forward_to_deserialize_any;
 use crate::fault::{Notes, Spot, allowed};
 use crate::tree::{Node, Value};
 
+/// Largest whole number of a value that may be of several kinds.
+const WHOLE_MAX: i128 = u64::MAX as i128;
+
 /// Reads what stands at a path.
 pub(crate) struct Reader<'a> {
     state: State<'a>,
@@ -129,8 +132,18 @@ macro_rules! whole {
 impl<'de> Deserializer<'de> for Reader<'de> {
     type Error = Stop;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Stop> {
-        Err(Stop::custom("a value of any kind cannot be read here"))
+    /// A value that may be a text, a whole number, or true or false.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
+        let value = self.take("a text, a whole number, or true or false", |value| match value {
+            Value::Text(_) | Value::Whole(0..=WHOLE_MAX) | Value::Bool(_) => Some(value),
+            _ => None,
+        });
+        match value {
+            Some(Value::Whole(number)) => visitor.visit_u64(*number as u64),
+            Some(Value::Bool(value)) => visitor.visit_bool(*value),
+            Some(Value::Text(text)) => visitor.visit_borrowed_str(text),
+            _ => visitor.visit_borrowed_str(""),
+        }
     }
 
     whole! {

@@ -203,7 +203,7 @@ fn no_mutation_of_a_rule_panics() {
         ["[", "]", "{", "}", ": ", "- ", "\n", "&a ", "*a", "!!int ", "\"", "'", "|", "~", "é", "\u{0}", "9e999", "\t"];
     let mut refused = 0;
     for round in 0..3_000 {
-        let mut text: Vec<char> = default_rules()[round % 6].1.chars().collect();
+        let mut text: Vec<char> = default_rules()[round % 7].1.chars().collect();
         for _ in 0..=random(4) {
             let at = random(text.len());
             match random(3) {

@@ -7,6 +7,7 @@
 )]
 
 use frostwatch_detect::catalogue::{DETECTORS, Params};
+use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_rulebook::{Rulebook, default_rules};
 
 #[test]
@@ -29,9 +30,12 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [604_800, 300, 86_400, 604_800, 600, 604_800, 86_400]);
+    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 604_800, 600, 604_800, 86_400]);
     for rule in &book.rules {
         match &rule.params {
+            Params::ActivityPolicy(p) => {
+                assert_eq!((p.events_min, p.window_secs, p.distinct), (Some(101), Some(600), Some(Distinct::Object)));
+            }
             Params::AnonymousIp(p) => {
                 assert_eq!((p.confidence_min, p.confidence_sure, p.hosting, p.learning_days), (30, 60, false, 7));
                 assert_eq!((p.usual_days_min, p.usual_forget_days), (5, 30));

@@ -16,7 +16,7 @@ const NOW: i64 = 1_767_225_600_000;
 
 /// A rule `name` with this scope and these exceptions, both in flow style.
 fn rule(name: &str, scope: &str, exceptions: &str) -> String {
-    let shipped = default_rules()[1].1;
+    let shipped = default_rules()[2].1;
     let start = shipped.find("scope:").unwrap();
     let end = shipped.find("sensitivity:").unwrap();
     let text = format!("{}scope: {scope}\nexceptions: {exceptions}\n{}", &shipped[..start], &shipped[end..]);

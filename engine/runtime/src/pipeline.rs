@@ -2,6 +2,7 @@
 
 mod admit;
 mod aloud;
+mod asked;
 mod counters;
 mod known_lists;
 mod render;

@@ -80,7 +80,7 @@ fn record(tasks: &mut TaskSet, number: i64, value: &str, out: &mut Vec<OutputRec
 
 /// The shipped rule about failed sign-ins, edited, and no other.
 fn edited(edits: &[(&str, &str)]) -> Arc<Ruling> {
-    let (file, shipped) = default_rules()[1];
+    let (file, shipped) = default_rules()[2];
     let text = edits.iter().fold(shipped.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from}");
         text.replacen(from, to, 1)

@@ -31,8 +31,8 @@ pub const NOT_CANONICAL: [&str; 7] =
     ["epoch", "revision", "change", "significant", "supersedes", "superseded_by", "delivery"];
 
 /// What is said beside a finding on events that came too late.
-const CAME_LATE: &str =
-    "This arrived too late to be put in order with the user's other activity: it was checked for itself alone.";
+const CAME_LATE: &str = "What is told here arrived too late to be put in order with the user's other activity, which was not weighed; if it \
+                         was sent before, it may have been told before.";
 
 /// What a reader without upsert should take.
 pub fn is_significant(change: &Change) -> bool {

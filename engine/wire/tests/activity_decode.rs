@@ -1,7 +1,9 @@
 //! The decoder agrees with the JSON Schema over the corpus of good and bad records, and says where a bad one is wrong.
 
+use std::borrow::Cow;
+
 use frostwatch_wire::activity::decode::{decode, decode_by_serde, is_plain, key_of};
-use frostwatch_wire::activity::record::ActivityRecord;
+use frostwatch_wire::activity::record::{ActivityRecord, Person};
 use frostwatch_wire::activity::{DEPTH_MAX, RECORD_BYTES_MAX};
 use serde_json::Value;
 
@@ -36,6 +38,48 @@ fn good_records_are_read_as_the_whole_contract_reads_them() {
         let is_row = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
         assert_eq!(activity.object_row.map(|row| format!("{:032x}", row.sys_id())), is_row.then_some(id));
         assert!(key_of(&activity).starts_with(&format!("{}|", whole.instance)));
+    }
+}
+
+#[test]
+fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
+    let told = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+    let said = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    for line in lines(GOOD) {
+        let bytes = serde_json::to_vec(record_of(&line)).unwrap();
+        let found = decode(&bytes).unwrap().told;
+        let whole: ActivityRecord = serde_json::from_slice(&bytes).unwrap();
+        let (client, object) = (whole.client.unwrap_or_default(), whole.object.unwrap_or_default());
+        let person = |person: Option<Person>| person.and_then(|person| person.name);
+        for (found, wanted) in [
+            (&found.action_raw, said(whole.action_raw.as_deref())),
+            (&found.actor, said(person(whole.actor).as_deref())),
+            (&found.target, said(person(whole.target).as_deref())),
+            (&found.email, said(whole.user.email.as_deref())),
+            (&found.method, said(whole.auth.and_then(|auth| auth.method).as_deref())),
+            (&found.agent, said(client.user_agent.as_deref())),
+            (&found.device, said(client.device.and_then(|device| device.id).as_deref())),
+            (&found.object_kind, said(object.kind.as_deref())),
+            (&found.object_table, said(object.table.as_deref())),
+            (&found.object_id, said(object.id.as_deref())),
+            (&found.object_name, said(object.name.as_deref())),
+            (&found.content_type, said(object.content_type.as_deref())),
+            (&found.visibility, said(object.visibility.as_deref())),
+            (&found.parent_table, said(object.parent.and_then(|parent| parent.table).as_deref())),
+            (&found.domain, said(whole.domain.as_deref())),
+            (&found.source_table, said(whole.source.table.as_deref())),
+        ] {
+            assert_eq!(told(found), wanted, "{line}");
+            assert!(found.as_deref() != Some(""), "what is empty is not there: {line}");
+        }
+        assert_eq!(found.producer, whole.source.producer);
+        let full = |texts: Vec<String>| texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+        assert_eq!(found.labels, full(object.labels));
+        assert_eq!(found.recipients, full(whole.recipients.into_iter().map(|one| one.address).collect()));
+        let quantity = whole.quantity.unwrap_or_default();
+        assert_eq!(found.quantity, [quantity.objects, quantity.rows, quantity.bytes]);
+        assert_eq!((found.size_bytes, found.has_reason), (object.size_bytes, whole.reason.is_some()));
+        assert_eq!((found.privileged, found.interactive), (whole.user.privileged, whole.interactive));
     }
 }
 

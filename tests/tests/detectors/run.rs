@@ -61,20 +61,26 @@ pub(crate) struct Outcome {
 pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     let mut texts: Vec<(&str, String)> =
         default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    let shipped = texts.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap().1.clone();
+    texts.extend(scenario.beside.iter().map(|edits| ("beside.yaml", edited(&shipped, edits, &scenario.name))));
     if let Some(networks) = &scenario.networks {
         texts.retain(|(file, _)| *file != "networks.yaml");
         texts.push(("networks.yaml", networks.clone()));
     }
-    for (from, to) in &scenario.edit {
-        let (_, text) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
-        assert!(text.contains(from), "{}: the rule has no '{from}'", scenario.name);
-        *text = text.replace(from, to);
-    }
+    let (_, own) = texts.iter_mut().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap();
+    *own = edited(&shipped, &scenario.edit, &scenario.name);
     let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (*file, text.as_str())).collect();
     let book = Rulebook::parse(&files, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", scenario.name));
     let places = scenario.places.iter().map(|sketch| (address(&sketch.ip), sketch.clone())).collect();
     let ruling = Ruling::new(book, Arc::new(Edited { places }) as Arc<dyn Locate>, Lateness::DEFAULT);
     Arc::new(ruling.with_lists(lists(scenario)))
+}
+
+fn edited(text: &str, edits: &[(String, String)], scenario: &str) -> String {
+    edits.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{scenario}: the rule has no '{from}'");
+        text.replace(from, to)
+    })
 }
 
 fn lists(scenario: &Scenario) -> Option<Arc<Lists>> {

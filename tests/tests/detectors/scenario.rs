@@ -23,6 +23,9 @@ pub(crate) struct Scenario {
     /// Replacements in the text of the shipped rule, as pairs of what stands there and what shall.
     #[serde(default)]
     pub(crate) edit: Vec<(String, String)>,
+    /// Further rules beside it: the shipped one with replacements, an id of its own among them.
+    #[serde(default)]
+    pub(crate) beside: Vec<Vec<(String, String)>>,
     /// The file of networks in place of the shipped one.
     pub(crate) networks: Option<String>,
     /// What the file of places says otherwise of single addresses.
@@ -116,6 +119,8 @@ pub(crate) struct Sketch {
     target: Option<String>,
     /// From when it counts, as `at`.
     effective_at: Option<String>,
+    /// What else the record says, laid over it.
+    also: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,6 +246,7 @@ impl Sketch {
             "effective_at": self.effective_at.as_ref().map(|at| rfc3339(moment(at))),
             "source": { "producer": "vectors" },
         });
+        self.also.iter().for_each(|also| lay_over(&mut record, also));
         strip_nulls(&mut record);
         record
     }
@@ -293,6 +299,13 @@ pub(crate) fn address(name: &str) -> IpAddr {
     match listed.network.network() {
         IpAddr::V4(first) => IpAddr::from((u32::from(first) + host).to_be_bytes()),
         IpAddr::V6(_) => unreachable!("only networks of IPv4 were looked at"),
+    }
+}
+
+fn lay_over(record: &mut Value, also: &Value) {
+    match also.as_object() {
+        Some(fields) => fields.iter().for_each(|(name, value)| lay_over(&mut record[name], value)),
+        None => *record = also.clone(),
     }
 }
 

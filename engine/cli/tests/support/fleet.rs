@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use frostwatch_detect::format::STATE_FORMAT_OLDEST;
 use frostwatch_testkit::broker::Broker;
 use frostwatch_testkit::chance::Chance;
 use frostwatch_testkit::proxy::{Proxy, Side};
@@ -278,6 +279,8 @@ impl<'a> Fleet<'a> {
     fn start(&mut self, index: usize) {
         let member = &mut self.members[index];
         member.starts += 1;
+        // As in a rolling upgrade: whoever is started again no longer writes the oldest format.
+        member.membership.state_format = (member.starts == 1).then_some(STATE_FORMAT_OLDEST);
         member.membership.said = Some(self.folder.join(format!("process-{index}-{}.log", member.starts)));
         member.engine = Some(self.group.join_as(&member.membership));
     }

@@ -54,6 +54,8 @@ pub(crate) struct Membership {
     pub(crate) instance: Option<String>,
     /// Properties of all its clients.
     pub(crate) properties: Option<Value>,
+    /// The format in which it writes state, where it is not the default.
+    pub(crate) state_format: Option<u8>,
     /// Goes on under what is there now (`--accept-change`).
     pub(crate) accept_change: bool,
     /// Where its standard error goes, if not to ours.
@@ -127,6 +129,9 @@ impl Group {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = self.base.clone();
         config["admin"] = json!({ "listen": format!("127.0.0.1:{port}") });
+        if let Some(format) = membership.state_format {
+            config["state_format"] = json!(format);
+        }
         let kafka = &mut config["kafka"];
         for (name, value) in [("bootstrap_servers", &membership.bootstrap), ("instance", &membership.instance)] {
             if let Some(value) = value {

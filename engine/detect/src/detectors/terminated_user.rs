@@ -139,8 +139,9 @@ impl Ended {
 
     /// Does a record with this time say it anew? What ended counts again from a time after its end: an older one is what a
     /// column still holds.
-    fn is_told_anew(&self, from: Millis) -> bool {
-        self.from != from || self.until.is_some_and(|until| until < from)
+    fn is_told_anew(&self, from: Millis, now: Millis) -> bool {
+        let is_after_the_end = self.until.is_some_and(|until| until < from);
+        if self.is_over(now) { is_after_the_end } else { self.from != from || is_after_the_end }
     }
 
     /// One leaving, one story.
@@ -209,7 +210,7 @@ impl Detector for State {
         let now = event.time;
         match (event.action, event.counts_from()) {
             // Records that say it once more move nothing, and do not tell again what was.
-            (Action::UserTerminate, Some(from)) if self.left.is_none_or(|left| left.is_told_anew(from)) => {
+            (Action::UserTerminate, Some(from)) if self.left.is_none_or(|left| left.is_told_anew(from, now)) => {
                 let mut left = Ended::new(true, from, now);
                 self.look_back(params, context, &mut left);
                 self.left = Some(left);

@@ -1,10 +1,13 @@
 //! Random sets of rules, and histories in which they are switched.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use frostwatch_detect::catalogue::Params;
-use frostwatch_detect::event::Event;
+use frostwatch_detect::condition::{FlagField, ListField, NumberField, Record, TextField, WordField, word_of};
+use frostwatch_detect::detectors::activity_policy::Distinct;
+use frostwatch_detect::event::{Address, Event};
 use frostwatch_detect::listed::Listed;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::plan::Plan;
@@ -40,6 +43,12 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
         1 => rule.quiet_secs *= 3,
         2 => rule.sensitivity = Sensitivity::Low,
         3 => match &mut rule.params {
+            Params::ActivityPolicy(params) => {
+                (params.events_min, params.window_secs, params.distinct) = match params.events_min {
+                    Some(_) => (None, None, None),
+                    None => (Some(2), Some(300), Some(Distinct::Session)),
+                }
+            }
             Params::AnonymousIp(params) => (params.usual_days_min, params.confidence_min) = (2, 80),
             Params::SuspiciousIp(params) => (params.usual_days_min, params.confidence_sure) = (2, 20),
             Params::FailedLogins(params) => (params.failures_max, params.window_secs) = (2, 120),
@@ -56,7 +65,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
 
 /// Random rule sets, the shipped one first.
 pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
-    prop::collection::vec(any::<[[u8; 2]; 7]>(), 1..5).prop_map(|edits| {
+    prop::collection::vec(any::<[[u8; 2]; 10]>(), 1..5).prop_map(|edits| {
         let some = edits.into_iter().map(|of_rules| {
             let mut edited_rules: Vec<Rule> =
                 rules().into_iter().zip(of_rules).filter_map(|(rule, edit)| edited(rule, edit)).collect();
@@ -77,7 +86,7 @@ pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
         (scope.include.is_empty() || scope.include.iter().any(selects)) && !scope.exclude.iter().any(selects)
     };
     let taking = plan.rules.iter().filter(|rule| takes(&rule.rule.scope));
-    event.rules = taking.fold(0, |bits, rule| bits | rule.bit);
+    event.rules = taking.fold(0, |bits, rule| bits | rule.bit) | answers(&event, plan);
     let is_covered = !event.exceptions.is_empty();
     let covering = (0..plan.exceptions.len() as u16).rev().filter(|index| is_covered && index % 3 != 1);
     event.exceptions = covering.take(ArrayVec::<u16, 4>::new().capacity()).collect();
@@ -86,6 +95,46 @@ pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
         event.location.listed = Listed::NONE;
     }
     event
+}
+
+/// What the record says of what rules ask.
+fn answers(event: &Event, plan: &Plan) -> u128 {
+    let asking = plan.rules.iter().filter_map(|rule| Some((rule.conditions.as_ref()?, rule.shifts.answers?)));
+    asking.fold(0, |answers, (conditions, shift)| answers | conditions.ask(&OfEvent(event)) << shift)
+}
+
+/// What an event has of its record.
+struct OfEvent<'a>(&'a Event);
+
+impl Record for OfEvent<'_> {
+    fn words(&self, field: WordField) -> Option<u64> {
+        match field {
+            WordField::Action => Some(word_of(self.0.action as usize)),
+            WordField::Outcome => Some(word_of(self.0.outcome as usize)),
+            WordField::Channel => Some(word_of(self.0.channel as usize)),
+            _ => None,
+        }
+    }
+
+    fn text(&self, _: TextField) -> Option<&str> {
+        None
+    }
+
+    fn texts(&self, _: ListField) -> Option<&[Cow<'_, str>]> {
+        None
+    }
+
+    fn number(&self, _: NumberField) -> Option<u64> {
+        None
+    }
+
+    fn flag(&self, _: FlagField) -> Option<bool> {
+        None
+    }
+
+    fn address(&self) -> Option<Address> {
+        None
+    }
 }
 
 /// The records as they arrive, with switches before some of them, and the plans by then.

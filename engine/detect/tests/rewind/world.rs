@@ -4,8 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use frostwatch_detect::catalogue::Params;
+use frostwatch_detect::condition::{Condition, Scalar};
+use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::{
-    anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip, terminated_user,
+    activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip,
+    terminated_user,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::hash::hash64_some;
@@ -25,8 +28,14 @@ pub(crate) const START: Millis = 1_767_225_600_000;
 const NOWHERE: u8 = 4;
 
 pub(crate) fn plan() -> Plan {
+    plan_without(|_| false)
+}
+
+/// The same without some rules.
+pub(crate) fn plan_without(gone: impl Fn(&Params) -> bool) -> Plan {
     let geo = GeoBuild { kind: "test".into(), built_at_secs: 0, digest: "0".into() };
-    Plan::new(rules(), "0".into(), Lateness::DEFAULT, geo).with_networks(networks()).with_lists(true)
+    let rules = rules().into_iter().filter(|rule| !gone(&rule.params)).collect();
+    Plan::new(rules, "0".into(), Lateness::DEFAULT, geo).with_networks(networks()).with_lists(true)
 }
 
 /// One of the places is where a proxy ends.
@@ -103,7 +112,7 @@ pub(crate) fn rules() -> Vec<Rule> {
             3_600,
         ),
     ];
-    let rules = rules.into_iter().chain(rules_of_lists());
+    let rules = rules.into_iter().chain(rules_of_lists()).chain(policies());
     let mut rules: Vec<Rule> = rules.map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
     rules.sort_by(|a, b| a.id.cmp(&b.id));
     rules
@@ -133,6 +142,31 @@ fn rules_of_lists() -> [(&'static str, Params, u32); 2] {
             }),
             900,
         ),
+    ]
+}
+
+/// Policies of one's own side by side: one that counts what the record alone decides, one that tells each where the place
+/// decides as well, one over sign-ins.
+fn policies() -> [(&'static str, Params, u32); 3] {
+    let leaf = |field: &str, values: &[&str]| Condition {
+        field: Some(field.into()),
+        is_in: Some(values.iter().map(|value| Scalar::Text((*value).into())).collect()),
+        ..Condition::default()
+    };
+    let any = |parts: Vec<Condition>| Condition { any: Some(parts), ..Condition::default() };
+    let all = |parts: Vec<Condition>| Condition { all: Some(parts), ..Condition::default() };
+    let policy = |filter: Condition, repeated: Option<(u32, u32)>, distinct: Option<Distinct>| {
+        let (events_min, window_secs) = repeated.unzip();
+        Params::ActivityPolicy(activity_policy::Params { r#where: filter, events_min, window_secs, distinct })
+    };
+    let abroad = Condition { not: Some(Box::new(leaf("place.country", &["SE"]))), ..Condition::default() };
+    let mobile = leaf("channel", &["mobile"]);
+    let exports = leaf("action", &["export", "download"]);
+    let failures = all(vec![leaf("action", &["login"]), leaf("outcome", &["failure"])]);
+    [
+        ("activity_policy", policy(exports, Some((2, 600)), Some(Distinct::Object)), 900),
+        ("policy_abroad", policy(any(vec![abroad, mobile]), None, None), 1_200),
+        ("policy_guesses", policy(failures, Some((3, 900)), Some(Distinct::Address)), 900),
     ]
 }
 

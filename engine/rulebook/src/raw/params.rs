@@ -3,11 +3,15 @@
 
 use schemars::JsonSchema;
 
+use super::condition::{Condition, Distinct};
+
 /// The detector and its parameters.
 #[derive(JsonSchema)]
 #[schemars(tag = "kind", content = "params", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) enum Detector {
+    /// Activity that an organisation's own rule describes: one that fits, or many within a time.
+    ActivityPolicy(ActivityPolicy),
     /// Activity from an address behind which anybody can hide.
     AnonymousIp(AnonymousIp),
     /// Multiple failed login attempts of one user.
@@ -22,6 +26,36 @@ pub(crate) enum Detector {
     SuspiciousIp(SuspiciousIp),
     /// Activity of an account after its person has left, or after it was switched off.
     TerminatedUser(TerminatedUser),
+}
+
+/// Parameters of `activity_policy`.
+#[derive(JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "required" = ["where"],
+        "dependentRequired" = {
+            "events_min": ["window_secs"],
+            "window_secs": ["events_min"],
+            "distinct": ["events_min", "window_secs"]
+        },
+        "if" = { "required": ["distinct"] },
+        "then" = { "properties": { "events_min": { "maximum": 1_000 } } }
+    )
+)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct ActivityPolicy {
+    /// What an activity must be to count.
+    r#where: Condition,
+    /// So many within the window raise the alert. Left out: each that fits is told.
+    #[schemars(with = "u32", range(min = 2, max = 100_000))]
+    events_min: Option<u32>,
+    /// Length of the sliding window, seconds.
+    #[schemars(with = "u32", range(min = 1, max = 86_400))]
+    window_secs: Option<u32>,
+    /// Count what is the same here once within the window. What lacks it is not counted.
+    #[schemars(with = "Distinct")]
+    distinct: Option<Distinct>,
 }
 
 /// Parameters of `anonymous_ip`.

@@ -12,6 +12,7 @@ use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
 
+use super::asked::Asked;
 use super::ruling::Ruling;
 
 /// The event of an activity under the ruling of this version, and how many exceptions found no place in it.
@@ -44,6 +45,11 @@ pub(super) fn admit(
         },
         activity.time,
     );
+    let rules = if ruling.rules.asks_records() {
+        ruling.rules.asked(activity.action, &Asked { activity, user, groups: &groups }, admission.rules)
+    } else {
+        admission.rules
+    };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
         time: activity.time,
@@ -69,7 +75,7 @@ pub(super) fn admit(
         privileged: activity.privileged,
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
-        rules: admission.rules,
+        rules,
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),

@@ -4,6 +4,8 @@
 //! write are scanned; what the scanner does not take is read by `serde_json`, and what that refuses is read once more
 //! to say where it is wrong, so that the good ones do not pay for the path.
 
+mod told;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -15,7 +17,7 @@ use serde::de;
 use smallvec::SmallVec;
 
 use super::fields::{
-    AnyText, Attributes, Checked, Count, FromText, Instant, Ip, Named, SomeText, SysId, Text, Texts, Whole, by_text,
+    AnyText, Attributes, Checked, Count, FromText, Instant, Ip, Kept, Named, SysId, Text, Texts, Whole, by_text,
     object, refused,
 };
 use super::reject::{Reject, reason_of};
@@ -25,6 +27,8 @@ use super::{
     INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
 use crate::subject;
+
+pub use told::Told;
 
 /// Longest precision of a time, milliseconds: a day.
 const PRECISION_MS_MAX: u64 = 86_400_000;
@@ -85,6 +89,8 @@ pub struct Activity<'a> {
     pub richness: u16,
     /// Hash of the record's bytes.
     pub content: u64,
+    /// What is told beyond that, for the conditions of rules.
+    pub told: Told<'a>,
 }
 
 /// Reads a record.
@@ -145,10 +151,10 @@ object! {
             action_key: Text<'a, ACTION_KEY_BYTES_MAX>,
             time_precision_ms: Whole<1, PRECISION_MS_MAX>,
             observed_time: Instant,
-            domain: AnyText,
+            domain: Text<'a, { usize::MAX }>,
             actor: Person<'a>,
             target: Person<'a>,
-            action_raw: AnyText,
+            action_raw: Text<'a, { usize::MAX }>,
             reason: Text<'a, { usize::MAX }>,
             effective_at: Instant,
             auth: Auth<'a>,
@@ -158,7 +164,7 @@ object! {
             session: Text<'a, SESSION_BYTES_MAX>,
             object: Object<'a>,
             quantity: Quantity<'a>,
-            recipients: Checked<Recipient<'a>, RECIPIENTS_MAX>,
+            recipients: Kept<Recipient<'a>, RECIPIENTS_MAX>,
             inspection: Inspection<'a>,
             attributes: Attributes,
             test: AnyText,
@@ -172,7 +178,7 @@ object! {
         required { name: Text<'a, USER_NAME_BYTES_MAX>, }
         optional {
             id: SysId<'a>,
-            email: AnyText,
+            email: Text<'a, { usize::MAX }>,
             kind: Text<'a, { usize::MAX }>,
             privileged: bool,
             groups: Texts<'a, GROUPS_MAX>,
@@ -192,7 +198,7 @@ object! {
     /// `auth`.
     Auth at 2 {
         required {}
-        optional { method: AnyText, mfa: bool, }
+        optional { method: Text<'a, { usize::MAX }>, mfa: bool, }
     }
 }
 
@@ -223,17 +229,17 @@ object! {
     Object at 2 {
         required {}
         optional {
-            kind: AnyText,
+            kind: Text<'a, { usize::MAX }>,
             table: Text<'a, { usize::MAX }>,
             id: Text<'a, { usize::MAX }>,
             name: Text<'a, { usize::MAX }>,
             previous_name: AnyText,
             parent: Parent<'a>,
             size_bytes: Count,
-            content_type: AnyText,
+            content_type: Text<'a, { usize::MAX }>,
             hash: AnyText,
-            labels: Checked<AnyText, LABELS_MAX>,
-            visibility: AnyText,
+            labels: Kept<Text<'a, { usize::MAX }>, LABELS_MAX>,
+            visibility: Text<'a, { usize::MAX }>,
         }
     }
 }
@@ -242,7 +248,7 @@ object! {
     /// `object.parent`.
     Parent at 3 {
         required {}
-        optional { table: AnyText, id: AnyText, }
+        optional { table: Text<'a, { usize::MAX }>, id: AnyText, }
     }
 }
 
@@ -257,7 +263,7 @@ object! {
 object! {
     /// An entry of `recipients`.
     Recipient at 3 {
-        required { address: AnyText, }
+        required { address: Text<'a, { usize::MAX }>, }
         optional { kind: AnyText, }
     }
 }
@@ -281,8 +287,8 @@ object! {
 object! {
     /// `source`.
     Source at 2 {
-        required { producer: SomeText, }
-        optional { version: AnyText, table: AnyText, row: AnyText, url: AnyText, }
+        required { producer: Named<'a, { usize::MAX }>, }
+        optional { version: AnyText, table: Text<'a, { usize::MAX }>, row: AnyText, url: AnyText, }
     }
 }
 
@@ -350,15 +356,56 @@ impl<'a> FromText<'a> for Instance<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn into_activity(self, content: u64) -> Activity<'a> {
+    fn into_activity(mut self, content: u64) -> Activity<'a> {
         let richness = self.richness();
-        let client = self.client.unwrap_or_default();
-        let text = |text: Option<Text<'a, { usize::MAX }>>| text.map(|text| text.0).filter(|text| !text.is_empty());
-        let hash = |text: Option<Cow<'a, str>>| text.map_or(0, |text| hash64_some(text.as_bytes()));
-        let quantity = self.quantity.unwrap_or_default();
+        let hash =
+            |text: Option<&str>| text.filter(|text| !text.is_empty()).map_or(0, |text| hash64_some(text.as_bytes()));
+        let client = self.client.as_ref();
+        let device = client.and_then(|client| client.device.as_ref());
+        let quantity = self.quantity.as_ref();
         let count = |count: Option<Count>| count.map_or(0, |count| count.0);
         let size = self.object.as_ref().and_then(|object| object.size_bytes);
         let action = Action::from_word(&self.action.0);
+        let carried = quantity.and_then(|quantity| quantity.bytes).or(size.filter(|_| action.is_download()));
+        let objects = count(quantity.and_then(|quantity| quantity.objects));
+        let ip_source = client.and_then(|client| client.ip_source.as_ref());
+        Activity {
+            action_key: self.action_key.take().map(|key| key.0).filter(|key| !key.is_empty()),
+            time: self.time.0,
+            kind: self.user.kind.as_ref().map_or(AccountKind::Unknown, |kind| AccountKind::from_word(&kind.0)),
+            privileged: self.user.privileged.unwrap_or(false),
+            groups: self.user.groups.take().unwrap_or_default().0,
+            action,
+            outcome: self.outcome.0,
+            reason: self.reason.as_ref().map_or(Reason::Other, |reason| Reason::from_word(&reason.0)),
+            mfa: self.auth.as_ref().and_then(|auth| auth.mfa),
+            channel: self.channel.as_ref().map_or(Channel::Unknown, |channel| Channel::from_word(&channel.0)),
+            ip: client.and_then(|client| client.ip.as_ref()).map(|ip| ip.0),
+            ip_is_direct: ip_source.is_none_or(|source| matches!(&*source.0, "direct" | "session")),
+            agent: hash(client.and_then(|client| client.user_agent.as_ref()).map(|agent| &*agent.0)),
+            device_facts: device.map_or_else(DeviceFacts::default, device_facts),
+            device: hash(device.and_then(|device| device.id.as_ref()).map(|id| &*id.0)),
+            session: hash(self.session.as_ref().map(|session| &*session.0)),
+            object_row: self.object.as_ref().and_then(object_row),
+            object: self.object.as_ref().map_or(0, object_hash),
+            quantity: (
+                u32::try_from(objects).unwrap_or(u32::MAX),
+                count(quantity.and_then(|quantity| quantity.rows)),
+                count(carried),
+            ),
+            effective: self.effective(action),
+            test: self.test.is_some(),
+            richness,
+            content,
+            told: self.told(),
+            id: self.id.0,
+            instance: self.instance.0,
+            user: self.user.name.0,
+        }
+    }
+
+    /// From when it counts what this is about the user's own account.
+    fn effective(&self, action: Action) -> Option<Millis> {
         let is_status =
             matches!(action, Action::UserDisable | Action::UserTerminate | Action::UserEnable | Action::UserCreate);
         let is_own = |target: &Person<'_>| {
@@ -366,40 +413,7 @@ impl<'a> Record<'a> {
             is_id || target.name.as_ref().is_some_and(|name| name.0.to_lowercase() == self.user.name.0.to_lowercase())
         };
         let is_own = is_status && self.target.as_ref().is_none_or(is_own);
-        let effective = is_own.then(|| self.effective_at.as_ref().map_or(self.time.0, |at| at.0));
-        let carried = quantity.bytes.or(size.filter(|_| action.is_download()));
-        Activity {
-            id: self.id.0,
-            action_key: self.action_key.map(|key| key.0).filter(|key| !key.is_empty()),
-            time: self.time.0,
-            instance: self.instance.0,
-            user: self.user.name.0,
-            kind: self.user.kind.map_or(AccountKind::Unknown, |kind| AccountKind::from_word(&kind.0)),
-            privileged: self.user.privileged.unwrap_or(false),
-            groups: self.user.groups.unwrap_or_default().0,
-            action,
-            outcome: self.outcome.0,
-            reason: self.reason.map_or(Reason::Other, |reason| Reason::from_word(&reason.0)),
-            mfa: self.auth.and_then(|auth| auth.mfa),
-            channel: self.channel.map_or(Channel::Unknown, |channel| Channel::from_word(&channel.0)),
-            ip: client.ip.map(|ip| ip.0),
-            ip_is_direct: client.ip_source.is_none_or(|source| matches!(&*source.0, "direct" | "session")),
-            agent: hash(text(client.user_agent)),
-            device_facts: client.device.as_ref().map_or_else(DeviceFacts::default, device_facts),
-            device: hash(client.device.and_then(|device| text(device.id))),
-            session: hash(self.session.map(|session| session.0).filter(|session| !session.is_empty())),
-            object_row: self.object.as_ref().and_then(object_row),
-            object: self.object.map_or(0, object_hash),
-            quantity: (
-                u32::try_from(count(quantity.objects)).unwrap_or(u32::MAX),
-                count(quantity.rows),
-                count(carried),
-            ),
-            effective,
-            test: self.test.is_some(),
-            richness,
-            content,
-        }
+        is_own.then(|| self.effective_at.as_ref().map_or(self.time.0, |at| at.0))
     }
 
     /// Of the records of one action the one that tells most is kept: what was carried, then from where, then the rest.
@@ -434,9 +448,10 @@ fn object_row(object: &Object<'_>) -> Option<ObjectRow> {
     ObjectRow::new(table, &object.id.as_ref()?.0)
 }
 
-fn object_hash(object: Object<'_>) -> u64 {
-    let table = object.table.map(|table| table.0).unwrap_or_default();
-    let Some(id) = object.id.or(object.name).map(|id| id.0).filter(|id| !id.is_empty()) else { return 0 };
+fn object_hash(object: &Object<'_>) -> u64 {
+    let table = object.table.as_ref().map_or("", |table| &*table.0);
+    let id = object.id.as_ref().or(object.name.as_ref()).map(|id| &*id.0).filter(|id| !id.is_empty());
+    let Some(id) = id else { return 0 };
     hash64(table.as_bytes()).rotate_left(1).wrapping_add(hash64(id.as_bytes())).max(1)
 }
 

@@ -3,15 +3,17 @@
 //! [`object`] writes a visitor per object of the contract. What the contract names is checked, what it does not name is
 //! passed over, but never deeper than [`DEPTH_MAX`].
 
+mod lists;
 mod skip;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use smallvec::SmallVec;
 
+pub(super) use lists::{Checked, Kept};
 pub(super) use skip::Skip;
 
 use super::scan::{Scan, Scanner};
@@ -225,18 +227,6 @@ impl FromText<'_> for AnyText {
     }
 }
 
-/// Any text that is not empty, checked and passed over.
-#[derive(Debug, Default)]
-pub(super) struct SomeText;
-
-by_text!(['a] SomeText);
-
-impl FromText<'_> for SomeText {
-    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
-        if text.is_empty() { Err(E::custom("empty")) } else { Ok(Self) }
-    }
-}
-
 /// A `sys_id`: 32 hexadecimal digits in lower case.
 #[derive(Debug, Default)]
 pub(super) struct SysId<'a>(pub(super) Cow<'a, str>);
@@ -312,7 +302,7 @@ pub(super) struct Texts<'a, const MAX: usize>(pub(super) SmallVec<[Cow<'a, str>;
 impl<'a, const MAX: usize> Deserialize<'a> for Texts<'a, MAX> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let mut texts = SmallVec::new();
-        each::<Key<'a>, D>(deserializer, MAX, |text| texts.push(text.0))?;
+        lists::each::<Key<'a>, D>(deserializer, MAX, |text| texts.push(text.0))?;
         Ok(Self(texts))
     }
 }
@@ -324,53 +314,6 @@ impl<'a, const MAX: usize> Scan<'a> for Texts<'a, MAX> {
             Some(())
         })
     }
-}
-
-/// Up to `MAX` values, each checked and passed over.
-#[derive(Debug, Default)]
-pub(super) struct Checked<T, const MAX: usize>(std::marker::PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Checked<T, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        each::<T, D>(deserializer, MAX, drop)?;
-        Ok(Self(std::marker::PhantomData))
-    }
-}
-
-impl<'a, T: Scan<'a> + Default, const MAX: usize> Scan<'a> for Checked<T, MAX> {
-    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
-        scanner.each(MAX, |scanner| T::default().scan(scanner))
-    }
-}
-
-fn each<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-    max: usize,
-    take: impl FnMut(T),
-) -> Result<(), D::Error> {
-    struct Each<T, F>(usize, F, std::marker::PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(mut self, mut seq: S) -> Result<(), S::Error> {
-            let mut count = 0;
-            while let Some(value) = seq.next_element()? {
-                count += 1;
-                if count > self.0 {
-                    return Err(de::Error::custom(format_args!("more than {} entries", self.0)));
-                }
-                (self.1)(value);
-            }
-            Ok(())
-        }
-    }
-
-    deserializer.deserialize_seq(Each(max, take, std::marker::PhantomData))
 }
 
 /// `attributes`: a flat map, bounded in keys and in bytes of its compact JSON.

@@ -11,6 +11,7 @@ use crate::activity::TIME_PATTERN;
 
 /// The detectors that the contract knows, in alphabetical order.
 pub const POLICIES: &[&str] = &[
+    "activity_policy",
     "anonymous_ip",
     "failed_logins",
     "impossible_travel",

@@ -144,6 +144,9 @@ fn parameters(code: &str, rule_text: &str, rule: &Rule) -> anyhow::Result<Vec<Pa
 
 /// A value as people read it: commas between thousands.
 fn shown(value: &Value) -> String {
+    if value.is_object() {
+        return format!("`{value}`");
+    }
     let Some(whole) = value.as_u64() else { return value.to_string() };
     let digits = whole.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();

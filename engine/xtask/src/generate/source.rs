@@ -62,7 +62,8 @@ pub(super) fn fields(code: &str) -> anyhow::Result<Vec<Field>> {
             if meaning.is_empty() {
                 bail!("the parameter {name} has no documentation");
             }
-            fields.push(Field { name: name.to_owned(), meaning: plain(&meaning.join(" ")) });
+            let name = name.trim_start_matches("r#").to_owned();
+            fields.push(Field { name, meaning: plain(&meaning.join(" ")) });
             meaning.clear();
         }
     }

@@ -1,0 +1,340 @@
+//! Activity that an organisation's own rule describes: one that fits, or many within a time.
+//!
+//! # Finds
+//! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one
+//! user at least `events_min` times within `window_secs`. Without these two each activity that fits is told, as one alert
+//! until there has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is one example, many deletions; rules of
+//! one's own stand beside it, each with its id, its state and everything else that a rule has. How a filter is written,
+//! which fields there are and how policies of the reference product are carried over: [policies.md](../policies.md).
+//!
+//! # Why
+//! What is worth an alert in one organisation is daily work in another: a table that nobody should export, a role that
+//! nobody should grant at night, a client that nobody uses. Such rules need no learning and say exactly what they say.
+//! The shipped one is ATT&CK T1485 (Data Destruction): records deleted one after the other by somebody who leaves, or by
+//! a stolen account.
+//!
+//! # Blind spots
+//! What the record does not carry: a test of an absent field is unknown, its negation too, and what is unknown does not
+//! fit. What others do at the same address: counts are of one user, since a user's records are all that is in order. Of
+//! activity that failed only sign-ins are kept, so only a filter for sign-ins alone counts failures.
+//!
+//! # Parameters
+//! See [`Params`]. Nothing is learned and nothing holds a finding back but exceptions; severity is the rule's own.
+//!
+//! # References
+//! The reference product's activity policies: filters, a minimum of repeated activities within a time, and the option to
+//! count an object once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Detector, counted, from_where, grouped, who};
+use crate::condition::{Condition, Conditions};
+use crate::context::{Context, Explanation, Raise};
+use crate::event::{Event, Quantity};
+use crate::finding::Measure;
+use crate::hash::hash64;
+use crate::incident::{Incident, Incidents};
+use crate::model::Action;
+use crate::plan::LaneKind;
+use crate::time::{Millis, SECOND, clock, spoken};
+use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
+
+/// Kinds of activity that a summary names at most.
+const KINDS_MAX: usize = 4;
+/// Fewest events that are counted together: a single one needs no window.
+const EVENTS_MIN: u32 = 2;
+/// Most events that are counted together.
+const EVENTS_MAX: u32 = 100_000;
+/// Most different things that are counted together: a window tells no more of them apart.
+const DISTINCT_MAX: u32 = 1_000;
+const _: () = assert!(DISTINCT_MAX as usize <= WINDOW_OBJECTS_MAX);
+
+/// Parameters of `activity_policy`. `events_min` and `window_secs` stand there together or not at all; `distinct` needs
+/// both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// What an activity must be to count: [a filter](../policies.md).
+    pub r#where: Condition,
+    /// So many within the window raise the alert. Left out: each that fits is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_min: Option<u32>,
+    /// Length of the sliding window, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_secs: Option<u32>,
+    /// Count what is the same here once within the window: `object.id`, `client.ip`, `session`, `client.device.id` or
+    /// `client.user_agent`. What lacks it is not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<Distinct>,
+}
+
+/// What is counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Distinct {
+    /// An object, by its table and id.
+    #[serde(rename = "object.id")]
+    Object,
+    /// An address, the session's if the record has none.
+    #[serde(rename = "client.ip")]
+    Address,
+    /// A session.
+    #[serde(rename = "session")]
+    Session,
+    /// A device.
+    #[serde(rename = "client.device.id")]
+    Device,
+    /// A browser or program.
+    #[serde(rename = "client.user_agent")]
+    Agent,
+}
+
+impl Distinct {
+    /// Hash of what stands there; 0: nothing.
+    fn of(self, context: &Context<'_>) -> u64 {
+        let event = context.event;
+        match self {
+            Self::Object => event.object,
+            Self::Address => context.origin.for_place().map_or(0, |seen| seen.address.hash64()),
+            Self::Session => event.session,
+            Self::Device => event.device,
+            Self::Agent => event.agent,
+        }
+    }
+
+    const fn many(self) -> &'static str {
+        match self {
+            Self::Object => "different objects",
+            Self::Address => "different addresses",
+            Self::Session => "different sessions",
+            Self::Device => "different devices",
+            Self::Agent => "different browsers or programs",
+        }
+    }
+}
+
+impl Params {
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if let Some(fault) = self.r#where.compile().err().and_then(|faults| faults.into_iter().next()) {
+            let at = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
+            faults.push(("where", format!("{at}{}", fault.message)));
+        }
+        let events_max = if self.distinct.is_some() { DISTINCT_MAX } else { EVENTS_MAX };
+        if let Some(events) = self.events_min {
+            super::bounded(&mut faults, "events_min", events, EVENTS_MIN, events_max);
+        }
+        if let Some(secs) = self.window_secs {
+            super::bounded(&mut faults, "window_secs", secs, 1, 86_400);
+        }
+        match (self.events_min, self.window_secs) {
+            (Some(_), None) => faults.push(("events_min", "needs `window_secs`, in which they are counted".to_owned())),
+            (None, Some(_)) => faults.push(("window_secs", "needs `events_min`, how many are too many".to_owned())),
+            (None, None) if self.distinct.is_some() => {
+                faults.push(("distinct", "needs `events_min` and `window_secs`".to_owned()));
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    /// How many within how many seconds, unless each is told.
+    fn repeated(&self) -> Option<(u32, u32)> {
+        self.events_min.zip(self.window_secs)
+    }
+}
+
+/// What is kept for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    window: Window,
+    /// The most that the window held since the incident was raised: of the one that is told, of the one held back.
+    peaks: [u32; 2],
+    incidents: Incidents,
+}
+
+impl Detector for State {
+    type Params = Params;
+
+    const LANE: LaneKind = LaneKind::Activity;
+
+    const CHECKS_LATE: bool = true;
+
+    /// Those that tell each activity; what is counted needs its order.
+    fn checks_late(params: &Params) -> bool {
+        params.repeated().is_none() && Self::lane(params) == LaneKind::Activity
+    }
+
+    fn lane(params: &Params) -> LaneKind {
+        let is_of_sign_ins = params.r#where.compile().is_ok_and(|conditions| conditions.is_of_sign_ins());
+        if is_of_sign_ins { LaneKind::Authentication } else { LaneKind::Activity }
+    }
+
+    fn condition(params: &Params) -> Option<&Condition> {
+        Some(&params.r#where)
+    }
+
+    fn window_secs(params: &Params) -> u32 {
+        params.window_secs.unwrap_or(0)
+    }
+
+    fn wants(_: &Event) -> bool {
+        true
+    }
+
+    fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+        let blocker = context.blocker(Vec::new());
+        let held = blocker.is_some();
+        let (min, now) = match params.repeated() {
+            Some((min, secs)) => match self.count(params.distinct, secs, held, context) {
+                Some(now) => (min, now),
+                None => return,
+            },
+            None => (1, 1),
+        };
+        let incident = self.incidents.touch(hash64(b"activity"), held, context);
+        let peak = &mut self.peaks[usize::from(held)];
+        if incident.is_raised() {
+            *peak = now.max(*peak);
+            incident.add(context.trace(), context.event.test);
+        } else if now < min {
+            return;
+        } else {
+            *peak = now;
+            if min > 1 {
+                self.window.traces(held).for_each(|trace| incident.add(trace.clone(), false));
+                incident.count = incident.count.max(u64::from(self.window.events(held)));
+                incident.first = self.window.first(held).unwrap_or(context.event.time);
+                incident.test |= context.event.test;
+            } else {
+                incident.add(context.trace(), context.event.test);
+            }
+        }
+        let told = Told {
+            user: context.subject.user(),
+            rule: &context.rule.rule.id,
+            filter: context.rule.conditions.as_ref().map_or("", Conditions::words),
+            actions: context.rule.conditions.as_ref().map_or(0, Conditions::actions),
+            peak: *peak,
+        };
+        context.raise(incident, Raise { blocker, ..Raise::default() }, |incident| explain(params, &told, incident));
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn weight(&self) -> usize {
+        self.window.weight()
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.window.copy_from(&other.window);
+        self.incidents.copy_from(&other.incidents);
+        self.peaks = other.peaks;
+    }
+}
+
+impl State {
+    /// How many the window holds with this one; `None`: it lacks what is counted.
+    fn count(&mut self, distinct: Option<Distinct>, secs: u32, held: bool, context: &mut Context<'_>) -> Option<u32> {
+        let object = distinct.map(|distinct| distinct.of(context));
+        if object == Some(0) {
+            return None;
+        }
+        self.window.expire(context.event.time, Millis::from(secs) * SECOND, context.caps);
+        let carried = Quantity { objects: 1, ..Quantity::default() };
+        let object = object.unwrap_or(0);
+        self.window.push(Counted { trace: context.trace(), carried, covered: held, object }, context.caps);
+        Some(self.window.sums().counted(held).objects)
+    }
+}
+
+/// What an explanation is made of.
+struct Told<'a> {
+    user: &'a str,
+    rule: &'a str,
+    filter: &'a str,
+    actions: u64,
+    peak: u32,
+}
+
+fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation {
+    let Told { user, rule, filter, actions, peak } = told;
+    let (one, many) = nouns(*actions);
+    let count = counted(incident.count, one, many);
+    let from = from_where(incident);
+    let begin = clock(incident.first);
+    let when = if incident.count == 1 { format!("at {begin} UTC") } else { format!("from {begin} UTC on") };
+    let what = format!("{count}{} {when}, {from}, where {filter}", kinds(*actions, incident));
+    let mut observed = vec![Measure::new("events", incident.count as f64, "events")];
+    let Some((min, secs)) = params.repeated() else {
+        return Explanation {
+            summary: format!("{}: {what}. The policy {rule} tells each.", who(user)),
+            observed,
+            counterfactual: "It would not have fired had any condition of the policy not held.".to_owned(),
+            ..Explanation::default()
+        };
+    };
+    let window = spoken(Millis::from(secs) * SECOND);
+    let noun = params.distinct.map_or(many, Distinct::many);
+    let limit = grouped(u64::from(min - 1));
+    observed.push(Measure::new("events_in_window", f64::from(*peak), params.distinct.map_or("events", Distinct::many)));
+    Explanation {
+        summary: format!(
+            "{}: {what}: {} {noun} in {window}, the policy {rule} allows {limit}.",
+            who(user),
+            grouped(u64::from(*peak)),
+        ),
+        observed,
+        baseline: Vec::new(),
+        threshold: vec![
+            Measure::new("events_min", f64::from(min), "events"),
+            Measure::new("window_secs", f64::from(secs), "s"),
+        ],
+        counterfactual: format!(
+            "It would not have fired with events_min of {} or more, nor had any condition of the policy not held.",
+            peak.saturating_add(1)
+        ),
+    }
+}
+
+/// What was done, where the filter leaves that open: the first kinds among the evidence.
+fn kinds(actions: u64, incident: &Incident) -> String {
+    if actions.is_power_of_two() {
+        return String::new();
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for action in incident.evidence.iter().map(|trace| trace.action.as_str()) {
+        if !seen.contains(&action) {
+            seen.push(action);
+        }
+    }
+    let more = if seen.len() > KINDS_MAX { ", …" } else { "" };
+    seen.truncate(KINDS_MAX);
+    format!(" ({}{more})", seen.join(", "))
+}
+
+/// What to call activities of these kinds, one and many.
+fn nouns(actions: u64) -> (&'static str, &'static str) {
+    let only = Action::ALL.iter().find(|action| actions == 1 << **action as u64);
+    match only {
+        Some(Action::Login) => ("sign-in", "sign-ins"),
+        Some(Action::View) => ("view", "views"),
+        Some(Action::Search) => ("search", "searches"),
+        Some(Action::Download) => ("download", "downloads"),
+        Some(Action::Export) => ("export", "exports"),
+        Some(Action::BulkRead) => ("bulk read", "bulk reads"),
+        Some(Action::Upload) => ("upload", "uploads"),
+        Some(Action::Update) => ("update", "updates"),
+        Some(Action::Rename) => ("renaming", "renamings"),
+        Some(Action::Delete) => ("deletion", "deletions"),
+        Some(Action::Share) => ("share", "shares"),
+        Some(Action::EmailSend) => ("mail", "mails"),
+        Some(Action::Create) => ("creation", "creations"),
+        Some(Action::RoleGrant) => ("grant of a role", "grants of roles"),
+        Some(Action::ConfigChange) => ("change of a setting", "changes of settings"),
+        Some(Action::ScriptRun) => ("run of a script", "runs of scripts"),
+        Some(Action::ImpersonateStart) => ("impersonation", "impersonations"),
+        _ => ("activity", "activities"),
+    }
+}

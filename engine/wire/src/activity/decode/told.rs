@@ -1,0 +1,101 @@
+//! What a record tells beyond what the detectors keep: the texts that conditions of rules ask for. It lives no longer than
+//! the record.
+
+use std::borrow::Cow;
+
+use super::{Person, Record, Text};
+
+/// What a record tells; what is empty is not told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told<'a> {
+    /// `action_raw`.
+    pub action_raw: Option<Cow<'a, str>>,
+    /// `actor.name`.
+    pub actor: Option<Cow<'a, str>>,
+    /// `target.name`.
+    pub target: Option<Cow<'a, str>>,
+    /// `user.email`.
+    pub email: Option<Cow<'a, str>>,
+    /// `auth.method`.
+    pub method: Option<Cow<'a, str>>,
+    /// `client.user_agent`.
+    pub agent: Option<Cow<'a, str>>,
+    /// `client.device.id`.
+    pub device: Option<Cow<'a, str>>,
+    /// `object.kind`.
+    pub object_kind: Option<Cow<'a, str>>,
+    /// `object.table`.
+    pub object_table: Option<Cow<'a, str>>,
+    /// `object.id`.
+    pub object_id: Option<Cow<'a, str>>,
+    /// `object.name`.
+    pub object_name: Option<Cow<'a, str>>,
+    /// `object.content_type`.
+    pub content_type: Option<Cow<'a, str>>,
+    /// `object.visibility`.
+    pub visibility: Option<Cow<'a, str>>,
+    /// `object.parent.table`.
+    pub parent_table: Option<Cow<'a, str>>,
+    /// `domain`.
+    pub domain: Option<Cow<'a, str>>,
+    /// `source.producer`.
+    pub producer: Cow<'a, str>,
+    /// `source.table`.
+    pub source_table: Option<Cow<'a, str>>,
+    /// `object.labels`.
+    pub labels: Vec<Cow<'a, str>>,
+    /// The addresses of `recipients`.
+    pub recipients: Vec<Cow<'a, str>>,
+    /// `object.size_bytes`.
+    pub size_bytes: Option<u64>,
+    /// `quantity`: objects, rows and bytes.
+    pub quantity: [Option<u64>; 3],
+    /// Is there a `reason`?
+    pub has_reason: bool,
+    /// `user.privileged`.
+    pub privileged: Option<bool>,
+    /// `interactive`.
+    pub interactive: Option<bool>,
+}
+
+impl<'a> Record<'a> {
+    /// What nothing else takes.
+    pub(super) fn told(&mut self) -> Told<'a> {
+        let text = |text: Option<Text<'a, { usize::MAX }>>| text.map(|text| text.0).filter(|text| !text.is_empty());
+        let name = |person: Option<Person<'a>>| person.and_then(|person| person.name).map(|name| name.0);
+        let client = self.client.take().unwrap_or_default();
+        let object = self.object.take().unwrap_or_default();
+        let quantity = self.quantity.take().unwrap_or_default();
+        Told {
+            action_raw: text(self.action_raw.take()),
+            actor: name(self.actor.take()).filter(|name| !name.is_empty()),
+            target: name(self.target.take()).filter(|name| !name.is_empty()),
+            email: text(self.user.email.take()),
+            method: text(self.auth.take().and_then(|auth| auth.method)),
+            agent: text(client.user_agent),
+            device: text(client.device.and_then(|device| device.id)),
+            object_kind: text(object.kind),
+            object_table: text(object.table),
+            object_id: text(object.id),
+            object_name: text(object.name),
+            content_type: text(object.content_type),
+            visibility: text(object.visibility),
+            parent_table: text(object.parent.and_then(|parent| parent.table)),
+            domain: text(self.domain.take()),
+            producer: std::mem::take(&mut self.source.producer.0),
+            source_table: text(self.source.table.take()),
+            labels: full(object.labels.unwrap_or_default().0.into_iter().map(|label| label.0)),
+            recipients: full(self.recipients.take().unwrap_or_default().0.into_iter().map(|one| one.address.0)),
+            size_bytes: object.size_bytes.map(|count| count.0),
+            quantity: [quantity.objects, quantity.rows, quantity.bytes].map(|count| count.map(|count| count.0)),
+            has_reason: self.reason.is_some(),
+            privileged: self.user.privileged,
+            interactive: self.interactive,
+        }
+    }
+}
+
+/// The texts that are not empty.
+fn full<'a>(texts: impl Iterator<Item = Cow<'a, str>>) -> Vec<Cow<'a, str>> {
+    texts.filter(|text| !text.is_empty()).collect()
+}
