@@ -185,8 +185,10 @@ impl Lane {
         }
         let is_near = |at: Millis| (time - at).abs() <= ACTION_SPAN;
         let settled = self.capped_until.as_ref().is_some_and(|until| time > until.time && is_near(until.time));
-        let held = &self.lists.recent;
-        settled || held.iter().any(|held| held.event.action_key == action_key && is_near(held.event.time))
+        // A flood beyond the cap asks at every event, and few of those held are near.
+        let first = self.lists.recent.partition_point(|held| held.event.time < time - ACTION_SPAN);
+        let mut near = self.lists.recent.iter().skip(first).take_while(|held| is_near(held.event.time));
+        settled || near.any(|held| held.event.action_key == action_key)
     }
 
     /// The held event with this id.

@@ -262,7 +262,7 @@ impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
         let Self { event, origin, plan, around, late } = *self;
         let networks = &*plan.networks;
-        let fulfils = || rule.fulfils(origin.rules, origin.for_place(), networks);
+        let fulfils = || rule.fulfils(origin.rules, || origin.for_place(), networks);
         if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
             return;
         }

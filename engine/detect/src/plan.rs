@@ -188,10 +188,10 @@ impl PlanRule {
     }
 
     /// Do the conditions hold for an event with these bits from there? They do where there are none.
-    pub fn fulfils(&self, bits: u128, seen: Option<SeenAddress>, networks: &Networks) -> bool {
+    pub fn fulfils(&self, bits: u128, seen: impl FnOnce() -> Option<SeenAddress>, networks: &Networks) -> bool {
+        let Some(conditions) = &self.conditions else { return true };
         let answers = self.shifts.answers.and_then(|shift| bits.checked_shr(shift)).unwrap_or(0);
-        let from = FromWhere { seen, networks, has_lists: self.has_lists };
-        self.conditions.as_ref().is_none_or(|conditions| conditions.hold(answers, &from))
+        conditions.hold(answers, &FromWhere { seen: seen(), networks, has_lists: self.has_lists })
     }
 }
 

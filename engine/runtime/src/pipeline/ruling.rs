@@ -65,6 +65,13 @@ impl Ruling {
         Named { lists: self.lists_digest().to_string(), ..self.plan.named() }
     }
 
+    /// What the same with state in another format is known by.
+    pub(super) fn named_in(&self, state_format: u8) -> Named {
+        let lists = self.loaded.as_ref().filter(|_| state_format >= LISTS_SINCE_FORMAT);
+        let digest = lists.map_or(ListsDigest::NONE, |lists| lists.digest());
+        Named { state_format, lists: digest.to_string(), ..self.plan.named() }
+    }
+
     /// Digest of its lists.
     pub(super) fn lists_digest(&self) -> ListsDigest {
         self.lists.as_ref().map_or(ListsDigest::NONE, |lists| lists.digest())

@@ -176,13 +176,16 @@ impl Task {
             return Ok(false);
         }
         let state_format = self.ruling.plan.state_format().max(ruling.plan.state_format());
-        let raise = || Arc::new(Ruling::clone(ruling).with_state_format(state_format));
-        let kept = if state_format == ruling.plan.state_format() { Arc::clone(ruling) } else { raise() };
-        if is_whole && self.ruling.named() == kept.named() {
+        let is_in_format = state_format == ruling.plan.state_format();
+        if is_whole && self.ruling.named() == ruling.named_in(state_format) {
             // The same by name, and the one whose places are at hand.
-            self.ruling = kept;
+            if is_in_format {
+                self.ruling = Arc::clone(ruling);
+            }
             return Ok(false);
         }
+        let raise = || Arc::new(Ruling::clone(ruling).with_state_format(state_format));
+        let kept = if is_in_format { Arc::clone(ruling) } else { raise() };
         if self.turns.is_empty() {
             self.turns.push(self.turn_at(0));
         }
