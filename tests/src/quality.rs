@@ -3,6 +3,7 @@
 //!
 //! Several sets of rules see the same stream at once, each in a task of its own, so that they can be compared.
 
+mod follow;
 mod judge;
 mod places;
 mod table;
@@ -22,6 +23,7 @@ use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
 use serde_json::json;
 
+pub use follow::follow;
 pub use judge::{Attribution, Judged, Score, judge};
 pub use places::{Listing, places};
 pub use table::{of_ablations, of_confounders, of_scores};

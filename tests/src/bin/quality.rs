@@ -10,7 +10,7 @@ use clap::Parser;
 use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{Company, CompanyConfig};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Variant, ablations, judge, of_ablations, of_confounders, of_scores, places, run,
+    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_confounders, of_scores, places, run,
     sensitivities,
 };
 
@@ -45,6 +45,9 @@ struct Arguments {
     /// Name every attack that was missed or told at low severity, and every false alert, at medium
     #[arg(long)]
     cases: bool,
+    /// Print what was recorded of this user and what was said of it at medium, and nothing else
+    #[arg(long)]
+    follow: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,6 +56,10 @@ fn main() -> anyhow::Result<()> {
     let company = Company::new(CompanyConfig::confounded(seed, users, days, START_MS, attacks))?;
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
+    if let Some(user) = &arguments.follow {
+        let places = if arguments.streams { places(world, Listing::Free)? } else { good };
+        return follow(&company, &places, &Variant::told("medium", world)?, user, &mut |line| println!("{line}"));
+    }
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
     names.retain(|variant| !arguments.medium || variant.name == "medium");

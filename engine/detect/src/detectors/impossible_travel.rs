@@ -239,7 +239,7 @@ impl Detector for State {
             return;
         }
         let ground = Ground::of(context, &seen);
-        let way = ground::way_in(context.event.channel);
+        let way = self.way_in(context, &seen);
         let found = self.found(params, context, way, seen);
         let is_tunnel = found.as_ref().is_some_and(|found| found.is_tunnel);
         let raised = found.as_ref().map(|found| self.raise(params, context, found));
@@ -366,7 +366,7 @@ impl State {
             pairs::carried_along(jump, one_client),
             ground::mobile_gateway(jump, ends.gateways, stranger),
             same_device(jump, event),
-            ground::home_carrier(params, jump, ends.own_carriers),
+            ground::home_carrier(params, jump, one_client, ends.own_carriers),
             ground::home_proxy(params, ends.own_proxies),
             pairs::split_tunnel(params, between, one_client),
             pairs::familiar_pair(params, between),
@@ -403,10 +403,19 @@ impl State {
         }
     }
 
+    /// The way in of an event. Rows of a sign-in name neither browser nor channel: they are of the client that their
+    /// session has at their very address, or a phone that signed in would be followed as a laptop, too.
+    fn way_in(&self, context: &Context<'_>, seen: &SeenAddress) -> u8 {
+        let event = context.event;
+        let client = self.tracks.iter().filter(|last| last.is_of_session_at(event, seen) && last.names_client());
+        let client = client.filter(|_| event.channel == Channel::Unknown && event.agent == 0 && event.device == 0);
+        client.map(|last| ground::way_of(last.track)).next().unwrap_or_else(|| ground::way_in(event.channel))
+    }
+
     fn sight(&mut self, track: u8, context: &Context<'_>, seen: SeenAddress) {
         let event = context.event;
         let covered = context.exception.is_some();
-        let sighting = Sighting {
+        let mut sighting = Sighting {
             track,
             covered,
             device: SeenDevice::of(event),
@@ -417,6 +426,21 @@ impl State {
             action: event.action,
             seen,
         };
+        if sighting.names_client() {
+            // What the rows of its sign-in said of it is said better now.
+            self.tracks.retain(|last| {
+                last.track == track
+                    || last.covered != covered
+                    || last.names_client()
+                    || !last.is_of_session_at(event, &seen)
+            });
+        } else if let Some(client) = self
+            .tracks
+            .iter()
+            .find(|last| last.track == track && last.covered == covered && last.is_of_session_at(event, &seen))
+        {
+            (sighting.device, sighting.agent) = (client.device, client.agent);
+        }
         match self.tracks.iter_mut().find(|last| last.track == track && last.covered == covered) {
             Some(last) => *last = sighting,
             None => self.tracks.push(sighting),
@@ -425,6 +449,16 @@ impl State {
 }
 
 impl Sighting {
+    /// Was it the session of an event, at the address of the event?
+    fn is_of_session_at(&self, event: &Event, seen: &SeenAddress) -> bool {
+        event.session != 0 && self.session == event.session && self.seen.address == seen.address
+    }
+
+    /// Does it name a browser or a device?
+    const fn names_client(&self) -> bool {
+        self.agent != 0 || self.device.is_some()
+    }
+
     /// The event as evidence: only what succeeded is sighted.
     fn trace(&self) -> Trace {
         Trace {

@@ -4,6 +4,7 @@ use super::Params;
 use super::habit::Carried;
 use super::jump::Jump;
 use crate::context::{Block, Context};
+use crate::detectors::counted;
 use crate::finding::{Measure, SeenAddress};
 use crate::model::Channel;
 use crate::networks::Tag;
@@ -90,11 +91,13 @@ pub(super) const fn way_of(track: u8) -> u8 {
     track & !(GATEWAY | PROXY)
 }
 
-/// Holds a jump of which an end is where tunnels end, or no further than the reach of a proxy.
+/// Holds a jump of which an end is where tunnels end, or no further than the reach of a proxy. That a proxy is near explains
+/// no session that goes on in another browser.
 pub(super) fn tagged_egress(context: &Context<'_>, jump: &Jump) -> Option<Block> {
     let ends = [&jump.to, &jump.from.seen];
     let [from, to] = jump.reach_km;
-    if !jump.within_reach && ends.iter().all(|end| Ground::of(context, end) != Ground::Nowhere) {
+    let is_reached = jump.within_reach && !jump.is_taken_over(context.event);
+    if !is_reached && ends.iter().all(|end| Ground::of(context, end) != Ground::Nowhere) {
         return None;
     }
     let mut block = context.tagged_egress(&ends)?;
@@ -129,17 +132,25 @@ pub(super) fn mobile_gateway(jump: &Jump, carried: [Option<Carried>; 2], strange
 }
 
 /// Holds a jump to or from a gateway of the user's own mobile carrier in another country: whoever roams is let out at home.
-pub(super) fn home_carrier(params: &Params, jump: &Jump, carried: [Option<Carried>; 2]) -> Option<Block> {
-    let own = |carried: &Carried| u32::from(carried.earlier_days) >= params.familiar_days;
+/// Where the same client goes on, one earlier day makes it the user's own.
+pub(super) fn home_carrier(
+    params: &Params,
+    jump: &Jump,
+    one_client: bool,
+    carried: [Option<Carried>; 2],
+) -> Option<Block> {
+    let days = if one_client { 1 } else { params.familiar_days };
+    let own = |carried: &Carried| u32::from(carried.earlier_days) >= days;
     let carried = carried.into_iter().flatten().find(own).filter(|_| !jump.is_in_one_country())?;
     let mut measures = carried_measures(carried);
-    measures.push(Measure::new("familiar_days", f64::from(params.familiar_days), "days"));
+    measures.push(Measure::new("familiar_days", f64::from(days), "days"));
     Some(Block {
         layer: Layer::User,
         by: "home_carrier",
         reason: format!(
-            "an end is on AS{}, the user's mobile carrier of at least {} earlier days, which lets those who roam out at home",
-            carried.asn, carried.earlier_days
+            "an end is on AS{}, the user's mobile carrier of at least {}, which lets those who roam out at home",
+            carried.asn,
+            counted(u64::from(carried.earlier_days), "earlier day", "earlier days")
         ),
         measures,
     })

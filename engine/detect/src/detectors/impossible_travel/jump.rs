@@ -80,6 +80,11 @@ impl Jump {
         event.session != 0 && event.session == self.from.session && self.same_agent(event)
     }
 
+    /// Does the session go on in another browser?
+    pub(super) const fn is_taken_over(&self, event: &Event) -> bool {
+        event.session != 0 && event.session == self.from.session && self.other_agent(event)
+    }
+
     /// Do both ends name the same registered device, and no other browser?
     pub(super) fn same_device(&self, event: &Event) -> bool {
         let same = self.from.device.is_some_and(|device| device.hash == event.device);
@@ -124,8 +129,7 @@ impl Jump {
     pub(super) fn aggravations(&self, context: &Context<'_>) -> Vec<&'static str> {
         let event = context.event;
         let mut reasons = Vec::new();
-        let goes_on = event.session != 0 && event.session == self.from.session;
-        if goes_on && self.other_agent(event) {
+        if self.is_taken_over(event) {
             reasons.push("one session went on in another browser");
         } else if self.other_agent(event) {
             reasons.push("another browser");

@@ -1,0 +1,70 @@
+//! The days of one user as the detectors see them, to find out why they said what they said.
+
+use std::sync::Arc;
+
+use frostwatch_detect::place::Locate;
+use frostwatch_runtime::pipeline::{Origin, Shared, Task};
+use frostwatch_runtime::ports::{Channel, InputRecord};
+use frostwatch_simulator::Company;
+use serde_json::Value;
+
+use super::{Form, Variant, each_record};
+
+/// Hands over a line for each record of a user, and one for each finding.
+pub fn follow(
+    company: &Company,
+    locate: &Arc<dyn Locate>,
+    variant: &Variant,
+    user: &str,
+    line: &mut impl FnMut(String),
+) -> anyhow::Result<()> {
+    let shared = Arc::new(Shared::new(0, Origin::default(), "quality"));
+    let mut task = Task::new(shared, variant.ruling(locate)?, 0);
+    let key = format!("{}|{}", company.config().instance, user.to_lowercase());
+    let (mut offset, mut out, mut fault) = (0, Vec::new(), None);
+    each_record(company, Form::Rows, &mut |stamp_ms, record_key, value| {
+        if record_key != key.as_bytes() {
+            return;
+        }
+        match serde_json::from_slice(value) {
+            Ok(record) => line(of_activity(&record, locate)),
+            Err(error) => fault = Some(error),
+        }
+        task.record(&InputRecord { offset, stamp: Some(stamp_ms), key: Some(record_key), value }, &mut out);
+        offset += 1;
+        for found in out.drain(..) {
+            if matches!(found.channel, Channel::Alerts | Channel::Suppressions) {
+                match serde_json::from_slice(&found.value) {
+                    Ok(finding) => line(of_finding(&finding)),
+                    Err(error) => fault = Some(error),
+                }
+            }
+        }
+    })?;
+    fault.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn of_activity(record: &Value, locate: &Arc<dyn Locate>) -> String {
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let address = text("/client/ip");
+    let place = match address.parse().map(|address| locate.locate(address)) {
+        Ok(location) => format!("{location:?}"),
+        Err(_) => "-".to_owned(),
+    };
+    let short = |text: String| text.chars().take(8).collect::<String>();
+    format!(
+        "{} {} {} {} {} session {} agent {} {place}",
+        text("/time"),
+        text("/action"),
+        text("/outcome"),
+        text("/channel"),
+        address,
+        short(text("/session")),
+        short(text("/client/user_agent").chars().rev().collect()),
+    )
+}
+
+fn of_finding(finding: &Value) -> String {
+    let text = |pointer: &str| finding.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+    format!("    {} {} by {}: {}", text("/change"), text("/policy"), text("/suppressed_by/by"), text("/summary"))
+}
