@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::caps::Caps;
 use crate::event::Event;
-use crate::finding::{Blocker, Finding, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
+use crate::finding::{Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
 use crate::hash;
 use crate::incident::{Incident, on_ladder};
 use crate::networks::Networks;
@@ -119,6 +119,8 @@ pub struct Explanation {
     pub threshold: Vec<Measure>,
     /// What would have had to differ.
     pub counterfactual: String,
+    /// Which of the kinds of its policy, where that tells kinds apart.
+    pub kind: Option<Box<Kind>>,
 }
 
 impl Context<'_> {
@@ -288,6 +290,7 @@ impl Context<'_> {
             test: incident.test,
             opener: incident.opener.clone(),
             at: self.event.order().to_owned(),
+            kind: words.kind.filter(|_| self.keeps(2)),
         }
     }
 

@@ -65,6 +65,31 @@ pub struct Finding {
     pub opener: OwnedOrder,
     /// The event at which this was said.
     pub at: OwnedOrder,
+    /// Which of the kinds of its policy, where that tells kinds apart.
+    #[serde(with = "crate::format::since_2")]
+    pub kind: Option<Box<Kind>>,
+}
+
+/// A kind of finding that a policy tells apart from others of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kind {
+    /// In the words of the policy's page.
+    pub word: Cow<'static, str>,
+    /// Those of the rule's techniques that are of this kind; none: all of them.
+    pub techniques: Vec<Cow<'static, str>>,
+}
+
+impl Kind {
+    /// A kind that is known here.
+    pub fn new(word: &'static str, techniques: &[&'static str]) -> Self {
+        let techniques = techniques.iter().map(|technique| Cow::Borrowed(*technique)).collect();
+        Self { word: Cow::Borrowed(word), techniques }
+    }
+
+    /// Is a technique of the rule one of this kind?
+    pub fn has(&self, technique: &str) -> bool {
+        self.techniques.is_empty() || self.techniques.iter().any(|known| known == technique)
+    }
 }
 
 /// Alert, or held back.

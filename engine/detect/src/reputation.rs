@@ -271,5 +271,6 @@ fn explain(
             "It would not have fired if {risky}no list had named {} at that time with a confidence of {} or more.",
             seen.address, limits.confidence_min,
         ),
+        kind: None,
     }
 }

@@ -19,8 +19,10 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
 pub const fn policy_templates() -> &'static [(&'static str, &'static str)] {
     &[
         ("admin_from_outside.yaml", include_str!("../../../rules/policies/admin_from_outside.yaml")),
+        ("impersonation.yaml", include_str!("../../../rules/policies/impersonation.yaml")),
         ("many_downloads.yaml", include_str!("../../../rules/policies/many_downloads.yaml")),
         ("many_failed_sign_ins.yaml", include_str!("../../../rules/policies/many_failed_sign_ins.yaml")),
-        ("risky_sign_in.yaml", include_str!("../../../rules/policies/risky_sign_in.yaml")),
+        ("privileged_role_granted.yaml", include_str!("../../../rules/policies/privileged_role_granted.yaml")),
+        ("risky_ip_logon.yaml", include_str!("../../../rules/policies/risky_ip_logon.yaml")),
     ]
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use frostwatch_detect::context::Subject;
 use frostwatch_detect::finding::{Blocker, Finding, Measure, Status};
 use frostwatch_detect::plan::{Plan, PlanRule};
+use frostwatch_detect::rule::{Attack, Rule};
 use frostwatch_detect::sent::{Change, ChangeKind};
 use frostwatch_detect::time::{SECOND, rfc3339};
 use serde_json::Value;
@@ -149,11 +150,8 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
         severity_reasons: finding.severity_reasons.clone(),
         confidence: rule.confidence,
         risk_score: (u16::from(finding.severity.number()) * 20 * u16::from(rule.confidence) / 100) as u8,
-        attack: rule
-            .attack
-            .iter()
-            .map(|attack| Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() })
-            .collect(),
+        kind: finding.kind.as_ref().map(|kind| kind.word.clone().into_owned()),
+        attack: attack(finding, rule),
         recommended_actions: rule.recommended_actions.clone(),
         runbook_url: rule.runbook_url.clone(),
         source_url: source_url(finding, subject),
@@ -177,6 +175,14 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
         historical: false,
         test: finding.test,
     }
+}
+
+/// The rule's techniques, or those of them that are of the finding's kind: a rule that names none of these has its reasons.
+fn attack(finding: &Finding, rule: &Rule) -> Vec<Technique> {
+    let named = |attack: &Attack| Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() };
+    let is_of_kind = |attack: &&Attack| finding.kind.as_ref().is_none_or(|kind| kind.has(&attack.technique));
+    let of_kind: Vec<Technique> = rule.attack.iter().filter(is_of_kind).map(named).collect();
+    if of_kind.is_empty() { rule.attack.iter().map(named).collect() } else { of_kind }
 }
 
 /// The lists that say something of an address of the finding, in the order of their names.

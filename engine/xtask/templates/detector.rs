@@ -93,5 +93,7 @@ fn explain(params: &Params, user: &str, incident: &Incident) -> Explanation {
         baseline: Vec::new(),
         threshold: vec![Measure::new("events_max", f64::from(limit), "events")],
         counterfactual: format!("It would not have fired with events_max of {} or more.", incident.count),
+        // A policy that tells kinds apart names them here and on its page.
+        kind: None,
     }
 }

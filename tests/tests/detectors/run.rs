@@ -10,7 +10,7 @@ use frostwatch_detect::place::{GeoBuild, Locate, Location};
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
 use frostwatch_geoip::lists::{ListConfig, ListsLimits, decode};
-use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_rulebook::{Rulebook, default_rules, policy_templates};
 use frostwatch_runtime::pipeline::{Counters, Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_wire::alert::{AlertChange, AlertRecord, canonical};
@@ -57,10 +57,12 @@ pub(crate) struct Outcome {
     pub(crate) state_hash: u128,
 }
 
-/// The shipped rules with the scenario's edits of its own, over the demo's places.
+/// The shipped rules, and the template of a policy that a scenario is about, with the scenario's edits of its own, over the demo's places.
 pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     let mut texts: Vec<(&str, String)> =
         default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+    let templates = policy_templates().iter().filter(|(file, _)| file.strip_suffix(".yaml") == Some(rule));
+    texts.extend(templates.map(|(file, text)| (*file, text.replace("enabled: false", "enabled: true"))));
     let shipped = texts.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap().1.clone();
     texts.extend(scenario.beside.iter().map(|edits| ("beside.yaml", edited(&shipped, edits, &scenario.name))));
     if let Some(networks) = &scenario.networks {

@@ -164,6 +164,10 @@ pub(crate) struct Expected {
     pub(crate) last: Option<String>,
     #[serde(default)]
     pub(crate) summary_contains: Vec<String>,
+    /// Which of the kinds of its policy.
+    pub(crate) kind: Option<String>,
+    /// Techniques, complete.
+    pub(crate) techniques: Option<Vec<String>>,
     /// Why the severity differs, complete.
     pub(crate) reasons: Option<Vec<String>>,
     /// Numbers among `observed` and `baseline`.

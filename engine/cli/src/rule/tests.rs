@@ -69,8 +69,8 @@ fn what_is_said_next_fits_the_rule_and_its_folder() {
         ("failed_logins", "of_admins", true, "in place of the shipped ones", true),
         ("failed_logins", "of_admins", false, "in place of the shipped ones", false),
         ("failed_logins", "of_admins", false, "a state of its own", true),
-        ("risky_sign_in", "of_admins", false, "a state of its own", false),
-        ("risky_sign_in", "of_admins", false, "it is not enabled", true),
+        ("risky_ip_logon", "of_admins", false, "a state of its own", false),
+        ("risky_ip_logon", "of_admins", false, "it is not enabled", true),
     ] {
         let said = said(from, id, is_alone);
         assert_eq!(said.contains(word), wanted, "{from} {id}: {said}");
@@ -81,6 +81,9 @@ fn what_is_said_next_fits_the_rule_and_its_folder() {
 fn the_list_names_every_shipped_rule_with_what_it_finds() {
     let list = listed();
     assert_eq!(list.lines().count(), templates().count());
-    assert!(list.starts_with("activity_policy       Many records deleted"), "{list}");
-    assert!(list.contains("\nrisky_sign_in         Sign-in from a risky address"), "{list}");
+    for (id, finds) in [("activity_policy", "Many records deleted"), ("risky_ip_logon", "Sign-in from a risky address")]
+    {
+        let line = list.lines().find_map(|line| line.strip_prefix(id));
+        assert!(line.is_some_and(|line| line.trim_start().starts_with(finds)), "{list}");
+    }
 }

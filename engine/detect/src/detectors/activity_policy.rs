@@ -300,6 +300,7 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
             "It would not have fired with events_min of {} or more, nor had any condition of the policy not held.",
             peak.saturating_add(1)
         ),
+        kind: None,
     }
 }
 

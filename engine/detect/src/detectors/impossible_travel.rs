@@ -10,12 +10,14 @@
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts), T1550.001 (token use). Ways in (`ui`, `mobile`, `api`, `integration`) are tracks of
-//! their own unless they share a session: a phone's carrier and an office line may be listed far apart.
+//! their own unless they share a session: a phone's carrier and an office line may be listed far apart. Rows of a
+//! sign-in name neither channel nor browser: they are of the client that their session has at their address, and until
+//! that is known of the web interface.
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
-//! country where one of both addresses is known by country alone; within the spread of the data centres of a proxy that
-//! are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
+//! country where one of both addresses is known by country alone; with a session of their own, within the spread of the
+//! data centres of a proxy that are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
 //! regularly on, or on the user's mobile carrier; of a user who works through tunnels, also one near a place where the user
 //! was on an earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
@@ -42,13 +44,13 @@
 //! end is tagged `vpn` in `networks.yaml`: such an event is nowhere; or it is tagged `proxy`, and nothing is left of
 //! the distance once it is shortened by how far from it its user may be: as far as those of its data centres that are
 //! familiar are apart, or as the nearest familiar place, never more than 3,500 km, and that far from one that is not
-//! familiar).
+//! familiar; that explains no session that goes on in another browser).
 //!
 //! A gateway and a proxy do not hide where the user was seen otherwise: a later event is held against both.
 //!
 //! Of the user: `corporate_networks` (both ends are tagged `corporate`); `same_device` (the same registered device at
-//! both ends); `home_carrier` (an end is at a mobile carrier of `familiar_days` earlier days, in another country: those
-//! who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads,
+//! both ends); `home_carrier` (an end is at a mobile carrier of `familiar_days` earlier days, or of one where the same
+//! session and browser, or device, goes on, in another country: those who roam are let out at home) and `home_proxy` (the same of a data centre tagged `proxy`), each where a jump leads,
 //! and where it begins only if no browser or device is new, and the user can have come from where they were last seen
 //! otherwise, not by a program (`api`, `integration`) nor under an exception, by air no longer than their longest
 //! silence; `split_tunnel` (the same session and browser, or device, went there and back within ten minutes on
@@ -71,6 +73,7 @@ mod ground;
 mod habit;
 mod jump;
 mod pairs;
+mod sighting;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -84,15 +87,16 @@ use habit::{Networks, Ways};
 use jump::Jump;
 use pairs::Pairs;
 pub use pairs::{CARRIED_SPAN, CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TUNNEL_SPAN};
+use sighting::Sighting;
 use words::Words;
 
 use super::{Detector, bounded};
 use crate::context::{Block, Context, Raise};
-use crate::event::{Event, EventId};
-use crate::finding::{Blocker, Measure, SeenAddress, SeenDevice, Trace};
+use crate::event::Event;
+use crate::finding::{Blocker, Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::Incidents;
-use crate::model::{Action, Channel, Outcome};
+use crate::model::{Channel, Outcome};
 use crate::near;
 use crate::networks::Tag;
 use crate::place::Place;
@@ -166,22 +170,6 @@ pub struct State {
     /// Since when and how the user was at gateways only.
     #[serde(with = "crate::format::since_2")]
     adrift: Option<Adrift>,
-}
-
-/// The last time a track was somewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Sighting {
-    track: u8,
-    /// Of an event that an exception covers. Such events are tracked apart: where they lead says nothing of the rest.
-    covered: bool,
-    /// As the record itself says, not its session: whoever holds a session must not inherit its device.
-    device: Option<SeenDevice>,
-    agent: u64,
-    session: u64,
-    time: Millis,
-    id: EventId,
-    action: Action,
-    seen: SeenAddress,
 }
 
 /// A jump, and what holds it back.
@@ -400,77 +388,6 @@ impl State {
             let one_client = jump.is_of_one_client(event);
             let gave_way = pairs.learn(params, event, (&jump.from.seen, seen), one_client, day);
             context.caps.networks += u64::from(gave_way);
-        }
-    }
-
-    /// The way in of an event. Rows of a sign-in name neither browser nor channel: they are of the client that their
-    /// session has at their very address, or a phone that signed in would be followed as a laptop, too.
-    fn way_in(&self, context: &Context<'_>, seen: &SeenAddress) -> u8 {
-        let event = context.event;
-        let client = self.tracks.iter().filter(|last| last.is_of_session_at(event, seen) && last.names_client());
-        let client = client.filter(|_| event.channel == Channel::Unknown && event.agent == 0 && event.device == 0);
-        client.map(|last| ground::way_of(last.track)).next().unwrap_or_else(|| ground::way_in(event.channel))
-    }
-
-    fn sight(&mut self, track: u8, context: &Context<'_>, seen: SeenAddress) {
-        let event = context.event;
-        let covered = context.exception.is_some();
-        let mut sighting = Sighting {
-            track,
-            covered,
-            device: SeenDevice::of(event),
-            agent: event.agent,
-            session: event.session,
-            time: event.time,
-            id: event.id.clone(),
-            action: event.action,
-            seen,
-        };
-        if sighting.names_client() {
-            // What the rows of its sign-in said of it is said better now.
-            self.tracks.retain(|last| {
-                last.track == track
-                    || last.covered != covered
-                    || last.names_client()
-                    || !last.is_of_session_at(event, &seen)
-            });
-        } else if let Some(client) = self
-            .tracks
-            .iter()
-            .find(|last| last.track == track && last.covered == covered && last.is_of_session_at(event, &seen))
-        {
-            (sighting.device, sighting.agent) = (client.device, client.agent);
-        }
-        match self.tracks.iter_mut().find(|last| last.track == track && last.covered == covered) {
-            Some(last) => *last = sighting,
-            None => self.tracks.push(sighting),
-        }
-    }
-}
-
-impl Sighting {
-    /// Was it the session of an event, at the address of the event?
-    fn is_of_session_at(&self, event: &Event, seen: &SeenAddress) -> bool {
-        event.session != 0 && self.session == event.session && self.seen.address == seen.address
-    }
-
-    /// Does it name a browser or a device?
-    const fn names_client(&self) -> bool {
-        self.agent != 0 || self.device.is_some()
-    }
-
-    /// The event as evidence: only what succeeded is sighted.
-    fn trace(&self) -> Trace {
-        Trace {
-            time: self.time,
-            id: self.id.clone(),
-            action: self.action,
-            outcome: Outcome::Success,
-            address: Some(self.seen),
-            session: self.session,
-            device: self.device,
-            // A sighting is kept for each user and way in: what was done there is left to its row.
-            object: None,
         }
     }
 }

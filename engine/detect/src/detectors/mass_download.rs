@@ -200,5 +200,6 @@ fn explain(params: &Params, user: &str, incident: &Incident, volume: Volume) -> 
             "It would not have fired with objects_max of {} or more, rows_max of {} or more and bytes_max of {} or more.",
             peak.objects, peak.rows, peak.bytes
         ),
+        kind: None,
     }
 }

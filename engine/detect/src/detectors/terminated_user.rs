@@ -351,6 +351,7 @@ impl Words<'_> {
                 // To the next whole minute, or it would still fire.
                 to_the_minute(last - params.grace() + MINUTE - 1),
             ),
+            kind: None,
         }
     }
 }

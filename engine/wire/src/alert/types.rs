@@ -156,7 +156,10 @@ pub struct AlertBody {
     /// Severity times confidence, 0–100.
     #[schemars(range(min = 0, max = 100))]
     pub risk_score: u8,
-    /// MITRE ATT&CK.
+    /// Which of the kinds of its policy, in the words of the policy's page, where that tells kinds apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// MITRE ATT&CK; of a policy that tells kinds apart what is of this kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attack: Vec<Technique>,
     /// What to do, in order.

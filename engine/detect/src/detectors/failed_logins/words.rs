@@ -5,7 +5,7 @@ use super::memory::{Client, Facts, Mark, Success};
 use super::{Params, counted, grouped, who};
 use crate::context::{Block, Explanation};
 use crate::detectors::from_where;
-use crate::finding::Measure;
+use crate::finding::{Kind, Measure};
 use crate::incident::Incident;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, spoken};
@@ -29,6 +29,38 @@ pub(super) struct Words<'a> {
     pub(super) facts: Option<&'a Facts>,
 }
 
+/// What the failures look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FailureKind {
+    /// Guesses at one account from few addresses.
+    BruteForce,
+    /// Guesses at one account from many addresses: leaked passwords, tried through a network of machines.
+    Stuffing,
+    /// Guesses, and then a sign-in that nothing says is its owner's.
+    Guessed,
+    /// A client that goes on with an old password.
+    OldPassword,
+}
+
+impl FailureKind {
+    fn named(self) -> Kind {
+        match self {
+            Self::BruteForce => Kind::new("brute_force", &["T1110.001"]),
+            Self::Stuffing => Kind::new("stuffing", &["T1110.004"]),
+            Self::Guessed => Kind::new("guessed", &["T1110.001", "T1110.004", "T1078.004"]),
+            Self::OldPassword => Kind::new("old_password", &["T1110.001"]),
+        }
+    }
+
+    /// What the numbers do not say by themselves.
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Stuffing => "; so many addresses look like stuffing of leaked passwords",
+            Self::BruteForce | Self::Guessed | Self::OldPassword => "",
+        }
+    }
+}
+
 impl Words<'_> {
     pub(super) fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
         let span = (incident.last - incident.first).max(SECOND);
@@ -44,7 +76,7 @@ impl Words<'_> {
         };
         Explanation {
             summary: format!(
-                "{} failed to sign in {} in {} from {} UTC on, {}{}, {}{}{end}.",
+                "{} failed to sign in {} in {} from {} UTC on, {}{}, {}{}{}{end}.",
                 who(self.user),
                 counted(incident.count, "time", "times"),
                 spoken(span),
@@ -53,11 +85,25 @@ impl Words<'_> {
                 self.with(),
                 self.limits(params),
                 self.client(),
+                self.kind(params, incident).said(),
             ),
             observed: self.observed(incident, span),
             baseline: self.baseline(),
             threshold: self.threshold(params),
             counterfactual: self.counterfactual(params),
+            kind: Some(Box::new(self.kind(params, incident).named())),
+        }
+    }
+
+    /// A sign-in that may be a guess that worked outweighs how was guessed.
+    fn kind(&self, params: &Params, incident: &Incident) -> FailureKind {
+        let stuffs = params.stuffing_addresses_min as usize;
+        let addresses = incident.evidence.addresses().len();
+        match (self.succeeded, self.success, self.mark.client) {
+            (Some(_), Success::Open, client) if client != Client::Likely => FailureKind::Guessed,
+            (_, _, Client::Likely) => FailureKind::OldPassword,
+            _ if stuffs > 0 && addresses >= stuffs => FailureKind::Stuffing,
+            _ => FailureKind::BruteForce,
         }
     }
 

@@ -59,6 +59,7 @@ impl Words {
                 "It would not have fired with speed_kmh_max of {} or more, or if {needed} or more had passed between the two.",
                 libm::ceil(jump.speed_kmh / 10.0) * 10.0,
             ),
+            kind: None,
         }
     }
 }

@@ -52,6 +52,7 @@ impl Words {
                 counted(1, "day", "days"),
                 counted(u64::from(params.half_life_days), "day", "days"),
             ),
+            kind: None,
         }
     }
 }
