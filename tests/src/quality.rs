@@ -4,6 +4,7 @@
 //! Several sets of rules see the same stream at once, each in a task of its own, so that they can be compared.
 
 mod follow;
+mod held;
 mod judge;
 mod places;
 mod table;
@@ -22,6 +23,8 @@ use frostwatch_wire::alert::{AlertChange, AlertRecord, Entity};
 use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
 use serde_json::json;
+
+use held::Held;
 
 pub use follow::follow;
 pub use judge::{Attribution, Judged, Score, judge};
@@ -71,7 +74,11 @@ pub fn run(
     let mut lanes = Vec::new();
     for variant in variants {
         let shared = Shared::new(0, Origin::default(), "quality");
-        lanes.push((Task::new(Arc::new(shared), variant.ruling(locate)?, 0), BTreeMap::<String, Final>::new()));
+        lanes.push((
+            Task::new(Arc::new(shared), variant.ruling(locate)?, 0),
+            BTreeMap::<String, Final>::new(),
+            Held::default(),
+        ));
     }
     let mut offset = 0;
     let mut fault = None;
@@ -79,24 +86,25 @@ pub fn run(
     each_record(company, form, &mut |stamp_ms, key, value| {
         let record = InputRecord { offset, stamp: Some(stamp_ms), key: Some(key), value };
         offset += 1;
-        for (task, finals) in &mut lanes {
+        for (task, finals, held) in &mut lanes {
             task.record(&record, &mut out);
             let found = |record: &OutputRecord| matches!(record.channel, Channel::Alerts | Channel::Suppressions);
             for record in out.drain(..).filter(found) {
-                if let Err(error) = note(&record, finals) {
+                if let Err(error) = note(&record, finals, held) {
                     fault.get_or_insert(error);
                 }
             }
         }
     })?;
-    for (task, _) in &lanes {
+    fault.map_or(Ok(()), Err)?;
+    for (task, _, held) in &lanes {
         let counters = task.counters();
         if !counters.is_conserved() || counters.rejected > 0 {
             return Err(anyhow!("records were lost: {counters:?}"));
         }
+        held.check(task)?;
     }
-    fault.map_or(Ok(()), Err)?;
-    Ok(lanes.into_iter().map(|(_, finals)| finals.into_values().collect()).collect())
+    Ok(lanes.into_iter().map(|(_, finals, _)| finals.into_values().collect()).collect())
 }
 
 /// Hands over stamp, key and value of every activity record, in the order of arrival.
@@ -132,8 +140,9 @@ fn normaliser_of(company: &Company) -> anyhow::Result<Normaliser> {
 }
 
 /// Keeps the last revision of each alert, and when it was first told.
-fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>) -> anyhow::Result<()> {
+fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>, held: &mut Held) -> anyhow::Result<()> {
     let alert: AlertRecord = serde_json::from_slice(&record.value)?;
+    held.note(&alert)?;
     let Some(body) = alert.body.filter(|_| alert.change != AlertChange::Retracted) else {
         finals.remove(&alert.id);
         return Ok(());
