@@ -191,7 +191,7 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
         }
     };
     let body = alert.body.as_ref().unwrap();
-    if alert.rule.id != rule {
+    if alert.rule.id == alert.policy || alert.rule.id != rule {
         differs("policy", alert.policy.clone(), expected.policy.clone().unwrap_or_else(|| rule.to_owned()));
     }
     let by = body.suppressed_by.as_ref().map(|suppressed| suppressed.by.clone());

@@ -75,20 +75,20 @@ pub struct Finding {
 pub struct Kind {
     /// In the words of the policy's page.
     pub word: Cow<'static, str>,
-    /// Those of the rule's techniques that are of this kind; none: all of them.
-    pub techniques: Vec<Cow<'static, str>>,
+    /// Techniques that are of the policy's other kinds alone.
+    pub excluded: Vec<Cow<'static, str>>,
 }
 
 impl Kind {
     /// A kind that is known here.
-    pub fn new(word: &'static str, techniques: &[&'static str]) -> Self {
-        let techniques = techniques.iter().map(|technique| Cow::Borrowed(*technique)).collect();
-        Self { word: Cow::Borrowed(word), techniques }
+    pub fn new(word: &'static str, excluded: &[&'static str]) -> Self {
+        let excluded = excluded.iter().map(|technique| Cow::Borrowed(*technique)).collect();
+        Self { word: Cow::Borrowed(word), excluded }
     }
 
-    /// Is a technique of the rule one of this kind?
+    /// May a technique of the rule be one of this kind?
     pub fn has(&self, technique: &str) -> bool {
-        self.techniques.is_empty() || self.techniques.iter().any(|known| known == technique)
+        self.excluded.iter().all(|other| other != technique)
     }
 }
 

@@ -184,7 +184,7 @@ const BLOCK_BITS: (u32, u32) = (8, 80);
 const MAPPED: u128 = 0xffff;
 
 /// A network as it is known again: a carrier, or a block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, PartialOrd, Ord)]
 pub(crate) struct NetworkId(u64);
 
 impl NetworkId {

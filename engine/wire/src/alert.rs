@@ -177,7 +177,7 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
     }
 }
 
-/// The rule's techniques, or those of them that are of the finding's kind: a rule that names none of these has its reasons.
+/// The rule's techniques without those of other kinds of finding; all, where a rule names only such: it has its reasons.
 fn attack(finding: &Finding, rule: &Rule) -> Vec<Technique> {
     let named = |attack: &Attack| Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() };
     let is_of_kind = |attack: &&Attack| finding.kind.as_ref().is_none_or(|kind| kind.has(&attack.technique));

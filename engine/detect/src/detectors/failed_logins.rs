@@ -8,10 +8,10 @@
 //!
 //! # Why
 //! ATT&CK T1110 (Brute Force). Four kinds are told apart, by `kind` of the alert and its techniques: `brute_force`, guesses
-//! from few addresses (T1110.001); `stuffing`, from `stuffing_addresses_min` or more, as leaked passwords are tried through
-//! a network of machines (T1110.004); `guessed`, when a sign-in follows that nothing says is its owner's (T1078.004 beside
-//! them); `old_password`, a client that goes on with one. An alert is of the kind that it looks like when it is written:
-//! it may begin as guessing and become the others. The alert is raised at the failure that crosses a limit (the 11th of "more than 10"),
+//! from few networks (T1110.001); `stuffing`, from `stuffing_networks_min` or more, as leaked passwords are tried through
+//! many machines (T1110.004); `guessed`, once a sign-in raised the severity (T1078.004 beside them); `old_password`, a
+//! client that goes on with one. An alert is of the kind that it looks like when it is written, by the evidence that it
+//! names: it may begin as guessing and become another. The alert is raised at the failure that crosses a limit (the 11th of "more than 10"),
 //! brought up to date at 20, 50, 100 … failures, and raised in severity when a sign-in succeeds soon after.
 //!
 //! What is usual is learned for each user: failures come at a rate that is known as a Gamma distribution, so their number
@@ -127,9 +127,9 @@ pub struct Params {
     /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub rhythm_tolerance_secs: u32,
-    /// Failures from so many addresses look like stuffing, and not like guessing by one. 0: nothing does.
+    /// Failures from so many networks look like stuffing, and not like guessing by one. 0: nothing does.
     #[serde(default, skip_serializing_if = "is_nothing")]
-    pub stuffing_addresses_min: u32,
+    pub stuffing_networks_min: u32,
 }
 
 impl Params {
@@ -149,7 +149,7 @@ impl Params {
         bounded(&mut faults, "usual_failures_max", self.usual_failures_max, 0, 5_000);
         bounded(&mut faults, "rhythm_intervals", self.rhythm_intervals, 0, INTERVALS_MAX as u32);
         bounded(&mut faults, "rhythm_tolerance_secs", self.rhythm_tolerance_secs, 0, 60);
-        bounded(&mut faults, "stuffing_addresses_min", self.stuffing_addresses_min, 0, ADDRESSES_MAX as u32);
+        bounded(&mut faults, "stuffing_networks_min", self.stuffing_networks_min, 0, ADDRESSES_MAX as u32);
         faults
     }
 
@@ -160,7 +160,7 @@ impl Params {
 
     /// The same without what the first format of state has no room for.
     fn burst_only(&self) -> Self {
-        Self { baseline_window_secs: 0, rhythm_intervals: 0, stuffing_addresses_min: 0, ..self.clone() }
+        Self { baseline_window_secs: 0, rhythm_intervals: 0, stuffing_networks_min: 0, ..self.clone() }
     }
 
     /// Is more remembered than the shorter window?
@@ -232,7 +232,7 @@ impl Detector for State {
         "usual_failures_max",
         "rhythm_intervals",
         "rhythm_tolerance_secs",
-        "stuffing_addresses_min",
+        "stuffing_networks_min",
     ];
 
     fn window_secs(params: &Params) -> u32 {

@@ -16,8 +16,8 @@
 //!
 //! # Blind spots
 //! Thieves near their victim: with radii of 280 km at both ends and factor 2, under about 1,600 km; anywhere in its
-//! country where one of both addresses is known by country alone; with a session of their own, within the spread of the
-//! data centres of a proxy that are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
+//! country where one of both addresses is known by country alone; with a session of their own or a copied browser,
+//! within the spread of the data centres of a proxy that are familiar to its user, and within 3,500 km of one the user is not familiar with. A thief on a network the user is
 //! regularly on, or on the user's mobile carrier; of a user who works through tunnels, also one near a place where the user
 //! was on an earlier day. Activity without an address of its own or of its session. The first `learning_days`.
 //!
@@ -96,7 +96,7 @@ use crate::event::Event;
 use crate::finding::{Blocker, Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::Incidents;
-use crate::model::{Channel, Outcome};
+use crate::model::{Channel, IpSource, Outcome};
 use crate::near;
 use crate::networks::Tag;
 use crate::place::Place;
@@ -223,6 +223,11 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
+        // A row that names no client, at an address that only its session gave, says nothing that the row which gave it has
+        // not said.
+        if context.origin.source == IpSource::Session && sighting::is_clientless(context) {
+            return;
+        }
         if place_of(&seen).is_none_or(|place| place.point.is_none()) {
             return;
         }

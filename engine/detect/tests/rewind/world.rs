@@ -67,7 +67,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 usual_failures_max: 40,
                 rhythm_intervals: 2,
                 rhythm_tolerance_secs: 30,
-                stuffing_addresses_min: 3,
+                stuffing_networks_min: 3,
             }),
             300,
         ),

@@ -133,9 +133,9 @@ pub(crate) struct FailedLogins {
     /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
     #[schemars(range(min = 0, max = 60))]
     rhythm_tolerance_secs: u32,
-    /// Failures from so many addresses look like stuffing, and not like guessing by one. 0: nothing does.
+    /// Failures from so many networks look like stuffing, and not like guessing by one. 0: nothing does.
     #[schemars(range(min = 0, max = 16))]
-    stuffing_addresses_min: u32,
+    stuffing_networks_min: u32,
 }
 
 /// Parameters of `impossible_travel`.

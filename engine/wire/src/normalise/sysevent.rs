@@ -145,7 +145,9 @@ fn impersonation(view: &View<'_>, starts: bool, out: Out<'_>) -> Result<(), Skip
     let finish = |record: &mut ActivityRecord| {
         record.actor = named(user);
         record.target = named(impersonated);
-        record.action_key = keyed(stem, session(view));
+        // A walk through several accounts in one session is as many actions.
+        let session = session(view);
+        record.action_key = keyed(stem, session).map(|key| format!("{key}|{}", impersonated.lower));
         note(record, "parm1", first.name);
         note(record, "parm2", second.name);
     };

@@ -182,7 +182,7 @@ mod tests {
             usual_failures_max: 60,
             rhythm_intervals: 8,
             rhythm_tolerance_secs: 1,
-            stuffing_addresses_min: 5,
+            stuffing_networks_min: 5,
         }
     }
 

@@ -1,12 +1,15 @@
 //! What an alert about failed sign-ins says.
 
+use std::collections::BTreeSet;
+
 use super::baseline::Usual;
 use super::memory::{Client, Facts, Mark, Success};
-use super::{Params, counted, grouped, who};
+use super::{Params, SUCCEEDED_AFTER, counted, grouped, who};
 use crate::context::{Block, Explanation};
 use crate::detectors::from_where;
 use crate::finding::{Kind, Measure};
 use crate::incident::Incident;
+use crate::networks::NetworkId;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, spoken};
 
@@ -31,12 +34,17 @@ pub(super) struct Words<'a> {
 
 /// What the failures look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FailureKind {
-    /// Guesses at one account from few addresses.
-    BruteForce,
-    /// Guesses at one account from many addresses: leaked passwords, tried through a network of machines.
-    Stuffing,
-    /// Guesses, and then a sign-in that nothing says is its owner's.
+struct FailureKind {
+    /// From so many networks as only a network of machines has.
+    stuffing: bool,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Guesses.
+    Guessing,
+    /// Guesses, and a sign-in that raised the severity.
     Guessed,
     /// A client that goes on with an old password.
     OldPassword,
@@ -44,19 +52,22 @@ enum FailureKind {
 
 impl FailureKind {
     fn named(self) -> Kind {
-        match self {
-            Self::BruteForce => Kind::new("brute_force", &["T1110.001"]),
-            Self::Stuffing => Kind::new("stuffing", &["T1110.004"]),
-            Self::Guessed => Kind::new("guessed", &["T1110.001", "T1110.004", "T1078.004"]),
-            Self::OldPassword => Kind::new("old_password", &["T1110.001"]),
+        let guessing = if self.stuffing { "T1110.001" } else { "T1110.004" };
+        match self.what {
+            What::Guessing if self.stuffing => Kind::new("stuffing", &[guessing, "T1078.004"]),
+            What::Guessing => Kind::new("brute_force", &[guessing, "T1078.004"]),
+            What::Guessed => Kind::new("guessed", &[guessing]),
+            What::OldPassword => Kind::new("old_password", &[guessing, "T1078.004"]),
         }
     }
 
     /// What the numbers do not say by themselves.
     const fn said(self) -> &'static str {
-        match self {
-            Self::Stuffing => "; so many addresses look like stuffing of leaked passwords",
-            Self::BruteForce | Self::Guessed | Self::OldPassword => "",
+        match self.what {
+            What::Guessing | What::Guessed if self.stuffing => {
+                "; failures from so many networks look like stuffing of leaked passwords"
+            }
+            What::Guessing | What::Guessed | What::OldPassword => "",
         }
     }
 }
@@ -95,16 +106,19 @@ impl Words<'_> {
         }
     }
 
-    /// A sign-in that may be a guess that worked outweighs how was guessed.
+    /// A sign-in that raised the severity outweighs how was guessed, and whether a client goes on afterwards.
     fn kind(&self, params: &Params, incident: &Incident) -> FailureKind {
-        let stuffs = params.stuffing_addresses_min as usize;
-        let addresses = incident.evidence.addresses().len();
-        match (self.succeeded, self.success, self.mark.client) {
-            (Some(_), Success::Open, client) if client != Client::Likely => FailureKind::Guessed,
-            (_, _, Client::Likely) => FailureKind::OldPassword,
-            _ if stuffs > 0 && addresses >= stuffs => FailureKind::Stuffing,
-            _ => FailureKind::BruteForce,
-        }
+        let addresses = incident.evidence.addresses();
+        let networks: BTreeSet<NetworkId> = addresses.iter().map(NetworkId::of_carrier).collect();
+        let enough = params.stuffing_networks_min as usize;
+        let what = if incident.severity_reasons.iter().any(|reason| reason == SUCCEEDED_AFTER) {
+            What::Guessed
+        } else if self.mark.client == Client::Likely {
+            What::OldPassword
+        } else {
+            What::Guessing
+        };
+        FailureKind { stuffing: enough > 0 && networks.len() >= enough, what }
     }
 
     fn crossed(&self, params: &Params) -> bool {

@@ -72,7 +72,8 @@ impl State {
         Ends {
             gateways: of(Ground::Gateway, can_reach).map(carried),
             own_carriers: of(Ground::Gateway, is_known).map(carried),
-            own_proxies: of(Ground::Proxy, is_known && !jump.same_session(event)).map(proxied),
+            own_proxies: of(Ground::Proxy, is_known && !jump.same_session(event) && !jump.is_taken_over(event))
+                .map(proxied),
         }
     }
 

@@ -20,6 +20,9 @@ const GATEWAY: u8 = 0x10;
 /// The bit of a track of a user that is where proxies are.
 const PROXY: u8 = 0x20;
 
+/// The bit of a track of rows that name no client.
+const NOBODY: u8 = 0x40;
+
 /// The way in of programs that call the interface.
 const API: u8 = 2;
 /// The way in of integrations.
@@ -88,7 +91,16 @@ pub(super) const fn is_of_programs(way: u8) -> bool {
 
 /// The way in of a track.
 pub(super) const fn way_of(track: u8) -> u8 {
-    track & !(GATEWAY | PROXY)
+    track & !(GATEWAY | PROXY | NOBODY)
+}
+
+/// The track beside this one of rows that name no client.
+pub(super) const fn of_nobody(track: u8) -> u8 {
+    track | NOBODY
+}
+
+pub(super) const fn is_of_nobody(track: u8) -> bool {
+    track & NOBODY != 0
 }
 
 /// Holds a jump of which an end is where tunnels end, or no further than the reach of a proxy. That a proxy is near explains
@@ -143,7 +155,7 @@ pub(super) fn home_carrier(
     let own = |carried: &Carried| u32::from(carried.earlier_days) >= days;
     let carried = carried.into_iter().flatten().find(own).filter(|_| !jump.is_in_one_country())?;
     let mut measures = carried_measures(carried);
-    measures.push(Measure::new("familiar_days", f64::from(days), "days"));
+    measures.push(Measure::new("earlier_days_min", f64::from(days), "days"));
     Some(Block {
         layer: Layer::User,
         by: "home_carrier",

@@ -15,7 +15,8 @@ pub(super) struct Sighting {
     pub(super) track: u8,
     /// Of an event that an exception covers. Such events are tracked apart: where they lead says nothing of the rest.
     pub(super) covered: bool,
-    /// As the record itself says, not its session: whoever holds a session must not inherit its device.
+    /// As the record itself says, or one before it in its session at its very address: whoever holds a session elsewhere must
+    /// not inherit its device.
     pub(super) device: Option<SeenDevice>,
     pub(super) agent: u64,
     pub(super) session: u64,
@@ -30,11 +31,13 @@ impl State {
     /// session has at their very address, or a phone that signed in would be followed as a laptop, too.
     pub(super) fn way_in(&self, context: &Context<'_>, seen: &SeenAddress) -> u8 {
         let event = context.event;
-        let client = self.tracks.iter().filter(|last| last.is_of_session_at(event, seen) && last.names_client());
-        let client = client.filter(|_| event.channel == Channel::Unknown && event.agent == 0 && event.device == 0);
-        client.map(|last| ground::way_of(last.track)).next().unwrap_or_else(|| ground::way_in(event.channel))
+        let mut clients = self.tracks.iter().filter(|last| last.is_of_session_at(event, seen) && last.names_client());
+        let client = if is_clientless(context) { clients.next() } else { None };
+        client.map_or_else(|| ground::way_in(event.channel), |last| ground::way_of(last.track))
     }
 
+    /// Takes in where the user is. What names no client lies on a track of its own until a client is seen there: the rows of
+    /// a phone's sign-in must not hide where the laptop was.
     pub(super) fn sight(&mut self, track: u8, context: &Context<'_>, seen: SeenAddress) {
         let event = context.event;
         let covered = context.exception.is_some();
@@ -49,25 +52,34 @@ impl State {
             action: event.action,
             seen,
         };
-        if sighting.names_client() {
-            // What the rows of its sign-in said of it is said better now.
-            self.tracks.retain(|last| {
-                last.track == track
-                    || last.covered != covered
-                    || last.names_client()
-                    || !last.is_of_session_at(event, &seen)
-            });
-        }
-        match self.tracks.iter_mut().find(|last| last.track == track && last.covered == covered) {
-            Some(last) => {
-                if !sighting.names_client() && last.is_of_session_at(event, &seen) {
-                    (sighting.device, sighting.agent) = (last.device, last.agent);
-                }
-                *last = sighting;
+        if is_clientless(context) {
+            let client = |last: &&Sighting| {
+                last.track == track && last.covered == covered && last.is_of_session_at(event, &seen)
+            };
+            match self.tracks.iter().find(client) {
+                Some(last) => (sighting.device, sighting.agent) = (last.device, last.agent),
+                None => sighting.track = ground::of_nobody(track),
             }
+        }
+        // A client that is seen later on this way in, or in the session at its address, says more than a sign-in.
+        let way = ground::way_of(sighting.track);
+        self.tracks.retain(|last| {
+            last.covered != covered
+                || !ground::is_of_nobody(last.track)
+                || ground::is_of_nobody(sighting.track)
+                || ground::way_of(last.track) != way && !last.is_of_session_at(event, &seen)
+        });
+        match self.tracks.iter_mut().find(|last| last.track == sighting.track && last.covered == covered) {
+            Some(last) => *last = sighting,
             None => self.tracks.push(sighting),
         }
     }
+}
+
+/// Does it name no channel, browser or device?
+pub(super) fn is_clientless(context: &Context<'_>) -> bool {
+    let event = context.event;
+    context.keeps(2) && event.channel == Channel::Unknown && event.agent == 0 && event.device == 0
 }
 
 impl Sighting {
