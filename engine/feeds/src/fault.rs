@@ -22,6 +22,14 @@ pub enum FetchFault {
         /// What failed.
         why: String,
     },
+    /// Its certificate is not that of a server we trust.
+    #[error("{url}: is not trusted: {why}; `ca_file` names an authority of your own")]
+    Untrusted {
+        /// The address without its query.
+        url: String,
+        /// What is wrong with the certificate.
+        why: String,
+    },
     /// It took too long.
     #[error("{url}: no whole answer within {secs} s")]
     TimedOut {

@@ -1,7 +1,9 @@
 //! One request and its answer, within limits: redirects that never leave TLS and never carry a secret elsewhere, bodies
 //! that are counted while they come.
 
-use std::error::Error as _;
+use std::error::Error;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -227,6 +229,9 @@ impl<'c> Http<'c> {
         if error.is_timeout() {
             return FetchFault::TimedOut { url, secs: self.config.timeout_secs };
         }
+        if let Some(why) = distrust(&error) {
+            return FetchFault::Untrusted { url, why };
+        }
         let why = why(&error);
         if error.is_body() || error.is_decode() {
             FetchFault::BrokeOff { url, why }
@@ -258,6 +263,20 @@ pub(crate) fn shown(url: &Url) -> String {
     url.to_string()
 }
 
+/// What is wrong with a certificate, if that is the cause: another attempt does not change it.
+fn distrust(error: &reqwest::Error) -> Option<String> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(of_tls @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            return Some(of_tls.to_string());
+        }
+        // What an error of the system carries is not among its sources.
+        let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        source = carried.map(|carried| carried as &(dyn Error + 'static)).or_else(|| cause.source());
+    }
+    None
+}
+
 /// What failed, down to the cause.
 fn why(error: &reqwest::Error) -> String {
     let mut words = error.to_string();
@@ -272,9 +291,8 @@ fn why(error: &reqwest::Error) -> String {
     words.chars().filter(|sign| !sign.is_control()).take(WHY_CHARS_MAX).collect()
 }
 
-fn bounded(path: &std::path::Path) -> Result<Vec<u8>, FetchFault> {
-    use std::io::Read as _;
-    let failed = |error: std::io::Error| FetchFault::file(path, &error);
+fn bounded(path: &Path) -> Result<Vec<u8>, FetchFault> {
+    let failed = |error: io::Error| FetchFault::file(path, &error);
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(CA_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
