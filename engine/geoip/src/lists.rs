@@ -68,7 +68,8 @@ pub struct ListConfig {
     /// seen, hours.
     #[serde(default)]
     pub hold_hours: Option<u32>,
-    /// Of `stix` and `misp`: what words of the feed mean, beside and before those of the table; `null`: nothing.
+    /// Of `stix` and `misp`: what words of the feed mean, beside and before those of the table; `null`: what has only such
+    /// words is left out.
     #[serde(default)]
     pub categories: Option<BTreeMap<String, Option<Category>>>,
     /// Of `csv`: the names of its columns.

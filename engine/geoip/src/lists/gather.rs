@@ -55,6 +55,9 @@ impl<'c> Gather<'c> {
         let Network::Public(first, prefix) = *network else {
             return sink.entry(report.line, network, &Said::default());
         };
+        if meant.is_unwanted() {
+            return sink.leave_out("addresses whose words the configuration takes out", report.line);
+        }
         let configured = self.config.category.filter(|_| meant.categories().is_empty());
         sink.take();
         if meant.categories().is_empty() && configured.is_none() {

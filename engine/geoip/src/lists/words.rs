@@ -120,6 +120,8 @@ impl Words {
 pub(super) struct Meant {
     found: BTreeMap<Category, String>,
     vague: BTreeMap<Category, String>,
+    /// A word is there that the configuration takes out.
+    is_silenced: bool,
 }
 
 impl Meant {
@@ -127,7 +129,7 @@ impl Meant {
     pub(super) fn word(&mut self, words: &Words, word: &str) {
         match words.meant(word) {
             Meaning::Is(category) => self.note(category, word),
-            Meaning::Nothing => {}
+            Meaning::Nothing => self.is_silenced = true,
             Meaning::Unknown => {
                 if let Some(category) = words.vague(word) {
                     self.vague.entry(category).or_insert_with(|| word.to_owned());
@@ -140,7 +142,7 @@ impl Meant {
     pub(super) fn tag(&mut self, words: &Words, tag: &str) {
         match words.own(&plain(tag)) {
             Meaning::Is(category) => return self.note(category, tag),
-            Meaning::Nothing => return,
+            Meaning::Nothing => return self.is_silenced = true,
             Meaning::Unknown => {}
         }
         let (predicate, value) = tag.split_once('=').map_or((tag, None), |(name, value)| (name, Some(value)));
@@ -152,13 +154,13 @@ impl Meant {
         for word in value.into_iter().chain(technique) {
             match words.meant(word) {
                 Meaning::Is(category) => return self.note(category, value.unwrap_or(word)),
-                Meaning::Nothing => return,
+                Meaning::Nothing => return self.is_silenced = true,
                 Meaning::Unknown => {}
             }
         }
         match words.meant(predicate) {
             Meaning::Is(category) => self.note(category, value.unwrap_or(predicate)),
-            Meaning::Nothing => {}
+            Meaning::Nothing => self.is_silenced = true,
             Meaning::Unknown => self.word(words, value.unwrap_or(predicate)),
         }
     }
@@ -169,7 +171,12 @@ impl Meant {
 
     /// The categories; of vague words only where there are no others.
     pub(super) fn categories(&self) -> &BTreeMap<Category, String> {
-        if self.found.is_empty() { &self.vague } else { &self.found }
+        if self.found.is_empty() && !self.is_silenced { &self.vague } else { &self.found }
+    }
+
+    /// Is nothing said but what the configuration does not want to hear?
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.is_silenced && self.found.is_empty()
     }
 }
 

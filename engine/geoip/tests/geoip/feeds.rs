@@ -94,7 +94,6 @@ fn the_configuration_says_what_words_mean_and_what_stands_in_for_them() {
         &json!({ "categories": { "C2": null, "benign": "known_good", "hunt": "botnet" }, "category": "vpn", "tag": "ours" }),
     );
     for (labels, wanted) in [
-        (json!(["c2"]), "vpn 40 'ours'"),
         (json!(["benign"]), "known_good 40 'benign'"),
         (json!(["Hunt", "c2"]), "botnet 40 'Hunt'"),
         (json!(["x"]), "vpn 40 'ours'"),
@@ -102,6 +101,12 @@ fn the_configuration_says_what_words_mean_and_what_stands_in_for_them() {
         let wanted = format!("11.2.3.4/32 {wanted} 1000 -");
         assert_eq!(entries(&own, &bundle(&[indicator(&json!({ "labels": labels }))])), [wanted]);
     }
+    // Who does not want to hear of a word does not hear of it by the stand-in either.
+    let unwanted = indicator(&json!({ "id": "indicator--2", "indicator_types": ["malicious-activity"] }));
+    let bytes = bundle(&[unwanted, indicator(&json!({ "labels": ["x"] }))]);
+    assert_eq!(entries(&own, &bytes), ["11.2.3.4/32 vpn 40 'ours' 1000 -"]);
+    let told = "1 addresses whose words the configuration takes out, which are left out; the first on line 1";
+    assert_eq!(warnings(&own, &bytes), [told]);
     // Nothing is guessed, and a feed alone does not make an address harmless.
     for labels in [json!(["x"]), json!(["benign"]), json!(null)] {
         let bytes = bundle(&[indicator(&json!({ "labels": labels, "id": "indicator--2" })), indicator(&json!({}))]);
