@@ -22,9 +22,20 @@ const ADDRESSES: [&str; 7] =
     ["0.0.0.0", "11.2.3.4", "255.255.255.255", "2e00:10::1", "::ffff:11.2.3.4", "::1", "ffff::"];
 const TIMES: [i64; 4] = [i64::MIN, 0, 1_772_442_000_000, i64::MAX];
 
+/// By the first byte.
+const FORMATS: [Format; 7] = [
+    Format::Plain,
+    Format::Csv,
+    Format::TorExit,
+    Format::Mmdb,
+    Format::Stix,
+    Format::Misp,
+    Format::MispWarninglist,
+];
+
 fn decoded(bytes: &[u8]) -> Result<Decoded, Vec<ListFault>> {
     let (choice, bytes) = bytes.split_first().map_or((0, bytes), |(choice, bytes)| (*choice, bytes));
-    let format = [Format::Plain, Format::Csv, Format::TorExit, Format::Mmdb][usize::from(choice % 4)];
+    let format = FORMATS[usize::from(choice) % FORMATS.len()];
     let mut config: ListConfig =
         serde_json::from_str(r#"{"name":"fuzz","path":"fuzz","format":"plain","category":"vpn","confidence":50}"#)
             .expect("a configuration");

@@ -10,12 +10,14 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
+use frostwatch_feeds::Feeds;
 use frostwatch_kafka::Counts;
 use frostwatch_runtime::board::Board;
 use prometheus::{Registry, TextEncoder};
 use serde_json::{Value, json};
 
 use crate::engine::BUILD;
+use crate::feeds::FeedMetrics;
 use crate::metrics::{Metrics, Observed};
 use crate::reload::{NotSwitched, Reloader, Told};
 
@@ -25,11 +27,11 @@ const UNREADY_AFTER: Duration = Duration::from_secs(30);
 /// Serves the admin port for as long as the result is kept.
 pub(crate) fn serve(
     listen: SocketAddr,
-    observed: Arc<Observed>,
-    reloader: Arc<Reloader>,
+    (observed, reloader, feeds): (Arc<Observed>, Arc<Reloader>, Arc<Feeds>),
 ) -> anyhow::Result<tokio::runtime::Runtime> {
     let registry = Registry::new();
     registry.register(Box::new(Metrics::new(Arc::clone(&observed), Arc::clone(&reloader))?))?;
+    registry.register(Box::new(FeedMetrics::new(feeds)?))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind(listen))

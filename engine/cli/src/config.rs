@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use frostwatch_detect::catalogue::{STATE_FORMAT, since_format};
 use frostwatch_detect::format::STATE_FORMAT_OLDEST;
 use frostwatch_detect::time::{Lateness, SECOND};
+use frostwatch_feeds::{Feed, FeedConfig};
 use frostwatch_geoip::lists::{ListConfig, OpenedLists};
 use frostwatch_geoip::{GeoFiles, GeoLimits, GeoTable, NoGeo};
 use frostwatch_kafka::settings::{KafkaSettings, is_secret};
@@ -47,6 +48,9 @@ pub(crate) struct Config {
     /// Lists of addresses; absent: detectors of listed addresses do not run.
     #[serde(default)]
     pub(crate) lists: Vec<ListConfig>,
+    /// Where lists are fetched from; absent: whoever writes their files does.
+    #[serde(default)]
+    pub(crate) feeds: Vec<FeedConfig>,
     /// How raw rows are read; absent: raw topics are not read.
     #[serde(default)]
     pub(crate) normalise: Option<NormaliseConfig>,
@@ -162,7 +166,13 @@ impl Config {
     /// What a running process does not take over.
     pub(crate) fn settled_at_start(&self) -> SettledAtStart {
         let Self { kafka, workers, normalise, admin, .. } = self;
-        SettledAtStart { kafka: kafka.clone(), workers: *workers, normalise: normalise.clone(), admin: admin.clone() }
+        let (kafka, normalise, admin) = (kafka.clone(), normalise.clone(), admin.clone());
+        SettledAtStart { kafka, workers: *workers, normalise, admin, feeds: self.feeds_with_lists() }
+    }
+
+    /// The lists that are fetched, and where from.
+    pub(crate) fn feeds_with_lists(&self) -> Vec<Feed> {
+        lists::feeds_with_lists(&self.feeds, &self.lists)
     }
 
     fn own_faults(&self) -> Vec<String> {
@@ -196,6 +206,7 @@ pub(crate) struct SettledAtStart {
     workers: usize,
     normalise: Option<NormaliseConfig>,
     admin: Option<AdminConfig>,
+    feeds: Vec<Feed>,
 }
 
 impl SettledAtStart {
@@ -206,6 +217,7 @@ impl SettledAtStart {
             ("workers", self.workers != other.workers),
             ("normalise", self.normalise != other.normalise),
             ("admin", self.admin != other.admin),
+            ("feeds", self.feeds != other.feeds),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -258,6 +270,17 @@ pub(crate) fn load_with(path: &Path, rules_folder: Option<&Path>) -> anyhow::Res
     }
 }
 
+/// Reads the feeds of a configuration, whatever its lists hold: a fetch is what mends them.
+pub(crate) fn load_feeds(path: &Path) -> anyhow::Result<Vec<Feed>> {
+    let text = read_bounded(path).map_err(|error| Faults(vec![format!("{error:#}")]))?;
+    let mut config = parse(&text).map_err(|fault| Faults(vec![format!("{}: {fault}", path.display())]))?;
+    lists::resolve(&mut config.lists, &mut config.feeds, path.parent().unwrap_or(Path::new(".")));
+    let mut faults: Vec<String> = config.lists.iter().flat_map(ListConfig::faults).collect();
+    faults.extend(lists::feed_faults(&config.feeds, &config.lists));
+    anyhow::ensure!(faults.is_empty(), Faults(faults));
+    Ok(config.feeds_with_lists())
+}
+
 fn parse(text: &str) -> Result<Config, String> {
     // A snippet shows the lines around a fault, and there may be a password on one of them.
     let options = serde_saphyr::options! { with_snippet: false };
@@ -273,8 +296,9 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     let rulebook = collect(&mut faults, rules_beside(beside, config.rules.as_deref(), rules_folder));
     config.geoip.resolve(beside);
     let located = collect(&mut faults, located(&config.geoip).map_err(|fault| vec![fault]));
-    lists::resolve(&mut config.lists, beside);
-    let lists = collect(&mut faults, lists::opened(&config.lists));
+    lists::resolve(&mut config.lists, &mut config.feeds, beside);
+    faults.extend(lists::feed_faults(&config.feeds, &config.lists));
+    let lists = collect(&mut faults, lists::opened(&config.lists, &config.feeds));
     let normaliser = config.normalise.clone().and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
     let (Some(rulebook), Some(located), Some(lists), []) = (rulebook, located, lists, faults.as_slice()) else {
         return Err(Faults(faults));
@@ -282,6 +306,7 @@ fn checked(mut config: Config, beside: &Path, rules_folder: Option<&Path>) -> Re
     let mut warnings: Vec<String> = rulebook.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(located.warnings());
     warnings.extend(lists.warnings.iter().cloned());
+    warnings.extend(config.feeds.iter().flat_map(FeedConfig::warnings));
     let asleep = rulebook.rules.iter().filter(|rule| since_format(rule.params.detector()) > config.state_format);
     warnings.extend(asleep.map(|rule| {
         format!(
@@ -320,6 +345,8 @@ pub(crate) fn read_alone(text: &str) -> Result<(), Vec<String>> {
             drop(part::<GeoConfig>(&mut parts, "geoip", &fault, &mut faults));
             let lists = part::<Vec<ListConfig>>(&mut parts, "lists", &fault, &mut faults);
             faults.extend(lists.iter().flatten().flat_map(ListConfig::faults));
+            let feeds = part::<Vec<FeedConfig>>(&mut parts, "feeds", &fault, &mut faults).unwrap_or_default();
+            faults.extend(lists::feed_faults(&feeds, &lists.unwrap_or_default()));
             let normalise = part(&mut parts, "normalise", &fault, &mut faults);
             normalise.and_then(|normalise| collect(&mut faults, normaliser_of(normalise)));
         }
@@ -346,9 +373,11 @@ fn faults_of_parts(text: &str, told: &str, beside: &Path, rules_folder: Option<&
         geoip.resolve(beside);
         collect(&mut faults, located(&geoip).map_err(|fault| vec![fault]));
     }
+    let mut feeds = part::<Vec<FeedConfig>>(&mut parts, "feeds", told, &mut faults).unwrap_or_default();
     if let Some(mut lists) = part::<Vec<ListConfig>>(&mut parts, "lists", told, &mut faults) {
-        lists::resolve(&mut lists, beside);
-        collect(&mut faults, lists::opened(&lists));
+        lists::resolve(&mut lists, &mut feeds, beside);
+        faults.extend(lists::feed_faults(&feeds, &lists));
+        collect(&mut faults, lists::opened(&lists, &feeds));
     }
     if let Some(normalise) = part(&mut parts, "normalise", told, &mut faults) {
         collect(&mut faults, normaliser_of(normalise));

@@ -8,9 +8,11 @@ mod console;
 mod demo;
 mod engine;
 mod except;
+mod feeds;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod lists;
 mod metrics;
 mod raw;
 mod record;
@@ -65,6 +67,8 @@ enum Command {
     Replay(replay::Args),
     /// Shows every fault of configuration, rules and GeoIP files at once.
     Check(check::Args),
+    /// Fetches lists of addresses from where the configuration says.
+    Lists(lists::Args),
     /// Makes and compares topics.
     Topics(topics::Args),
     /// Shows how the written state stands, and chooses where it does not agree with offsets and topic.
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Lists(args) => lists::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),

@@ -21,6 +21,7 @@ use crate::admin;
 use crate::config;
 use crate::console::say;
 use crate::engine::shared;
+use crate::feeds;
 use crate::metrics::Observed;
 use crate::raw::Rows;
 use crate::reload::{self, Reloader};
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Leave raw topics to other processes.
     #[arg(long)]
     no_normalise: bool,
+    /// Leave fetching lists to `frostwatch lists fetch`.
+    #[arg(long)]
+    no_fetch: bool,
     /// Go on although what must be run again after a crash was scored under GeoIP files or a program that are not at hand:
     /// it is run again under the present ones, what these find is sent under an epoch raised by one, and what was sent
     /// about it and is not found again is taken back.
@@ -68,11 +72,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let reloader = Arc::new(reloader.with_list_files(list_files));
     let stop = Arc::new(AtomicBool::new(false));
     let _signals = stop_on_signal(&stop)?;
+    let feeds = feeds::new(if args.no_fetch { Vec::new() } else { config.feeds_with_lists() });
     let _admin = match &config.admin {
-        Some(admin) => Some(admin::serve(admin.listen, Arc::clone(&observed), Arc::clone(&reloader))?),
+        Some(admin) => {
+            let shown = (Arc::clone(&observed), Arc::clone(&reloader), Arc::clone(&feeds));
+            Some(admin::serve(admin.listen, shown)?)
+        }
         None => None,
     };
     let _reload = reload::watch(&reloader)?;
+    let _fetch = feeds::start(&feeds)?;
     end_when_standing_still(&observed)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
     run_threads(&config.kafka, config.workers, rows, args.accept_change, &observed, &stop)?;

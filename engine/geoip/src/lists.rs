@@ -4,12 +4,20 @@
 //! a list with a fault is not loaded at all, since half a list looks like a whole one.
 
 mod csv_file;
+mod gather;
+mod json;
 mod line;
+mod misp;
 mod mmdb_file;
+mod pattern;
 mod plain;
 mod sink;
+mod stix;
 mod tor_exit;
+mod warninglist;
+mod words;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -56,9 +64,14 @@ pub struct ListConfig {
     /// It says nothing of events from this time on, RFC 3339.
     #[serde(default)]
     pub valid_until: Option<String>,
-    /// Of `tor_exit`: an exit counts from so long before it was first seen to so long after it was last seen, hours.
+    /// Of `tor_exit` and `misp`: an address counts from so long before it was first seen to so long after it was last
+    /// seen, hours.
     #[serde(default)]
     pub hold_hours: Option<u32>,
+    /// Of `stix` and `misp`: what words of the feed mean, beside and before those of the table; `null`: what has only such
+    /// words is left out.
+    #[serde(default)]
+    pub categories: Option<BTreeMap<String, Option<Category>>>,
     /// Of `csv`: the names of its columns.
     #[serde(default)]
     pub columns: Option<Columns>,
@@ -76,6 +89,12 @@ pub enum Format {
     TorExit,
     /// `MaxMind`'s Anonymous IP.
     Mmdb,
+    /// A STIX 2.1 bundle, or the objects of TAXII.
+    Stix,
+    /// Attributes or events of MISP.
+    Misp,
+    /// A warning list of MISP: what is known to be harmless.
+    MispWarninglist,
 }
 
 impl Format {
@@ -85,6 +104,9 @@ impl Format {
             Self::Csv => &csv_file::Csv,
             Self::TorExit => &tor_exit::TorExit,
             Self::Mmdb => &mmdb_file::Mmdb,
+            Self::Stix => &stix::Stix,
+            Self::Misp => &misp::Misp,
+            Self::MispWarninglist => &warninglist::Warninglist,
         }
     }
 }
@@ -178,11 +200,17 @@ impl ListConfig {
         {
             note("valid_until", "not after valid_from");
         }
-        if self.hold_hours.is_some() && self.format != Format::TorExit {
-            note("hold_hours", "only a list of format tor_exit has it");
+        if self.hold_hours.is_some() && !matches!(self.format, Format::TorExit | Format::Misp) {
+            note("hold_hours", "only a list of format tor_exit or misp has it");
         }
         if self.hold_hours.is_some_and(|hours| hours == 0 || hours > HOLD_HOURS_MAX) {
             note("hold_hours", "outside 1 to 8760");
+        }
+        if self.categories.is_some() && !matches!(self.format, Format::Stix | Format::Misp) {
+            note("categories", "only a list of format stix or misp has them");
+        }
+        if self.categories.as_ref().is_some_and(|words| words.len() > words::OWN_WORDS_MAX) {
+            note("categories", "more than 1024 words");
         }
         if self.columns.is_some() && self.format != Format::Csv {
             note("columns", "only a list of format csv has them");

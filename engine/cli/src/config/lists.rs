@@ -1,18 +1,45 @@
-//! The part of a configuration that names lists of addresses.
+//! The parts of a configuration that name lists of addresses and where they are fetched from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use frostwatch_feeds::{Feed, FeedConfig};
 use frostwatch_geoip::lists::{ListConfig, ListsLimits, OpenedLists, open};
 use serde_json::Value;
 
 /// Paths are relative to the configuration.
-pub(super) fn resolve(lists: &mut [ListConfig], beside: &Path) {
+pub(super) fn resolve(lists: &mut [ListConfig], feeds: &mut [FeedConfig], beside: &Path) {
     lists.iter_mut().for_each(|list| list.path = beside.join(&list.path));
+    feeds.iter_mut().for_each(|feed| feed.resolve(beside));
 }
 
-/// Reads the lists, whose paths are resolved.
-pub(super) fn opened(lists: &[ListConfig]) -> Result<OpenedLists, Vec<String>> {
-    open(lists, ListsLimits::default())
+/// Reads the lists, whose paths are resolved. One that is fetched and is not there yet says nothing until it is.
+pub(super) fn opened(lists: &[ListConfig], feeds: &[FeedConfig]) -> Result<OpenedLists, Vec<String>> {
+    let is_awaited = |list: &&ListConfig| feeds.iter().any(|feed| feed.list == list.name) && !list.path.exists();
+    let (awaited, there): (Vec<_>, Vec<_>) = lists.iter().partition(is_awaited);
+    let there: Vec<ListConfig> = there.into_iter().cloned().collect();
+    let mut opened = open(&there, ListsLimits::default())?;
+    opened.warnings.extend(awaited.iter().map(|list| {
+        let (name, path) = (&list.name, list.path.display());
+        format!("lists '{name}': {path} is not fetched yet, so it says nothing; `frostwatch lists fetch` fetches it")
+    }));
+    Ok(opened)
+}
+
+/// What is wrong with feeds, before anything is asked.
+pub(super) fn feed_faults(feeds: &[FeedConfig], lists: &[ListConfig]) -> Vec<String> {
+    let of = |feed: &FeedConfig| feed.faults(lists.iter().find(|list| list.name == feed.list));
+    let mut faults: Vec<String> = feeds.iter().flat_map(of).collect();
+    let mut seen = BTreeSet::new();
+    let twice = feeds.iter().filter(|feed| !seen.insert(&feed.list));
+    faults.extend(twice.map(|feed| format!("feeds '{}': a list has one feed", feed.list)));
+    faults
+}
+
+/// Feeds with their lists. One whose list is not named is a fault elsewhere.
+pub(super) fn feeds_with_lists(feeds: &[FeedConfig], lists: &[ListConfig]) -> Vec<Feed> {
+    let list_of = |feed: &FeedConfig| lists.iter().find(|list| list.name == feed.list).cloned();
+    feeds.iter().filter_map(|feed| Some(Feed { config: feed.clone(), list: list_of(feed)? })).collect()
 }
 
 /// The files that a configuration names, though it may be refused.

@@ -70,6 +70,20 @@ fn what_was_changed_while_the_process_began_is_read_again() {
 }
 
 #[test]
+fn a_list_that_is_to_be_fetched_is_awaited_and_its_feed_waits_for_a_restart() {
+    let folder = Folder::new();
+    let feed = "lists: [{name: a, path: a.txt, format: plain, category: vpn, confidence: 50}]\n\
+                feeds: [{list: a, kind: file, url: 'https://f.example/a'}]\n";
+    folder.write("frostwatch.yaml", &format!("{CONFIG}{feed}"));
+    let told = folder.reloader.reload().unwrap().to_string();
+    assert!(told.starts_with("nothing of rules") && told.ends_with("differs from the start: feeds"), "{told}");
+    folder.write("a.txt", "11.2.3.4\n");
+    assert!(folder.is_stale());
+    let told = folder.reloader.reload().unwrap().to_string();
+    assert!(told.starts_with("switched: "), "{told}");
+}
+
+#[test]
 fn only_one_reads_at_a_time() {
     let folder = Folder::new();
     let held = folder.reloader.reading.lock().unwrap();

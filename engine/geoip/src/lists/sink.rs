@@ -23,6 +23,9 @@ pub(super) struct Said<'a> {
     pub(super) until: Option<Millis>,
 }
 
+/// A list of which more than one in so many entries cannot be read is refused: half a list looks like a whole one.
+const UNREADABLE_ONE_IN: usize = 10;
+
 /// Collects a list.
 pub(super) struct Sink<'c> {
     config: &'c ListConfig,
@@ -36,6 +39,12 @@ pub(super) struct Sink<'c> {
     special: (u64, u64),
     /// Entries that hold at no time.
     never: (u64, u64),
+    /// What is none of ours: how much, and where first.
+    left_out: Vec<(&'static str, u64, u64)>,
+    /// Values of feeds that cannot be read: the first ones, and how many more.
+    unreadable: (Vec<ListFault>, usize),
+    /// Values of feeds that were read, before what says the same became one entry.
+    taken: usize,
     is_full: bool,
 }
 
@@ -50,6 +59,9 @@ impl<'c> Sink<'c> {
             tags: HashMap::new(),
             special: (0, 0),
             never: (0, 0),
+            left_out: Vec::new(),
+            unreadable: (Vec::new(), 0),
+            taken: 0,
             is_full: false,
         }
     }
@@ -60,6 +72,37 @@ impl<'c> Sink<'c> {
         } else {
             self.more_faults += 1;
         }
+    }
+
+    /// Counts what a feed has beside what is read of it.
+    pub(super) fn leave_out(&mut self, what: &'static str, line: u64) {
+        match self.left_out.iter_mut().find(|(known, ..)| *known == what) {
+            Some((_, count, _)) => *count += 1,
+            None => self.left_out.push((what, 1, line)),
+        }
+    }
+
+    /// Notes a value of a feed that cannot be read. Nobody here can mend it, so a few do not keep the others out.
+    pub(super) fn unreadable(&mut self, line: u64, message: String) {
+        if self.unreadable.0.len() < FAULTS_MAX {
+            self.unreadable.0.push(ListFault { line, message });
+        } else {
+            self.unreadable.1 += 1;
+        }
+    }
+
+    /// Counts a value of a feed that was read.
+    pub(super) const fn take(&mut self) {
+        self.taken += 1;
+    }
+
+    pub(super) const fn entries_max(&self) -> usize {
+        self.limits.entries_max
+    }
+
+    /// Room for different tags, before the configuration's own.
+    pub(super) const fn tags_max(&self) -> usize {
+        self.limits.tags_max.saturating_sub(1)
     }
 
     /// Is a line within the limits, and not what comes of no text? `false` after the last that is read.
@@ -144,6 +187,14 @@ impl<'c> Sink<'c> {
 
     /// The list, or its faults.
     pub(super) fn finish(mut self) -> Result<Decoded, Vec<ListFault>> {
+        let unreadable = self.unreadable.0.len() + self.unreadable.1;
+        let others: u64 = self.left_out.iter().map(|(_, count, _)| *count).sum();
+        let read = self.entries.len().max(self.taken) + others as usize;
+        if unreadable * UNREADABLE_ONE_IN > unreadable + read {
+            let (told, more) = std::mem::take(&mut self.unreadable);
+            told.into_iter().for_each(|fault| self.fault(fault.line, fault.message));
+            self.more_faults += more as u64;
+        }
         if self.faults.is_empty() && self.entries.is_empty() && self.never.0 == 0 {
             self.fault(0, "names no address; is it the right file?".to_owned());
         }
@@ -155,6 +206,14 @@ impl<'c> Sink<'c> {
             return Err(self.faults);
         }
         let mut warnings = Vec::new();
+        if let Some(ListFault { line, message }) = self.unreadable.0.first() {
+            warnings.push(format!(
+                "{unreadable} values cannot be read and are left out; the first on line {line}: {message}"
+            ));
+        }
+        for (what, count, line) in &self.left_out {
+            warnings.push(format!("{count} {what}, which are left out; the first on line {line}"));
+        }
         for ((count, line), what) in [
             (self.special, "of private or reserved networks, which are left out"),
             (self.never, "that end before they begin, which are left out"),

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fixtures::{bent, file, meta};
 
-fn config(format: &str, more: &serde_json::Value) -> ListConfig {
+pub(crate) fn config(format: &str, more: &serde_json::Value) -> ListConfig {
     let mut config = json!({ "name": "list", "path": "list.txt", "format": format });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(config).unwrap()
@@ -32,7 +32,7 @@ fn csv() -> ListConfig {
 }
 
 /// The entries as text: network, category, confidence, tag and times.
-fn entries(config: &ListConfig, bytes: &[u8]) -> Vec<String> {
+pub(crate) fn entries(config: &ListConfig, bytes: &[u8]) -> Vec<String> {
     let decoded = decode(config, bytes, ListsLimits::default()).unwrap();
     let time = |time: i64| if time == i64::MIN || time == i64::MAX { "-".to_owned() } else { time.to_string() };
     let told = decoded.list.entries.iter().map(|entry| {
@@ -45,7 +45,7 @@ fn entries(config: &ListConfig, bytes: &[u8]) -> Vec<String> {
     told.collect()
 }
 
-fn faults(config: &ListConfig, bytes: &[u8], limits: ListsLimits) -> Vec<String> {
+pub(crate) fn faults(config: &ListConfig, bytes: &[u8], limits: ListsLimits) -> Vec<String> {
     decode(config, bytes, limits).unwrap_err().iter().map(|fault| format!("{}{fault}", "f")).collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod answers;
 mod demo;
+mod feeds;
 mod fixtures;
 mod hostile;
 mod lists;

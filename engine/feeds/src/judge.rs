@@ -1,0 +1,66 @@
+//! Whether an answer may take the place of a list: it is read as the list would be.
+
+use frostwatch_geoip::lists::{ListConfig, ListsLimits, decode};
+
+use crate::feed::Outcome;
+
+/// Faults of an answer that are told.
+const FAULTS_TOLD_MAX: usize = 5;
+
+/// Entries of a list; `None`: it cannot be read as one.
+pub(crate) fn entries(list: &ListConfig, bytes: &[u8]) -> Option<usize> {
+    decode(list, bytes, ListsLimits::default()).ok().map(|decoded| decoded.list.entries.len())
+}
+
+/// Judges the answer against what is there: its entries, or why it does not take the list's place.
+pub(crate) fn judge(
+    list: &ListConfig,
+    bytes: &[u8],
+    before: Option<usize>,
+    shrink_max_percent: u8,
+) -> Result<usize, Outcome> {
+    let decoded = decode(list, bytes, ListsLimits::default()).map_err(|faults| {
+        let mut told: Vec<String> = faults
+            .iter()
+            .take(FAULTS_TOLD_MAX)
+            .map(|fault| format!("line {}: {}", fault.line, fault.message))
+            .collect();
+        if faults.len() > told.len() {
+            told.push(format!("{} faults more", faults.len() - told.len()));
+        }
+        Outcome::Refused(told)
+    })?;
+    let entries = decoded.list.entries.len();
+    if entries == 0 {
+        return Err(Outcome::Refused(vec!["no entry holds at any time".to_owned()]));
+    }
+    match before {
+        Some(before) if is_shrunk(before, entries, shrink_max_percent) => Err(Outcome::Held { entries, before }),
+        _ => Ok(entries),
+    }
+}
+
+/// Did more than this share of the entries go?
+fn is_shrunk(before: usize, entries: usize, max_percent: u8) -> bool {
+    let gone = before.saturating_sub(entries);
+    gone * 100 > before * usize::from(max_percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_held_only_when_more_than_the_share_is_gone() {
+        for (before, entries, max_percent, wanted) in [
+            (100, 50, 50, false),
+            (100, 49, 50, true),
+            (3, 1, 50, true),
+            (100, 0, 100, false),
+            (100, 99, 0, true),
+            (1, 9, 0, false),
+        ] {
+            assert_eq!(is_shrunk(before, entries, max_percent), wanted, "{before} {entries} {max_percent}");
+        }
+    }
+}

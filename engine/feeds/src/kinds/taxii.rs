@@ -1,0 +1,231 @@
+//! A collection of TAXII 2.1: from a discovery or an API root to the collection, and through its pages.
+//!
+//! Between readings from the beginning only what came since is asked for, and laid over what is there by id and time of
+//! change.
+
+use chrono::DateTime;
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Context, Gained};
+use crate::clock::Millis;
+use crate::fault::FetchFault;
+use crate::http::{Ask, read_json, shown, unexpected};
+use crate::merge::{Elements, Merged, object, reduced};
+use crate::spool::Spool;
+use crate::state::State;
+
+const MEDIA_TYPE: &str = "application/taxii+json;version=2.1";
+/// Objects of a page that are asked for.
+const PAGE_OBJECTS: &str = "1000";
+/// Most bytes of a page, and of what says which collections there are.
+const PAGE_BYTES_MAX: u64 = 128 << 20;
+const ABOUT_BYTES_MAX: u64 = 8 << 20;
+/// Pages of one fetch at most.
+const PAGES_MAX: usize = 100_000;
+/// API roots that are looked through for a collection.
+const API_ROOTS_MAX: usize = 32;
+/// How long after its end an indicator is kept: as long as a record may be late.
+const KEPT_AFTER_END: Millis = 7 * 86_400_000;
+/// What a list is made of.
+const FIELDS: [&str; 13] = [
+    "type",
+    "id",
+    "modified",
+    "revoked",
+    "pattern",
+    "pattern_type",
+    "valid_from",
+    "valid_until",
+    "confidence",
+    "indicator_types",
+    "labels",
+    "kill_chain_phases",
+    "spec_version",
+];
+
+/// A discovery, or an API root.
+#[derive(Deserialize)]
+struct Root {
+    #[serde(default)]
+    default: Option<String>,
+    #[serde(default)]
+    api_roots: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Collections {
+    #[serde(default)]
+    collections: Vec<Collection>,
+}
+
+#[derive(Deserialize)]
+struct Collection {
+    id: String,
+    title: Option<String>,
+    alias: Option<String>,
+    can_read: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default)]
+    more: bool,
+    next: Option<String>,
+    #[serde(borrow, default)]
+    objects: Elements<'a>,
+}
+
+pub(super) async fn fetch(context: &Context<'_>, state: &State) -> Result<Gained, FetchFault> {
+    let objects = objects_of(context).await?;
+    let since = state.added_after.clone().filter(|_| !context.is_full && context.current.is_some());
+    let mut spool = Spool::new(context.path, context.config.bytes_max)?;
+    let added_last = pages(context, &objects, since.as_deref(), &mut spool).await?;
+    let mut merged = Merged::default();
+    if let Some(current) = context.current.filter(|_| since.is_some()) {
+        each_of(current, |text| take(&mut merged, text, context.now))?;
+    }
+    spool.each(|text| take(&mut merged, text, context.now))?;
+    let full_at = if since.is_some() { state.full_at } else { context.now };
+    let added_after = added_last.or(since);
+    Ok(Gained::Content(merged.written("{\"objects\": [", "]}"), State { full_at, added_after, ..state.clone() }))
+}
+
+/// Goes through the pages. Returns when the last object came to the collection, if the server says it.
+async fn pages(
+    context: &Context<'_>,
+    objects: &Url,
+    since: Option<&str>,
+    spool: &mut Spool,
+) -> Result<Option<String>, FetchFault> {
+    let (mut next, mut after, mut added_last) = (None::<String>, since.map(str::to_owned), None);
+    for _ in 0..PAGES_MAX {
+        let mut url = objects.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("match[type]", "indicator").append_pair("limit", PAGE_OBJECTS);
+            query.extend_pairs(after.iter().map(|after| ("added_after", after)));
+            query.extend_pairs(next.iter().map(|next| ("next", next)));
+        }
+        let body = context.http.whole(&ask(url.clone(), PAGE_BYTES_MAX)).await?;
+        let envelope: Envelope<'_> = read_json(&url, &body.bytes)?;
+        for raw in &envelope.objects.0 {
+            let object = object(raw).ok_or_else(|| unexpected(&url, "an element of `objects` is no object"))?;
+            if object.get("type").and_then(Value::as_str) == Some("indicator") {
+                let text = Value::Object(reduced(&object, &FIELDS)).to_string();
+                spool.push(&text, &shown(&url))?;
+            }
+        }
+        let added = body.added_last.filter(|added| DateTime::parse_from_rfc3339(added).is_ok());
+        let further = match (envelope.next, &added) {
+            (Some(given), _) if next.as_ref() != Some(&given) => Some((Some(given), after.clone())),
+            // A server may leave the mark out: then the time of the last object says where to go on.
+            (None, Some(added)) if after.as_ref() != Some(added) => Some((None, Some(added.clone()))),
+            _ => None,
+        };
+        added_last = added.or(added_last);
+        if !envelope.more {
+            return Ok(added_last);
+        }
+        (next, after) = further.ok_or_else(|| unexpected(&url, "says that there is more, and not where"))?;
+    }
+    Err(unexpected(objects, &format!("more than {PAGES_MAX} pages")))
+}
+
+/// Where the objects of the collection are.
+async fn objects_of(context: &Context<'_>) -> Result<Url, FetchFault> {
+    let home = context.http.home();
+    let Some(wanted) = &context.config.collection else {
+        let path = home.path().trim_end_matches('/').trim_end_matches("/objects").to_owned();
+        let mut url = home.clone();
+        url.set_path(&format!("{path}/objects/"));
+        return Ok(url);
+    };
+    let about = context.http.whole(&ask(home.clone(), ABOUT_BYTES_MAX)).await?;
+    let root: Root = read_json(home, &about.bytes)?;
+    let roots = match root.api_roots {
+        None => vec![folder(home)],
+        Some(roots) => {
+            let all = root.default.into_iter().chain(roots).take(API_ROOTS_MAX);
+            all.filter_map(|root| home.join(&root).ok()).map(|root| folder(&root)).collect()
+        }
+    };
+    let mut seen = Vec::new();
+    for root in roots {
+        if seen.contains(&root) {
+            continue;
+        }
+        if root.origin() != home.origin() {
+            return Err(unexpected(
+                home,
+                &format!("names {} on another host; if that is right, name it in `url`", shown(&root)),
+            ));
+        }
+        let collections = join(&root, "collections/")?;
+        let about = context.http.whole(&ask(collections.clone(), ABOUT_BYTES_MAX)).await?;
+        let found: Collections = read_json(&collections, &about.bytes)?;
+        let is_wanted =
+            |one: &&Collection| [Some(&one.id), one.alias.as_ref(), one.title.as_ref()].contains(&Some(wanted));
+        if let Some(found) = found.collections.iter().find(is_wanted) {
+            if found.can_read == Some(false) {
+                return Err(unexpected(&collections, "these credentials may not read the collection"));
+            }
+            // One segment, whatever the server calls it.
+            let mut url = collections;
+            url.path_segments_mut().map_err(|()| unexpected(home, "no address with a path"))?.pop_if_empty().extend([
+                found.id.as_str(),
+                "objects",
+                "",
+            ]);
+            return Ok(url);
+        }
+        seen.push(root);
+    }
+    Err(unexpected(home, "has no collection of the id, alias or title that `collection` says"))
+}
+
+fn ask(url: Url, bytes_max: u64) -> Ask {
+    Ask { accept: Some(MEDIA_TYPE), bytes_max, ..Ask::get(url) }
+}
+
+/// The address as that of a folder, so that names are joined below it.
+fn folder(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
+    url
+}
+
+fn join(root: &Url, name: &str) -> Result<Url, FetchFault> {
+    root.join(name).map_err(|_| unexpected(root, "no address with a path"))
+}
+
+/// The objects of a file as it was written here.
+fn each_of(current: &[u8], mut take: impl FnMut(&str)) -> Result<(), FetchFault> {
+    #[derive(Deserialize)]
+    struct Written<'a> {
+        #[serde(borrow)]
+        objects: Vec<&'a RawValue>,
+    }
+    let unread = |_| FetchFault::File { path: "the list".to_owned(), why: "not as it was written".to_owned() };
+    let written: Written<'_> = serde_json::from_slice(current).map_err(unread)?;
+    written.objects.into_iter().for_each(|object| take(object.get()));
+    Ok(())
+}
+
+fn take(merged: &mut Merged, text: &str, now: Millis) {
+    #[derive(Deserialize)]
+    struct Head {
+        id: Option<String>,
+        modified: Option<String>,
+        valid_until: Option<String>,
+    }
+    let time = |text: Option<String>| DateTime::parse_from_rfc3339(&text?).ok();
+    let Ok(Head { id, modified, valid_until }) = serde_json::from_str(text) else { return merged.take(None, 0, text) };
+    if time(valid_until).is_some_and(|until| until.timestamp_millis() < now - KEPT_AFTER_END) {
+        return;
+    }
+    let modified = time(modified).map_or(0, |at| at.timestamp_micros());
+    merged.take(id.as_deref(), modified, text);
+}

@@ -1,0 +1,89 @@
+//! Objects by their ids, each as it was changed last, written one a line so that a fault has a line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Elements of one answer at most.
+const ELEMENTS_MAX: usize = 4_000_000;
+
+/// The elements of an array, unread: a server that sends many small ones takes no more memory than its bytes.
+#[derive(Default)]
+pub(crate) struct Elements<'a>(pub(crate) Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array<'a>(Vec<&'a RawValue>);
+        impl<'de: 'a, 'a> Visitor<'de> for Array<'a> {
+            type Value = Elements<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+                Ok(Elements(self.0))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Self::Value, A::Error> {
+                while let Some(element) = elements.next_element()? {
+                    if self.0.len() >= ELEMENTS_MAX {
+                        return Err(A::Error::custom("too many elements"));
+                    }
+                    self.0.push(element);
+                }
+                Ok(Elements(self.0))
+            }
+        }
+        deserializer.deserialize_any(Array(Vec::new()))
+    }
+}
+
+/// An element that must be an object.
+pub(crate) fn object(raw: &RawValue) -> Option<Map<String, Value>> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The objects of a feed.
+#[derive(Default)]
+pub(crate) struct Merged {
+    by_id: BTreeMap<String, (i64, String)>,
+}
+
+impl Merged {
+    /// Takes an object unless a later version of it is there. One without id stands for itself.
+    pub(crate) fn take(&mut self, id: Option<&str>, version: i64, text: &str) {
+        let id = id.unwrap_or(text);
+        if self.by_id.get(id).is_none_or(|(known, _)| *known <= version) {
+            self.by_id.insert(id.to_owned(), (version, text.to_owned()));
+        }
+    }
+
+    /// All objects in the order of their ids, between what opens and closes their array.
+    pub(crate) fn written(&self, opens: &str, closes: &str) -> Vec<u8> {
+        written(self.by_id.values().map(|(_, text)| text.as_str()), opens, closes)
+    }
+}
+
+/// Elements of an array, one a line.
+pub(crate) fn written<'a>(elements: impl Iterator<Item = &'a str>, opens: &str, closes: &str) -> Vec<u8> {
+    let mut text = opens.to_owned();
+    for (at, element) in elements.enumerate() {
+        text += if at == 0 { "\n" } else { ",\n" };
+        text += element;
+    }
+    text += "\n";
+    text += closes;
+    text += "\n";
+    text.into_bytes()
+}
+
+/// The object with these fields alone.
+pub(crate) fn reduced(object: &Map<String, Value>, fields: &[&str]) -> Map<String, Value> {
+    let kept = fields.iter().filter_map(|field| Some(((*field).to_owned(), object.get(*field)?.clone())));
+    kept.filter(|(_, value)| !value.is_null()).collect()
+}
