@@ -63,6 +63,11 @@ fn terminated_user() {
     check("terminated_user", include_str!("../vectors/detectors/terminated_user.jsonl"));
 }
 
+#[test]
+fn unusual_download() {
+    check("unusual_download", include_str!("../vectors/detectors/unusual_download.jsonl"));
+}
+
 /// Every scenario of the file, as it is delivered and in every other order of delivery within the lateness.
 fn check(rule: &str, text: &str) {
     let mut faults = Vec::new();

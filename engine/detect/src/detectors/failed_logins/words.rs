@@ -1,8 +1,8 @@
 //! What an alert about failed sign-ins says.
 
-use super::baseline::Usual;
 use super::memory::{Client, Facts, Mark, Success};
 use super::{Params, counted, grouped, who};
+use crate::baseline::Usual;
 use crate::context::{Block, Explanation};
 use crate::detectors::from_where;
 use crate::finding::Measure;
