@@ -22,9 +22,9 @@ use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
 use serde_json::json;
 
-pub use judge::{Attribution, Judged, Score, judge};
+pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_confounders, of_scores};
+pub use table::{of_ablations, of_confounders, of_kinds, of_scores};
 pub use variants::{Variant, ablations, sensitivities};
 
 /// What the stream carries.

@@ -9,20 +9,21 @@
 //!
 //! # Why
 //! ATT&CK T1530 (Data from Cloud Storage) and T1213 (Data from Information Repositories). A fixed limit, as that of
-//! [mass_download](mass_download.md), must let the busiest pass, so it lets others carry off many times what is theirs to
+//! [`mass_download`](mass_download.md), must let the busiest pass, so it lets others carry off many times what is theirs to
 //! carry; this detector measures everybody by themselves. The two stand side by side: `mass_download` needs nothing to be
 //! known and tells what would be too much for anybody within a minute.
 //!
-//! What is usual at an hour of the week is learned as [failed_logins](failed_logins.md) learns it: amounts come at a rate that is
+//! What is usual at an hour of the week is learned as [`failed_logins`](failed_logins.md) learns it: amounts come at a rate that is
 //! known as a Gamma distribution, which begins with what is usual for anybody (`prior_objects_per_week`), is more the
 //! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there. The
-//! most within a window is kept for each of 28 days of activity. What raises an alert teaches no more than what
-//! would just have passed, so it takes days with alerts to make a habit. Around the turn of a month (`turn_days`
+//! most within a window is kept for each of 28 days of activity. What raises an alert teaches at most twice what
+//! would have passed, so it takes days with alerts to make anything usual. Around the turn of a month (`turn_days`
 //! working days on either side) what was carried off at the last turn is usual too.
 //!
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
 //! up, what it is below is taken off. The usual day is the mean of the days before the last 15 (of the first 8 while fewer are
-//! known), a day of more than three medians counted as three; days on which the user did more of everything, as before a
+//! known), a day of more than three medians counted as three, and what reached a floor within the window left out, since it was
+//! judged there; days on which the user did more of everything, as before a
 //! deadline, may bring as many times more, up to `work_times_max`.
 //!
 //! # Blind spots
@@ -72,6 +73,9 @@ const BYTES: usize = 2;
 const RISE_QUIET: Millis = 7 * DAY;
 /// Less than this part of a floor in the window needs no evidence, and in an hour says nothing of what is usual.
 const NOTABLE: f64 = 0.5;
+
+/// What is told teaches so many times what would have passed at most.
+const TEACHES: f64 = 2.0;
 
 const PRIVILEGED: &str = "the account is privileged";
 const ASLEEP: &str = "at an hour of the day at which the user is never active";
@@ -135,7 +139,7 @@ impl Params {
         bounded(&mut faults, "slow_sum_max", self.slow_sum_max, 1.0, 100.0);
         bounded(&mut faults, "slow_objects_floor", self.slow_objects_floor, 0, 100_000);
         bounded(&mut faults, "work_times_max", self.work_times_max, 1.0, 10.0);
-        if self.floors() == [0.0; MEASURES] {
+        if self.floors().into_iter().all(|floor| floor <= 0.0) {
             faults.push(("objects_floor", "all three floors are off: the rule could never fire".to_owned()));
         }
         faults
@@ -175,6 +179,8 @@ pub struct State {
     /// What was carried off in this hour of the clock.
     hour: ThisHour,
     turn: Option<Turn>,
+    /// The last day of a rise that was told, counted from the epoch: what began before it is the same one.
+    risen_until: i32,
     /// Of what is raised; nothing is allocated for others.
     raised: Option<Box<Raised>>,
     incidents: Incidents,
@@ -227,7 +233,7 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        self.days.pass(event.time);
+        self.days.pass(params, event.time);
         if !event.action.is_download() {
             self.days.work();
             return;
@@ -255,7 +261,7 @@ impl Detector for State {
         self.window.copy_from(&other.window);
         self.days.copy_from(&other.days);
         self.hours.copy_from(&other.hours);
-        (self.hour, self.turn) = (other.hour, other.turn);
+        (self.hour, self.turn, self.risen_until) = (other.hour, other.turn, other.risen_until);
         self.raised.clone_from(&other.raised);
         self.incidents.copy_from(&other.incidents);
     }
@@ -340,7 +346,7 @@ impl State {
         context.raise(incident, raise, |incident| words::of_hour(params, user, incident, volume));
     }
 
-    /// What was carried off is usual tomorrow; what raises an alert is no more than what would just have passed.
+    /// What was carried off is usual tomorrow, up to a multiple of what would have passed.
     fn learn(
         &mut self,
         params: &Params,
@@ -350,7 +356,9 @@ impl State {
     ) {
         let time = context.event.time;
         let is_learning = context.days_known() < i64::from(params.learning_days);
-        let most = limits.filter(|_| !is_learning).map_or([f64::INFINITY; MEASURES], |limits| limits.passing);
+        let most = limits
+            .filter(|_| !is_learning)
+            .map_or([f64::INFINITY; MEASURES], |limits| limits.passing.map(|passing| TEACHES * passing));
         self.days.carry(fresh, now, most);
         if let Some(month) = limits.and_then(|_| month_of(time, params.turn_days)) {
             self.turn.get_or_insert_default().take(month, now);
@@ -388,6 +396,13 @@ impl State {
         let raised = self.raised.get_or_insert_default();
         if std::mem::replace(&mut raised.rises[usize::from(held)], today) == today {
             return;
+        }
+        if !held {
+            let is_same = rise.since <= self.risen_until;
+            self.risen_until = today;
+            if is_same && !self.is_told(RISE) {
+                return;
+            }
         }
         let incident = self.incidents.touch_within(cause(RISE), held, [RISE_QUIET; 2], context);
         incident.add(context.trace(), context.event.test);

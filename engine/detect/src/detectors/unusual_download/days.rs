@@ -30,6 +30,8 @@ const AWAKE_DAYS: u8 = 14;
 const AWAKE_KNOWN_MIN: usize = 8;
 /// Steps of a logarithm to a doubling.
 const STEPS: f64 = 8.0;
+/// The largest logarithm.
+const CODE_MAX: u8 = u8::MAX - 1;
 
 /// What the logarithms stand for, exact for 0.
 static VALUES: LazyLock<[f64; 256]> =
@@ -52,7 +54,7 @@ struct Past(Vec<Day>);
 /// A day that is over, each amount as [`code`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Day {
-    /// Objects, rows, KiB.
+    /// Objects, rows, KiB, see [`Today::steady`].
     carried: [u8; MEASURES],
     /// The most of each within the window.
     peak: [u8; MEASURES],
@@ -66,6 +68,8 @@ struct Day {
 struct Today {
     day: i32,
     carried: Quantity,
+    /// The most within the window, and as much of it as is usual later.
+    most: Quantity,
     peak: Quantity,
     work: u32,
     /// Hours of the day with activity, a bit each.
@@ -119,10 +123,10 @@ struct Usual {
 
 impl Days {
     /// Takes note of activity: of a day that is over only what is needed stays.
-    pub(super) fn pass(&mut self, now: Millis) {
+    pub(super) fn pass(&mut self, params: &Params, now: Millis) {
         let day = day_of(now);
         if self.today.day != day {
-            self.close();
+            self.close(params);
             self.today = Today { day, ..Today::default() };
         }
         self.today.hours |= 1 << hour_of_day(now);
@@ -135,8 +139,8 @@ impl Days {
 
     /// Something was carried off; the window now holds `in_window`, of which no more than `most` is usual later.
     pub(super) fn carry(&mut self, carried: Quantity, in_window: Quantity, most: [f64; MEASURES]) {
-        let Today { carried: sum, peak, .. } = &mut self.today;
-        *sum = sum.plus(carried);
+        let Today { carried: sum, most: highest, peak, .. } = &mut self.today;
+        (*sum, *highest) = (sum.plus(carried), super::most(*highest, in_window));
         let [objects, rows, bytes] = most.map(|most| most as u64);
         peak.objects = peak.objects.max(u64::from(in_window.objects).min(objects) as u32);
         peak.rows = peak.rows.max(in_window.rows.min(rows));
@@ -198,7 +202,8 @@ impl Days {
             rise.add(params, amount(measure, day.carried[measure]), times(value(day.work)), day_number);
         }
         let today = &self.today;
-        let is_above = rise.add(params, amounts(today.carried)[measure], times(f64::from(today.work)), today.day);
+        let is_above =
+            rise.add(params, amounts(today.steady(params))[measure], times(f64::from(today.work)), today.day);
         let is_told = is_above
             && rise.sum >= params.slow_sum_max
             && rise.days_above >= params.slow_days_min
@@ -241,8 +246,8 @@ impl Days {
     }
 
     /// The day that is over becomes a past one, if there was activity.
-    fn close(&mut self) {
-        let Today { day, carried, peak, work, hours } = self.today;
+    fn close(&mut self, params: &Params) {
+        let Today { day, carried, peak, work, hours, .. } = self.today;
         if carried == Quantity::default() && work < WORK_MIN {
             return;
         }
@@ -250,7 +255,8 @@ impl Days {
             self.past.0.remove(0);
         }
         let gap = day.saturating_sub(self.last).clamp(0, i32::from(u8::MAX)) as u8;
-        self.past.0.push(Day { carried: codes(carried), peak: codes(peak), work: code(u64::from(work)), gap });
+        let steady = self.today.steady(params);
+        self.past.0.push(Day { carried: codes(steady), peak: codes(peak), work: code(u64::from(work)), gap });
         self.last = day;
         self.awake.take(hours);
     }
@@ -259,6 +265,19 @@ impl Days {
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.past.0.clone_from(&other.past.0);
         (self.last, self.today, self.awake) = (other.last, other.today, other.awake);
+    }
+}
+
+impl Today {
+    /// What was carried off little by little: what reached a floor within the window was judged there.
+    fn steady(&self, params: &Params) -> Quantity {
+        let [objects, rows, bytes] = params.reached(self.most, 1.0);
+        let without = |is_judged: bool, all: u64, most: u64| if is_judged { all.saturating_sub(most) } else { all };
+        Quantity {
+            objects: without(objects, self.carried.objects.into(), self.most.objects.into()) as u32,
+            rows: without(rows, self.carried.rows, self.most.rows),
+            bytes: without(bytes, self.carried.bytes, self.most.bytes),
+        }
     }
 }
 
@@ -300,13 +319,12 @@ impl Serialize for Past {
         let mut bytes = Vec::with_capacity(self.0.len() * 8);
         for day in &self.0 {
             bytes.extend([day.gap, day.work]);
-            match day.carried {
-                [0, 0, 0] => bytes.push(0),
-                // Who fetched the same again within the window carried off rows and bytes, and no object more.
-                [objects, rows, kib] => {
-                    bytes.extend([objects.saturating_add(1), rows, kib]);
-                    bytes.extend(day.peak);
-                }
+            if (day.carried, day.peak) == Default::default() {
+                bytes.push(0);
+            } else {
+                let [objects, rows, kib] = day.carried;
+                bytes.extend([objects + 1, rows, kib]);
+                bytes.extend(day.peak);
             }
         }
         bytes.serialize(serializer)
@@ -337,7 +355,7 @@ impl<'de> Deserialize<'de> for Past {
 
 /// An amount as its logarithm, 8 steps to a doubling; what is larger than all of them is the largest.
 pub(super) fn code(amount: u64) -> u8 {
-    libm::round(STEPS * libm::log2(amount as f64 + 1.0)).clamp(0.0, f64::from(u8::MAX)) as u8
+    libm::round(STEPS * libm::log2(amount as f64 + 1.0)).clamp(0.0, f64::from(CODE_MAX)) as u8
 }
 
 /// Objects, rows and KiB, never too few.

@@ -89,7 +89,8 @@ impl Limits {
             return None;
         }
         let alone = of_taken().find(|by| reached().all(|measure| self.explained[*by][measure]));
-        alone.or_else(|| of_taken().filter(|by| reached().any(|measure| self.explained[*by][measure])).last())
+        let has_part = |by: &usize| reached().any(|measure| self.explained[*by][measure]);
+        alone.or_else(|| of_taken().rfind(has_part))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn params() -> Params {
         turn_days: 3,
         learning_days: 14,
         slow_days_min: 4,
-        slow_slack: 0.7,
+        slow_slack: 1.0,
         slow_sum_max: 6.0,
         slow_objects_floor: 30,
         slow_rows_floor: 100_000,

@@ -95,8 +95,8 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
     let unit = ["objects", "rows", "bytes"][measure];
     Explanation {
         summary: format!(
-            "{} carried off {} on {} of activity from {} to {} UTC, where {} would be usual: {} a day and not {}, {} of \
-             these days above the usual{busy}; the last {}.",
+            "{} carried off {} on {} of activity from {} to {} UTC, where {} would be usual: {} a day, usually {}, {} of \
+             these days above that{busy}; the last {}.",
             who(user),
             said(measure, carried),
             counted(u64::from(days), "day", "days"),

@@ -8,11 +8,13 @@ const START: Millis = 1_767_603_600_000;
 fn days(of: impl IntoIterator<Item = (u32, u32)>) -> Days {
     let mut days = Days::default();
     for (number, (objects, work)) in of.into_iter().enumerate() {
-        days.pass(START + number as Millis * DAY);
+        days.pass(&params(), START + number as Millis * DAY);
         (0..work).for_each(|_| days.work());
-        let carried = Quantity { objects, rows: 0, bytes: u64::from(objects) * 1_000_000 };
-        if objects > 0 {
-            days.carry(carried, carried, [f64::INFINITY; MEASURES]);
+        // One after the other, and never three within the window.
+        for number in 0..objects {
+            let carried = Quantity { objects: 1, rows: 0, bytes: 1_000_000 };
+            let in_window = Quantity { objects: number.min(2) + 1, ..carried };
+            days.carry(carried, in_window, [f64::INFINITY; MEASURES]);
         }
     }
     days
@@ -28,7 +30,7 @@ fn amounts_are_read_back_nearly_as_they_were() {
         let back = value(code(amount));
         assert!((back - amount as f64).abs() <= amount as f64 * 0.05, "{amount}: {back}");
     }
-    assert_eq!((code(0), code(u64::MAX)), (0, 255));
+    assert_eq!((code(0), code(u64::MAX)), (0, CODE_MAX));
 }
 
 #[test]
@@ -50,6 +52,20 @@ fn one_large_day_or_two_are_no_rise() {
     let mut all = usual_days(14);
     all.extend([(400, 80), (11, 80), (300, 80)]);
     assert_eq!(days(all).rise(&params(), true), None);
+}
+
+#[test]
+fn what_was_judged_by_the_hour_is_not_judged_by_days_again() {
+    for (at_once, is_rise) in [(19, true), (20, false)] {
+        let mut days = days(usual_days(14));
+        for number in 14..20 {
+            days.pass(&params(), START + number * DAY);
+            let carried = |objects| Quantity { objects, rows: 0, bytes: 0 };
+            days.carry(carried(at_once), carried(at_once), [f64::INFINITY; MEASURES]);
+            days.carry(carried(10), carried(2), [f64::INFINITY; MEASURES]);
+        }
+        assert_eq!(days.rise(&params(), true).is_some(), is_rise, "{at_once}");
+    }
 }
 
 #[test]
@@ -103,7 +119,7 @@ fn hours_of_the_day_without_activity_are_known_after_some_days_and_forgotten_aft
     assert!(at(&known, 3) && at(&known, 11) && !at(&known, 8) && !at(&known, 9) && !at(&known, 10));
     let mut moved = days(usual_days(1));
     for number in 1..30 {
-        moved.pass(START + number * DAY + 5 * HOUR);
+        moved.pass(&params(), START + number * DAY + 5 * HOUR);
         moved.carry(Quantity { objects: 3, ..Quantity::default() }, Quantity::default(), [0.0; MEASURES]);
     }
     assert!(at(&moved, 9) && !at(&moved, 14));
