@@ -23,8 +23,8 @@
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
 //! up, what it is below is taken off. The usual day is the mean of the days before the last 15 (of the first 8 while fewer are
 //! known), a day of more than three medians counted as three, and what reached a floor within the window left out, since it was
-//! judged there; days on which the user did more of everything, as before a
-//! deadline, may bring as many times more, up to `work_times_max`.
+//! judged there. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
+//! expected, up to `work_times_max` times.
 //!
 //! # Blind spots
 //! What stays below the floors; the first `learning_days`, whose habits are taken as they are; a rise over days of a user who

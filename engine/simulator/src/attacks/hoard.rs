@@ -14,7 +14,7 @@ use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, weekday};
 use super::{AttackKind, BUSY_DAY_ACTIONS, Draft, Scouting};
 
 /// The victim has been at work for so many days.
-const HISTORY_DAYS: u32 = 16;
+const HISTORY_DAYS: u32 = 22;
 /// Days before the attack by which it is known what is usual.
 const USUAL_DAYS: u32 = 14;
 /// How many times the busiest hour, least and most.

@@ -193,17 +193,19 @@ impl Days {
             reference: usual.reference as u32,
             ..Rise::default()
         };
-        let times = |work: f64| {
+        // Of today it is not known how much is still to be done.
+        let times = |work: f64, least: f64| {
             let is_known = by_work && usual.work > 0.0;
-            if is_known { (work / usual.work).clamp(1.0, params.work_times_max) } else { 1.0 }
+            if is_known { (work / usual.work).clamp(least, params.work_times_max) } else { 1.0 }
         };
         for (index, day) in span.iter().enumerate() {
             day_number += if index == 0 { 0 } else { i32::from(day.gap) };
-            rise.add(params, amount(measure, day.carried[measure]), times(value(day.work)), day_number);
+            let times = times(value(day.work), 1.0 / params.work_times_max);
+            rise.add(params, amount(measure, day.carried[measure]), times, day_number);
         }
         let today = &self.today;
-        let is_above =
-            rise.add(params, amounts(today.steady(params))[measure], times(f64::from(today.work)), today.day);
+        let carried = amounts(today.steady(params))[measure];
+        let is_above = rise.add(params, carried, times(f64::from(today.work), 1.0), today.day);
         let is_told = is_above
             && rise.sum >= params.slow_sum_max
             && rise.days_above >= params.slow_days_min

@@ -66,7 +66,7 @@ impl Limits {
         for measure in 0..MEASURES {
             let amount = amounts[measure];
             let of_days = if is_asleep { 0.0 } else { params.peak_times * peaks[measure] };
-            limits.passing[measure] = of_days.max(floors[measure]);
+            limits.passing[measure] = libm::floor(of_days).max(floors[measure] - 1.0).max(0.0);
             if !reached[measure] {
                 continue;
             }
