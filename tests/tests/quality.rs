@@ -89,7 +89,8 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
 #[test]
 fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
     let (Floors { downloads, .. }, _) = floors();
-    let company = Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap();
+    let company =
+        Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap();
     let places = places(company.world(), Listing::Good).unwrap();
     let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
@@ -113,10 +114,12 @@ fn what_is_added_for_downloads_changes_nothing_else() {
     let (floors, company) = floors();
     let config = config(&floors.company);
     let attacks = floors.company.attacks_of_each_kind;
-    let added = Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
-    let of_before = added.labels().iter().filter(|label| {
-        !matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration)
-    });
+    let added =
+        Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
+    let of_before = added
+        .labels()
+        .iter()
+        .filter(|label| !matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration));
     assert!(of_before.eq(company.labels()));
 }
 

@@ -214,6 +214,16 @@ fn a_gap_over_the_retention_begins_a_new_history() {
 }
 
 #[test]
+fn who_never_carries_anything_off_costs_nothing_for_it() {
+    let without = Plans::new(Arc::new(plan_without(|params| matches!(params, Params::UnusualDownload(_)))));
+    let views: Vec<Event> = (0..60).map(|index| view(index * 40, index * 40, index as u32)).collect();
+    assert_eq!(run(&views, &plans()).hash, run(&views, &without).hash);
+    let download = Event { action: Action::Download, ..view(2_400, 2_400, 60) };
+    let some = [views, vec![download]].concat();
+    assert_ne!(run(&some, &plans()).hash, run(&some, &without).hash);
+}
+
+#[test]
 fn the_encoding_of_state_is_that_of_its_format() {
     let plans = plans();
     let history: Vec<Event> = (0..60_u8)
@@ -223,10 +233,12 @@ fn the_encoding_of_state_is_that_of_its_format() {
             Sketch { number: u32::from(index), what, place, object: index % 4, ..Sketch::view(second, second) }.event()
         })
         .collect();
-    let without_policies = Plans::new(Arc::new(plan_without(|params| matches!(params, Params::ActivityPolicy(_)))));
+    let without = |gone: fn(&Params) -> bool| Plans::new(Arc::new(plan_without(gone)));
+    let first = without(|params| matches!(params, Params::ActivityPolicy(_) | Params::UnusualDownload(_)));
+    let before = without(|params| matches!(params, Params::UnusualDownload(_)));
     // Another number here is another encoding: raise the format with it.
     for (plans, hash) in
-        [(&without_policies, "87aa87e3e850fe2a1208e1721b0bbc39"), (&plans, "e9bb8410cff0da9256b0d45d4fdb54ce")]
+        [(&first, "87aa87e3e850fe2a1208e1721b0bbc39"), (&before, "e9bb8410cff0da9256b0d45d4fdb54ce"), (&plans, "0")]
     {
         assert_eq!((STATE_FORMAT, format!("{:032x}", run(&history, plans).hash)), (2, hash.to_owned()));
     }

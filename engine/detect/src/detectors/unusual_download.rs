@@ -3,8 +3,8 @@
 //! # Finds
 //! Within `window_secs`, at least `objects_floor` different objects, `rows_floor` rows or `bytes_floor` bytes that are
 //! unusual for the user: so many or more are less likely than `tail_max` at this hour of the week, and more than
-//! `peak_times` the most that the user ever carried off in such a window on the last 28 days of activity. At an hour of the day
-//! at which the user is never active the latter does not count. And over days, what no hour shows: daily sums that stay
+//! `peak_times` the most that the user carried off in such a window on any of the last 28 days of activity. At an hour of the
+//! day at which the user is never active the latter does not count. And over days, what no hour shows: daily sums that stay
 //! above the user's usual day until the excess has come to `slow_sum_max` spreads of it, told once.
 //!
 //! # Why
@@ -23,7 +23,8 @@
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
 //! up, what it is below is taken off. The usual day is the mean of the days before the last 15 (of the first 8 while fewer are
 //! known), a day of more than three medians counted as three, and what reached a floor within the window left out, since it was
-//! judged there. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
+//! judged there. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
+//! UTC, are left out. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
 //! expected, up to `work_times_max` times.
 //!
 //! # Blind spots

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{BYTES, MEASURES, OBJECTS, Params, amounts};
@@ -24,6 +25,9 @@ const SPAN_MAX: usize = 15;
 const DAY_TIMES_MAX: f64 = 3.0;
 /// The least spread of a usual day, as a part of it.
 const SPREAD_MIN: f64 = 0.15;
+/// A day with less than this part of the usual work is the rest of a working day that falls into the next one in UTC, or a
+/// look at the phone: it says nothing of what is usual, nor that a rise is over.
+const FRAGMENT: f64 = 0.3;
 /// After so many days of activity the hours of the day at which the user was active before are forgotten.
 const AWAKE_DAYS: u8 = 14;
 /// Days of activity after which it is known at which hours of the day a user is never active.
@@ -118,7 +122,10 @@ struct Usual {
     mean: f64,
     spread: f64,
     work: f64,
+    /// Less work than this makes a fragment of a day.
+    fragment: f64,
     reference: usize,
+    known: usize,
 }
 
 impl Days {
@@ -186,13 +193,8 @@ impl Days {
         let span = self.past.0.get(usual.reference..)?;
         let later: i32 = span.iter().skip(1).map(|day| i32::from(day.gap)).sum();
         let mut day_number = self.last - later;
-        let mut rise = Rise {
-            measure,
-            usual: usual.mean,
-            spread: usual.spread,
-            reference: usual.reference as u32,
-            ..Rise::default()
-        };
+        let mut rise =
+            Rise { measure, usual: usual.mean, spread: usual.spread, reference: usual.known as u32, ..Rise::default() };
         // Of today it is not known how much is still to be done.
         let times = |work: f64, least: f64| {
             let is_known = by_work && usual.work > 0.0;
@@ -200,8 +202,10 @@ impl Days {
         };
         for (index, day) in span.iter().enumerate() {
             day_number += if index == 0 { 0 } else { i32::from(day.gap) };
-            let times = times(value(day.work), 1.0 / params.work_times_max);
-            rise.add(params, amount(measure, day.carried[measure]), times, day_number);
+            let (work, carried) = (value(day.work), amount(measure, day.carried[measure]));
+            if work >= usual.fragment || carried >= usual.mean {
+                rise.add(params, carried, times(work, 1.0 / params.work_times_max), day_number);
+            }
         }
         let today = &self.today;
         let carried = amounts(today.steady(params))[measure];
@@ -226,25 +230,26 @@ impl Days {
     fn usual(&self, measure: usize) -> Option<Usual> {
         let days = self.past.0.len() + 1;
         let reference = days.saturating_sub(SPAN_MAX).max(REFERENCE_MIN);
-        let known = self.past.0.get(..reference)?;
-        let mut sorted = [0_u8; DAYS_MAX];
-        let sorted = sorted.get_mut(..reference)?;
-        sorted.iter_mut().zip(known).for_each(|(code, day)| *code = day.carried[measure]);
-        sorted.sort_unstable();
+        let past = self.past.0.get(..reference)?;
+        let fragment = FRAGMENT * value(median(past.iter().map(|day| day.work)));
+        let known = || past.iter().filter(|day| value(day.work) >= fragment);
+        let number = known().count() as f64;
+        if number < 2.0 {
+            return None;
+        }
         let unit = unit(measure);
-        let most = DAY_TIMES_MAX * amount(measure, sorted[reference / 2]).max(unit);
+        let most = DAY_TIMES_MAX * amount(measure, median(known().map(|day| day.carried[measure]))).max(unit);
         let (mut sum, mut squares, mut work) = (0.0, 0.0, 0.0);
-        for day in known {
+        for day in known() {
             let carried = amount(measure, day.carried[measure]).min(most);
             (sum, squares, work) = (sum + carried, squares + carried * carried, work + value(day.work));
         }
-        let number = reference as f64;
         let mean = sum / number;
         let deviation = libm::sqrt((squares - number * mean * mean).max(0.0) / (number - 1.0));
         // What comes one by one varies at least as rare events do.
         let of_chance = libm::sqrt(mean / unit) * unit;
         let spread = deviation.max(of_chance).max(SPREAD_MIN * mean).max(unit);
-        Some(Usual { mean, spread, work: work / number, reference })
+        Some(Usual { mean, spread, work: work / number, fragment, reference, known: number as usize })
     }
 
     /// The day that is over becomes a past one, if there was activity.
@@ -363,6 +368,13 @@ pub(super) fn code(amount: u64) -> u8 {
 /// Objects, rows and KiB, never too few.
 pub(super) fn codes(carried: Quantity) -> [u8; MEASURES] {
     [code(u64::from(carried.objects)), code(carried.rows), code(carried.bytes.div_ceil(1_024))]
+}
+
+/// The median of the codes of at most [`DAYS_MAX`] days; 0 of none.
+fn median(codes: impl Iterator<Item = u8>) -> u8 {
+    let mut sorted: ArrayVec<u8, DAYS_MAX> = codes.take(DAYS_MAX).collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
 }
 
 /// What a logarithm of this measure stands for.

@@ -65,7 +65,9 @@ impl Limits {
         limits.days = days as u32;
         for measure in 0..MEASURES {
             let amount = amounts[measure];
-            let of_days = if is_asleep { 0.0 } else { params.peak_times * peaks[measure] };
+            // What was done at other hours of the day explains nothing at one at which the user is never active.
+            let times = if is_asleep { 0.0 } else { params.peak_times };
+            let (of_days, of_turn) = (times * peaks[measure], times * turn[measure]);
             limits.passing[measure] = libm::floor(of_days).max(floors[measure] - 1.0).max(0.0);
             if !reached[measure] {
                 continue;
@@ -73,7 +75,7 @@ impl Limits {
             let tail = usual.belief.tail(libm::floor(amount / WEIGHTS[measure]) as u32);
             limits.tail = limits.tail.min(tail);
             limits.reached[measure] = true;
-            let explained = [tail >= params.tail_max, amount <= of_days, amount <= params.peak_times * turn[measure]];
+            let explained = [tail >= params.tail_max, amount <= of_days, amount <= of_turn];
             limits.explained.iter_mut().zip(explained).for_each(|(of_all, is)| of_all[measure] = is);
         }
         limits

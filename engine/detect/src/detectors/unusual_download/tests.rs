@@ -1,4 +1,6 @@
 use super::*;
+use crate::caps::Caps;
+use crate::time::HOUR as HOUR_MS;
 
 /// The parameters as they ship.
 pub(crate) fn params() -> Params {
@@ -22,6 +24,30 @@ pub(crate) fn params() -> Params {
         slow_bytes_floor: 536_870_912,
         work_times_max: 2.0,
     }
+}
+
+/// What is kept of a user after two months of five working days a week, on `downloading` of them eleven objects.
+fn bytes_of(downloading: i64) -> usize {
+    const DAY_HOURS: i64 = 24;
+    let (mut state, mut caps) = (State::default(), Caps::default());
+    for hour in (0..60 * DAY_HOURS).filter(|hour| hour / DAY_HOURS % 7 < 5 && (8..19).contains(&(hour % DAY_HOURS))) {
+        let time = 1_767_571_200_000 + hour * HOUR_MS;
+        state.days.pass(&params(), time);
+        (0..8).for_each(|_| state.days.work());
+        if hour / DAY_HOURS % 7 < downloading {
+            let carried = Quantity { objects: 1, rows: 0, bytes: 600_000 };
+            state.window.expire(time, HOUR_MS, &mut caps);
+            state.window.take(Taken { time, carried, covered: false, object: time as u64 }, &mut caps);
+            state.days.carry(carried, state.window.sums().counted(false), [f64::INFINITY; MEASURES]);
+        }
+    }
+    postcard::to_stdvec(&state).unwrap().len()
+}
+
+#[test]
+fn a_user_costs_as_much_as_they_carry_off() {
+    assert!(bytes_of(1) < 250, "{}", bytes_of(1));
+    assert!(bytes_of(5) < 400, "{}", bytes_of(5));
 }
 
 #[test]

@@ -69,6 +69,21 @@ fn what_was_judged_by_the_hour_is_not_judged_by_days_again() {
 }
 
 #[test]
+fn the_rest_of_a_working_day_that_falls_into_the_next_says_nothing() {
+    // The last hour of each Friday is a Saturday's in UTC.
+    let week = |more: u32| usual_days(5).into_iter().map(move |(objects, work)| (objects + more, work)).chain([(1, 9)]);
+    let [usual, risen] = [0, 7].map(|more| week(more).chain(week(more)));
+    let [with, without] = [usual.clone().chain(usual.clone()), usual.clone().chain(risen)].map(days);
+    assert_eq!(with.rise(&params(), true), None);
+    let rise = without.rise(&params(), true);
+    assert_eq!(rise, None, "today is such a rest");
+    let mut all: Vec<(u32, u32)> = usual.clone().chain(usual).collect();
+    all.extend(week(7).chain(week(7)).chain([(20, 80)]));
+    let rise = days(all).rise(&params(), true).unwrap();
+    assert!((10.0..12.0).contains(&rise.usual) && rise.spread < 4.0 && rise.days == 11, "{rise:?}");
+}
+
+#[test]
 fn more_of_everything_explains_a_rise_up_to_its_limit() {
     for (times, is_rise) in [(2, false), (4, true)] {
         let mut all = usual_days(14);
