@@ -9,11 +9,11 @@
 //!
 //! # Why
 //! ATT&CK T1530 (Data from Cloud Storage) and T1213 (Data from Information Repositories). A fixed limit, as that of
-//! [`mass_download`](mass_download.md), must let the busiest pass, so it lets others carry off many times what is theirs to
+//! [mass download](mass_download.md), must let the busiest pass, so it lets others carry off many times what is theirs to
 //! carry; this detector measures everybody by themselves. The two stand side by side: `mass_download` needs nothing to be
 //! known and tells what would be too much for anybody within a minute.
 //!
-//! What is usual at an hour of the week is learned as [`failed_logins`](failed_logins.md) learns it: amounts come at a rate that is
+//! What is usual at an hour of the week is learned as [failed logins](failed_logins.md) are: amounts come at a rate that is
 //! known as a Gamma distribution, which begins with what is usual for anybody (`prior_objects_per_week`), is more the
 //! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there. The
 //! most within a window is kept for each of 28 days of activity. What raises an alert teaches at most twice what
@@ -28,8 +28,9 @@
 //! expected, up to `work_times_max` times.
 //!
 //! # Blind spots
-//! What stays below the floors; the first `learning_days`, whose habits are taken as they are; a rise over days of a user who
-//! has been known for fewer than 12 days of activity; whoever carries off a little more each week for months becomes
+//! What stays below the floors; the first `learning_days`, whose habits are taken as they are; whoever has carried off much at
+//! once before may do so again, and half as much more, at any hour at which they are active; a rise over days of a user who
+//! has been known for fewer than 12 days of activity, and one that begins before the one that was told is over; whoever carries off a little more each week for months becomes
 //! usual; whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the working day of
 //! the far east lies in two of them. A change of role that brings more documents looks like a slow rise and is told once. What
 //! colleagues do is not known, since each user's records are all there is to a detector. A peer group is told by hand:
