@@ -18,7 +18,7 @@ pub(crate) fn params() -> Params {
         learning_days: 21,
         slow_days_min: 4,
         slow_slack: 1.3,
-        slow_sum_max: 8.0,
+        slow_sum_max: 9.0,
         slow_objects_floor: 30,
         slow_rows_floor: 100_000,
         slow_bytes_floor: 536_870_912,
