@@ -218,7 +218,7 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["learning", "more_work", "month_turn", "usual_hour", "usual_peak"];
+    const SUPPRESSIONS: &'static [&'static str] = &["learning", "month_turn", "more_work", "usual_hour", "usual_peak"];
 
     fn window_secs(params: &Params) -> u32 {
         params.window_secs
