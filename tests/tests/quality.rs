@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// `tests/quality/floors.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Floors {
+struct Kept {
     company: Size,
     floors: BTreeMap<String, Floor>,
     downloads: Downloads,
@@ -54,8 +54,8 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("quality").join(name)
 }
 
-fn floors() -> (Floors, Company) {
-    let floors: Floors = serde_json::from_str(&fs::read_to_string(file("floors.json")).unwrap()).unwrap();
+fn floors() -> (Kept, Company) {
+    let floors: Kept = serde_json::from_str(&fs::read_to_string(file("floors.json")).unwrap()).unwrap();
     let company = Company::new(config(&floors.company)).unwrap();
     (floors, company)
 }
@@ -88,7 +88,7 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
 
 #[test]
 fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
-    let (Floors { downloads, .. }, _) = floors();
+    let (Kept { downloads, .. }, _) = floors();
     let company =
         Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap();
     let places = places(company.world(), Listing::Good).unwrap();
