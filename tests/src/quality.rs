@@ -27,9 +27,9 @@ use serde_json::json;
 use held::Held;
 
 pub use follow::follow;
-pub use judge::{Attribution, Judged, Score, judge};
+pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_confounders, of_scores};
+pub use table::{of_ablations, of_confounders, of_kinds, of_scores};
 pub use variants::{Variant, ablations, sensitivities};
 
 /// What the stream carries.

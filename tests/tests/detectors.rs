@@ -78,6 +78,11 @@ fn templates_of_policies() {
     }
 }
 
+#[test]
+fn unusual_download() {
+    check("unusual_download", include_str!("../vectors/detectors/unusual_download.jsonl"));
+}
+
 /// Every scenario of the file, as it is delivered and in every other order of delivery within the lateness.
 fn check(rule: &str, text: &str) {
     let mut faults = Vec::new();

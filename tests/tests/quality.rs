@@ -7,16 +7,28 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frostwatch_simulator::{Company, CompanyConfig};
+use frostwatch_simulator::{AttackKind, Company, CompanyConfig};
 use frostwatch_tests::quality::{Form, Listing, Variant, judge, places, run};
 use serde::Deserialize;
 
 /// `tests/quality/floors.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Floors {
+struct Kept {
     company: Size,
     floors: BTreeMap<String, Floor>,
+    downloads: Downloads,
+}
+
+/// A company of its own: what is usual takes weeks to learn, and slow exfiltration weeks to be seen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Downloads {
+    company: Size,
+    recall_fast_min: f64,
+    recall_slow_min: f64,
+    precision_min: f64,
+    false_per_1000_user_days_max: f64,
 }
 
 #[derive(Deserialize)]
@@ -42,11 +54,15 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("quality").join(name)
 }
 
-fn floors() -> (Floors, Company) {
-    let floors: Floors = serde_json::from_str(&fs::read_to_string(file("floors.json")).unwrap()).unwrap();
-    let Size { seed, users, days, start_ms, attacks_of_each_kind } = floors.company;
-    let company = Company::new(CompanyConfig::confounded(seed, users, days, start_ms, attacks_of_each_kind)).unwrap();
+fn floors() -> (Kept, Company) {
+    let floors: Kept = serde_json::from_str(&fs::read_to_string(file("floors.json")).unwrap()).unwrap();
+    let company = Company::new(config(&floors.company)).unwrap();
     (floors, company)
+}
+
+fn config(size: &Size) -> CompanyConfig {
+    let Size { seed, users, days, start_ms, attacks_of_each_kind } = *size;
+    CompanyConfig::confounded(seed, users, days, start_ms, attacks_of_each_kind)
 }
 
 #[test]
@@ -56,11 +72,11 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
     let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     let cases = || format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
-    assert_eq!(floors.floors.len(), judged.scores.len());
-    for (policy, score) in &judged.scores {
+    let attacked = || judged.scores.iter().filter(|(_, score)| score.injected > 0);
+    assert_eq!(floors.floors.len(), attacked().count());
+    for (policy, score) in attacked() {
         let floor = &floors.floors[*policy];
         let wrong = judged.false_per_1000(score);
-        assert!(score.injected > 0, "{policy}: no attack");
         assert!(score.recall() >= floor.recall_min, "{policy}: recall {}\n{}", score.recall(), cases());
         assert!(score.precision() >= floor.precision_min, "{policy}: precision {}\n{}", score.precision(), cases());
         let most = floor.false_per_1000_user_days_max;
@@ -68,6 +84,43 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
         let secs = score.detection_secs;
         assert!(secs <= floor.detection_secs_max, "{policy}: told after {secs} s");
     }
+}
+
+#[test]
+fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
+    let (Kept { downloads, .. }, _) = floors();
+    let company =
+        Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap();
+    let places = places(company.world(), Listing::Good).unwrap();
+    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let judged = judge(&company, &finals[0]);
+    let score = &judged.scores["unusual_download"];
+    let cases = format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
+    for (kind, recall_min) in [
+        (AttackKind::UnusualDownload, downloads.recall_fast_min),
+        (AttackKind::SlowExfiltration, downloads.recall_slow_min),
+    ] {
+        let of_kind = score.kinds[&kind];
+        assert_eq!(of_kind.injected, downloads.company.attacks_of_each_kind as usize);
+        assert!(of_kind.recall() >= recall_min, "{kind:?}: recall {}\n{cases}", of_kind.recall());
+    }
+    assert!(score.precision() >= downloads.precision_min, "precision {}\n{cases}", score.precision());
+    let wrong = judged.false_per_1000(score);
+    assert!(wrong <= downloads.false_per_1000_user_days_max, "{wrong} false alerts for 1,000 user-days\n{cases}");
+}
+
+#[test]
+fn what_is_added_for_downloads_changes_nothing_else() {
+    let (floors, company) = floors();
+    let config = config(&floors.company);
+    let attacks = floors.company.attacks_of_each_kind;
+    let added =
+        Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
+    let of_before = added
+        .labels()
+        .iter()
+        .filter(|label| !matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration));
+    assert!(of_before.eq(company.labels()));
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// No attacks.
     #[arg(long)]
     no_attacks: bool,
+    /// So many unusual downloads and so many slow exfiltrations beside the other attacks; they need 45 days or so.
+    #[arg(long, default_value_t = 0)]
+    downloads: u32,
     /// What to write.
     #[arg(long = "as", value_enum, default_value_t = Form::Raw)]
     form: Form,
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.no_attacks {
         wanted.attacks = AttackPlan::none();
     }
+    let wanted = wanted.with_downloads(args.downloads);
     let company = Company::new(wanted)?;
     if let Some(path) = &args.labels {
         let mut file = BufWriter::new(std::fs::File::create(path)?);

@@ -10,7 +10,7 @@ use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
     Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download,
-    suspicious_ip, terminated_user,
+    suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -36,6 +36,7 @@ const CAME: &[(&str, u8)] = &[
     ("suspicious_ip", 2),
     ("terminated_user", 2),
     ("activity_policy", 2),
+    ("unusual_download", 2),
 ];
 
 /// The number of no detector.
@@ -128,6 +129,11 @@ macro_rules! catalogue {
                             && <$module::State as Detector>::wants(event)
                     })+
                 }
+            }
+
+            /// Does this kind of event begin the detector's state?
+            pub fn begins(&self, event: &Event) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::begins(event),)+ }
             }
 
             /// Which history the detector reads.
@@ -240,6 +246,7 @@ catalogue! {
     MassDownload(mass_download),
     SuspiciousIp(suspicious_ip),
     TerminatedUser(terminated_user),
+    UnusualDownload(unusual_download),
 }
 
 #[cfg(test)]
@@ -270,6 +277,7 @@ mod tests {
             <impossible_travel::State as Detector>::SUPPRESSIONS,
             <infrequent_country::State as Detector>::SUPPRESSIONS,
             <mass_download::State as Detector>::SUPPRESSIONS,
+            <unusual_download::State as Detector>::SUPPRESSIONS,
         ];
         assert!(lists.iter().all(|list| list.is_sorted_by(|a, b| a < b)));
     }

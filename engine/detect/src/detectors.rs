@@ -8,6 +8,7 @@ pub mod infrequent_country;
 pub mod mass_download;
 pub mod suspicious_ip;
 pub mod terminated_user;
+pub mod unusual_download;
 
 use crate::condition::Condition;
 use crate::context::Context;
@@ -64,6 +65,11 @@ pub trait Detector {
 
     /// Does this kind of event concern it?
     fn wants(event: &Event) -> bool;
+
+    /// Does this kind of event begin its state? Others are passed over where there is none.
+    fn begins(_event: &Event) -> bool {
+        true
+    }
 
     /// Takes the next event in order.
     fn step(&mut self, params: &Self::Params, context: &mut Context<'_>);

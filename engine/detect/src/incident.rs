@@ -118,6 +118,11 @@ impl Incidents {
         incident
     }
 
+    /// Lets go those that are over, where causes differ in how long they must be quiet.
+    pub fn let_go(&mut self, is_over: impl Fn(&Incident) -> bool) {
+        self.list.retain(|incident| !is_over(incident));
+    }
+
     /// The incident of the cause, if it is not yet quiet at this time.
     pub fn live(&mut self, cause: u64, held: bool, now: Millis, quiet: Millis) -> Option<&mut Incident> {
         let is_live = |incident: &&mut Arc<Incident>| {

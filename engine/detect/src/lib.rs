@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments; that is what makes a replay equal to the live run.
 
+mod baseline;
 pub mod caps;
 pub mod catalogue;
 pub mod condition;

@@ -266,10 +266,14 @@ impl Step<'_> {
         if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
             return;
         }
-        let at = states.binary_search_by_key(&rule.key, |state| state.key).unwrap_or_else(|at| {
-            states.insert(at, RuleState::new(rule.key, &rule.rule.params));
-            at
-        });
+        let at = match states.binary_search_by_key(&rule.key, |state| state.key) {
+            Ok(at) => at,
+            Err(_) if !rule.rule.params.begins(event) => return,
+            Err(at) => {
+                states.insert(at, RuleState::new(rule.key, &rule.rule.params));
+                at
+            }
+        };
         let Some(known) = states.get_mut(at) else { return };
         let subject = around.subject;
         let first_time = *known.since.get_or_insert(event.time);

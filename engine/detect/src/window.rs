@@ -90,6 +90,19 @@ pub struct Counted {
     pub object: u64,
 }
 
+/// An event on its way into a window that keeps no evidence.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// When it happened.
+    pub time: Millis,
+    /// What it carried.
+    pub carried: Quantity,
+    /// An exception covers it.
+    pub covered: bool,
+    /// See [`Counted::object`].
+    pub object: u64,
+}
+
 impl Window {
     /// Forgets what is older than `length` before `now`: an event exactly `length` old is outside.
     pub fn expire(&mut self, now: Millis, length: Millis, caps: &mut Caps) {
@@ -108,15 +121,20 @@ impl Window {
     /// what it carried was carried.
     pub fn push(&mut self, event: Counted, caps: &mut Caps) {
         let Counted { trace, carried, covered, object } = event;
-        let time = trace.time;
-        if object != 0 {
-            self.fetch(Fetched { time, object, objects: carried.objects, covered }, caps);
-        }
-        self.count(time, carried, covered);
+        self.take(Taken { time: trace.time, carried, covered, object }, caps);
         if self.traces.len() == EVIDENCE_MAX {
             self.traces.pop_front();
         }
         self.traces.push_back(Kept { trace, covered });
+    }
+
+    /// The same without evidence, which is most of what a window weighs.
+    pub fn take(&mut self, event: Taken, caps: &mut Caps) {
+        let Taken { time, carried, covered, object } = event;
+        if object != 0 {
+            self.fetch(Fetched { time, object, objects: carried.objects, covered }, caps);
+        }
+        self.count(time, carried, covered);
     }
 
     /// Counts the next event in order, of which another window keeps the evidence.

@@ -214,6 +214,16 @@ fn a_gap_over_the_retention_begins_a_new_history() {
 }
 
 #[test]
+fn who_never_carries_anything_off_costs_nothing_for_it() {
+    let without = Plans::new(Arc::new(plan_without(|params| matches!(params, Params::UnusualDownload(_)))));
+    let views: Vec<Event> = (0..60).map(|index| view(index * 40, index * 40, index as u32)).collect();
+    assert_eq!(run(&views, &plans()).hash, run(&views, &without).hash);
+    let download = Event { action: Action::Download, ..view(2_400, 2_400, 60) };
+    let some = [views, vec![download]].concat();
+    assert_ne!(run(&some, &plans()).hash, run(&some, &without).hash);
+}
+
+#[test]
 fn the_encoding_of_state_is_that_of_its_format() {
     let plans = plans();
     let history: Vec<Event> = (0..60_u8)
@@ -223,11 +233,15 @@ fn the_encoding_of_state_is_that_of_its_format() {
             Sketch { number: u32::from(index), what, place, object: index % 4, ..Sketch::view(second, second) }.event()
         })
         .collect();
-    let without_policies = Plans::new(Arc::new(plan_without(|params| matches!(params, Params::ActivityPolicy(_)))));
+    let without = |gone: fn(&Params) -> bool| Plans::new(Arc::new(plan_without(gone)));
+    let first = without(|params| matches!(params, Params::ActivityPolicy(_) | Params::UnusualDownload(_)));
+    let before = without(|params| matches!(params, Params::UnusualDownload(_)));
     // Another number here is another encoding: raise the format with it.
-    for (plans, hash) in
-        [(&without_policies, "2d016ec87a1aa9c52cfd8889763c90fe"), (&plans, "d19913cd8d46529932ff63d710f8f70b")]
-    {
+    for (plans, hash) in [
+        (&first, "2d016ec87a1aa9c52cfd8889763c90fe"),
+        (&before, "d19913cd8d46529932ff63d710f8f70b"),
+        (&plans, "9d48435dc27752799d7bf039cd3a7060"),
+    ] {
         assert_eq!((STATE_FORMAT, format!("{:032x}", run(&history, plans).hash)), (2, hash.to_owned()));
     }
 }

@@ -12,6 +12,7 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
         ("networks.yaml", include_str!("../../../rules/networks.yaml")),
         ("suspicious_ip.yaml", include_str!("../../../rules/suspicious_ip.yaml")),
         ("terminated_user.yaml", include_str!("../../../rules/terminated_user.yaml")),
+        ("unusual_download.yaml", include_str!("../../../rules/unusual_download.yaml")),
     ]
 }
 

@@ -30,7 +30,7 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 604_800, 600, 604_800, 86_400]);
+    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 604_800, 600, 604_800, 86_400, 3_600]);
     for rule in &book.rules {
         match &rule.params {
             Params::ActivityPolicy(p) => {
@@ -65,6 +65,12 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert_eq!((p.window_secs, p.unique_objects), (60, false));
             }
             Params::TerminatedUser(p) => assert_eq!((p.grace_minutes, p.disabled_counts), (60, true)),
+            Params::UnusualDownload(p) => {
+                assert_eq!((p.window_secs, p.objects_floor, p.learning_days), (3_600, 20, 21));
+                assert_eq!((p.rows_floor, p.bytes_floor), (50_000, 256 << 20));
+                assert_eq!((p.turn_days, p.slow_days_min, p.slow_objects_floor), (3, 4, 30));
+                assert!((p.peak_times - 1.5).abs() < f64::EPSILON && (p.work_times_max - 2.0).abs() < f64::EPSILON);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod burst;
 mod far;
+mod hoard;
 
 use std::collections::BTreeSet;
 
@@ -43,6 +44,10 @@ pub enum AttackKind {
     FailedLogins,
     /// Data carried off in bulk.
     MassDownload,
+    /// Within an hour several times what the victim carries off in the busiest one.
+    UnusualDownload,
+    /// A little more than usual on each of many days.
+    SlowExfiltration,
 }
 
 /// How many attacks of each kind.
@@ -57,6 +62,10 @@ pub struct AttackPlan {
     pub failed_logins: u32,
     /// Bulk downloads: by turns attachments, exports, one archive, and REST pages.
     pub mass_download: u32,
+    /// Unusual downloads: by turns attachments at the desk, attachments at night, archives, and exports.
+    pub unusual_download: u32,
+    /// Slow exfiltration over 5 to 15 working days.
+    pub slow_exfiltration: u32,
 }
 
 /// One injected attack.
@@ -109,6 +118,8 @@ enum Lair {
 struct Scouting<'a> {
     company: &'a Company,
     account: u32,
+    /// The day, counted from the first.
+    day: u32,
     person: &'a Person,
     /// What the victim does from the day before to the day after, in order.
     days: Vec<Action>,
@@ -118,27 +129,36 @@ struct Scouting<'a> {
 
 impl Default for AttackPlan {
     fn default() -> Self {
-        Self { impossible_travel: 4, infrequent_country: 3, failed_logins: 4, mass_download: 4 }
+        Self { impossible_travel: 4, infrequent_country: 3, failed_logins: 4, mass_download: 4, ..Self::none() }
     }
 }
 
 impl AttackPlan {
     /// A company left in peace.
     pub fn none() -> Self {
-        Self { impossible_travel: 0, infrequent_country: 0, failed_logins: 0, mass_download: 0 }
+        Self {
+            impossible_travel: 0,
+            infrequent_country: 0,
+            failed_logins: 0,
+            mass_download: 0,
+            unusual_download: 0,
+            slow_exfiltration: 0,
+        }
     }
 
     /// Attacks of all kinds together.
     pub fn total(&self) -> u32 {
-        self.impossible_travel + self.infrequent_country + self.failed_logins + self.mass_download
+        self.kinds().into_iter().map(|(_, count, _)| count).sum()
     }
 
-    fn kinds(self) -> [(AttackKind, u32, &'static str); 4] {
+    fn kinds(self) -> [(AttackKind, u32, &'static str); 6] {
         [
             (AttackKind::ImpossibleTravel, self.impossible_travel, "impossible_travel"),
             (AttackKind::InfrequentCountry, self.infrequent_country, "infrequent_country"),
             (AttackKind::FailedLogins, self.failed_logins, "failed_logins"),
             (AttackKind::MassDownload, self.mass_download, "mass_download"),
+            (AttackKind::UnusualDownload, self.unusual_download, "unusual_download"),
+            (AttackKind::SlowExfiltration, self.slow_exfiltration, "slow_exfiltration"),
         ]
     }
 }
@@ -181,6 +201,8 @@ fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut 
             AttackKind::InfrequentCountry => far::infrequent_country(&scouting, &mut chance),
             AttackKind::FailedLogins => burst::failed_logins(&scouting, number, &mut chance),
             AttackKind::MassDownload => burst::mass_download(&scouting, number, &mut chance),
+            AttackKind::UnusualDownload => hoard::unusual_download(&scouting, number, &mut chance),
+            AttackKind::SlowExfiltration => hoard::slow_exfiltration(&scouting, &mut chance),
         };
         if draft.is_some() {
             attacked.insert(account);
@@ -240,7 +262,7 @@ impl<'a> Scouting<'a> {
         let on_day = |action: &Action| (midnight_ms..midnight_ms + DAY_MS).contains(&action.time_ms);
         let at_desk = |action: &Action| action.client.device == Device::Laptop && action.client.session != 0;
         let desk = (0..days.len()).filter(|i| on_day(&days[*i]) && at_desk(&days[*i])).collect();
-        Self { company, account, person, days, desk }
+        Self { company, account, day, person, days, desk }
     }
 
     fn action(&self, time_ms: i64, client: Client, deed: Deed, chance: &mut Chance) -> Action {

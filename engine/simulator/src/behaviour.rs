@@ -4,6 +4,7 @@ mod confounded;
 mod human;
 mod machine;
 mod near_miss;
+mod project;
 
 use std::net::IpAddr;
 
@@ -45,6 +46,7 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
         person,
         day,
         epoch_day,
+        seed: context.seed,
         chance: stream(context.seed, Purpose::Day, account, (day + 1) as u32),
         out,
     };
@@ -63,7 +65,7 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
                 planner.early_morning(stay);
             }
             planner.strangers_at_the_door();
-            planner.hammering(context.seed);
+            planner.hammering();
         }
     }
 }
@@ -75,6 +77,7 @@ struct Planner<'a> {
     person: &'a Person,
     day: i64,
     epoch_day: i64,
+    seed: u64,
     chance: Chance,
     out: &'a mut Vec<Action>,
 }

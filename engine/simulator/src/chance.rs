@@ -26,6 +26,10 @@ pub(crate) enum Purpose {
     Confounders = 7,
     /// What a confounder adds to one person's day.
     Confounded = 8,
+    /// Which projects, roles and quarters a person has.
+    Projects = 9,
+    /// What these add to one person's day.
+    ProjectDay = 10,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -120,8 +120,19 @@ impl CompanyConfig {
             infrequent_country: attacks,
             failed_logins: attacks,
             mass_download: attacks,
+            ..AttackPlan::none()
         };
         Self { attacks, confounders: Some(Confounders::EVERYDAY), ..Self::new(seed, users, days, start_ms) }
+    }
+
+    /// The same company with so many unusual downloads and slow exfiltrations beside, and with what makes harmless people
+    /// carry off more than they did. All else stays as it is.
+    #[must_use]
+    pub fn with_downloads(mut self, attacks: u32) -> Self {
+        (self.attacks.unusual_download, self.attacks.slow_exfiltration) = (attacks, attacks);
+        let Confounders { crunch, new_role, quarter_end, .. } = Confounders::PROJECTS;
+        self.confounders = self.confounders.map(|shares| Confounders { crunch, new_role, quarter_end, ..shares });
+        self
     }
 
     fn check(&self) -> Result<(), ConfigError> {

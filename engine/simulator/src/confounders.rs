@@ -45,6 +45,12 @@ pub struct Confounders {
     pub late_rows: u16,
     /// Clocks change where they do, or not at all.
     pub summer_time: bool,
+    /// A project before its deadline: for one to two weeks evenings and a week-end too, with more documents than usual.
+    pub crunch: u16,
+    /// Another role from some day on, with more documents.
+    pub new_role: u16,
+    /// Reports, and evenings, in the last week of a quarter.
+    pub quarter_end: u16,
 }
 
 /// What a person has.
@@ -81,6 +87,12 @@ pub enum Confounder {
     NewHire,
     /// See [`Confounders::kiosk`].
     Kiosk,
+    /// See [`Confounders::crunch`].
+    Crunch,
+    /// See [`Confounders::new_role`].
+    NewRole,
+    /// See [`Confounders::quarter_end`].
+    QuarterEnd,
 }
 
 impl Confounders {
@@ -103,6 +115,9 @@ impl Confounders {
         kiosk: 0,
         late_rows: 0,
         summer_time: false,
+        crunch: 0,
+        new_role: 0,
+        quarter_end: 0,
     };
 
     /// Everything at once, in the shares of a company whose people work from everywhere.
@@ -124,7 +139,11 @@ impl Confounders {
         kiosk: 10,
         late_rows: 20,
         summer_time: true,
+        ..Self::NONE
     };
+
+    /// The same, and what makes people carry off more than they did.
+    pub const PROJECTS: Self = Self { crunch: 40, new_role: 15, quarter_end: 40, ..Self::EVERYDAY };
 
     /// Ways to the network and ways of moving about, of which a person has one: no more than everybody.
     pub(crate) fn groups(&self) -> [u32; 2] {
@@ -155,6 +174,9 @@ impl Confounder {
             Self::MonthEnd => "month_end",
             Self::NewHire => "new_hire",
             Self::Kiosk => "kiosk",
+            Self::Crunch => "crunch",
+            Self::NewRole => "new_role",
+            Self::QuarterEnd => "quarter_end",
         }
     }
 }

@@ -125,6 +125,19 @@ pub(crate) struct Habits {
     pub(crate) moved: Option<Move>,
     /// Many people share the account at one screen.
     pub(crate) kiosk: bool,
+    /// Local days, from and to, before the deadline of a project.
+    pub(crate) crunch: Option<(i64, i64)>,
+    pub(crate) new_role: Option<NewRole>,
+    pub(crate) quarter_end: bool,
+}
+
+/// Another role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NewRole {
+    /// The local day from which on it is theirs.
+    pub(crate) from: i64,
+    /// So many documents more a working day, on average.
+    pub(crate) documents: i64,
 }
 
 /// A client that knocks with a password that has expired.

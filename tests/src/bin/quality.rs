@@ -10,8 +10,8 @@ use clap::Parser;
 use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{Company, CompanyConfig};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_confounders, of_scores, places, run,
-    sensitivities,
+    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_confounders, of_kinds, of_scores,
+    places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -39,6 +39,9 @@ struct Arguments {
     /// The set of rules at medium sensitivity alone
     #[arg(long)]
     medium: bool,
+    /// Unusual downloads and slow exfiltration too, and what makes harmless people carry off more than they did
+    #[arg(long)]
+    downloads: bool,
     /// The other streams, also with `--short`
     #[arg(long)]
     streams: bool,
@@ -53,7 +56,8 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Arguments { users, days, attacks, seed, .. } = arguments;
-    let company = Company::new(CompanyConfig::confounded(seed, users, days, START_MS, attacks))?;
+    let config = CompanyConfig::confounded(seed, users, days, START_MS, attacks);
+    let company = Company::new(if arguments.downloads { config.with_downloads(attacks) } else { config })?;
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
     if let Some(user) = &arguments.follow {
@@ -68,7 +72,7 @@ fn main() -> anyhow::Result<()> {
     let medium = scores.iter().find(|(name, _)| name == "medium");
     let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
-    println!("{}\n{}", of_scores(&scores), of_confounders(medium));
+    println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_confounders(medium));
     if arguments.cases {
         name_cases(medium);
     }

@@ -17,12 +17,13 @@ const AFTER: Millis = 10 * MINUTE;
 /// What an alert stands at that asks nobody to get up.
 const SEVERITY_LOW: u8 = 2;
 
-/// The four kinds, as policies are called.
-pub(super) const KINDS: [(AttackKind, &str); 4] = [
-    (AttackKind::FailedLogins, "failed_logins"),
-    (AttackKind::ImpossibleTravel, "impossible_travel"),
-    (AttackKind::InfrequentCountry, "infrequent_country"),
-    (AttackKind::MassDownload, "mass_download"),
+/// The policies that are measured, each with the kinds of attack that it is for.
+pub(super) const POLICIES: [(&str, &[AttackKind]); 5] = [
+    ("failed_logins", &[AttackKind::FailedLogins]),
+    ("impossible_travel", &[AttackKind::ImpossibleTravel]),
+    ("infrequent_country", &[AttackKind::InfrequentCountry]),
+    ("mass_download", &[AttackKind::MassDownload]),
+    ("unusual_download", &[AttackKind::UnusualDownload, AttackKind::SlowExfiltration]),
 ];
 
 /// To what a false or harmless alert belongs: the confounders of its user that concern the detector, or `none`.
@@ -52,6 +53,26 @@ pub struct Score {
     pub detection_secs: i64,
     /// To what the false ones belong.
     pub wrong_by: Attribution,
+    /// Of the attacks, how those of each kind did, where a policy is for several.
+    pub kinds: BTreeMap<AttackKind, OfKind>,
+}
+
+/// How attacks of one kind were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfKind {
+    /// Attacks.
+    pub injected: usize,
+    /// Of these, with an alert.
+    pub found: usize,
+    /// As [`Score::detection_secs`].
+    pub detection_secs: i64,
+}
+
+impl OfKind {
+    /// Share of the attacks that have an alert.
+    pub fn recall(&self) -> f64 {
+        share(self.found, self.injected)
+    }
 }
 
 /// How all detectors did, by policy.
@@ -104,13 +125,14 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
     let confounders: BTreeMap<String, Vec<Confounder>> =
         company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
     let mut judged = Judged { user_days: user_days(company), ..Judged::default() };
-    for (kind, policy) in KINDS {
+    for (policy, kinds) in POLICIES {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
         let (of_policy, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         let mut score = Score { alerts: of_policy.len(), ..Score::default() };
-        let mut times = Vec::new();
+        let mut times: Vec<(AttackKind, i64)> = Vec::new();
         for label in company.labels() {
-            let (own, also) = (label.kind == kind, label.also_expected.contains(&kind));
+            let own = kinds.contains(&label.kind);
+            let also = label.also_expected.iter().any(|kind| kinds.contains(kind));
             let about = of_policy.iter().filter(|alert| is_of(alert, label, CLOCK));
             let told = about.clone().map(|alert| alert.told_ms).min();
             if own && about.map(|alert| alert.severity).max().is_some_and(|most| most <= SEVERITY_LOW) {
@@ -122,27 +144,32 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
             match told {
                 Some(told) if own => {
                     score.found += 1;
-                    times.push((told - label.start_ms) / SECOND);
+                    times.push((label.kind, (told - label.start_ms) / SECOND));
                 }
                 None if own => judged.missed.push(missed(policy, label, &held)),
                 _ => {}
             }
         }
-        times.sort_unstable();
-        score.detection_secs = times.get(times.len() / 2).copied().unwrap_or_default();
+        score.detection_secs = median(times.iter().map(|(_, secs)| *secs));
+        for kind in kinds.iter().copied().filter(|_| kinds.len() > 1) {
+            let injected = company.labels().iter().filter(|label| label.kind == kind).count();
+            let of_kind = times.iter().filter(|(of, _)| *of == kind).map(|(_, secs)| *secs);
+            let (found, detection_secs) = (of_kind.clone().count(), median(of_kind));
+            score.kinds.insert(kind, OfKind { injected, found, detection_secs });
+        }
         for alert in of_policy {
-            if company.labels().iter().any(|label| comes_of(alert, label, kind)) {
+            if company.labels().iter().any(|label| comes_of(alert, label, kinds)) {
                 score.of_attacks += 1;
                 continue;
             }
             let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
-            let first_stay = kind == AttackKind::InfrequentCountry && visits.iter().any(|visit| is_first(alert, visit));
-            let knocks = kind == AttackKind::FailedLogins && own.contains(&Confounder::ExpiredClient);
+            let first_stay = policy == "infrequent_country" && visits.iter().any(|visit| is_first(alert, visit));
+            let knocks = policy == "failed_logins" && own.contains(&Confounder::ExpiredClient);
             if first_stay || (knocks && alert.severity <= SEVERITY_LOW) {
                 score.harmless += 1;
             } else {
                 score.wrong += 1;
-                let reason = attributed(own, kind);
+                let reason = attributed(own, policy);
                 judged
                     .false_alerts
                     .push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
@@ -168,6 +195,12 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
+fn median(secs: impl Iterator<Item = i64>) -> i64 {
+    let mut sorted: Vec<i64> = secs.collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
 fn user_days(company: &Company) -> u64 {
     let days = company.config().days;
     let human = |kind| matches!(kind, AccountKind::Employee | AccountKind::External);
@@ -181,9 +214,10 @@ fn is_of(alert: &Final, label: &Label, slack: Millis) -> bool {
         && alert.last_ms >= label.start_ms - slack
 }
 
-fn comes_of(alert: &Final, label: &Label, kind: AttackKind) -> bool {
-    let expected = label.kind == kind || label.also_expected.contains(&kind);
-    is_of(alert, label, if expected { NEAR } else { AFTER })
+fn comes_of(alert: &Final, label: &Label, kinds: &[AttackKind]) -> bool {
+    let expected = kinds.contains(&label.kind) || label.also_expected.iter().any(|kind| kinds.contains(kind));
+    // What goes on for weeks explains nothing else that happens in them.
+    (expected || label.kind != AttackKind::SlowExfiltration) && is_of(alert, label, if expected { NEAR } else { AFTER })
 }
 
 /// Whether the alert tells of this first stay in a country.
@@ -195,16 +229,17 @@ fn is_first(alert: &Final, visit: &FirstVisit) -> bool {
 }
 
 /// The confounders that can lead this detector astray.
-fn attributed(confounders: &[Confounder], kind: AttackKind) -> String {
+fn attributed(confounders: &[Confounder], policy: &str) -> String {
     use Confounder as C;
-    let concerns = |confounder: &&Confounder| match kind {
-        AttackKind::FailedLogins => {
+    let concerns = |confounder: &&Confounder| match policy {
+        "failed_logins" => {
             matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::Kiosk | C::NewHire)
         }
-        AttackKind::MassDownload => matches!(confounder, C::MonthEnd | C::Kiosk),
-        AttackKind::ImpossibleTravel | AttackKind::InfrequentCountry => {
-            !matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::MonthEnd)
+        "mass_download" => matches!(confounder, C::MonthEnd | C::Kiosk),
+        "unusual_download" => {
+            matches!(confounder, C::MonthEnd | C::Kiosk | C::NewHire | C::Crunch | C::NewRole | C::QuarterEnd)
         }
+        _ => !matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::MonthEnd),
     };
     let words: Vec<&str> = confounders.iter().filter(concerns).map(|confounder| confounder.as_str()).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(" + ") }

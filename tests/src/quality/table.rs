@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::judge::{Judged, KINDS, Score};
+use super::judge::{Judged, OfKind, POLICIES, Score};
 
 const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
 Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
@@ -13,7 +13,7 @@ Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
 pub fn of_scores(judged: &[(String, Judged)]) -> String {
     let mut text = HEADING.to_owned();
     for (name, judged) in judged {
-        for (_, policy) in KINDS {
+        for (policy, _) in POLICIES {
             let Some(score) = judged.scores.get(policy) else { continue };
             let Score { injected, also, also_found, alerts, of_attacks, harmless, wrong, detection_secs, .. } = score;
             // Writing to a String cannot fail.
@@ -30,6 +30,31 @@ pub fn of_scores(judged: &[(String, Judged)]) -> String {
         }
     }
     text
+}
+
+/// One row for each set of rules and kind of attack, of detectors that are for several kinds; empty where there are no such
+/// attacks.
+pub fn of_kinds(judged: &[(String, Judged)]) -> String {
+    let mut rows = String::new();
+    for (name, judged) in judged {
+        for (policy, score) in &judged.scores {
+            for (kind, of_kind) in score.kinds.iter().filter(|(_, of_kind)| of_kind.injected > 0) {
+                let OfKind { injected, found, detection_secs } = of_kind;
+                let recall = of_kind.recall();
+                let hours = *detection_secs as f64 / 3_600.0;
+                let _ = writeln!(
+                    rows,
+                    "| {name} | `{policy}` | {kind:?} | {injected} | {found} | {recall:.3} | {hours:.1} h |"
+                );
+            }
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "| Rules | Detector | Kind | Attacks | Found | Recall | Median detection |\n|---|---|---|---:|---:|---:|---:|\n{rows}"
+    )
 }
 
 /// One row for each suppression that was switched off: detector, suppression, how it went.
@@ -69,13 +94,13 @@ pub fn of_confounders(judged: &Judged) -> String {
         }
     }
     let mut text = "| Confounders of the user |".to_owned();
-    for (_, policy) in KINDS {
+    for (policy, _) in POLICIES {
         let _ = write!(text, " `{policy}` |");
     }
-    text.push_str("\n|---|---:|---:|---:|---:|\n");
+    let _ = writeln!(text, "\n|---|{}", "---:|".repeat(POLICIES.len()));
     for (reason, counts) in rows {
         let _ = write!(text, "| {reason} |");
-        for (_, policy) in KINDS {
+        for (policy, _) in POLICIES {
             let _ = write!(text, " {} |", counts.get(policy).copied().unwrap_or_default());
         }
         text.push('\n');

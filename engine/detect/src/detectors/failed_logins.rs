@@ -56,10 +56,8 @@
 //! Schechter, "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019. Gelman et al., "Bayesian
 //! Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
 
-mod baseline;
 mod memory;
 mod rhythm;
-mod tail;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +66,7 @@ use self::memory::{Client, Mark, Memory, ONE, Success};
 use self::rhythm::INTERVALS_MAX;
 use self::words::{Words, usual_failures};
 use super::{Detector, bounded, counted, grouped, who};
+use crate::baseline::Weighing;
 use crate::context::{Context, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::{ADDRESSES_MAX, Blocker};
@@ -156,6 +155,16 @@ impl Params {
     /// Is what is usual for the user learned?
     const fn has_baseline(&self) -> bool {
         self.baseline_window_secs > 0
+    }
+
+    /// How failures are weighed.
+    const fn weighing(&self) -> Weighing {
+        Weighing {
+            window_secs: self.baseline_window_secs,
+            prior_per_week: self.prior_failures_per_week,
+            prior_weeks: self.prior_weeks,
+            half_life_weeks: self.half_life_weeks,
+        }
     }
 
     /// The same without what the first format of state has no room for.

@@ -10,8 +10,9 @@
 //! limit is crossed too.
 //!
 //! # Blind spots
-//! Slow collection below the limits; exports whose size and rows the source does not give count as one object;
-//! accounts that the rule's scope leaves out.
+//! Slow collection below the limits, and what is much for one user and not for all: [unusual download](unusual_download.md)
+//! measures each user by themselves, and this one, which needs nothing to be known, says what would be too much for anybody.
+//! Exports whose size and rows the source does not give count as one object; accounts that the rule's scope leaves out.
 //!
 //! # Parameters
 //! See [`Params`].

@@ -8,7 +8,7 @@ use frostwatch_detect::condition::{Condition, Scalar};
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::{
     activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip,
-    terminated_user,
+    terminated_user, unusual_download,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::hash::hash64_some;
@@ -113,10 +113,35 @@ pub(crate) fn rules() -> Vec<Rule> {
             3_600,
         ),
     ];
-    let rules = rules.into_iter().chain(rules_of_lists()).chain(policies());
+    let rules = rules.into_iter().chain(rules_of_lists()).chain([unusual()]).chain(policies());
     let mut rules: Vec<Rule> = rules.map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
     rules.sort_by(|a, b| a.id.cmp(&b.id));
     rules
+}
+
+/// Days are few in small histories: two of them make a rise.
+fn unusual() -> (&'static str, Params, u32) {
+    let params = unusual_download::Params {
+        window_secs: 3_600,
+        objects_floor: 3,
+        rows_floor: 4_000,
+        bytes_floor: 5_000,
+        tail_max: 0.05,
+        prior_objects_per_week: 20.0,
+        prior_weeks: 0.2,
+        half_life_weeks: 1,
+        peak_times: 1.0,
+        turn_days: 2,
+        learning_days: 1,
+        slow_days_min: 1,
+        slow_slack: 0.1,
+        slow_sum_max: 1.0,
+        slow_objects_floor: 1,
+        slow_rows_floor: 500,
+        slow_bytes_floor: 1_000,
+        work_times_max: 1.5,
+    };
+    ("unusual_download", Params::UnusualDownload(params), 1_800)
 }
 
 fn rules_of_lists() -> [(&'static str, Params, u32); 2] {

@@ -26,6 +26,8 @@ pub(crate) enum Detector {
     SuspiciousIp(SuspiciousIp),
     /// Activity of an account after its person has left, or after it was switched off.
     TerminatedUser(TerminatedUser),
+    /// More carried off than is usual for this user: within an hour, or a little more day after day.
+    UnusualDownload(UnusualDownload),
 }
 
 /// Parameters of `activity_policy`.
@@ -240,4 +242,61 @@ pub(crate) struct TerminatedUser {
     grace_minutes: u32,
     /// An account that is switched off counts like one whose person has left.
     disabled_counts: bool,
+}
+
+/// Parameters of `unusual_download`. A floor of 0 is off; at least one of the first three must be on.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct UnusualDownload {
+    /// Length of the sliding window, seconds.
+    #[schemars(range(min = 60, max = 86_400))]
+    window_secs: u32,
+    /// Fewer different objects than this in the window are never unusual. 0: objects are not asked.
+    #[schemars(range(min = 0, max = 100_000))]
+    objects_floor: u32,
+    /// Fewer rows than this in the window are never unusual. 0: rows are not asked.
+    rows_floor: u64,
+    /// Fewer bytes than this in the window are never unusual. 0: bytes are not asked.
+    bytes_floor: u64,
+    /// An amount is unusual for the hour when so much or more has a smaller probability than this.
+    #[schemars(range(min = 0, max = 0.1))]
+    tail_max: f64,
+    /// Objects a week of a user of whom nothing is known.
+    #[schemars(range(min = 0.01, max = 100_000))]
+    prior_objects_per_week: f64,
+    /// What is assumed of such a user weighs as much as this many weeks of watching, weeks.
+    #[schemars(range(min = 0.1, max = 100))]
+    prior_weeks: f64,
+    /// What was learned of an hour weighs half as much after this time, weeks.
+    #[schemars(range(min = 1, max = 100))]
+    half_life_weeks: u32,
+    /// Up to so many times the most in such a window on the last 28 days of activity is usual.
+    #[schemars(range(min = 1, max = 100))]
+    peak_times: f64,
+    /// Working days before and after the beginning of a month that are measured by the last such days too, days. 0: none.
+    #[schemars(range(min = 0, max = 10))]
+    turn_days: u32,
+    /// Event time from a user's first download in which findings are only recorded, days.
+    #[schemars(range(min = 0, max = 90))]
+    learning_days: u32,
+    /// A rise has at least so many days above the usual, days. 0: none is looked for.
+    #[schemars(range(min = 0, max = 15))]
+    slow_days_min: u32,
+    /// A day up to so many spreads above the usual one counts for nothing, spreads.
+    #[schemars(range(min = 0, max = 10))]
+    slow_slack: f64,
+    /// A rise is told when its days, each without its slack, have come to so much, spreads.
+    #[schemars(range(min = 1, max = 100))]
+    slow_sum_max: f64,
+    /// And so many objects more than usual. 0: objects are not asked.
+    #[schemars(range(min = 0, max = 100_000))]
+    slow_objects_floor: u32,
+    /// Or so many rows. 0: rows are not asked.
+    slow_rows_floor: u64,
+    /// Or so many bytes. 0: bytes are not asked.
+    slow_bytes_floor: u64,
+    /// More work than usual explains up to so many times the usual downloads of a day. 1: it explains nothing.
+    #[schemars(range(min = 1, max = 10))]
+    work_times_max: f64,
 }

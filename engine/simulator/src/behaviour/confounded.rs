@@ -119,13 +119,13 @@ impl Planner<'_> {
     }
 
     /// A mail client at home with an expired password knocks all day, as regularly as a clock.
-    pub(super) fn hammering(&mut self, seed: u64) {
+    pub(super) fn hammering(&mut self) {
         let person = self.person;
         let Some(hammering) = person.habits.hammering else { return };
         if !(hammering.days.0..hammering.days.1).contains(&self.day) {
             return;
         }
-        self.chance = stream(seed, Purpose::Confounded, self.account, (self.day + 1) as u32);
+        self.chance = stream(self.seed, Purpose::Confounded, self.account, (self.day + 1) as u32);
         let from_ms = self.world.midnight_ms(person.home, self.epoch_day) + person.habits.start_min * MINUTE_MS;
         let mut at = from_ms;
         while at < from_ms + HAMMERING_MS {

@@ -11,7 +11,7 @@ use crate::world::{Access, CityId, NetworkId, NetworkKind};
 use super::{Line, Planner, Window};
 
 /// A shorter stretch of work is not begun.
-const SHORTEST_BLOCK_MS: i64 = 10 * MINUTE_MS;
+pub(super) const SHORTEST_BLOCK_MS: i64 = 10 * MINUTE_MS;
 /// Subscribers of a mobile carrier in a city share this many IPv4 addresses.
 pub(super) const CARRIER_ADDRESSES: u64 = 24;
 /// Everybody in an office leaves through this many IPv4 addresses.
@@ -19,21 +19,21 @@ pub(super) const OFFICE_ADDRESSES: u64 = 4;
 /// Downloads of a month-end hour, least and most.
 const MONTH_END_DOWNLOADS: (i64, i64) = (20, 45);
 /// The part of the day after the working day; 0 and 1 are morning and afternoon.
-const EVENING: i64 = 2;
+pub(super) const EVENING: i64 = 2;
 /// The position in the table of phone user agents that is a mail client.
 pub(super) const MAIL_CLIENT: u8 = 4;
 
 /// A stretch of work at a laptop.
 #[derive(Debug, Clone, Copy)]
-struct Block {
-    from_ms: i64,
-    line: Line,
-    tunnel: Option<Tunnel>,
+pub(super) struct Block {
+    pub(super) from_ms: i64,
+    pub(super) line: Line,
+    pub(super) tunnel: Option<Tunnel>,
 }
 
 /// A VPN during a block: its line, when it is up, and when it drops out for a while.
 #[derive(Debug, Clone, Copy)]
-struct Tunnel {
+pub(super) struct Tunnel {
     line: Line,
     up_ms: i64,
     drop_from_ms: i64,
@@ -42,11 +42,11 @@ struct Tunnel {
 
 /// The lines a person has during a day.
 #[derive(Debug, Clone, Copy)]
-struct Places {
-    desk: Line,
-    bed: Line,
-    mobile: Line,
-    at_office: bool,
+pub(super) struct Places {
+    pub(super) desk: Line,
+    pub(super) bed: Line,
+    pub(super) mobile: Line,
+    pub(super) at_office: bool,
 }
 
 impl Block {
@@ -74,6 +74,9 @@ impl Planner<'_> {
             if self.chance.random_bool(0.15) {
                 let at = window.midnight_ms + self.between(600 * MINUTE_MS, 1_260 * MINUTE_MS);
                 self.phone_look(window, at, places.bed, phone_session);
+            }
+            if !stay.away {
+                self.project_weekend(window, places);
             }
             return;
         }
@@ -128,6 +131,7 @@ impl Planner<'_> {
         if self.person.habits.month_end && self.is_month_end() {
             self.month_end_hour(window, after_lunch + 20 * MINUTE_MS, places, afternoon_session);
         }
+        self.project_day(window, (start, end), places, afternoon_session);
     }
 
     fn places(&mut self, stay: Stay) -> Places {
@@ -205,7 +209,7 @@ impl Planner<'_> {
         }
     }
 
-    fn tunnel(&mut self, places: Places, from_ms: i64, to_ms: i64, part: i64) -> Option<Tunnel> {
+    pub(super) fn tunnel(&mut self, places: Places, from_ms: i64, to_ms: i64, part: i64) -> Option<Tunnel> {
         if places.at_office {
             return None;
         }
@@ -229,7 +233,7 @@ impl Planner<'_> {
     }
 
     /// Signs in, after some failures for those who forget.
-    fn sign_in(&mut self, block: &Block, session: u128) {
+    pub(super) fn sign_in(&mut self, block: &Block, session: u128) {
         let habits = &self.person.habits;
         let (forgets, sso) = (habits.forgets_password, habits.sso);
         let failures = if forgets && self.chance.random_bool(0.2) {
@@ -249,7 +253,7 @@ impl Planner<'_> {
         self.laptop_deed(block, block.from_ms, session, Deed::Login { sso, code_by_mail });
     }
 
-    fn laptop_deed(&mut self, block: &Block, at: i64, session: u128, deed: Deed) {
+    pub(super) fn laptop_deed(&mut self, block: &Block, at: i64, session: u128, deed: Deed) {
         let browser = self.person.habits.laptop_browser;
         let line = self.way_out(block.line_at(at), at, deed);
         let client = self.client(line, Device::Laptop, browser, session);
@@ -314,7 +318,7 @@ impl Planner<'_> {
     }
 
     /// Mostly minutes, sometimes one click after another.
-    fn pause(&mut self) -> i64 {
+    pub(super) fn pause(&mut self) -> i64 {
         if self.chance.random_bool(0.3) {
             self.between(8 * SECOND_MS, 40 * SECOND_MS)
         } else {
@@ -337,11 +341,11 @@ impl Planner<'_> {
         }
     }
 
-    fn download(&mut self) -> Deed {
+    pub(super) fn download(&mut self) -> Deed {
         Deed::Download { file: self.chance.random_range(0..FILE_COUNT) }
     }
 
-    fn export(&mut self, rows_max: u32) -> Deed {
+    pub(super) fn export(&mut self, rows_max: u32) -> Deed {
         let formats = [ExportFormat::Csv, ExportFormat::Xlsx, ExportFormat::Xlsx, ExportFormat::Json];
         let format = pick(&mut self.chance, &formats).copied().unwrap_or(ExportFormat::Csv);
         let rows = self.chance.random_range(10..rows_max);

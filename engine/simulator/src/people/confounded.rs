@@ -8,7 +8,7 @@ use crate::company::CompanyConfig;
 use crate::confounders::{Confounder, Confounders};
 use crate::world::{Access, CityId, NetworkId, NetworkKind, World};
 
-use super::{Habits, Hammering, Move, Person, Trip, flight_ms};
+use super::{Habits, Hammering, Move, NewRole, Person, Trip, flight_ms};
 
 /// Whoever lives across a border works no further away than this.
 const COMMUTE_KM_MAX: f64 = 130.0;
@@ -61,7 +61,35 @@ impl Confounding<'_> {
             person.confounders.push(Confounder::MonthEnd);
             person.habits.month_end = true;
         }
+        self.projects(number, person);
         person.confounders.sort_unstable();
+    }
+
+    /// What makes people carry off more than they did; from a stream of its own, so that all else is the same without it.
+    fn projects(&self, number: u32, person: &mut Person) {
+        if person.has(Confounder::Kiosk) {
+            return;
+        }
+        let mut chance = stream(self.config.seed, Purpose::Projects, number, 0);
+        let last = i64::from(self.config.days) - DAYS_AFTER_CHANGE;
+        let [is_crunch, is_new_role, is_quarter_end] =
+            [self.shares.crunch, self.shares.new_role, self.shares.quarter_end].map(|share| drawn(&mut chance, share));
+        if is_crunch && last > FIRST_CHANGE_DAY {
+            let from = chance.random_range(FIRST_CHANGE_DAY..last);
+            person.habits.crunch = Some((from, from + chance.random_range(7..15)));
+            person.confounders.push(Confounder::Crunch);
+        }
+        // Their work at a desk is added to, where it is known how they get out.
+        let is_plain = person.habits.corporate_vpn.is_none() && person.habits.consumer_vpn.is_empty();
+        if is_new_role && is_plain && last > FIRST_CHANGE_DAY {
+            let from = chance.random_range(FIRST_CHANGE_DAY..last);
+            person.habits.new_role = Some(NewRole { from, documents: chance.random_range(5..13) });
+            person.confounders.push(Confounder::NewRole);
+        }
+        if is_quarter_end && is_plain {
+            person.habits.quarter_end = true;
+            person.confounders.push(Confounder::QuarterEnd);
+        }
     }
 
     /// One way of moving about, or none.

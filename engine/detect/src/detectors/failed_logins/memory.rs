@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::Params;
-use super::baseline::{Hours, Usual, hour_of};
 use super::rhythm::Rhythm;
+use crate::baseline::{Hours, Usual, hour_of};
 use crate::caps::Caps;
 use crate::context::Context;
 use crate::event::{Event, Quantity};
@@ -182,7 +182,7 @@ impl Memory {
         let Some(failures) = &mut self.failures else { return };
         if params.has_baseline() {
             failures.window.expire(now, Millis::from(params.baseline_window_secs) * SECOND, caps);
-            failures.hours.forget(params, now);
+            failures.hours.forget(params.half_life_weeks, now);
         } else {
             (failures.window, failures.hours) = Default::default();
         }
@@ -246,8 +246,8 @@ impl Memory {
     pub(super) fn usual(&self, params: &Params, now: Millis) -> Option<Usual> {
         let hours = self.failures.as_ref().map(|failures| &failures.hours);
         (params.has_baseline() && self.since_hour > 0).then(|| match hours {
-            Some(hours) => hours.usual(params, now, self.since_hour),
-            None => Hours::default().usual(params, now, self.since_hour),
+            Some(hours) => hours.usual(&params.weighing(), now, self.since_hour),
+            None => Hours::default().usual(&params.weighing(), now, self.since_hour),
         })
     }
 
@@ -324,9 +324,9 @@ impl Failures {
         if self.hours.counted(now) >= ceiling {
             return;
         }
-        let expected = self.hours.usual(params, now, since_hour).belief.expected();
+        let expected = self.hours.usual(&params.weighing(), now, since_hour).belief.expected();
         let most = libm::ceil(2.0 * expected) + f64::from(params.baseline_floor);
-        self.hours.learn(params, now, most.min(f64::from(ceiling)) as u16);
+        self.hours.learn(params.half_life_weeks, now, 1, most.min(f64::from(ceiling)) as u16);
     }
 
     fn copy_from(&mut self, other: &Self) {

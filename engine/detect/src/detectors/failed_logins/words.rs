@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::baseline::Usual;
 use super::memory::{Client, Facts, Mark, Success};
 use super::{Params, SUCCEEDED_AFTER, counted, grouped, who};
+use crate::baseline::Usual;
 use crate::context::{Block, Explanation};
 use crate::detectors::from_where;
 use crate::finding::{Kind, Measure};

@@ -1,0 +1,455 @@
+//! More carried off than is usual for this user: within an hour, or a little more day after day.
+//!
+//! # Finds
+//! Within `window_secs`, at least `objects_floor` different objects, `rows_floor` rows or `bytes_floor` bytes that are
+//! unusual for the user: so many or more are less likely than `tail_max` at this hour of the week, and more than
+//! `peak_times` the most that the user carried off in such a window on any of the last 28 days of activity. At an hour of the
+//! day at which the user is never active the latter does not count. And over days, what no hour shows: daily sums that stay
+//! above the user's usual day until the excess has come to `slow_sum_max` spreads of it, told once.
+//!
+//! # Why
+//! ATT&CK T1530 (Data from Cloud Storage) and T1213 (Data from Information Repositories). A fixed limit, as that of
+//! [mass download](mass_download.md), must let the busiest pass, so it lets others carry off many times what is theirs to
+//! carry; this detector measures everybody by themselves. The two stand side by side: `mass_download` needs nothing to be
+//! known and tells what would be too much for anybody within a minute.
+//!
+//! What is usual at an hour of the week is learned as [failed logins](failed_logins.md) are: amounts come at a rate that is
+//! known as a Gamma distribution, which begins with what is usual for anybody (`prior_objects_per_week`), is more the
+//! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there. The
+//! most within a window is kept for each of 28 days of activity. What raises an alert teaches at most twice what
+//! would have passed, so it takes days with alerts to make anything usual. Around the turn of a month (`turn_days`
+//! working days on either side) what was carried off at the last turn is usual too.
+//!
+//! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
+//! up, what it is below is taken off. The usual day is the mean of the days before the last 15 (of the first 8 while fewer are
+//! known), a day of more than three medians counted as three, and what reached a floor within the window left out, since it was
+//! judged there. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
+//! UTC, are left out. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
+//! expected, up to `work_times_max` times.
+//!
+//! # Blind spots
+//! What stays below the floors; the first `learning_days`, whose habits are taken as they are; whoever has carried off much at
+//! once before may do so again, and half as much more, at any hour at which they are active; a rise over days of a user who
+//! has been known for fewer than 12 days of activity, and one that begins before the one that was told is over; whoever carries off a little more each week for months becomes
+//! usual; whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the working day of
+//! the far east lies in two of them. A change of role that brings more documents looks like a slow rise and is told once. What
+//! colleagues do is not known, since each user's records are all there is to a detector. A peer group is told by hand:
+//! a rule of its own for a group (`scope`), with the floors and the prior of that group, or another `sensitivity` for it.
+//!
+//! # Parameters
+//! See [`Params`]. `suppression.quiet` of the rule closes what was told of an hour; a rise over days is closed after a week
+//! without another day above the usual.
+//!
+//! # References
+//! The reference product's "unusual file download (by user)". E. S. Page, "Continuous inspection schemes", Biometrika 41,
+//! 1954. Gelman et al., "Bayesian Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
+
+mod days;
+mod hour;
+mod turn;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use self::days::Days;
+use self::hour::{EXPLANATIONS, Limits, Verdict, load};
+use self::turn::{Turn, month_of};
+use super::{Detector, bounded};
+use crate::baseline::{Hours, Weighing, hour_of};
+use crate::context::{Block, Context, Raise, Standing};
+use crate::event::{Event, Quantity};
+use crate::hash::hash64;
+use crate::incident::{Incident, Incidents};
+use crate::model::{Action, Outcome};
+use crate::plan::LaneKind;
+use crate::rule::Layer;
+use crate::time::{DAY, Millis, SECOND, day_of};
+use crate::window::{Counted, Taken, Window};
+
+/// Objects, rows and bytes.
+const MEASURES: usize = 3;
+const OBJECTS: usize = 0;
+const BYTES: usize = 2;
+
+/// A rise over days goes on for so long after its last day above the usual.
+const RISE_QUIET: Millis = 7 * DAY;
+/// Less than this part of a floor in the window needs no evidence, and in an hour says nothing of what is usual.
+const NOTABLE: f64 = 0.5;
+
+/// What is told teaches so many times what would have passed at most.
+const TEACHES: f64 = 2.0;
+
+const PRIVILEGED: &str = "the account is privileged";
+const ASLEEP: &str = "at an hour of the day at which the user is never active";
+
+/// Parameters of `unusual_download`. A floor of 0 is off; at least one of the first three must be on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Length of the sliding window, seconds.
+    pub window_secs: u32,
+    /// Fewer different objects than this in the window are never unusual. 0: objects are not asked.
+    pub objects_floor: u32,
+    /// Fewer rows than this in the window are never unusual. 0: rows are not asked.
+    pub rows_floor: u64,
+    /// Fewer bytes than this in the window are never unusual. 0: bytes are not asked.
+    pub bytes_floor: u64,
+    /// An amount is unusual for the hour when so much or more has a smaller probability than this.
+    pub tail_max: f64,
+    /// Objects a week of a user of whom nothing is known.
+    pub prior_objects_per_week: f64,
+    /// What is assumed of such a user weighs as much as this many weeks of watching, weeks.
+    pub prior_weeks: f64,
+    /// What was learned of an hour weighs half as much after this time, weeks.
+    pub half_life_weeks: u32,
+    /// Up to so many times the most in such a window on the last 28 days of activity is usual.
+    pub peak_times: f64,
+    /// Working days before and after the beginning of a month that are measured by the last such days too, days. 0: none.
+    pub turn_days: u32,
+    /// Event time from a user's first download in which findings are only recorded, days.
+    pub learning_days: u32,
+    /// A rise has at least so many days above the usual, days. 0: none is looked for.
+    pub slow_days_min: u32,
+    /// A day up to so many spreads above the usual one counts for nothing, spreads.
+    pub slow_slack: f64,
+    /// A rise is told when its days, each without its slack, have come to so much, spreads.
+    pub slow_sum_max: f64,
+    /// And so many objects more than usual. 0: objects are not asked.
+    pub slow_objects_floor: u32,
+    /// Or so many rows. 0: rows are not asked.
+    pub slow_rows_floor: u64,
+    /// Or so many bytes. 0: bytes are not asked.
+    pub slow_bytes_floor: u64,
+    /// More work than usual explains up to so many times the usual downloads of a day. 1: it explains nothing.
+    pub work_times_max: f64,
+}
+
+impl Params {
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        bounded(&mut faults, "window_secs", self.window_secs, 60, 86_400);
+        bounded(&mut faults, "objects_floor", self.objects_floor, 0, 100_000);
+        bounded(&mut faults, "tail_max", self.tail_max, 0.0, 0.1);
+        bounded(&mut faults, "prior_objects_per_week", self.prior_objects_per_week, 0.01, 100_000.0);
+        bounded(&mut faults, "prior_weeks", self.prior_weeks, 0.1, 100.0);
+        bounded(&mut faults, "half_life_weeks", self.half_life_weeks, 1, 100);
+        bounded(&mut faults, "peak_times", self.peak_times, 1.0, 100.0);
+        bounded(&mut faults, "turn_days", self.turn_days, 0, 10);
+        bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
+        bounded(&mut faults, "slow_days_min", self.slow_days_min, 0, 15);
+        bounded(&mut faults, "slow_slack", self.slow_slack, 0.0, 10.0);
+        bounded(&mut faults, "slow_sum_max", self.slow_sum_max, 1.0, 100.0);
+        bounded(&mut faults, "slow_objects_floor", self.slow_objects_floor, 0, 100_000);
+        bounded(&mut faults, "work_times_max", self.work_times_max, 1.0, 10.0);
+        if self.floors().into_iter().all(|floor| floor <= 0.0) {
+            faults.push(("objects_floor", "all three floors are off: the rule could never fire".to_owned()));
+        }
+        faults
+    }
+
+    const fn floors(&self) -> [f64; MEASURES] {
+        [self.objects_floor as f64, self.rows_floor as f64, self.bytes_floor as f64]
+    }
+
+    const fn slow_floors(&self) -> [f64; MEASURES] {
+        [self.slow_objects_floor as f64, self.slow_rows_floor as f64, self.slow_bytes_floor as f64]
+    }
+
+    /// How amounts are weighed.
+    const fn weighing(&self) -> Weighing {
+        Weighing {
+            window_secs: self.window_secs,
+            prior_per_week: self.prior_objects_per_week,
+            prior_weeks: self.prior_weeks,
+            half_life_weeks: self.half_life_weeks,
+        }
+    }
+
+    /// Which measures are at a part of their floors.
+    fn reached(&self, window: Quantity, part: f64) -> [bool; MEASURES] {
+        let (floors, amounts) = (self.floors(), amounts(window));
+        std::array::from_fn(|measure| floors[measure] > 0.0 && amounts[measure] >= part * floors[measure])
+    }
+}
+
+/// What is kept for a key, from its first download on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    window: Window,
+    days: Days,
+    hours: Hours,
+    /// What was carried off in this hour of the clock.
+    hour: ThisHour,
+    turn: Option<Turn>,
+    /// The last day of a rise that was told, counted from the epoch: what began before it is the same one.
+    risen_until: i32,
+    /// Of what is raised; nothing is allocated for others.
+    raised: Option<Box<Raised>>,
+    incidents: Incidents,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct ThisHour {
+    /// Counted from the epoch.
+    number: u32,
+    carried: Quantity,
+}
+
+/// What is remembered of incidents: of what is told, and of what is held back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Raised {
+    volumes: [Volume; 2],
+    /// The last day on which a rise over days was raised or went on.
+    rises: [i32; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Volume {
+    /// What the raised incident carried off so far.
+    carried: Quantity,
+    /// The most that the window held since the incident was raised.
+    peak: Quantity,
+    /// What it was measured by when it was raised.
+    limits: Limits,
+}
+
+impl Detector for State {
+    type Params = Params;
+
+    const LANE: LaneKind = LaneKind::Activity;
+
+    const SUPPRESSIONS: &'static [&'static str] = &["learning", "month_turn", "more_work", "usual_hour", "usual_peak"];
+
+    fn window_secs(params: &Params) -> u32 {
+        params.window_secs
+    }
+
+    fn wants(event: &Event) -> bool {
+        event.outcome == Outcome::Success && (event.action.is_download() || is_work(event.action))
+    }
+
+    /// Work alone says nothing: who never carries anything off has no state.
+    fn begins(event: &Event) -> bool {
+        event.action.is_download()
+    }
+
+    fn step(&mut self, params: &Params, context: &mut Context<'_>) {
+        let event = context.event;
+        self.days.pass(params, event.time);
+        if !event.action.is_download() {
+            self.days.work();
+            return;
+        }
+        let (rise, quiet) = (cause(RISE), context.quiet());
+        let is_over =
+            |incident: &Incident| event.time > incident.last + if incident.cause == rise { RISE_QUIET } else { quiet };
+        self.incidents.let_go(is_over);
+        if self.incidents.iter().next().is_none() {
+            self.raised = None;
+        }
+        self.download(params, context);
+        self.days_of(params, context);
+    }
+
+    fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    fn weight(&self) -> usize {
+        self.window.weight()
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.window.copy_from(&other.window);
+        self.days.copy_from(&other.days);
+        self.hours.copy_from(&other.hours);
+        (self.hour, self.turn, self.risen_until) = (other.hour, other.turn, other.risen_until);
+        self.raised.clone_from(&other.raised);
+        self.incidents.copy_from(&other.incidents);
+    }
+}
+
+impl State {
+    /// Takes the download into the window and judges it by the hour.
+    fn download(&mut self, params: &Params, context: &mut Context<'_>) {
+        let event = context.event;
+        self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
+        let exception = context.blocker(Vec::new());
+        let covered = exception.is_some();
+        let carried = Quantity { objects: event.quantity.objects.max(1), ..event.quantity };
+        let before = self.window.sums().counted(covered);
+        let is_near = params.reached(before.plus(carried), NOTABLE) != [false; MEASURES];
+        let (time, object) = (event.time, event.object);
+        if is_near {
+            self.window.push(Counted { trace: context.trace(), carried, covered, object }, context.caps);
+        } else {
+            self.window.take(Taken { time, carried, covered, object }, context.caps);
+        }
+        let now = self.window.sums().counted(covered);
+        let objects = now.objects.saturating_sub(before.objects);
+        let fresh = Quantity { objects, ..carried };
+        let is_told = !covered && self.is_told(HOUR);
+        let limits = is_near.then(|| self.limits(params, now, context));
+        if is_told || params.reached(now, 1.0) != [false; MEASURES] {
+            let verdict = Verdict { exception, now, fresh, is_told, limits: limits.unwrap_or_default() };
+            self.judge_hour(params, context, verdict);
+        }
+        if !covered {
+            self.learn(params, context, (fresh, now), limits);
+        }
+    }
+
+    /// What the window is measured by.
+    fn limits(&self, params: &Params, now: Quantity, context: &Context<'_>) -> Limits {
+        let since = hour_of(context.first_time);
+        let time = context.event.time;
+        let usual = self.hours.usual(&params.weighing(), time, since);
+        let month = month_of(time, params.turn_days);
+        let turn = month.and_then(|month| self.turn.map(|turn| turn.usual(month))).unwrap_or_default();
+        let (peaks, is_asleep) = (self.days.peaks(), self.days.is_asleep(time));
+        Limits::new(params, now, usual, peaks, turn, is_asleep, self.days.known())
+    }
+
+    /// Raises what is unusual for the hour, and records what is not.
+    fn judge_hour(&mut self, params: &Params, context: &mut Context<'_>, verdict: Verdict) {
+        let Verdict { exception, now, fresh, is_told, limits } = verdict;
+        let covered = exception.is_some();
+        let blocker = match exception {
+            Some(exception) => Some(exception),
+            None if is_told => None,
+            None => {
+                let taken = EXPLANATIONS.map(|by| context.takes(Layer::User, by));
+                let learning = context.learning(params.learning_days);
+                let explained = limits.explained(taken).map(|by| words::usual(params, &limits, by, now));
+                context.blocker(learning.into_iter().chain(explained).collect())
+            }
+        };
+        let (held, quiet) = (blocker.is_some(), context.quiet());
+        let incident = self.incidents.touch_within(cause(HOUR), held, [RISE_QUIET.max(quiet); 2], context);
+        let volume = &mut self.raised.get_or_insert_default().volumes[usize::from(held)];
+        let is_fresh = if incident.is_raised() {
+            incident.add(context.trace(), context.event.test);
+            let reached = params.reached(volume.peak, 1.0);
+            *volume = Volume { carried: volume.carried.plus(fresh), peak: most(volume.peak, now), ..*volume };
+            params.reached(volume.peak, 1.0) != reached
+        } else {
+            self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
+            incident.count = u64::from(self.window.events(covered));
+            incident.first = self.window.first(covered).unwrap_or(context.event.time);
+            incident.test |= context.event.test;
+            *volume = Volume { carried: now, peak: now, limits };
+            false
+        };
+        let volume = *volume;
+        let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        aggravations.extend(volume.limits.is_asleep.then_some(ASLEEP));
+        let user = context.subject.user();
+        let raise = Raise { blocker, aggravations, fresh: is_fresh };
+        context.raise(incident, raise, |incident| words::of_hour(params, user, incident, volume));
+    }
+
+    /// What was carried off is usual tomorrow, up to a multiple of what would have passed.
+    fn learn(
+        &mut self,
+        params: &Params,
+        context: &Context<'_>,
+        (fresh, now): (Quantity, Quantity),
+        limits: Option<Limits>,
+    ) {
+        let time = context.event.time;
+        let is_learning = context.days_known() < i64::from(params.learning_days);
+        let most = limits
+            .filter(|_| !is_learning)
+            .map_or([f64::INFINITY; MEASURES], |limits| limits.passing.map(|passing| TEACHES * passing));
+        self.days.carry(fresh, now, most);
+        if let Some(month) = limits.and_then(|_| month_of(time, params.turn_days)) {
+            self.turn.get_or_insert_default().take(month, now);
+        }
+        let number = hour_of(time);
+        if self.hour.number != number {
+            self.hour = ThisHour { number, carried: Quantity::default() };
+        }
+        self.hour.carried = self.hour.carried.plus(fresh);
+        if params.reached(self.hour.carried, NOTABLE) == [false; MEASURES] {
+            return;
+        }
+        let usual = self.hours.usual(&params.weighing(), time, hour_of(context.first_time));
+        let ceiling = 2.0 * usual.belief.expected() + load(params.floors()).max(f64::from(params.objects_floor));
+        let most = if is_learning { u16::MAX } else { libm::ceil(ceiling).min(f64::from(u16::MAX)) as u16 };
+        let reached = load(amounts(self.hour.carried)).min(f64::from(u16::MAX)) as u32;
+        let more = reached.saturating_sub(self.hours.counted(time));
+        self.hours.forget(params.half_life_weeks, time);
+        self.hours.learn(params.half_life_weeks, time, more as u16, most);
+    }
+
+    /// Raises a rise over days, at the first event of each day that is part of it.
+    fn days_of(&mut self, params: &Params, context: &mut Context<'_>) {
+        let today = day_of(context.event.time);
+        if context.exception.is_some() || self.raised.as_ref().is_some_and(|raised| raised.rises[0] == today) {
+            return;
+        }
+        let Some(rise) = self.days.rise(params, false) else { return };
+        let by_work = self.days.rise(params, true);
+        let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
+        blocks.extend(by_work.is_none().then(|| words::more_work(params, &rise, self.days.work_times(params, &rise))));
+        let rise = by_work.unwrap_or(rise);
+        let blocker = context.blocker(blocks);
+        let held = blocker.is_some();
+        let raised = self.raised.get_or_insert_default();
+        if std::mem::replace(&mut raised.rises[usize::from(held)], today) == today {
+            return;
+        }
+        if !held {
+            let is_same = rise.since <= self.risen_until;
+            self.risen_until = today;
+            if is_same && !self.is_told(RISE) {
+                return;
+            }
+        }
+        let incident = self.incidents.touch_within(cause(RISE), held, [RISE_QUIET; 2], context);
+        incident.add(context.trace(), context.event.test);
+        incident.first = incident.first.min(Millis::from(rise.since) * DAY);
+        let aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        let user = context.subject.user();
+        let raise = Raise { blocker, aggravations, fresh: false };
+        let standing = Standing { reliefs: &[], quiet: RISE_QUIET };
+        context.raise_as(incident, raise, standing, |incident| words::of_days(params, user, incident, &rise));
+    }
+
+    /// Is something of this cause told at this time?
+    fn is_told(&self, of: &str) -> bool {
+        self.incidents.iter().any(|incident| incident.cause == cause(of) && !incident.held && incident.is_raised())
+    }
+}
+
+/// What a user does who works, beside carrying something off.
+const fn is_work(action: Action) -> bool {
+    matches!(
+        action,
+        Action::View
+            | Action::List
+            | Action::Search
+            | Action::Create
+            | Action::Update
+            | Action::Upload
+            | Action::Delete
+    )
+}
+
+const HOUR: &str = "hour";
+const RISE: &str = "days";
+
+fn cause(of: &str) -> u64 {
+    hash64(of.as_bytes())
+}
+
+const fn amounts(carried: Quantity) -> [f64; MEASURES] {
+    [carried.objects as f64, carried.rows as f64, carried.bytes as f64]
+}
+
+fn most(a: Quantity, b: Quantity) -> Quantity {
+    Quantity { objects: a.objects.max(b.objects), rows: a.rows.max(b.rows), bytes: a.bytes.max(b.bytes) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,102 @@
+//! What a window is measured by: what is usual at the hour, the most on other days, the last turn of a month.
+
+use serde::{Deserialize, Serialize};
+
+use super::{MEASURES, Params, amounts};
+use crate::baseline::Usual;
+use crate::event::Quantity;
+use crate::finding::Blocker;
+
+/// So many rows, and so many bytes, weigh as much as an object where what is usual at an hour is learned.
+const WEIGHTS: [f64; MEASURES] = [1.0, 1_000.0, 4_194_304.0];
+
+/// What may explain that much was carried off within a window, the weightiest first.
+pub(super) const EXPLANATIONS: [&str; 3] = ["usual_hour", "usual_peak", "month_turn"];
+
+/// What a download makes of the window.
+pub(super) struct Verdict {
+    /// An exception covers it.
+    pub(super) exception: Option<Blocker>,
+    /// What the window holds.
+    pub(super) now: Quantity,
+    /// What the download adds, objects that were in the window before left out.
+    pub(super) fresh: Quantity,
+    /// It is part of what is told already, which is not asked again whether it is usual.
+    pub(super) is_told: bool,
+    pub(super) limits: Limits,
+}
+
+/// What the window is measured by, for objects, rows and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Limits {
+    /// The most on one of the last days of activity.
+    pub(super) peaks: [f64; MEASURES],
+    /// The most at the last turn of a month, where this is one.
+    pub(super) turn: [f64; MEASURES],
+    /// What is expected at this hour of the week, in objects or what weighs as much.
+    pub(super) expected: f64,
+    /// The probability of so much or more, of what is least likely among what reached its floor.
+    pub(super) tail: f64,
+    /// What reached its floor.
+    pub(super) reached: [bool; MEASURES],
+    /// What each of [`EXPLANATIONS`] explains of it.
+    pub(super) explained: [[bool; MEASURES]; EXPLANATIONS.len()],
+    /// The most that would have passed, whatever the hour.
+    pub(super) passing: [f64; MEASURES],
+    /// The user is never active at this hour of the day.
+    pub(super) is_asleep: bool,
+    /// Days of activity that are known.
+    pub(super) days: u32,
+}
+
+impl Limits {
+    pub(super) fn new(
+        params: &Params,
+        now: Quantity,
+        usual: Usual,
+        peaks: [f64; MEASURES],
+        turn: [f64; MEASURES],
+        is_asleep: bool,
+        days: usize,
+    ) -> Self {
+        let (amounts, reached, floors) = (amounts(now), params.reached(now, 1.0), params.floors());
+        let mut limits =
+            Self { peaks, turn, expected: usual.belief.expected(), tail: 1.0, is_asleep, ..Self::default() };
+        limits.days = days as u32;
+        for measure in 0..MEASURES {
+            let amount = amounts[measure];
+            // What was done at other hours of the day explains nothing at one at which the user is never active.
+            let times = if is_asleep { 0.0 } else { params.peak_times };
+            let (of_days, of_turn) = (times * peaks[measure], times * turn[measure]);
+            limits.passing[measure] = libm::floor(of_days).max(floors[measure] - 1.0).max(0.0);
+            if !reached[measure] {
+                continue;
+            }
+            let tail = usual.belief.tail(libm::floor(amount / WEIGHTS[measure]) as u32);
+            limits.tail = limits.tail.min(tail);
+            limits.reached[measure] = true;
+            let explained = [tail >= params.tail_max, amount <= of_days, amount <= of_turn];
+            limits.explained.iter_mut().zip(explained).for_each(|(of_all, is)| of_all[measure] = is);
+        }
+        limits
+    }
+
+    /// What explains all that reached its floor, by its place among [`EXPLANATIONS`], if only those that are taken count:
+    /// one alone where there is one, else the last that has a part in it. `None`: something is unusual.
+    pub(super) fn explained(&self, taken: [bool; EXPLANATIONS.len()]) -> Option<usize> {
+        let reached = || (0..MEASURES).filter(|measure| self.reached[*measure]);
+        let of_taken = || (0..EXPLANATIONS.len()).filter(|by| taken[*by]);
+        let is_explained = |measure: usize| of_taken().any(|by| self.explained[by][measure]);
+        if !reached().all(is_explained) {
+            return None;
+        }
+        let alone = of_taken().find(|by| reached().all(|measure| self.explained[*by][measure]));
+        let has_part = |by: &usize| reached().any(|measure| self.explained[*by][measure]);
+        alone.or_else(|| of_taken().rfind(has_part))
+    }
+}
+
+/// The weight of amounts: that of the weightiest.
+pub(super) fn load(amounts: [f64; MEASURES]) -> f64 {
+    amounts.into_iter().zip(WEIGHTS).map(|(amount, weight)| libm::floor(amount / weight)).fold(0.0, f64::max)
+}

@@ -1,0 +1,218 @@
+//! What an alert about downloads that are unusual for their user says.
+
+use super::days::Rise;
+use super::hour::{EXPLANATIONS, Limits};
+use super::{BYTES, MEASURES, OBJECTS, Params, Volume, amounts};
+use crate::context::{Block, Explanation};
+use crate::detectors::{counted, from_where, grouped, sized, who};
+use crate::event::Quantity;
+use crate::finding::{Kind, Measure};
+use crate::incident::Incident;
+use crate::rule::Layer;
+use crate::time::{DAY, Millis, SECOND, clock, date, spoken};
+
+/// Mechanism that holds back a rise that more work explains.
+const MORE_WORK: &str = "more_work";
+
+/// Of something that was told of an hour.
+pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: Volume) -> Explanation {
+    let Volume { carried, peak, limits } = volume;
+    let reached = params.reached(peak, 1.0);
+    let over = (0..MEASURES).filter(|measure| reached[*measure]);
+    let asleep = if limits.is_asleep { ", at an hour of the day at which the user is never active" } else { "" };
+    Explanation {
+        summary: format!(
+            "{} downloaded {} ({}, {}) in {} from {} UTC on, {}: {}{asleep}.",
+            who(user),
+            counted(u64::from(carried.objects), "object", "objects"),
+            counted(carried.rows, "row", "rows"),
+            sized(carried.bytes),
+            spoken((incident.last - incident.first).max(SECOND)),
+            clock(incident.first),
+            from_where(incident),
+            over.clone().map(|measure| limit(params, &limits, peak, measure)).collect::<Vec<_>>().join("; "),
+        ),
+        observed: vec![
+            Measure::new("objects", f64::from(carried.objects), "objects"),
+            Measure::new("rows", carried.rows as f64, "rows"),
+            Measure::new("bytes", carried.bytes as f64, "bytes"),
+            Measure::new("objects_in_window", f64::from(peak.objects), "objects"),
+            Measure::new("rows_in_window", peak.rows as f64, "rows"),
+            Measure::new("bytes_in_window", peak.bytes as f64, "bytes"),
+        ],
+        baseline: usual_measures(&limits),
+        threshold: vec![
+            Measure::new("objects_floor", f64::from(params.objects_floor), "objects"),
+            Measure::new("rows_floor", params.rows_floor as f64, "rows"),
+            Measure::new("bytes_floor", params.bytes_floor as f64, "bytes"),
+            Measure::new("peak_times", params.peak_times, "times"),
+            Measure::new("tail_max", params.tail_max, "probability"),
+            Measure::new("window_secs", f64::from(params.window_secs), "s"),
+        ],
+        counterfactual: format!(
+            "It would not have fired with {}, nor had the user carried off as much as {} on one of the {} last days of \
+             activity{}.",
+            over.clone()
+                .map(|measure| format!("at most {}", said(measure, limits.passing[measure])))
+                .collect::<Vec<_>>()
+                .join(" and "),
+            over.map(|measure| said(measure, libm::ceil(amounts(peak)[measure] / params.peak_times)))
+                .collect::<Vec<_>>()
+                .join(" and "),
+            super::days::DAYS_MAX,
+            if limits.is_asleep { " and been active at this hour of the day" } else { "" },
+        ),
+        kind: Some(Box::new(Kind::new("hour", &[]))),
+    }
+}
+
+/// One measure beside what is usual.
+fn limit(params: &Params, limits: &Limits, peak: Quantity, measure: usize) -> String {
+    let known = match limits.days {
+        0 => "nothing is known of the user yet".to_owned(),
+        days => format!(
+            "the most on one of the last {} is {}",
+            counted(u64::from(days), "day of activity", "days of activity"),
+            said(measure, limits.peaks[measure]),
+        ),
+    };
+    format!(
+        "{} in {}, usual up to {}; {known}",
+        said(measure, amounts(peak)[measure]),
+        within(params),
+        said(measure, limits.passing[measure]),
+    )
+}
+
+/// Of a rise over days.
+pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &Rise) -> Explanation {
+    let Rise { measure, days, days_above, carried, expected, usual, spread, .. } = *rise;
+    let floor = params.slow_floors()[measure];
+    let busy = if rise.work_times > 1.05 {
+        format!("; up to {:.1} times the usual work was done, which is taken off", rise.work_times)
+    } else {
+        String::new()
+    };
+    let unit = ["objects", "rows", "bytes"][measure];
+    Explanation {
+        summary: format!(
+            "{} carried off {} on {} of activity from {} to {} UTC, where {} would be usual: {} a day, usually {}, {} of \
+             these days above that{busy}; the last {}.",
+            who(user),
+            said(measure, carried),
+            counted(u64::from(days), "day", "days"),
+            date(Millis::from(rise.since) * DAY),
+            date(incident.last),
+            said(measure, expected),
+            said(measure, carried / f64::from(days.max(1))),
+            said(measure, usual),
+            days_above,
+            from_where(incident),
+        ),
+        observed: vec![
+            Measure::new("carried", rounded(carried), unit),
+            Measure::new("days", f64::from(days), "days"),
+            Measure::new("days_above", f64::from(days_above), "days"),
+            Measure::new("slow_sum", rounded(rise.sum), "spreads"),
+            Measure::new("work_times", rounded(rise.work_times), "times"),
+        ],
+        baseline: vec![
+            Measure::new("expected", rounded(expected), unit),
+            Measure::new("usual_day", rounded(usual), unit),
+            Measure::new("usual_spread", rounded(spread), unit),
+            Measure::new("reference_days", f64::from(rise.reference), "days"),
+        ],
+        threshold: vec![
+            Measure::new("slow_sum_max", params.slow_sum_max, "spreads"),
+            Measure::new("slow_slack", params.slow_slack, "spreads"),
+            Measure::new("slow_days_min", f64::from(params.slow_days_min), "days"),
+            Measure::new(["slow_objects_floor", "slow_rows_floor", "slow_bytes_floor"][measure], floor, unit),
+        ],
+        counterfactual: format!(
+            "It would not have fired with {} on these days, with a slow_sum_max above {}, or with a slow_days_min above \
+             {days_above}.",
+            said(measure, (carried - rise.excess + floor - 1.0).max(0.0)),
+            rounded(rise.sum),
+        ),
+        kind: Some(Box::new(Kind::new("days", &[]))),
+    }
+}
+
+/// Holds back what is usual for the user, by its place among the explanations.
+pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) -> Block {
+    let reached = |amounts: [f64; MEASURES]| {
+        let all = (0..MEASURES).filter(|measure| limits.reached[*measure]);
+        all.map(|measure| said(measure, amounts[measure])).collect::<Vec<_>>().join(", ")
+    };
+    let (now, within) = (reached(amounts(now)), within(params));
+    let name = EXPLANATIONS.get(by).copied().unwrap_or("usual_peak");
+    let reason = match name {
+        "usual_hour" => format!(
+            "{now} in {within} are usual for the user at this hour of the week: {} is to be expected, in objects or what \
+             weighs as much",
+            rounded(limits.expected)
+        ),
+        "month_turn" => format!(
+            "{now} in {within} are no more than {} times what was carried off at the last turn of a month: {}",
+            params.peak_times,
+            reached(limits.turn)
+        ),
+        _ => format!(
+            "{now} in {within} are no more than {} times the most on one of the last {} of activity: {}",
+            params.peak_times,
+            counted(u64::from(limits.days), "day", "days"),
+            reached(limits.peaks)
+        ),
+    };
+    Block { layer: Layer::User, by: name, reason, measures: usual_measures(limits) }
+}
+
+/// Holds back a rise on days on which the user did more of everything.
+pub(super) fn more_work(params: &Params, rise: &Rise, work_times: f64) -> Block {
+    Block {
+        layer: Layer::User,
+        by: MORE_WORK,
+        reason: format!(
+            "the user did up to {work_times:.1} times the usual work on these {} days, which explains the rise",
+            rise.days
+        ),
+        measures: vec![
+            Measure::new("work_times", rounded(work_times), "times"),
+            Measure::new("work_times_max", params.work_times_max, "times"),
+        ],
+    }
+}
+
+fn usual_measures(limits: &Limits) -> Vec<Measure> {
+    vec![
+        Measure::new("peak_objects", rounded(limits.peaks[OBJECTS]), "objects"),
+        Measure::new("peak_rows", rounded(limits.peaks[1]), "rows"),
+        Measure::new("peak_bytes", rounded(limits.peaks[BYTES]), "bytes"),
+        Measure::new("expected_at_hour", rounded(limits.expected), "objects"),
+        Measure::new("tail_probability", rounded(limits.tail), "probability"),
+        Measure::new("known_days", f64::from(limits.days), "days"),
+    ]
+}
+
+/// An amount with its unit.
+fn said(measure: usize, amount: f64) -> String {
+    let whole = libm::round(amount.max(0.0)) as u64;
+    match measure {
+        OBJECTS => counted(whole, "object", "objects"),
+        BYTES => sized(whole),
+        _ if whole == 1 => "1 row".to_owned(),
+        _ => format!("{} rows", grouped(whole)),
+    }
+}
+
+fn within(params: &Params) -> String {
+    match params.window_secs {
+        3_600 => "an hour".to_owned(),
+        secs => spoken(Millis::from(secs) * SECOND),
+    }
+}
+
+/// Two significant digits.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
+}
