@@ -10,7 +10,7 @@ use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
     Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download,
-    suspicious_ip, terminated_user,
+    ransomware, suspicious_ip, terminated_user,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -36,6 +36,7 @@ const CAME: &[(&str, u8)] = &[
     ("suspicious_ip", 2),
     ("terminated_user", 2),
     ("activity_policy", 2),
+    ("ransomware", 2),
 ];
 
 /// The number of no detector.
@@ -238,6 +239,7 @@ catalogue! {
     ImpossibleTravel(impossible_travel),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
+    Ransomware(ransomware),
     SuspiciousIp(suspicious_ip),
     TerminatedUser(terminated_user),
 }

@@ -275,6 +275,7 @@ impl Sketch {
             exceptions: (0..if self.place == 1 && self.object.is_multiple_of(2) { 4 } else { 0 }).collect(),
             version: 0,
             effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= 240 && self.action_key != 1),
+            file: None,
         }
     }
 }
