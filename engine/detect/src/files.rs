@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::hash::hash64;
 use crate::model::Action;
 
-pub use words::{WORDS_VERSION, note_of, note_words};
+pub use words::{WORDS_VERSION, is_tool, note_of, note_words};
 
 /// Bytes of an extension that are kept; longer ones that agree in these are one.
 pub const EXTENSION_BYTES_MAX: usize = 12;
@@ -147,7 +147,6 @@ impl FileFacts {
         let is_unusual = !suffix.is_empty() && words::is_unusual(suffix);
         let (_, before) = split(if previous.is_empty() { stem } else { &previous });
         let has_changed = if previous.is_empty() { is_usual(before) } else { before != suffix };
-        let is_tool = words::TOOLS.binary_search(&suffix).is_ok();
         let is_generic = texts.content_type == GENERIC_TYPE && action == Action::Upload;
         let looks_random = texts.entropy.is_some_and(|entropy| entropy >= RANDOM_CENTIBITS);
         let signs = [
@@ -155,7 +154,7 @@ impl FileFacts {
             Signs::CHANGED.when(is_unusual && has_changed && action != Action::Upload),
             Signs::KNOWN.when(words::KNOWN.binary_search(&suffix).is_ok()),
             Signs::SHARED.when(words::SHARED.binary_search(&suffix).is_ok()),
-            Signs::TOOL.when(is_tool),
+            Signs::TOOL.when(is_tool(suffix)),
             Signs::MISMATCH.when(is_unusual && words::is_of_documents(texts.content_type)),
             Signs::GENERIC.when(is_generic && words::DOCUMENTS.binary_search(&suffix).is_ok()),
             Signs::RANDOM.when(looks_random && (is_unusual || words::PLAIN.binary_search(&suffix).is_ok())),

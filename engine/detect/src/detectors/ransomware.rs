@@ -56,7 +56,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, bounded};
 use crate::context::{Block, Context, Raise};
-use crate::event::Event;
+use crate::event::{Event, OwnedOrder};
 use crate::files::{Extension, Signs};
 use crate::finding::{EVIDENCE_MAX, Measure, Trace};
 use crate::hash::hash64;
@@ -190,6 +190,7 @@ impl Detector for State {
         let blocker = context.blocker(blocks);
         self.learn(params, event, &seen);
         let held = blocker.is_some();
+        let opened: Vec<OwnedOrder> = self.incidents.iter().map(|incident| incident.opener.clone()).collect();
         let incident = self.incidents.touch(hash64(b"files"), held, context);
         let told = &mut self.told[usize::from(held)];
         let had = told.most.bits(params);
@@ -198,7 +199,7 @@ impl Detector for State {
             told.most.bits(params) != had
         } else {
             *told = Told { most: seen, files: seen.files };
-            begin(incident, self.traces.iter().filter(|kept| held || !kept.covered).map(|kept| &kept.trace));
+            begin(incident, self.traces.iter().filter(|kept| held || !kept.covered).map(|kept| &kept.trace), &opened);
             false
         };
         if incident.evidence.iter().all(|trace| trace.id != event.id) {
@@ -208,7 +209,8 @@ impl Detector for State {
         let told = *told;
         let raise = Raise { blocker, aggravations: aggravations(&told.most, event.privileged), fresh };
         let user = context.subject.user().to_owned();
-        context.raise(incident, raise, |incident| words::explain(params, &user, incident, &told.most, told.files));
+        let words = words::Words { params, user: &user, seen: &told.most, files: told.files, held };
+        context.raise(incident, raise, |incident| words.explain(incident));
     }
 
     fn incidents(&self) -> &Incidents {
@@ -296,11 +298,13 @@ const fn is_technical(event: &Event) -> bool {
 }
 
 /// An incident begins with the first event that is a sign of something: its id must not depend on which of them was one too
-/// many.
-fn begin<'a>(incident: &mut Incident, traces: impl Iterator<Item = &'a Trace>) {
+/// many. No event opens two, or what is held back would have the id of an alert.
+fn begin<'a>(incident: &mut Incident, traces: impl Iterator<Item = &'a Trace>, opened: &[OwnedOrder]) {
     for (index, trace) in traces.enumerate() {
         if index == 0 {
-            (incident.opener, incident.first) = (trace.order().to_owned(), trace.time);
+            incident.first = trace.time;
+            let opener = trace.order().to_owned();
+            incident.opener = if opened.contains(&opener) { incident.opener.clone() } else { opener };
         }
         incident.add(trace.clone(), false);
     }

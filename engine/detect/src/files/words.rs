@@ -167,6 +167,11 @@ pub fn note_words(number: u8) -> &'static str {
     usize::from(number).checked_sub(1).and_then(|index| NOTES.get(index)).copied().unwrap_or("")
 }
 
+/// Is this the extension of a well-known program for encryption?
+pub fn is_tool(suffix: &str) -> bool {
+    TOOLS.binary_search(&suffix).is_ok()
+}
+
 /// Does no usual program write files with this extension? Numbers and versions (`log.1`, `plan.v2`) are usual.
 pub(super) fn is_unusual(suffix: &str) -> bool {
     let number = suffix.trim_start_matches("rev").trim_start_matches('v');
