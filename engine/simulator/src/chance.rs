@@ -26,6 +26,10 @@ pub(crate) enum Purpose {
     Confounders = 7,
     /// What a confounder adds to one person's day.
     Confounded = 8,
+    /// One injected attack on files.
+    FileAttack = 9,
+    /// What harmless people and programs do to files.
+    FileWork = 10,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

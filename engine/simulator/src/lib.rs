@@ -14,6 +14,7 @@ mod clock;
 mod company;
 mod confounders;
 mod delivery;
+mod files;
 mod people;
 mod raw;
 pub mod world;
@@ -24,5 +25,6 @@ pub use company::{
     INSTANCE_BYTES_MAX, USERS_MAX, USERS_MIN,
 };
 pub use confounders::{Confounder, Confounders};
+pub use files::FilePlan;
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
 pub use people::{Account, AccountKind};

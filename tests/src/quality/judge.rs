@@ -17,13 +17,17 @@ const AFTER: Millis = 10 * MINUTE;
 /// What an alert stands at that asks nobody to get up.
 const SEVERITY_LOW: u8 = 2;
 
-/// The four kinds, as policies are called.
-pub(super) const KINDS: [(AttackKind, &str); 4] = [
+/// The kinds, as policies are called. What is slow is counted apart: see [`SLOW`].
+pub(super) const KINDS: [(AttackKind, &str); 6] = [
     (AttackKind::FailedLogins, "failed_logins"),
     (AttackKind::ImpossibleTravel, "impossible_travel"),
     (AttackKind::InfrequentCountry, "infrequent_country"),
     (AttackKind::MassDownload, "mass_download"),
+    (AttackKind::Ransomware, "ransomware"),
+    (AttackKind::SlowRansomware, SLOW),
 ];
+/// The slow attacks of `ransomware`, and the alerts that overlap them; its false alerts are those of the fast ones.
+const SLOW: &str = "ransomware, slow";
 
 /// To what a false or harmless alert belongs: the confounders of its user that concern the detector, or `none`.
 pub type Attribution = BTreeMap<String, usize>;
@@ -105,7 +109,10 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
     let mut judged = Judged { user_days: user_days(company), ..Judged::default() };
     for (kind, policy) in KINDS {
-        let of_policy = finals.iter().filter(|alert| alert.policy == policy);
+        if company.labels().iter().all(|label| label.kind != kind) && is_of_files(kind) {
+            continue;
+        }
+        let of_policy = finals.iter().filter(|alert| is_policy(alert, policy, company.labels()));
         let (of_policy, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         let mut score = Score { alerts: of_policy.len(), ..Score::default() };
         let mut times = Vec::new();
@@ -152,6 +159,24 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         judged.scores.insert(policy, score);
     }
     judged
+}
+
+/// Is it an alert of this policy, or of this part of one?
+fn is_policy(alert: &Final, policy: &str, labels: &[Label]) -> bool {
+    let is_slow = || {
+        let mut slow = labels.iter().filter(|label| label.kind == AttackKind::SlowRansomware);
+        slow.any(|label| is_of(alert, label, NEAR))
+    };
+    match policy {
+        SLOW => alert.policy == "ransomware" && is_slow(),
+        "ransomware" => alert.policy == policy && !is_slow(),
+        _ => alert.policy == policy,
+    }
+}
+
+/// A company has attacks on files only where they are asked for.
+const fn is_of_files(kind: AttackKind) -> bool {
+    matches!(kind, AttackKind::Ransomware | AttackKind::SlowRansomware)
 }
 
 /// A sentence on an attack that was not told, with what held it back.
@@ -202,6 +227,8 @@ fn attributed(confounders: &[Confounder], kind: AttackKind) -> String {
             matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::Kiosk | C::NewHire)
         }
         AttackKind::MassDownload => matches!(confounder, C::MonthEnd | C::Kiosk),
+        // What leads it astray is drawn apart from these: see `FilePlan::work`.
+        AttackKind::Ransomware | AttackKind::SlowRansomware => false,
         AttackKind::ImpossibleTravel | AttackKind::InfrequentCountry => {
             !matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::MonthEnd)
         }

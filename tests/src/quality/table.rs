@@ -72,7 +72,7 @@ pub fn of_confounders(judged: &Judged) -> String {
     for (_, policy) in KINDS {
         let _ = write!(text, " `{policy}` |");
     }
-    text.push_str("\n|---|---:|---:|---:|---:|\n");
+    text.push_str("\n|---|---:|---:|---:|---:|---:|---:|\n");
     for (reason, counts) in rows {
         let _ = write!(text, "| {reason} |");
         for (_, policy) in KINDS {
