@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frostwatch_simulator::{Company, CompanyConfig};
+use frostwatch_simulator::{AttackKind, Company, CompanyConfig, FilePlan, Label};
 use frostwatch_tests::quality::{Form, Listing, Variant, judge, places, run};
 use serde::Deserialize;
 
@@ -27,6 +27,8 @@ struct Size {
     days: u32,
     start_ms: i64,
     attacks_of_each_kind: u32,
+    /// Attacks on files: fast and slow.
+    attacks_on_files: [u32; 2],
 }
 
 #[derive(Deserialize)]
@@ -44,8 +46,9 @@ fn file(name: &str) -> PathBuf {
 
 fn floors() -> (Floors, Company) {
     let floors: Floors = serde_json::from_str(&fs::read_to_string(file("floors.json")).unwrap()).unwrap();
-    let Size { seed, users, days, start_ms, attacks_of_each_kind } = floors.company;
-    let company = Company::new(CompanyConfig::confounded(seed, users, days, start_ms, attacks_of_each_kind)).unwrap();
+    let Size { seed, users, days, start_ms, attacks_of_each_kind, attacks_on_files: [fast, slow] } = floors.company;
+    let config = CompanyConfig::confounded(seed, users, days, start_ms, attacks_of_each_kind);
+    let company = Company::new(config.with_files(FilePlan { fast, slow, work: true })).unwrap();
     (floors, company)
 }
 
@@ -74,9 +77,14 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
 fn the_labels_are_those_that_were_written_down() {
     let (_, company) = floors();
     let line = |label: &_| serde_json::to_string(label).unwrap() + "\n";
-    let labels: String = company.labels().iter().map(line).collect();
-    if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
-        fs::write(file("labels.jsonl"), &labels).unwrap();
+    let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
+    let of_files = company.labels().iter().filter(is_of_files).map(line).collect();
+    let others = company.labels().iter().filter(|label| !is_of_files(label)).map(line).collect();
+    let written: [(&str, String); 2] = [("labels.jsonl", others), ("labels_files.jsonl", of_files)];
+    for (name, labels) in written {
+        if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
+            fs::write(file(name), &labels).unwrap();
+        }
+        assert_eq!(fs::read_to_string(file(name)).unwrap(), labels, "FROSTWATCH_WRITE_GOLDEN=1 writes them");
     }
-    assert_eq!(fs::read_to_string(file("labels.jsonl")).unwrap(), labels, "FROSTWATCH_WRITE_GOLDEN=1 writes them");
 }

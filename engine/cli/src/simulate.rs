@@ -10,7 +10,7 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_rulebook::default_rules;
 use frostwatch_simulator::world::NetworkKind;
-use frostwatch_simulator::{AccountKind, AttackPlan, Company, CompanyConfig, Deliveries, Delivery};
+use frostwatch_simulator::{AccountKind, AttackPlan, Company, CompanyConfig, Deliveries, Delivery, FilePlan};
 use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use serde_json::json;
 
@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// No attacks.
     #[arg(long)]
     no_attacks: bool,
+    /// So many fast attacks on files, half as many slow ones, and the harmless work on files that looks like them.
+    #[arg(long, default_value_t = 0)]
+    file_attacks: u32,
     /// What to write.
     #[arg(long = "as", value_enum, default_value_t = Form::Raw)]
     form: Form,
@@ -71,6 +74,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut wanted = CompanyConfig::new(args.seed, args.users, args.days, start_ms);
     if args.no_attacks {
         wanted.attacks = AttackPlan::none();
+    }
+    if args.file_attacks > 0 {
+        wanted = wanted.with_files(FilePlan { fast: args.file_attacks, slow: args.file_attacks / 2, work: true });
     }
     let company = Company::new(wanted)?;
     if let Some(path) = &args.labels {

@@ -25,17 +25,17 @@
 //! | Random bytes where they should not be | `content_min` | 40 |
 //!
 //! Rate and spread are a matter of volume and do not suffice together. What an organisation is used to is not evidence:
-//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. What a technical
-//! account did on `usual_days_min` days before is its habit; formats of known programs for encryption (`.gpg`, `.age`) are the
-//! business of technical accounts. What either explains is recorded as suppressed; a note, or an extension that only
-//! ransomware writes, becomes no habit.
+//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. An extension that the
+//! account handled on `usual_days_min` days before is its habit, for up to four times as many files as on any of these; formats
+//! of known programs for encryption (`.gpg`, `.age`) are the business of technical accounts. What either explains is recorded
+//! as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
 //!
 //! # Blind spots
 //! Content that is overwritten in place under the same name and media type, where the source gives no entropy: only the
 //! rate is seen, which is not enough without a note. Fewer files than `extension_min` within `slow_window_secs`. Another
 //! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place.
-//! Archives with a password and usual extensions of digits. What a technical account does for days without being stopped
-//! becomes its habit. Content in tables, and deletions of records, are no files: see `activity_policy`. Beyond 256 files within
+//! Archives with a password and usual extensions of digits. What an account does for days without being stopped becomes
+//! its habit. Content in tables, and deletions of records, are no files: see `activity_policy`. Beyond 256 files within
 //! the window counts stand still.
 //!
 //! # Parameters
@@ -65,8 +65,8 @@ use crate::model::{AccountKind, Outcome};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND};
-use changes::{CHANGES_MAX, Changes, KNOWN_MIN, Seen};
-use habits::Habits;
+use changes::{CHANGES_MAX, Changes, KNOWN_MIN, Pushed, Seen};
+use habits::{HABIT_TIMES_MAX, Habits};
 
 /// Extensions that a rule calls usual, at most.
 const USUAL_MAX: usize = 64;
@@ -89,7 +89,7 @@ pub struct Params {
     pub records_min: u32,
     /// So many points of signs raise the alert.
     pub score_min: u32,
-    /// What a technical account did to files on this many different days before is its habit.
+    /// What an account did to files on this many different days before is its habit.
     pub usual_days_min: u32,
     /// A habit not seen for this long is forgotten, days.
     pub usual_forget_days: u32,
@@ -109,7 +109,7 @@ impl Params {
         bounded(&mut faults, "records_min", self.records_min, 2, files_max);
         bounded(&mut faults, "score_min", self.score_min, 1, 200);
         bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
-        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 1, 365);
+        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, self.usual_days_min.max(1), 365);
         if self.slow_window_secs < self.window_secs {
             faults.push(("slow_window_secs", format!("{} is shorter than window_secs", self.slow_window_secs)));
         }
@@ -182,13 +182,13 @@ impl Detector for State {
             self.keep(context.trace(), covered);
         }
         let seen = self.changes.look(params, event.time, covered, |_| false);
+        self.learn(params, event, &pushed, &seen);
         let is_part = pushed.is_sign || pushed.is_new && seen.rate >= params.changes_min;
         if !is_part || !seen.suffices(params) {
             return;
         }
         let (seen, blocks) = self.judge(params, context, seen);
         let blocker = context.blocker(blocks);
-        self.learn(params, event, &seen);
         let held = blocker.is_some();
         let opened: Vec<OwnedOrder> = self.incidents.iter().map(|incident| incident.opener.clone()).collect();
         let incident = self.incidents.touch(hash64(b"files"), held, context);
@@ -265,30 +265,33 @@ impl State {
             let reason = format!("the rule says that .{mark} is usual in the organisation");
             return Some(Block { layer: Layer::System, by: "usual_extensions", reason, measures: Vec::new() });
         }
-        if !is_technical(event) {
-            return None;
-        }
-        if self.changes.has(mark, Signs::TOOL) {
+        if is_technical(event) && self.changes.has(mark, Signs::TOOL) {
             let reason = format!(".{mark} is the format of a known program for encryption, and the account is technical");
             return Some(Block { layer: Layer::System, by: "known_tool", reason, measures: Vec::new() });
         }
-        let days = self.habits.days(mark, event.time, params.usual_days_min.max(params.usual_forget_days));
-        (days >= params.usual_days_min && !self.changes.has(mark, Signs::KNOWN)).then(|| Block {
+        let before = self.habits.before(mark, event.time, params.usual_forget_days);
+        let (days, most) = (u32::from(before.days), u32::from(before.files));
+        let is_usual = days >= params.usual_days_min && self.changes.count(mark) <= most * HABIT_TIMES_MAX;
+        (is_usual && !self.changes.has(mark, Signs::KNOWN)).then(|| Block {
             layer: Layer::User,
             by: "habit",
-            reason: format!("the technical account did the same on {days} days before"),
+            reason: format!("the account did the same on {days} days before, to up to {most} files"),
             measures: vec![
                 Measure::new("usual_days", f64::from(days), "days"),
                 Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+                Measure::new("usual_files", f64::from(most), "files"),
             ],
         })
     }
 
-    fn learn(&mut self, params: &Params, event: &Event, seen: &Seen) {
-        if is_technical(event) && seen.notes == 0 && seen.known < KNOWN_MIN {
-            let has_new = seen.churn >= params.extension_min;
-            let mark = if has_new { seen.extension } else { Extension::EMPTY };
-            self.habits.note(mark, event.time, params.usual_days_min.max(params.usual_forget_days));
+    /// Which extensions the account handles that no usual program writes, and, of a technical one, that it changes files under
+    /// their own names by the dozen. Nothing is learned beside a note, and no extension that only ransomware writes.
+    fn learn(&mut self, params: &Params, event: &Event, pushed: &Pushed, seen: &Seen) {
+        let has_extension = pushed.is_sign && !pushed.mark.is_empty();
+        let is_job = is_technical(event) && pushed.mark.is_empty() && seen.suffices(params);
+        if (has_extension || is_job) && seen.notes == 0 && !self.changes.has(pushed.mark, Signs::KNOWN) {
+            let files = self.changes.count(pushed.mark);
+            self.habits.note(pushed.mark, files, event.time, params.usual_forget_days);
         }
     }
 }

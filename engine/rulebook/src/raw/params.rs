@@ -236,7 +236,7 @@ pub(crate) struct Ransomware {
     /// So many points of signs raise the alert.
     #[schemars(range(min = 1, max = 200))]
     score_min: u32,
-    /// What a technical account did to files on this many different days before is its habit.
+    /// What an account did to files on this many different days before is its habit.
     #[schemars(range(min = 1, max = 90))]
     usual_days_min: u32,
     /// A habit not seen for this long is forgotten, days.

@@ -104,6 +104,8 @@ pub(super) struct Pushed {
     pub(super) is_sign: bool,
     /// One more file was changed.
     pub(super) is_new: bool,
+    /// The mark of the file.
+    pub(super) mark: Extension,
 }
 
 /// Files, in the order in which each was changed first.
@@ -244,10 +246,10 @@ impl Changes {
             _ => false,
         });
         match replaces {
-            Some(index) => Pushed { is_sign: true, is_new: self.pair(index, file) },
+            Some(index) => self.pair(index, file),
             None => {
                 self.add(file, caps);
-                Pushed { is_sign: facts.is_odd(), is_new: file.is_change() }
+                Pushed { is_sign: facts.is_odd(), is_new: file.is_change(), mark: file.mark() }
             }
         }
     }
@@ -287,12 +289,12 @@ impl Changes {
             *known = if new == 0 { *known } else { new };
         }
         facts.note = facts.note.max(new.note);
-        Pushed { is_sign: is_more, is_new: known.is_change() && !was_change }
+        Pushed { is_sign: is_more, is_new: known.is_change() && !was_change, mark: known.mark() }
     }
 
-    /// One of the two came in place of the other: both are one file, at the place of the first. Was it not changed before?
-    fn pair(&mut self, index: usize, file: File) -> bool {
-        let Some(known) = self.files.get_mut(index) else { return false };
+    /// One of the two came in place of the other: both are one file, at the place of the first.
+    fn pair(&mut self, index: usize, file: File) -> Pushed {
+        let Some(known) = self.files.get_mut(index) else { return Pushed::default() };
         let is_new = !known.is_change();
         let (new, gone) = if file.deed == Deed::Came { (file, *known) } else { (*known, file) };
         let deed = new.takes_place_of(&gone).unwrap_or(Deed::Replaced);
@@ -301,7 +303,7 @@ impl Changes {
             facts.signs = facts.signs.with(Signs::CHANGED);
         }
         *known = File { time: known.time, object: new.object, deed, covered: new.covered && gone.covered, facts };
-        is_new
+        Pushed { is_sign: true, is_new, mark: known.mark() }
     }
 
     /// What the files say together at this time: all where what is covered counts, and of those whose mark is `usual` no more
@@ -351,6 +353,11 @@ impl Changes {
         marks.sort_unstable();
         marks.dedup();
         marks
+    }
+
+    /// How many files with this mark there are.
+    pub(super) fn count(&self, mark: Extension) -> u32 {
+        self.files.iter().filter(|file| file.mark() == mark).count() as u32
     }
 
     /// Has one of its files this mark and one of these signs?
