@@ -66,7 +66,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
             }
             Params::Ransomware(p) => {
                 assert_eq!((p.changes_min, p.window_secs, p.slow_window_secs), (20, 600, 86_400));
-                assert_eq!((p.extension_min, p.content_min, p.records_min, p.score_min), (8, 6, 6, 60));
+                assert_eq!((p.extension_min, p.content_min, p.records_min, p.score_min), (16, 6, 6, 60));
                 assert_eq!((p.usual_days_min, p.usual_forget_days, p.usual_extensions.len()), (5, 30, 0));
             }
             Params::TerminatedUser(p) => assert_eq!((p.grace_minutes, p.disabled_counts), (60, true)),
