@@ -1,7 +1,7 @@
 //! What a record says of a file: facts that are made where the whole record is at hand, since the core keeps no names.
 //!
-//! Only what may be part of making files useless is looked at: deletions and changes of files, files renamed to an
-//! extension that no usual program writes, and files of that sort that come. Of all other records there are no facts.
+//! Only what may be part of making files useless is looked at: deletions, and files that come, are renamed or changed and are
+//! called, or are, what no usual program writes. Of all other records there are no facts, and they cost no state.
 
 mod words;
 
@@ -114,10 +114,7 @@ impl FileFacts {
             return None;
         }
         let facts = Self::made(action, texts);
-        match action {
-            Action::Delete | Action::Update => Some(facts),
-            _ => facts.is_odd().then_some(facts),
-        }
+        (action == Action::Delete || facts.is_odd()).then_some(facts)
     }
 
     /// Is it a sign of something by itself?

@@ -120,7 +120,10 @@ fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
     };
     let [before, now] = [1, 2].map(count);
     let newer: Vec<&String> = now[0].iter().filter(|id| !before[0].contains(id)).collect();
-    assert_eq!(newer, ["activity_policy", "anonymous_ip", "policy_abroad", "suspicious_ip", "terminated_user"]);
+    assert_eq!(
+        newer,
+        ["activity_policy", "anonymous_ip", "policy_abroad", "ransomware", "suspicious_ip", "terminated_user"]
+    );
     assert!(before[0].iter().all(|id| now[0].contains(id)));
     let newer: Vec<&String> = now[1].iter().filter(|id| !before[1].contains(id)).collect();
     assert_eq!((newer.as_slice(), before[1].len()), ([&"policy_guesses".to_owned()].as_slice(), 1));

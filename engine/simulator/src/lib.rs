@@ -25,6 +25,6 @@ pub use company::{
     INSTANCE_BYTES_MAX, USERS_MAX, USERS_MIN,
 };
 pub use confounders::{Confounder, Confounders};
-pub use files::FilePlan;
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
+pub use files::FilePlan;
 pub use people::{Account, AccountKind};

@@ -31,8 +31,8 @@
 //! as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
 //!
 //! # Blind spots
-//! Content that is overwritten in place under the same name and media type, where the source gives no entropy: only the
-//! rate is seen, which is not enough without a note. Fewer files than `extension_min` within `slow_window_secs`. Another
+//! Content that is overwritten in place under the same name and media type, where the source gives no entropy. (Through
+//! `ServiceNow`'s own interfaces a file is replaced, not overwritten.) Fewer files than `extension_min` within `slow_window_secs`. Another
 //! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place.
 //! Archives with a password and usual extensions of digits. What an account does for days without being stopped becomes
 //! its habit. Content in tables, and deletions of records, are no files: see `activity_policy`. Beyond 256 files within
@@ -136,7 +136,7 @@ pub struct State {
     traces: VecDeque<Kept>,
     habits: Habits,
     /// Of the incident that is told, and of the one held back.
-    told: [Told; 2],
+    told: Option<Box<[Told; 2]>>,
     incidents: Incidents,
 }
 
@@ -192,7 +192,7 @@ impl Detector for State {
         let held = blocker.is_some();
         let opened: Vec<OwnedOrder> = self.incidents.iter().map(|incident| incident.opener.clone()).collect();
         let incident = self.incidents.touch(hash64(b"files"), held, context);
-        let told = &mut self.told[usize::from(held)];
+        let told = &mut self.told.get_or_insert_default()[usize::from(held)];
         let had = told.most.bits(params);
         let fresh = if incident.is_raised() {
             *told = Told { most: told.most.most(&seen), files: told.files + u32::from(pushed.is_new) };
@@ -225,7 +225,7 @@ impl Detector for State {
         self.changes.copy_from(&other.changes);
         self.traces.clone_from(&other.traces);
         self.habits.copy_from(&other.habits);
-        self.told = other.told;
+        self.told.clone_from(&other.told);
         self.incidents.copy_from(&other.incidents);
     }
 }
@@ -266,7 +266,8 @@ impl State {
             return Some(Block { layer: Layer::System, by: "usual_extensions", reason, measures: Vec::new() });
         }
         if is_technical(event) && self.changes.has(mark, Signs::TOOL) {
-            let reason = format!(".{mark} is the format of a known program for encryption, and the account is technical");
+            let reason =
+                format!(".{mark} is the format of a known program for encryption, and the account is technical");
             return Some(Block { layer: Layer::System, by: "known_tool", reason, measures: Vec::new() });
         }
         let before = self.habits.before(mark, event.time, params.usual_forget_days);
@@ -301,7 +302,8 @@ const fn is_technical(event: &Event) -> bool {
 }
 
 /// An incident begins with the first event that is a sign of something: its id must not depend on which of them was one too
-/// many. No event opens two, or what is held back would have the id of an alert.
+/// many. No event opens two, or what is held back would have the id of an alert; and none opens one again, since a rule is
+/// quiet for no less than its windows are long: what is still in the window is no older than an incident that is still open.
 fn begin<'a>(incident: &mut Incident, traces: impl Iterator<Item = &'a Trace>, opened: &[OwnedOrder]) {
     for (index, trace) in traces.enumerate() {
         if index == 0 {

@@ -75,7 +75,8 @@ fn media_type_and_entropy_count_where_they_contradict_the_name() {
 #[test]
 fn only_what_may_harm_files_has_facts() {
     assert!(facts(Action::Delete, "plan.docx", "", "").is_some());
-    assert!(facts(Action::Update, "plan.docx", "", "").is_some());
+    assert!(facts(Action::Update, "plan.docx", "", "").is_none());
+    assert!(facts(Action::Update, "plan.docx.q7x", "", "").is_some());
     assert!(facts(Action::Upload, "plan.docx", "", "application/pdf").is_none());
     assert!(facts(Action::Download, "plan.lockbit", "", "").is_none());
     let of_a_record = FileTexts { table: "incident", name: "plan.lockbit", ..FileTexts::default() };

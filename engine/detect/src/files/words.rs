@@ -182,7 +182,8 @@ pub(super) fn is_unusual(suffix: &str) -> bool {
 /// Is this the media type of documents or images, which say by their extension what they are?
 pub(super) fn is_of_documents(content_type: &str) -> bool {
     let content_type = content_type.split(';').next().unwrap_or("").trim();
-    let office = ["application/vnd.openxmlformats-", "application/vnd.oasis.opendocument.", "application/vnd.ms-", "image/"];
+    let office =
+        ["application/vnd.openxmlformats-", "application/vnd.oasis.opendocument.", "application/vnd.ms-", "image/"];
     matches!(content_type, "application/pdf" | "application/msword" | "application/rtf")
         || office.iter().any(|start| content_type.starts_with(start))
 }

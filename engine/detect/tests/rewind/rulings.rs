@@ -81,6 +81,7 @@ pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
 /// The event as it arrives under a plan: who asks about places does so here, and every exception covers the same.
 pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     event.effective = event.effective.filter(|_| plan.keeps_status());
+    event.file = event.file.filter(|_| plan.keeps_files());
     let country = event.location.place.ok().map(|place| place.country);
     let takes = |scope: &Scope| {
         let selects = |selector: &Selector| country.is_some_and(|country| selector.countries.contains(&country));

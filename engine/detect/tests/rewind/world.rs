@@ -162,7 +162,8 @@ fn rules_of_files() -> [(&'static str, Params, u32); 1] {
         usual_forget_days: 2,
         usual_extensions: vec!["vlt".to_owned()],
     };
-    [("ransomware", Params::Ransomware(params), 3_600)]
+    // As every rule that is checked: quiet for no less than it looks back.
+    [("ransomware", Params::Ransomware(params), 7_200)]
 }
 
 /// What is done to files: some are renamed to other extensions, some come where others went, and now and then a note.

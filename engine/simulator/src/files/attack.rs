@@ -45,16 +45,10 @@ enum Way {
     Overwrite,
 }
 
-pub(super) fn plan(
-    company: &Company,
-    plan: FilePlan,
-    attacked: &mut BTreeSet<u32>,
-) -> Result<Planned, ConfigError> {
+pub(super) fn plan(company: &Company, plan: FilePlan, attacked: &mut BTreeSet<u32>) -> Result<Planned, ConfigError> {
     let mut drafts = Vec::new();
-    let kinds = [
-        (AttackKind::Ransomware, plan.fast, "ransomware"),
-        (AttackKind::SlowRansomware, plan.slow, "slow_ransomware"),
-    ];
+    let kinds =
+        [(AttackKind::Ransomware, plan.fast, "ransomware"), (AttackKind::SlowRansomware, plan.slow, "slow_ransomware")];
     for (kind, count, word) in kinds {
         for number in 0..count {
             let draft = find(company, kind, number, attacked);

@@ -283,8 +283,7 @@ impl Changes {
         if new.signs.has(Signs::UNUSUAL) || facts.extension.is_empty() {
             facts.extension = new.extension;
         }
-        for (known, new) in
-            [(&mut facts.name, new.name), (&mut facts.stem, new.stem), (&mut facts.record, new.record)]
+        for (known, new) in [(&mut facts.name, new.name), (&mut facts.stem, new.stem), (&mut facts.record, new.record)]
         {
             *known = if new == 0 { *known } else { new };
         }

@@ -1,7 +1,7 @@
 //! What an alert on ransomware says.
 
-use super::changes::{CHANGES_MAX, KNOWN_MIN, SIGNS_MIN, Seen, Sign};
 use super::Params;
+use super::changes::{CHANGES_MAX, KNOWN_MIN, SIGNS_MIN, Seen, Sign};
 use crate::context::Explanation;
 use crate::detectors::{counted, from_where, grouped, who};
 use crate::files::{WORDS_VERSION, is_tool, note_words};
