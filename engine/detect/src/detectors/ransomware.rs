@@ -42,7 +42,7 @@
 //! See [`Params`].
 //!
 //! # References
-//! Kharraz et al., UNVEIL, 2016; Scaife et al., CryptoDrop, 2016; Continella et al., `ShieldFS`, 2016: several weak indicators in
+//! Kharraz et al., UNVEIL, 2016; Scaife et al., `CryptoDrop`, 2016; Continella et al., `ShieldFS`, 2016: several weak indicators in
 //! place of a strong one. Davies, Macfarlane and Buchanan, Entropy 24(10):1503, 2022: packed formats look encrypted, so entropy
 //! counts only where plain bytes belong. The words that files are judged by: `engine/detect/src/files/words.rs`.
 

@@ -50,11 +50,11 @@ fn what_a_rename_says() {
 
 #[test]
 fn media_type_and_entropy_count_where_they_contradict_the_name() {
+    use Action::{Update, Upload};
     let signs = |action, name: &str, content_type: &str, entropy| {
         let texts = FileTexts { table: TABLE, name, content_type, entropy, ..FileTexts::default() };
         FileFacts::of(action, &texts).map_or(Signs::default(), |facts| facts.signs)
     };
-    use Action::{Update, Upload};
     assert_eq!(signs(Update, "plan.q7x", "application/pdf", None), Signs::UNUSUAL.with(Signs::MISMATCH));
     assert_eq!(signs(Update, "plan.pdf", "image/png", None), Signs::default(), "a picture is no secret");
     assert_eq!(signs(Update, "plan.q7x", "text/plain", None), Signs::UNUSUAL);

@@ -109,7 +109,7 @@ fn bulk_work(drawn: u32, chance: &mut Chance) -> Vec<Vec<FileDeed>> {
 }
 
 /// The first program archives once a week, the second encrypts every night with a known program, the third with one of the
-/// organisation's own; and so on.
+/// organisation's own.
 fn night_of_program(
     company: &Company,
     (account, number): (u32, u32),
@@ -117,7 +117,7 @@ fn night_of_program(
     chance: &mut Chance,
     out: &mut Vec<Action>,
 ) {
-    let (name, content_type) = match number % 3 {
+    let (name, content_type) = match number {
         0 if day % 7 == 5 => (NewName::Behind(Extension::new("zip")), PACKED),
         1 => (NewName::Behind(Extension::new("gpg")), NO_TYPE),
         2 => (NewName::Behind(Extension::new("vltx")), NO_TYPE),

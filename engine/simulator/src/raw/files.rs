@@ -21,7 +21,7 @@ pub(super) fn write(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
         FileDeed::Put { .. } | FileDeed::Text { .. } => "attachment.uploaded",
     };
     // Of a rename the event has the former name in one half of the instances, and the new one in the other.
-    let former = state.previous_name.as_deref().filter(|_| scene.instance.len() % 2 == 0);
+    let former = state.previous_name.as_deref().filter(|_| scene.instance.len().is_multiple_of(2));
     let event = Event {
         parm1: former.unwrap_or(&state.name),
         parm2: state.table,

@@ -245,13 +245,11 @@ impl Changes {
             (Deed::Went, Deed::Came) => known.takes_place_of(&file).is_some(),
             _ => false,
         });
-        match replaces {
-            Some(index) => self.pair(index, file),
-            None => {
-                self.add(file, caps);
-                Pushed { is_sign: facts.is_odd(), is_new: file.is_change(), mark: file.mark() }
-            }
+        if let Some(index) = replaces {
+            return self.pair(index, file);
         }
+        self.add(file, caps);
+        Pushed { is_sign: facts.is_odd(), is_new: file.is_change(), mark: file.mark() }
     }
 
     fn add(&mut self, file: File, caps: &mut Caps) {
