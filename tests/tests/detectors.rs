@@ -54,6 +54,11 @@ fn mass_download() {
 }
 
 #[test]
+fn ransomware() {
+    check("ransomware", include_str!("../vectors/detectors/ransomware.jsonl"));
+}
+
+#[test]
 fn suspicious_ip() {
     check("suspicious_ip", include_str!("../vectors/detectors/suspicious_ip.jsonl"));
 }

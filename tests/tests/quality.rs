@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frostwatch_simulator::{AttackKind, Company, CompanyConfig};
+use frostwatch_simulator::{AttackKind, Company, CompanyConfig, FilePlan, Label};
 use frostwatch_tests::quality::{Form, Listing, Variant, judge, places, run};
 use serde::Deserialize;
 
@@ -17,13 +17,16 @@ use serde::Deserialize;
 struct Kept {
     company: Size,
     floors: BTreeMap<String, Floor>,
-    downloads: Downloads,
+    /// What is usual takes weeks to learn, and slow exfiltration weeks to be seen.
+    downloads: Apart,
+    /// Attacks on files, half as many of them slow.
+    files: Apart,
 }
 
-/// A company of its own: what is usual takes weeks to learn, and slow exfiltration weeks to be seen.
+/// Floors of a policy with fast and slow attacks, over a company of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Downloads {
+struct Apart {
     company: Size,
     recall_fast_min: f64,
     recall_slow_min: f64,
@@ -89,24 +92,40 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
 #[test]
 fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
     let (Kept { downloads, .. }, _) = floors();
-    let company =
-        Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap();
+    let attacks = downloads.company.attacks_of_each_kind;
+    let company = Company::new(config(&downloads.company).with_downloads(attacks)).unwrap();
+    let kinds = [(AttackKind::UnusualDownload, attacks), (AttackKind::SlowExfiltration, attacks)];
+    keep_floors("unusual_download", &downloads, &company, kinds);
+}
+
+#[test]
+fn attacks_on_files_keep_their_floors_at_medium_sensitivity() {
+    let (Kept { files, .. }, _) = floors();
+    let fast = files.company.attacks_of_each_kind;
+    let kinds = [(AttackKind::Ransomware, fast), (AttackKind::SlowRansomware, fast / 2)];
+    keep_floors("ransomware", &files, &company_of_files(&files), kinds);
+}
+
+/// The company whose everyday attacks are those of the others.
+fn company_of_files(files: &Apart) -> Company {
+    let fast = files.company.attacks_of_each_kind;
+    Company::new(config(&files.company).with_files(FilePlan { fast, slow: fast / 2, work: true })).unwrap()
+}
+
+fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(AttackKind, u32); 2]) {
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
-    let judged = judge(&company, &finals[0]);
-    let score = &judged.scores["unusual_download"];
+    let finals = run(company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let judged = judge(company, &finals[0]);
+    let score = &judged.scores[policy];
     let cases = format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
-    for (kind, recall_min) in [
-        (AttackKind::UnusualDownload, downloads.recall_fast_min),
-        (AttackKind::SlowExfiltration, downloads.recall_slow_min),
-    ] {
+    for ((kind, attacks), recall_min) in [(fast, floors.recall_fast_min), (slow, floors.recall_slow_min)] {
         let of_kind = score.kinds[&kind];
-        assert_eq!(of_kind.injected, downloads.company.attacks_of_each_kind as usize);
+        assert_eq!(of_kind.injected, attacks as usize);
         assert!(of_kind.recall() >= recall_min, "{kind:?}: recall {}\n{cases}", of_kind.recall());
     }
-    assert!(score.precision() >= downloads.precision_min, "precision {}\n{cases}", score.precision());
+    assert!(score.precision() >= floors.precision_min, "precision {}\n{cases}", score.precision());
     let wrong = judged.false_per_1000(score);
-    assert!(wrong <= downloads.false_per_1000_user_days_max, "{wrong} false alerts for 1,000 user-days\n{cases}");
+    assert!(wrong <= floors.false_per_1000_user_days_max, "{wrong} false alerts for 1,000 user-days\n{cases}");
 }
 
 #[test]
@@ -125,11 +144,16 @@ fn what_is_added_for_downloads_changes_nothing_else() {
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (_, company) = floors();
-    let line = |label: &_| serde_json::to_string(label).unwrap() + "\n";
-    let labels: String = company.labels().iter().map(line).collect();
-    if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
-        fs::write(file("labels.jsonl"), &labels).unwrap();
+    let (Kept { files, .. }, company) = floors();
+    let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
+    let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
+    let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
+    let written: [(&str, String); 2] =
+        [("labels.jsonl", company.labels().iter().map(line).collect()), ("labels_files.jsonl", of_files)];
+    for (name, labels) in written {
+        if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
+            fs::write(file(name), &labels).unwrap();
+        }
+        assert_eq!(fs::read_to_string(file(name)).unwrap(), labels, "FROSTWATCH_WRITE_GOLDEN=1 writes them");
     }
-    assert_eq!(fs::read_to_string(file("labels.jsonl")).unwrap(), labels, "FROSTWATCH_WRITE_GOLDEN=1 writes them");
 }

@@ -21,7 +21,7 @@ use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::pipeline::{Origin, Ruling, Shared, Task};
 use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_simulator::world::{NetworkKind, listed_networks};
-use frostwatch_simulator::{Company, CompanyConfig, Delivery};
+use frostwatch_simulator::{Company, CompanyConfig, Delivery, FilePlan};
 use frostwatch_wire::alert::canonical;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,7 +52,9 @@ fn file(name: &str) -> PathBuf {
 
 /// A company's activity, and in the middle of it people leave who are active afterwards.
 fn stream() -> Vec<Delivery> {
-    let company = Company::new(CompanyConfig::confounded(SEED, USERS, DAYS, START_MS, ATTACKS)).unwrap();
+    let files = FilePlan { fast: ATTACKS, slow: 1, work: true };
+    let config = CompanyConfig::confounded(SEED, USERS, DAYS, START_MS, ATTACKS).with_files(files);
+    let company = Company::new(config).unwrap();
     let mut stream: Vec<Delivery> = company.activity().collect();
     for (number, part) in [4, 5, 6].into_iter().enumerate() {
         let at = stream.len() * part / 10;

@@ -10,7 +10,7 @@ use frostwatch_kafka::produce::TopicProducer;
 use frostwatch_kafka::settings::KafkaSettings;
 use frostwatch_rulebook::default_rules;
 use frostwatch_simulator::world::NetworkKind;
-use frostwatch_simulator::{AccountKind, AttackPlan, Company, CompanyConfig, Deliveries, Delivery};
+use frostwatch_simulator::{AccountKind, AttackPlan, Company, CompanyConfig, Deliveries, Delivery, FilePlan};
 use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use serde_json::json;
 
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// So many unusual downloads and so many slow exfiltrations beside the other attacks; they need 45 days or so.
     #[arg(long, default_value_t = 0)]
     downloads: u32,
+    /// So many fast attacks on files, half as many slow ones, and the harmless work on files that looks like them.
+    #[arg(long, default_value_t = 0)]
+    file_attacks: u32,
     /// What to write.
     #[arg(long = "as", value_enum, default_value_t = Form::Raw)]
     form: Form,
@@ -75,7 +78,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.no_attacks {
         wanted.attacks = AttackPlan::none();
     }
-    let wanted = wanted.with_downloads(args.downloads);
+    wanted = wanted.with_downloads(args.downloads);
+    if args.file_attacks > 0 {
+        wanted = wanted.with_files(FilePlan { fast: args.file_attacks, slow: args.file_attacks / 2, work: true });
+    }
     let company = Company::new(wanted)?;
     if let Some(path) = &args.labels {
         let mut file = BufWriter::new(std::fs::File::create(path)?);

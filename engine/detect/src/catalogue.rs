@@ -10,7 +10,7 @@ use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
     Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download,
-    suspicious_ip, terminated_user, unusual_download,
+    ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -37,6 +37,7 @@ const CAME: &[(&str, u8)] = &[
     ("terminated_user", 2),
     ("activity_policy", 2),
     ("unusual_download", 2),
+    ("ransomware", 2),
 ];
 
 /// The number of no detector.
@@ -244,6 +245,7 @@ catalogue! {
     ImpossibleTravel(impossible_travel),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
+    Ransomware(ransomware),
     SuspiciousIp(suspicious_ip),
     TerminatedUser(terminated_user),
     UnusualDownload(unusual_download),

@@ -6,6 +6,7 @@ pub mod failed_logins;
 pub mod impossible_travel;
 pub mod infrequent_country;
 pub mod mass_download;
+pub mod ransomware;
 pub mod suspicious_ip;
 pub mod terminated_user;
 pub mod unusual_download;

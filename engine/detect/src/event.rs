@@ -9,6 +9,7 @@ use std::num::{NonZeroU32, NonZeroU128};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
+use crate::files::FileFacts;
 use crate::listed::Listed;
 use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
@@ -77,6 +78,9 @@ pub struct Event {
     /// when that counts, seconds since the epoch.
     #[serde(with = "crate::format::since_2")]
     pub effective: Option<NonZeroU32>,
+    /// What the record says of a file, where that may harm it. Few records do, so it lies apart.
+    #[serde(with = "crate::format::since_2")]
+    pub file: Option<Box<FileFacts>>,
 }
 
 /// What the `GeoIP` build and lists say of an event's address.
@@ -165,13 +169,18 @@ impl Event {
     /// Starts come before what they start, failures before the success they lead to, and a logout comes last:
     /// `ServiceNow`'s clock has whole seconds, so events of one second need an order that makes sense.
     pub const fn class(&self) -> u8 {
-        match (self.action, self.outcome) {
-            (_, Outcome::Failure) => 1,
-            (Action::Login | Action::SessionStart, _) => 0,
-            (Action::MfaChallenge, _) => 2,
-            (Action::Logout, _) => 4,
-            _ => 3,
-        }
+        class_of(self.action, self.outcome)
+    }
+}
+
+/// See [`Event::class`].
+pub(crate) const fn class_of(action: Action, outcome: Outcome) -> u8 {
+    match (action, outcome) {
+        (_, Outcome::Failure) => 1,
+        (Action::Login | Action::SessionStart, _) => 0,
+        (Action::MfaChallenge, _) => 2,
+        (Action::Logout, _) => 4,
+        _ => 3,
     }
 }
 

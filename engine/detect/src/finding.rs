@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, OwnedOrder};
+use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Order, OwnedOrder, class_of};
 use crate::model::{Action, Outcome};
 use crate::rule::Severity;
 use crate::time::Millis;
@@ -192,6 +192,11 @@ impl Trace {
             device: SeenDevice::of(event),
             object: event.object_row,
         }
+    }
+
+    /// Its place in the order of its key.
+    pub const fn order(&self) -> Order<'_> {
+        Order { time: self.time, class: class_of(self.action, self.outcome), id: &self.id }
     }
 }
 

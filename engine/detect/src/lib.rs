@@ -9,6 +9,7 @@ pub mod condition;
 pub mod context;
 pub mod detectors;
 pub mod event;
+pub mod files;
 pub mod finding;
 pub mod format;
 pub mod geometry;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{SEMANTICS_VERSION, STATE_FORMAT, since_format};
+use crate::catalogue::{Params, SEMANTICS_VERSION, STATE_FORMAT, since_format};
 use crate::condition::{Conditions, FromWhere};
 use crate::finding::SeenAddress;
 use crate::format::STATE_FORMAT_OLDEST;
@@ -63,6 +63,8 @@ pub struct Plan {
     state_format: u8,
     /// Are there lists of addresses?
     has_lists: bool,
+    /// Is there a rule that asks what records say of files?
+    asks_files: bool,
     /// The rules of each lane: a bit for each ([`PlanRule::bit`]).
     lanes: [u128; 2],
 }
@@ -244,6 +246,7 @@ impl Plan {
         let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
         let retention = Self::RETENTION;
+        let asks_files = rules.iter().any(|rule| matches!(rule.rule.params, Params::Ransomware(_)));
         Self {
             rules,
             exceptions,
@@ -257,6 +260,7 @@ impl Plan {
             semantics: SEMANTICS_VERSION,
             state_format: STATE_FORMAT,
             has_lists: false,
+            asks_files,
             lanes,
         }
     }
@@ -293,6 +297,11 @@ impl Plan {
     /// Is there room for [`crate::event::Event::effective`] in what is written of an event?
     pub const fn keeps_status(&self) -> bool {
         self.state_format >= 2
+    }
+
+    /// Is [`crate::event::Event::file`] asked for, and is there room for it?
+    pub const fn keeps_files(&self) -> bool {
+        self.asks_files && self.state_format >= 2
     }
 
     /// See [`Named::state_format`].

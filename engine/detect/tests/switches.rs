@@ -122,7 +122,15 @@ fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
     let newer: Vec<&String> = now[0].iter().filter(|id| !before[0].contains(id)).collect();
     assert_eq!(
         newer,
-        ["activity_policy", "anonymous_ip", "policy_abroad", "suspicious_ip", "terminated_user", "unusual_download"]
+        [
+            "activity_policy",
+            "anonymous_ip",
+            "policy_abroad",
+            "ransomware",
+            "suspicious_ip",
+            "terminated_user",
+            "unusual_download",
+        ]
     );
     assert!(before[0].iter().all(|id| now[0].contains(id)));
     let newer: Vec<&String> = now[1].iter().filter(|id| !before[1].contains(id)).collect();

@@ -326,6 +326,7 @@ const fn window_secs(params: &Params) -> u32 {
         },
         Params::FailedLogins(params) => params.window_secs,
         Params::MassDownload(params) => params.window_secs,
+        Params::Ransomware(params) => params.slow_window_secs,
         Params::UnusualDownload(params) => params.window_secs,
         Params::AnonymousIp(_)
         | Params::ImpossibleTravel(_)

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::chance::{mix, mix_wide};
+use crate::files::FileDeed;
 use crate::world::{CityId, NetworkId};
 
 /// Files that exist in the instance.
@@ -99,6 +100,8 @@ pub(crate) enum Deed {
     Upload { table: u8, record: u32, bytes: u32 },
     /// Renamed an attached file.
     Rename { file: u32 },
+    /// Made something of attached files.
+    File(FileDeed),
 }
 
 /// The format of a list export.

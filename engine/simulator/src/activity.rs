@@ -6,6 +6,7 @@ use crate::action::{
     Action, Deed, Device, ExportFormat, Refusal, file, record_id, table_name, upload_name, upload_type,
 };
 use crate::clock::Rfc3339;
+use crate::files::{FileDeed, State};
 use crate::people::AccountKind;
 use crate::raw::{Hex, RawRow, Scene, user_agent};
 
@@ -250,6 +251,7 @@ fn content(action: &Action) -> Content {
         Deed::Download { file: number } => attached("download", number),
         Deed::Rename { file: number } => attached("rename", number),
         Deed::Upload { table, record, bytes } => uploaded(action, table, record, bytes),
+        Deed::File(deed) => of_file(action, deed),
     }
 }
 
@@ -293,6 +295,22 @@ fn uploaded(action: &Action, table: u8, record: u32, bytes: u32) -> Content {
     };
     let quantity = Quantity { objects: 1, rows: None, bytes: Some(u64::from(bytes)) };
     Content { action: "upload", object: Some(object), quantity: Some(quantity) }
+}
+
+/// What is made of files; a producer of its own tells the former name of what is renamed, and the record of all.
+fn of_file(action: &Action, deed: FileDeed) -> Content {
+    let State { sys_id, name, previous_name, content_type, table, record, bytes } = deed.state(action);
+    let object = Object {
+        kind: "attachment",
+        table: "sys_attachment".to_owned(),
+        id: Some(Hex::lower(sys_id).as_str().to_owned()),
+        name: Some(name),
+        previous_name,
+        parent: Some(Parent { table, id: Hex::lower(record).as_str().to_owned() }),
+        size_bytes: Some(bytes),
+        content_type: Some(content_type),
+    };
+    Content { action: deed.word(), object: Some(object), quantity: None }
 }
 
 fn export_type(format: ExportFormat) -> &'static str {

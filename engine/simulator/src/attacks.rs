@@ -48,6 +48,10 @@ pub enum AttackKind {
     UnusualDownload,
     /// A little more than usual on each of many days.
     SlowExfiltration,
+    /// Files made useless within minutes.
+    Ransomware,
+    /// Files made useless over a day.
+    SlowRansomware,
 }
 
 /// How many attacks of each kind.
@@ -96,11 +100,11 @@ pub(crate) struct Planned {
 }
 
 /// One attack before it is labelled.
-struct Draft {
-    kind: AttackKind,
-    actions: Vec<Action>,
-    note: String,
-    also_expected: Vec<AttackKind>,
+pub(crate) struct Draft {
+    pub(crate) kind: AttackKind,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) note: String,
+    pub(crate) also_expected: Vec<AttackKind>,
 }
 
 /// Where an attacker of a far attack sits, and behind what.
@@ -203,6 +207,7 @@ fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut 
             AttackKind::MassDownload => burst::mass_download(&scouting, number, &mut chance),
             AttackKind::UnusualDownload => hoard::unusual_download(&scouting, number, &mut chance),
             AttackKind::SlowExfiltration => hoard::slow_exfiltration(&scouting, &mut chance),
+            AttackKind::Ransomware | AttackKind::SlowRansomware => None,
         };
         if draft.is_some() {
             attacked.insert(account);
@@ -214,7 +219,7 @@ fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut 
 
 /// Victims are people with a history, at home that week; in the demo's company also without habits of their own that hide
 /// where they are.
-fn suits(company: &Company, account: u32, day: u32) -> bool {
+pub(crate) fn suits(company: &Company, account: u32, day: u32) -> bool {
     let person = &company.people[account as usize];
     let noon_ms = company.config.start_ms + i64::from(day) * DAY_MS + DAY_MS / 2;
     let near = |from: i64, to: i64| from - 2 * DAY_MS < noon_ms && noon_ms < to + 2 * DAY_MS;
@@ -227,7 +232,7 @@ fn suits(company: &Company, account: u32, day: u32) -> bool {
         && !moves
 }
 
-fn label(company: &Company, draft: &Draft) -> Label {
+pub(crate) fn label(company: &Company, draft: &Draft) -> Label {
     let mut rows = Vec::new();
     let mut user = String::new();
     for action in &draft.actions {

@@ -30,6 +30,10 @@ pub(crate) enum Purpose {
     Projects = 9,
     /// What these add to one person's day.
     ProjectDay = 10,
+    /// One injected attack on files.
+    FileAttack = 11,
+    /// What harmless people and programs do to files.
+    FileWork = 12,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -9,6 +9,7 @@ use crate::behaviour::DayContext;
 use crate::clock::DAY_MS;
 use crate::confounders::Confounders;
 use crate::delivery::{Deliveries, Form};
+use crate::files::{self, FilePlan};
 use crate::people::{Account, Person, populate};
 use crate::world::{World, WorldError};
 
@@ -46,6 +47,9 @@ pub struct CompanyConfig {
     /// Shares of what harmless people do that looks like an attack; `None`: the demo's people, whose roles are dealt out
     /// in turn.
     pub confounders: Option<Confounders>,
+    /// Attacks on files, and what harmless people and programs do to files; `None`: nobody does more to a file than attach,
+    /// fetch and rename it. Nothing else changes with it.
+    pub files: Option<FilePlan>,
 }
 
 /// A configuration that cannot be simulated.
@@ -110,7 +114,7 @@ impl CompanyConfig {
     pub fn new(seed: u64, users: u32, days: u32, start_ms: i64) -> Self {
         let instance = "nordvik".to_owned();
         let attacks = AttackPlan::default();
-        Self { seed, users, days, start_ms, attacks, instance, first_visits: 0, confounders: None }
+        Self { seed, users, days, start_ms, attacks, instance, first_visits: 0, confounders: None, files: None }
     }
 
     /// A company with all confounders in their everyday shares, and as many attacks of each kind.
@@ -135,6 +139,12 @@ impl CompanyConfig {
         self
     }
 
+    /// The same with attacks on files and what looks like them.
+    #[must_use]
+    pub fn with_files(self, files: FilePlan) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if !(USERS_MIN..=USERS_MAX).contains(&self.users) {
             return Err(ConfigError::Users(self.users));
@@ -142,7 +152,7 @@ impl CompanyConfig {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Err(ConfigError::Days(self.days));
         }
-        if self.attacks.total() > 0 && self.days < ATTACK_DAYS_MIN {
+        if (self.attacks.total() > 0 || self.files.is_some()) && self.days < ATTACK_DAYS_MIN {
             return Err(ConfigError::DaysForAttacks(self.days));
         }
         if self.start_ms.rem_euclid(DAY_MS) != 0 {
@@ -175,6 +185,11 @@ impl Company {
         let planned = plan_attacks(&company)?;
         company.labels = planned.labels;
         company.attack_actions = planned.actions;
+        if let Some(plan) = company.config.files {
+            let planned = files::plan(&company, plan)?;
+            company.labels.extend(planned.labels);
+            company.attack_actions.extend(planned.actions);
+        }
         Ok(company)
     }
 

@@ -14,6 +14,7 @@ mod clock;
 mod company;
 mod confounders;
 mod delivery;
+mod files;
 mod people;
 mod raw;
 pub mod world;
@@ -25,4 +26,5 @@ pub use company::{
 };
 pub use confounders::{Confounder, Confounders};
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
+pub use files::FilePlan;
 pub use people::{Account, AccountKind};

@@ -4,6 +4,7 @@
 
 mod attachment;
 mod audit;
+mod files;
 mod sysevent;
 mod transaction;
 
@@ -73,6 +74,7 @@ pub(crate) fn write_rows(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
     transaction::write(scene, rows);
     audit::write(scene, rows);
     attachment::write(scene, rows);
+    files::write(scene, rows);
 }
 
 /// The name that an action is about.

@@ -45,6 +45,8 @@ pub const DEPTH_MAX: usize = 8;
 pub const COUNT_MAX: u64 = (1 << 53) - 1;
 /// Highest percentage, for `inspection.classes[].confidence`.
 pub const PERCENT_MAX: u8 = 100;
+/// Highest entropy of a file's bytes, hundredths of a bit a byte: that of bytes drawn at random.
+pub const ENTROPY_CENTIBITS_MAX: u64 = 800;
 
 /// Form of `instance`: a host label in lower case, so that it can never hold the `|` of the key.
 pub const INSTANCE_PATTERN: &str = "^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$";

@@ -51,6 +51,7 @@ fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
         let whole: ActivityRecord = serde_json::from_slice(&bytes).unwrap();
         let (client, object) = (whole.client.unwrap_or_default(), whole.object.unwrap_or_default());
         let person = |person: Option<Person>| person.and_then(|person| person.name);
+        let parent = object.parent.unwrap_or_default();
         for (found, wanted) in [
             (&found.action_raw, said(whole.action_raw.as_deref())),
             (&found.actor, said(person(whole.actor).as_deref())),
@@ -65,7 +66,9 @@ fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
             (&found.object_name, said(object.name.as_deref())),
             (&found.content_type, said(object.content_type.as_deref())),
             (&found.visibility, said(object.visibility.as_deref())),
-            (&found.parent_table, said(object.parent.and_then(|parent| parent.table).as_deref())),
+            (&found.previous_name, said(object.previous_name.as_deref())),
+            (&found.parent_table, said(parent.table.as_deref())),
+            (&found.parent_id, said(parent.id.as_deref())),
             (&found.domain, said(whole.domain.as_deref())),
             (&found.source_table, said(whole.source.table.as_deref())),
         ] {
@@ -78,9 +81,26 @@ fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
         assert_eq!(found.recipients, full(whole.recipients.into_iter().map(|one| one.address).collect()));
         let quantity = whole.quantity.unwrap_or_default();
         assert_eq!(found.quantity, [quantity.objects, quantity.rows, quantity.bytes]);
+        let inspection = whole.inspection.unwrap_or_default();
+        assert_eq!(found.entropy_centibits, inspection.entropy_centibits);
         assert_eq!((found.size_bytes, found.has_reason), (object.size_bytes, whole.reason.is_some()));
         assert_eq!((found.privileged, found.interactive), (whole.user.privileged, whole.interactive));
     }
+}
+
+#[test]
+fn of_the_rows_of_a_rename_or_deletion_the_one_that_tells_the_former_name_is_the_richest() {
+    let richness = |action: &str, object: &str| {
+        let record = format!(
+            r#"{{"schema":"activity.v1","id":"a","time":"2026-03-02T08:14:09Z","instance":"acme","user":{{"name":"x"}},
+            "action":"{action}","outcome":"success","source":{{"producer":"p"}},"object":{{"id":"1"{object}}}}}"#
+        );
+        decode(record.as_bytes()).unwrap().richness
+    };
+    let (former, name) = (r#","name":"b","previous_name":"a""#, r#","name":"b""#);
+    assert!(richness("rename", former) > richness("rename", name));
+    assert!(richness("delete", name) > richness("delete", ""));
+    assert_eq!(richness("download", name), richness("download", ""), "whose other rows tell more");
 }
 
 #[test]

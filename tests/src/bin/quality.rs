@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::anyhow;
 use clap::Parser;
 use frostwatch_detect::place::Locate;
-use frostwatch_simulator::{Company, CompanyConfig};
+use frostwatch_simulator::{Company, CompanyConfig, FilePlan};
 use frostwatch_tests::quality::{
     Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_confounders, of_kinds, of_scores,
     places, run, sensitivities,
@@ -30,6 +30,9 @@ struct Arguments {
     /// Attacks of each kind
     #[arg(long, default_value_t = 60)]
     attacks: u32,
+    /// Fast attacks on files, with the work that looks like it; half as many slow ones. 0: nobody does anything to files
+    #[arg(long, default_value_t = 0)]
+    files: u32,
     /// Seed of the company
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -57,7 +60,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Arguments { users, days, attacks, seed, .. } = arguments;
     let config = CompanyConfig::confounded(seed, users, days, START_MS, attacks);
-    let company = Company::new(if arguments.downloads { config.with_downloads(attacks) } else { config })?;
+    let config = if arguments.downloads { config.with_downloads(attacks) } else { config };
+    let files = FilePlan { fast: arguments.files, slow: arguments.files / 2, work: true };
+    let company = Company::new(if arguments.files == 0 { config } else { config.with_files(files) })?;
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
     if let Some(user) = &arguments.follow {

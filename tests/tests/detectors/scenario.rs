@@ -119,7 +119,7 @@ pub(crate) struct Sketch {
     target: Option<String>,
     /// From when it counts, as `at`.
     effective_at: Option<String>,
-    /// What else the record says, laid over it.
+    /// What else the record says, laid over it, with the same numbers in its texts.
     also: Option<Value>,
 }
 
@@ -250,7 +250,7 @@ impl Sketch {
             "effective_at": self.effective_at.as_ref().map(|at| rfc3339(moment(at))),
             "source": { "producer": "vectors" },
         });
-        self.also.iter().for_each(|also| lay_over(&mut record, also));
+        self.also.iter().for_each(|also| lay_over(&mut record, &numbered_within(also, &numbered)));
         strip_nulls(&mut record);
         record
     }
@@ -303,6 +303,17 @@ pub(crate) fn address(name: &str) -> IpAddr {
     match listed.network.network() {
         IpAddr::V4(first) => IpAddr::from((u32::from(first) + host).to_be_bytes()),
         IpAddr::V6(_) => unreachable!("only networks of IPv4 were looked at"),
+    }
+}
+
+/// The same with the numbers of the series in its texts.
+fn numbered_within(also: &Value, numbered: &impl Fn(&String) -> String) -> Value {
+    match also {
+        Value::String(text) => numbered(text).into(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), numbered_within(value, numbered))).collect()
+        }
+        other => other.clone(),
     }
 }
 

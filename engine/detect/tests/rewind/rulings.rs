@@ -55,6 +55,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::ImpossibleTravel(params) => (params.familiar_days, params.speed_kmh_max) = (1, 300),
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
             Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
+            Params::Ransomware(params) => (params.changes_min, params.usual_days_min) = (2, 2),
             Params::TerminatedUser(params) => (params.grace_minutes, params.disabled_counts) = (90, false),
             Params::UnusualDownload(params) => (params.objects_floor, params.half_life_weeks) = (2, 2),
         },
@@ -81,6 +82,7 @@ pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
 /// The event as it arrives under a plan: who asks about places does so here, and every exception covers the same.
 pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     event.effective = event.effective.filter(|_| plan.keeps_status());
+    event.file = event.file.filter(|_| plan.keeps_files());
     let country = event.location.place.ok().map(|place| place.country);
     let takes = |scope: &Scope| {
         let selects = |selector: &Selector| country.is_some_and(|country| selector.countries.contains(&country));

@@ -7,10 +7,11 @@ use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::condition::{Condition, Scalar};
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::{
-    activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, suspicious_ip,
-    terminated_user, unusual_download,
+    activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, ransomware,
+    suspicious_ip, terminated_user, unusual_download,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
+use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::{Category, ListEntry, Listed};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
@@ -26,6 +27,9 @@ use proptest::prelude::*;
 pub(crate) const START: Millis = 1_767_225_600_000;
 /// The number of a place that stands for none.
 const NOWHERE: u8 = 4;
+
+/// From here on up to 240 what is done is done to files.
+const FILES_FROM: u8 = 160;
 
 pub(crate) fn plan() -> Plan {
     plan_without(|_| false)
@@ -113,7 +117,7 @@ pub(crate) fn rules() -> Vec<Rule> {
             3_600,
         ),
     ];
-    let rules = rules.into_iter().chain(rules_of_lists()).chain([unusual()]).chain(policies());
+    let rules = rules.into_iter().chain(rules_of_lists()).chain([unusual()]).chain(policies()).chain(rules_of_files());
     let mut rules: Vec<Rule> = rules.map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
     rules.sort_by(|a, b| a.id.cmp(&b.id));
     rules
@@ -169,6 +173,44 @@ fn rules_of_lists() -> [(&'static str, Params, u32); 2] {
             900,
         ),
     ]
+}
+
+fn rules_of_files() -> [(&'static str, Params, u32); 1] {
+    let params = ransomware::Params {
+        changes_min: 4,
+        window_secs: 600,
+        slow_window_secs: 7_200,
+        extension_min: 2,
+        content_min: 2,
+        records_min: 2,
+        score_min: 60,
+        usual_days_min: 1,
+        usual_forget_days: 2,
+        usual_extensions: vec!["vlt".to_owned()],
+    };
+    // As every rule that is checked: quiet for no less than it looks back.
+    [("ransomware", Params::Ransomware(params), 7_200)]
+}
+
+/// What is done to files: some are renamed to other extensions, some come where others went, and now and then a note.
+fn file(action: Action, object: u8, place: u8) -> Option<Box<FileFacts>> {
+    let extension = ["q7x", "vlt", "locked", "docx"][usize::from(place % 4)];
+    let old = format!("plan-{}.docx", object % 4);
+    let name = match (action, object) {
+        (Action::Delete, _) => old.clone(),
+        (_, 7) => "HOW_TO_DECRYPT.txt".to_owned(),
+        _ => format!("{old}.{extension}"),
+    };
+    let parent = format!("{object}");
+    let texts = FileTexts {
+        table: "sys_attachment",
+        name: &name,
+        previous_name: if action == Action::Rename { &old } else { "" },
+        content_type: if place == 2 { "application/pdf" } else { "" },
+        parent: ("incident", &parent),
+        ..FileTexts::default()
+    };
+    FileFacts::of(action, &texts).map(Box::new)
 }
 
 /// Policies of one's own side by side: one that counts what the record alone decides, one that tells each where the place
@@ -255,6 +297,10 @@ impl Sketch {
             _ if self.what >= 250 => (Action::UserTerminate, Outcome::Success),
             _ if self.what >= 245 => (Action::UserDisable, Outcome::Success),
             _ if self.what >= 240 => (Action::UserEnable, Outcome::Success),
+            _ if self.what >= FILES_FROM => (
+                [Action::Upload, Action::Rename, Action::Delete, Action::Update][usize::from(self.what % 4)],
+                Outcome::Success,
+            ),
             0 | 1 => (Action::Login, Outcome::Failure),
             2 => (Action::Login, Outcome::Success),
             3 | 4 => (Action::Download, Outcome::Success),
@@ -291,7 +337,8 @@ impl Sketch {
             outcome,
             reason: Reason::BadPassword,
             channel: if self.what.is_multiple_of(7) { Channel::Mobile } else { Channel::Ui },
-            kind: AccountKind::Employee,
+            // Half of what is done to files is done by a program.
+            kind: if (FILES_FROM..200).contains(&self.what) { AccountKind::Service } else { AccountKind::Employee },
             mfa: (self.place == 2).then_some(false),
             privileged: false,
             test: false,
@@ -301,6 +348,7 @@ impl Sketch {
             exceptions: (0..if self.place == 1 && self.object.is_multiple_of(2) { 4 } else { 0 }).collect(),
             version: 0,
             effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= 240 && self.action_key != 1),
+            file: if (FILES_FROM..240).contains(&self.what) { file(action, self.object, self.place) } else { None },
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Detector {
     InfrequentCountry(InfrequentCountry),
     /// Many downloads by one user in a short time.
     MassDownload(MassDownload),
+    /// Files of one user's making useless: encrypted, replaced or overwritten, a note left behind.
+    Ransomware(Ransomware),
     /// Activity from an address of bad repute.
     SuspiciousIp(SuspiciousIp),
     /// Activity of an account after its person has left, or after it was switched off.
@@ -211,6 +213,43 @@ pub(crate) struct MassDownload {
     window_secs: u32,
     /// Count an object once within the window, however often it is fetched.
     unique_objects: bool,
+}
+
+/// Parameters of `ransomware`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct Ransomware {
+    /// Files changed, replaced or deleted within the window that are a sign.
+    #[schemars(range(min = 2, max = 256))]
+    changes_min: u32,
+    /// Length of the sliding window of the rate, seconds.
+    #[schemars(range(min = 1, max = 86_400))]
+    window_secs: u32,
+    /// Length of the sliding window of all other signs, seconds.
+    #[schemars(range(min = 1, max = 604_800))]
+    slow_window_secs: u32,
+    /// Files with the same new extension that are a sign.
+    #[schemars(range(min = 2, max = 256))]
+    extension_min: u32,
+    /// Files whose media type or bytes contradict their name that are a sign.
+    #[schemars(range(min = 1, max = 256))]
+    content_min: u32,
+    /// Records whose files were changed that are a sign.
+    #[schemars(range(min = 2, max = 256))]
+    records_min: u32,
+    /// So many points of signs raise the alert.
+    #[schemars(range(min = 1, max = 200))]
+    score_min: u32,
+    /// What an account did to files on this many different days before is its habit.
+    #[schemars(range(min = 1, max = 90))]
+    usual_days_min: u32,
+    /// A habit not seen for this long is forgotten, days.
+    #[schemars(range(min = 1, max = 365))]
+    usual_forget_days: u32,
+    /// Extensions that are usual in the organisation, in lower case without the dot.
+    #[schemars(length(max = 64), inner(regex(pattern = r"^[^.A-Z]+$")))]
+    usual_extensions: Vec<String>,
 }
 
 /// Parameters of `suspicious_ip`.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::Listed;
 use frostwatch_detect::place::NoPlace;
@@ -80,8 +81,24 @@ pub(super) fn admit(
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
+        file: if ruling.plan.keeps_files() { file_of(activity) } else { None },
     };
     (event, admission.exceptions_dropped)
+}
+
+/// What the record says of a file, where that may harm it.
+fn file_of(activity: &Activity<'_>) -> Option<Box<FileFacts>> {
+    let told = &activity.told;
+    let texts = FileTexts {
+        table: told.object_table.as_deref().unwrap_or(""),
+        kind: told.object_kind.as_deref().unwrap_or(""),
+        name: told.object_name.as_deref().unwrap_or(""),
+        previous_name: told.previous_name.as_deref().unwrap_or(""),
+        content_type: told.content_type.as_deref().unwrap_or(""),
+        parent: (told.parent_table.as_deref().unwrap_or(""), told.parent_id.as_deref().unwrap_or("")),
+        entropy: told.entropy_centibits,
+    };
+    FileFacts::of(activity.action, &texts).map(Box::new)
 }
 
 /// A time in whole seconds, not before it; what lies beyond what is kept is the nearest that is.

@@ -6,15 +6,15 @@ use crate::clock::TableTime;
 use super::{Hex, RawRow, RowWriter, Scene};
 
 /// One state of an attachment's row.
-struct Metadata<'a> {
-    sys_id: u128,
-    file_name: &'a str,
-    content_type: &'a str,
-    bytes: u64,
-    table: &'a str,
-    record: u128,
-    created_ms: i64,
-    mod_count: u32,
+pub(super) struct Metadata<'a> {
+    pub(super) sys_id: u128,
+    pub(super) file_name: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) bytes: u64,
+    pub(super) table: &'a str,
+    pub(super) record: u128,
+    pub(super) created_ms: i64,
+    pub(super) mod_count: u32,
 }
 
 /// Adds the row of an upload or of a rename.
@@ -52,7 +52,7 @@ pub(super) fn write(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
     }
 }
 
-fn row(scene: &Scene<'_>, metadata: &Metadata<'_>) -> RawRow {
+pub(super) fn row(scene: &Scene<'_>, metadata: &Metadata<'_>) -> RawRow {
     let updated_ms = scene.created_ms(0);
     let mut writer = RowWriter::new();
     writer

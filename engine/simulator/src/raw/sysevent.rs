@@ -11,16 +11,16 @@ const CERTIFICATE: &str =
     "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2FsbGluZyBob21lIG5vd2hlcmU\n-----END CERTIFICATE-----";
 
 /// One event before it is written.
-struct Event<'a> {
-    nth: u64,
-    name: &'a str,
-    parm1: &'a str,
-    parm2: &'a str,
-    table: &'a str,
-    instance: Hex,
-    actor: &'a str,
-    uri: &'a str,
-    later_secs: i64,
+pub(super) struct Event<'a> {
+    pub(super) nth: u64,
+    pub(super) name: &'a str,
+    pub(super) parm1: &'a str,
+    pub(super) parm2: &'a str,
+    pub(super) table: &'a str,
+    pub(super) instance: Hex,
+    pub(super) actor: &'a str,
+    pub(super) uri: &'a str,
+    pub(super) later_secs: i64,
 }
 
 /// Adds the events of an action.
@@ -117,7 +117,7 @@ fn attachment(scene: &Scene<'_>, name: &'static str, number: u32, rows: &mut Vec
     rows.push(row(scene, &event));
 }
 
-fn base<'a>(scene: &Scene<'a>, name: &'a str, nth: u64) -> Event<'a> {
+pub(super) fn base<'a>(scene: &Scene<'a>, name: &'a str, nth: u64) -> Event<'a> {
     Event {
         nth,
         name,
@@ -131,7 +131,7 @@ fn base<'a>(scene: &Scene<'a>, name: &'a str, nth: u64) -> Event<'a> {
     }
 }
 
-fn row(scene: &Scene<'_>, event: &Event<'_>) -> RawRow {
+pub(super) fn row(scene: &Scene<'_>, event: &Event<'_>) -> RawRow {
     let created_ms = scene.created_ms(event.later_secs);
     let sys_id = scene.action.row_id(event.nth);
     let user_id = Hex::lower(scene.person.sys_id);

@@ -23,8 +23,9 @@ use super::fields::{
 use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
 use super::{
-    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX,
-    INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
+    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX,
+    ID_BYTES_MAX, INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX,
+    USER_NAME_BYTES_MAX,
 };
 use crate::subject;
 
@@ -233,7 +234,7 @@ object! {
             table: Text<'a, { usize::MAX }>,
             id: Text<'a, { usize::MAX }>,
             name: Text<'a, { usize::MAX }>,
-            previous_name: AnyText,
+            previous_name: Text<'a, { usize::MAX }>,
             parent: Parent<'a>,
             size_bytes: Count,
             content_type: Text<'a, { usize::MAX }>,
@@ -248,7 +249,7 @@ object! {
     /// `object.parent`.
     Parent at 3 {
         required {}
-        optional { table: Text<'a, { usize::MAX }>, id: AnyText, }
+        optional { table: Text<'a, { usize::MAX }>, id: Text<'a, { usize::MAX }>, }
     }
 }
 
@@ -272,7 +273,12 @@ object! {
     /// `inspection`.
     Inspection at 2 {
         required {}
-        optional { classes: Checked<Class<'a>, CLASSES_MAX>, partial: bool, version: AnyText, }
+        optional {
+            classes: Checked<Class<'a>, CLASSES_MAX>,
+            partial: bool,
+            version: AnyText,
+            entropy_centibits: Whole<0, ENTROPY_CENTIBITS_MAX>,
+        }
     }
 }
 
@@ -421,7 +427,14 @@ impl<'a> Record<'a> {
         let client = self.client.as_ref();
         let quantity = self.quantity.as_ref();
         let action = Action::from_word(&self.action.0);
+        // Of the rows of one rename or deletion the one that says what is no more.
+        let says_what_is_gone = self.object.as_ref().is_some_and(|object| match action {
+            Action::Rename => object.previous_name.is_some(),
+            Action::Delete => object.name.is_some(),
+            _ => false,
+        });
         let told = [
+            says_what_is_gone,
             // A sign-in is more than the session it starts, and a download more than the page it came from.
             action.is_authentication() || action.is_download(),
             quantity.is_some_and(|quantity| quantity.rows.is_some()),

@@ -14,9 +14,9 @@ use super::time::UtcTime;
 use super::whole;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS, CLASSES_MAX,
-    COUNT_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN, LABELS_MAX,
-    PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX, SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS, USER_KINDS,
-    USER_NAME_BYTES_MAX, VISIBILITIES,
+    COUNT_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX,
+    INSTANCE_PATTERN, LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX, SESSION_BYTES_MAX,
+    SYS_ID_PATTERN, TESTS, USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
 };
 
 /// A word of an open vocabulary: borrowed where it is one of ours, owned where it was read.
@@ -347,6 +347,11 @@ pub struct Inspection {
     /// Version of the inspector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Shannon entropy of the file's bytes, in hundredths of a bit a byte: 800 where they look drawn at random, as in what is
+    /// encrypted or packed.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = ENTROPY_CENTIBITS_MAX))]
+    pub entropy_centibits: Option<u16>,
 }
 
 /// One class of sensitive content in a file.

@@ -30,12 +30,18 @@ pub struct Told<'a> {
     pub object_id: Option<Cow<'a, str>>,
     /// `object.name`.
     pub object_name: Option<Cow<'a, str>>,
+    /// `object.previous_name`.
+    pub previous_name: Option<Cow<'a, str>>,
     /// `object.content_type`.
     pub content_type: Option<Cow<'a, str>>,
     /// `object.visibility`.
     pub visibility: Option<Cow<'a, str>>,
     /// `object.parent.table`.
     pub parent_table: Option<Cow<'a, str>>,
+    /// `object.parent.id`.
+    pub parent_id: Option<Cow<'a, str>>,
+    /// `inspection.entropy_centibits`.
+    pub entropy_centibits: Option<u16>,
     /// `domain`.
     pub domain: Option<Cow<'a, str>>,
     /// `source.producer`.
@@ -65,7 +71,9 @@ impl<'a> Record<'a> {
         let name = |person: Option<Person<'a>>| person.and_then(|person| person.name).map(|name| name.0);
         let client = self.client.take().unwrap_or_default();
         let object = self.object.take().unwrap_or_default();
+        let parent = object.parent.unwrap_or_default();
         let quantity = self.quantity.take().unwrap_or_default();
+        let entropy = self.inspection.take().and_then(|inspection| inspection.entropy_centibits);
         Told {
             action_raw: text(self.action_raw.take()),
             actor: name(self.actor.take()).filter(|name| !name.is_empty()),
@@ -78,9 +86,12 @@ impl<'a> Record<'a> {
             object_table: text(object.table),
             object_id: text(object.id),
             object_name: text(object.name),
+            previous_name: text(object.previous_name),
             content_type: text(object.content_type),
             visibility: text(object.visibility),
-            parent_table: text(object.parent.and_then(|parent| parent.table)),
+            parent_table: text(parent.table),
+            parent_id: text(parent.id),
+            entropy_centibits: entropy.and_then(|entropy| u16::try_from(entropy.0).ok()),
             domain: text(self.domain.take()),
             producer: std::mem::take(&mut self.source.producer.0),
             source_table: text(self.source.table.take()),

@@ -1,0 +1,136 @@
+//! What an alert on ransomware says.
+
+use super::Params;
+use super::changes::{CHANGES_MAX, KNOWN_MIN, SIGNS_MIN, Seen, Sign};
+use crate::context::Explanation;
+use crate::detectors::{counted, from_where, grouped, who};
+use crate::files::{WORDS_VERSION, is_tool, note_words};
+use crate::finding::Measure;
+use crate::incident::Incident;
+use crate::time::{Millis, SECOND, clock, day_of, spoken, to_the_minute};
+
+/// What there is to say.
+pub(super) struct Words<'a> {
+    pub(super) params: &'a Params,
+    pub(super) user: &'a str,
+    pub(super) seen: &'a Seen,
+    /// Files that were changed since it began.
+    pub(super) files: u32,
+    /// Something holds it back.
+    pub(super) held: bool,
+}
+
+impl Words<'_> {
+    pub(super) fn explain(&self, incident: &Incident) -> Explanation {
+        let params = self.params;
+        let signs = self.seen.signs(params);
+        let score = self.seen.score(params);
+        let mut observed = vec![
+            Measure::new("score", f64::from(score), "points"),
+            Measure::new("files", f64::from(self.files()), "files"),
+        ];
+        let mut threshold = vec![
+            Measure::new("score_min", f64::from(params.score_min), "points"),
+            Measure::new("signs_min", f64::from(SIGNS_MIN), "signs"),
+            Measure::new("window_secs", f64::from(params.window_secs), "s"),
+            Measure::new("slow_window_secs", f64::from(params.slow_window_secs), "s"),
+            Measure::new("words_version", f64::from(WORDS_VERSION), "version"),
+        ];
+        for Sign { names: [name, min_name, points_name], seen, min, points } in signs {
+            let unit = if name == "records" { "records" } else { "files" };
+            observed.push(Measure::new(name, f64::from(seen), unit));
+            threshold.push(Measure::new(min_name, f64::from(min), unit));
+            threshold.push(Measure::new(points_name, f64::from(points), "points"));
+        }
+        let counterfactual = counterfactual(params, &signs, score);
+        Explanation {
+            summary: self.summary(incident),
+            observed,
+            baseline: Vec::new(),
+            threshold,
+            counterfactual,
+            kind: None,
+        }
+    }
+
+    fn files(&self) -> u32 {
+        self.files.max(self.seen.files)
+    }
+
+    fn summary(&self, incident: &Incident) -> String {
+        let is_of_a_day = day_of(incident.first) == day_of(incident.last);
+        let begin = if is_of_a_day { clock(incident.first) } else { to_the_minute(incident.first) };
+        let of_records = match self.seen.records {
+            0 => String::new(),
+            records => format!(" of {}", counted(u64::from(records), "record", "records")),
+        };
+        let what_to_do = if self.held {
+            String::new()
+        } else {
+            format!(
+                " End the session and switch the account off first; then restore what it touched from before {begin} UTC."
+            )
+        };
+        format!(
+            "{} changed, replaced or deleted {}{of_records} in {} from {begin} UTC on, {}: {}.{what_to_do}",
+            who(self.user),
+            counted(u64::from(self.files()), "file", "files"),
+            spoken((incident.last - incident.first).max(SECOND)),
+            from_where(incident),
+            self.details().join("; "),
+        )
+    }
+
+    /// What speaks for it, the gravest first.
+    fn details(&self) -> Vec<String> {
+        let (params, seen) = (self.params, self.seen);
+        let mut details = Vec::new();
+        if seen.notes > 0 {
+            let notes = counted(u64::from(seen.notes), "note", "notes");
+            details.push(format!("{notes} of a blackmailer, called like \"{}\"", note_words(seen.note)));
+        }
+        if seen.churn >= params.extension_min {
+            let (known, shared) = (seen.known >= KNOWN_MIN, seen.shared >= KNOWN_MIN);
+            let whose = match seen.extension.as_str() {
+                _ if known => "which only ransomware is known to write",
+                _ if shared => "which some ransomware writes",
+                extension if is_tool(extension) => "the format of a program for encryption",
+                _ => "which no usual program writes",
+            };
+            details.push(format!("{} got the extension .{}, {whose}", most(seen.churn), seen.extension));
+        } else if seen.known >= KNOWN_MIN {
+            details.push(format!(
+                "{} got an extension that only ransomware is known to write, most of them .{}",
+                most(seen.known),
+                seen.extension
+            ));
+        }
+        if seen.types >= params.content_min {
+            details.push(format!("{} are of another type than their names say", most(seen.types)));
+        }
+        if seen.random >= params.content_min {
+            details.push(format!("the bytes of {} look random", most(seen.random)));
+        }
+        if seen.rate >= params.changes_min {
+            let window = spoken(Millis::from(params.window_secs) * SECOND);
+            details.push(format!("{} files in {window}, usual are fewer than {}", most(seen.rate), params.changes_min));
+        }
+        details
+    }
+}
+
+/// A count that may stand still at [`CHANGES_MAX`].
+fn most(count: u32) -> String {
+    let at_least = if count as usize >= CHANGES_MAX { "at least " } else { "" };
+    format!("{at_least}{}", grouped(u64::from(count)))
+}
+
+/// Each sign without which it would not have been enough.
+fn counterfactual(params: &Params, signs: &[Sign], score: u32) -> String {
+    let there = || signs.iter().filter(|sign| sign.is_there());
+    let is_last = there().count() as u32 <= SIGNS_MIN;
+    let needed = there().filter(|sign| is_last || score.saturating_sub(sign.points) < params.score_min);
+    let needed: Vec<String> = needed.map(|sign| format!("{} below {}", sign.names[0], sign.min)).collect();
+    let without = if needed.is_empty() { String::new() } else { format!(", nor with {}", needed.join(" or ")) };
+    format!("It would not have fired with score_min of {} or more{without}.", score + 1)
+}
