@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_for_a_while_is_tried_sooner_but_never_before_the_server_wants_it() {
+    fn what_failed_for_a_while_is_tried_sooner_unless_the_server_wants_to_be_left_alone_for_up_to_a_day() {
         let (hour, month) = (Duration::from_hours(1), Duration::from_hours(720));
         let status =
             |status, retry_after| Outcome::Failed(FetchFault::Status { url: String::new(), status, retry_after });
