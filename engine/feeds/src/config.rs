@@ -18,6 +18,10 @@ const BYTES_MAX: u64 = 256 << 20;
 /// Bounds of the hours after which a feed is read from its beginning.
 const FULL_HOURS: (u32, u32) = (1, 8_760);
 
+/// What a search may not ask for: the server takes it out of each page after that is cut, so that nothing tells which is
+/// the last.
+const SEARCH_REFUSED: [&str; 3] = ["enforceWarninglist", "excludeDecayed", "proposals_block_attributes"];
+
 /// Where a list is fetched from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +181,17 @@ impl FeedConfig {
         }
         if self.search.is_some() && self.kind != FeedKind::Misp {
             note("search", "only a feed of kind misp has one");
+        }
+        for word in SEARCH_REFUSED {
+            if self.search.as_ref().is_some_and(|search| search.contains_key(word)) {
+                note(
+                    "search",
+                    &format!(
+                        "{word} takes attributes out of pages after these are cut, so the last cannot be told; a list of \
+                         format misp_warninglist says what is harmless"
+                    ),
+                );
+            }
         }
         if !self.tls_verify && self.ca_file.is_some() {
             note("ca_file", "nothing is checked by it, since tls_verify is off");

@@ -24,6 +24,8 @@ use crate::state::State;
 const AT_ONCE_MAX: usize = 2;
 /// The wait after a fetch that failed and may succeed later, at most.
 const FAILED_WAIT_MAX: Duration = Duration::from_mins(5);
+/// The longest wait that a server may ask for, unless the interval is longer.
+const ASKED_WAIT_MAX: Duration = Duration::from_hours(24);
 /// Largest file of a list, bytes, as it is read when it is compared.
 const LIST_BYTES_MAX: u64 = 256 << 20;
 
@@ -143,7 +145,7 @@ impl Feeds {
     pub fn new(feeds: Vec<Feed>, clock: Arc<dyn Clock>, variable: fn(&str) -> Option<String>) -> Self {
         let counts = Counts::default();
         for Feed { config, list } in &feeds {
-            let state = State::read(&list.path, config);
+            let state = State::read(&list.path, config, clock.now());
             counts.change(&list.name, |counts| {
                 counts.interval_secs = config.interval_secs;
                 counts.succeeded_at = state.checked_at;
@@ -185,7 +187,7 @@ impl Feeds {
 
     /// What is left of the interval since the server was last asked; nothing where the list is not there.
     fn first_wait(&self, feed: &Feed) -> Duration {
-        let state = State::read(&feed.list.path, &feed.config);
+        let state = State::read(&feed.list.path, &feed.config, self.clock.now());
         if state.checked_at == 0 || !feed.list.path.exists() {
             return Duration::ZERO;
         }
@@ -226,12 +228,14 @@ impl Feeds {
         let Feed { config, list } = feed;
         let http = Http::new(config, &*self.clock, self.variable)?;
         let current = read(&list.path)?;
-        let mut state = State::read(&list.path, config);
+        let mut state = State::read(&list.path, config, now);
         let is_ours = current.as_ref().is_some_and(|current| digest(current) == state.content);
         if !is_ours || allowed.afresh {
             state = state.forgotten();
         }
-        let full_due = now - state.full_at >= Millis::from(config.full_hours) * 3_600_000;
+        let since_full = now.saturating_sub(state.full_at);
+        // A clock that was set back would put it off for as long.
+        let full_due = since_full < 0 || since_full >= Millis::from(config.full_hours) * 3_600_000;
         let is_full = allowed.afresh || (full_due && matches!(config.kind, FeedKind::Taxii | FeedKind::Misp));
         let ours = current.as_deref().filter(|_| is_ours);
         let context = Context { http: &http, config, path: &list.path, current: ours, now, is_full };
@@ -293,7 +297,8 @@ fn next_wait(interval: Duration, outcome: &Outcome, chance: f64) -> Duration {
     let regular = interval.mul_f64(1.0 - 0.1 * chance);
     match outcome {
         Outcome::Failed(fault) if fault.is_retriable() => {
-            regular.min(FAILED_WAIT_MAX).max(fault.retry_after().unwrap_or_default())
+            let asked = fault.retry_after().unwrap_or_default().min(ASKED_WAIT_MAX.max(interval));
+            regular.min(FAILED_WAIT_MAX).max(asked)
         }
         _ => regular,
     }
@@ -304,19 +309,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_for_a_while_is_tried_sooner_but_never_before_the_server_wants_it() {
-        let hour = Duration::from_hours(1);
+    fn what_failed_for_a_while_is_tried_sooner_unless_the_server_wants_to_be_left_alone_for_up_to_a_day() {
+        let (hour, month) = (Duration::from_hours(1), Duration::from_hours(720));
         let status =
             |status, retry_after| Outcome::Failed(FetchFault::Status { url: String::new(), status, retry_after });
-        for (outcome, chance, wanted_secs) in [
-            (Outcome::Unchanged, 0.0, 3_600),
-            (Outcome::Unchanged, 0.5, 3_420),
-            (Outcome::Refused(Vec::new()), 0.0, 3_600),
-            (status(404, None), 0.0, 3_600),
-            (status(503, None), 0.0, 300),
-            (status(429, Some(Duration::from_hours(2))), 0.0, 7_200),
+        for (interval, outcome, chance, wanted_secs) in [
+            (hour, Outcome::Unchanged, 0.0, 3_600),
+            (hour, Outcome::Unchanged, 0.5, 3_420),
+            (hour, Outcome::Refused(Vec::new()), 0.0, 3_600),
+            (hour, status(404, None), 0.0, 3_600),
+            (hour, status(503, None), 0.0, 300),
+            (hour, status(429, Some(Duration::from_hours(2))), 0.0, 7_200),
+            (hour, status(429, Some(Duration::MAX)), 0.0, 86_400),
+            (month, status(429, Some(Duration::MAX)), 0.0, 2_592_000),
         ] {
-            assert_eq!(next_wait(hour, &outcome, chance), Duration::from_secs(wanted_secs), "{outcome:?}");
+            assert_eq!(next_wait(interval, &outcome, chance), Duration::from_secs(wanted_secs), "{outcome:?}");
         }
     }
 }

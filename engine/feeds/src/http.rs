@@ -140,7 +140,7 @@ impl<'c> Http<'c> {
     pub(crate) async fn whole(&self, ask: &Ask) -> Result<Body, FetchFault> {
         match self.ask(ask).await? {
             Answer::Whole(body) => Ok(body),
-            Answer::NotModified => Err(unexpected(&ask.url, "says that nothing changed, and was not asked for that")),
+            Answer::NotModified => Err(not_asked(&ask.url)),
         }
     }
 
@@ -150,6 +150,7 @@ impl<'c> Http<'c> {
             let response = self.send(&url, ask).await?;
             match response.status().as_u16() {
                 200 => return self.body(&url, response, ask.bytes_max).await.map(Answer::Whole),
+                304 if ask.validators == Validators::default() => return Err(not_asked(&url)),
                 304 => return Ok(Answer::NotModified),
                 status @ (301 | 302 | 303 | 307 | 308) => url = self.next(&url, status, &response, ask)?,
                 status => {
@@ -250,6 +251,10 @@ pub(crate) fn read_json<'a, T: Deserialize<'a>>(url: &Url, bytes: &'a [u8]) -> R
 
 pub(crate) fn unexpected(url: &Url, why: &str) -> FetchFault {
     FetchFault::Unexpected { url: shown(url), why: why.to_owned() }
+}
+
+fn not_asked(url: &Url) -> FetchFault {
+    unexpected(url, "says that nothing changed, and was not asked for that")
 }
 
 /// An address as a message shows it: a query may hold a key.

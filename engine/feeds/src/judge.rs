@@ -1,6 +1,8 @@
 //! Whether an answer may take the place of a list: it is read as the list would be.
 
-use frostwatch_geoip::lists::{ListConfig, ListsLimits, decode};
+use frostwatch_detect::listed::Category;
+use frostwatch_detect::lists::{Lists, ListsFault};
+use frostwatch_geoip::lists::{Format, ListConfig, ListsLimits, decode};
 
 use crate::feed::Outcome;
 
@@ -34,9 +36,23 @@ pub(crate) fn judge(
     if entries == 0 {
         return Err(Outcome::Refused(vec!["no entry holds at any time".to_owned()]));
     }
-    match before {
-        Some(before) if is_shrunk(before, entries, shrink_max_percent) => Err(Outcome::Held { entries, before }),
-        _ => Ok(entries),
+    // What others send holds no finding back unless the configuration says so. Formats of feeds see to that themselves.
+    if list.format == Format::Csv
+        && list.category != Some(Category::KnownGood)
+        && decoded.list.entries.iter().any(|entry| entry.category == Category::KnownGood)
+    {
+        return Err(Outcome::Refused(vec![
+            "says known_good, which what is fetched may only under `category: known_good` of the list".to_owned(),
+        ]));
+    }
+    if let Some(before) = before.filter(|before| is_shrunk(*before, entries, shrink_max_percent)) {
+        return Err(Outcome::Held { entries, before });
+    }
+    // Last, since what is laid out enters tables of the process that never shrink.
+    match Lists::new(vec![decoded.list]) {
+        // That those are full is no fault of the list: it comes when its limits are known to hold.
+        Ok(_) | Err(ListsFault::NoRoom) => Ok(entries),
+        Err(fault) => Err(Outcome::Refused(vec![fault.to_string()])),
     }
 }
 

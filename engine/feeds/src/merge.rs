@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use reqwest::Url;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::fault::FetchFault;
+use crate::http::unexpected;
+
 /// Elements of one answer at most.
 const ELEMENTS_MAX: usize = 4_000_000;
+/// Largest element that is read, bytes.
+const ELEMENT_BYTES_MAX: usize = 1 << 20;
 
 /// The elements of an array, unread: a server that sends many small ones takes no more memory than its bytes.
 #[derive(Default)]
@@ -43,9 +49,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
     }
 }
 
-/// An element that must be an object.
-pub(crate) fn object(raw: &RawValue) -> Option<Map<String, Value>> {
-    serde_json::from_str(raw.get()).ok()
+/// Is the element of another `type`? What no list is made of, as a file that is attached, may be of any size.
+pub(crate) fn is_other(raw: &RawValue, kinds: &[&str]) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::from_str(raw.get()).is_ok_and(|Head { kind }| !kinds.contains(&kind.as_str()))
+}
+
+/// An element that must be an object, and small: read, it takes many times its bytes.
+pub(crate) fn object(raw: &RawValue, array: &str, url: &Url) -> Result<Map<String, Value>, FetchFault> {
+    if raw.get().len() > ELEMENT_BYTES_MAX {
+        return Err(unexpected(url, &format!("an element of `{array}` has more than {ELEMENT_BYTES_MAX} bytes")));
+    }
+    serde_json::from_str(raw.get()).map_err(|_| unexpected(url, &format!("an element of `{array}` is no object")))
 }
 
 /// The objects of a feed.
@@ -61,6 +80,11 @@ impl Merged {
         if self.by_id.get(id).is_none_or(|(known, _)| *known <= version) {
             self.by_id.insert(id.to_owned(), (version, text.to_owned()));
         }
+    }
+
+    /// Drops objects, when all versions were taken.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.by_id.retain(|_, (_, text)| keeps(text));
     }
 
     /// All objects in the order of their ids, between what opens and closes their array.

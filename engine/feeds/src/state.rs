@@ -39,11 +39,13 @@ pub(crate) struct State {
 
 impl State {
     /// Reads what was remembered of this list; nothing where that is not to be had.
-    pub(crate) fn read(list: &Path, config: &FeedConfig) -> Self {
+    pub(crate) fn read(list: &Path, config: &FeedConfig, now: Millis) -> Self {
         let path = path_of(list);
         let is_small = std::fs::metadata(&path).is_ok_and(|about| about.len() <= STATE_BYTES_MAX);
         let text = if is_small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        let read = serde_json::from_slice::<Self>(&text).unwrap_or_default();
+        let mut read = serde_json::from_slice::<Self>(&text).unwrap_or_default();
+        // A clock that was set back, or a hand, may have left a time that is still to come.
+        read.checked_at = read.checked_at.clamp(0, now.max(0));
         let source = source_of(config);
         if read.source == source { read } else { Self { source, ..Self::default() } }
     }

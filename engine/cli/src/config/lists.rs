@@ -15,7 +15,9 @@ pub(super) fn resolve(lists: &mut [ListConfig], feeds: &mut [FeedConfig], beside
 
 /// Reads the lists, whose paths are resolved. One that is fetched and is not there yet says nothing until it is.
 pub(super) fn opened(lists: &[ListConfig], feeds: &[FeedConfig]) -> Result<OpenedLists, Vec<String>> {
-    let is_awaited = |list: &&ListConfig| feeds.iter().any(|feed| feed.list == list.name) && !list.path.exists();
+    // A file that is there and cannot be reached is a fault, not one that is still to come.
+    let is_gone = |list: &ListConfig| matches!(list.path.try_exists(), Ok(false));
+    let is_awaited = |list: &&ListConfig| feeds.iter().any(|feed| feed.list == list.name) && is_gone(list);
     let (awaited, there): (Vec<_>, Vec<_>) = lists.iter().partition(is_awaited);
     let there: Vec<ListConfig> = there.into_iter().cloned().collect();
     let mut opened = open(&there, ListsLimits::default())?;
@@ -46,4 +48,34 @@ pub(super) fn feeds_with_lists(feeds: &[FeedConfig], lists: &[ListConfig]) -> Ve
 pub(super) fn named(parts: &Value, beside: &Path) -> Vec<PathBuf> {
     let lists = parts.get("lists").and_then(Value::as_array).into_iter().flatten();
     lists.filter_map(|list| Some(beside.join(list.get("path")?.as_str()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_list_whose_file_is_not_there_is_awaited() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "11.2.3.4\n").unwrap();
+        let feed =
+            serde_json::from_value(json!({ "list": "a", "kind": "file", "url": "https://f.example/a" })).unwrap();
+        let feeds: [FeedConfig; 1] = [feed];
+        for (path, is_fetched, wanted) in [
+            ("a.txt", true, Some(0)),
+            ("b.txt", true, Some(1)),
+            ("none/b.txt", true, Some(1)),
+            ("b.txt", false, None),
+            // Nobody knows what lies below a file.
+            ("a.txt/b.txt", true, None),
+        ] {
+            let list = json!({ "name": "a", "path": folder.path().join(path), "format": "plain", "category": "vpn",
+                               "confidence": 50 });
+            let list: ListConfig = serde_json::from_value(list).unwrap();
+            let read = opened(&[list], if is_fetched { &feeds } else { &[] });
+            assert_eq!(read.ok().map(|opened| opened.warnings.len()), wanted, "{path}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, Gained};
 use crate::fault::FetchFault;
 use crate::http::{Ask, read_json, shown, unexpected};
-use crate::merge::{Elements, Merged, object, reduced};
+use crate::merge::{Elements, Merged, is_other, object, reduced};
 use crate::place::digest;
 use crate::spool::Spool;
 use crate::state::State;
@@ -68,6 +68,7 @@ async fn pages(context: &Context<'_>, since: Option<i64>, spool: &mut Spool) -> 
         };
         let body = context.http.whole(&ask).await?;
         let Found { response: Attributes { attributes: Elements(attributes) } } = read_json(&url, &body.bytes)?;
+        // A page may be short before the last: a server takes attributes out of it after it is cut.
         if attributes.is_empty() {
             return Ok(());
         }
@@ -76,14 +77,11 @@ async fn pages(context: &Context<'_>, since: Option<i64>, spool: &mut Spool) -> 
         if before == first {
             return Err(unexpected(&url, "answers two pages alike"));
         }
-        for raw in &attributes {
-            let attribute = object(raw).ok_or_else(|| unexpected(&url, "an element of `Attribute` is no object"))?;
+        for raw in attributes.iter().filter(|raw| !is_other(raw, &TYPES)) {
+            let attribute = object(raw, "Attribute", &url)?;
             if let Some(text) = kept(&attribute) {
                 spool.push(&text, &shown(&url))?;
             }
-        }
-        if attributes.len() < PAGE_ATTRIBUTES {
-            return Ok(());
         }
         before = first;
     }
@@ -99,7 +97,7 @@ fn search(context: &Context<'_>, since: Option<i64>, page: usize) -> Value {
     search.extend(ours.as_object().cloned().unwrap_or_default());
     match since {
         Some(since) => {
-            search.insert("timestamp".to_owned(), json!((since - OVERLAP_SECS).max(0).to_string()));
+            search.insert("timestamp".to_owned(), json!(since.saturating_sub(OVERLAP_SECS).max(0).to_string()));
             search.insert("deleted".to_owned(), json!([0, 1]));
         }
         None => drop(search.insert("to_ids".to_owned(), json!(1))),
@@ -124,7 +122,7 @@ pub(super) fn kept(attribute: &Map<String, Value>) -> Option<String> {
 }
 
 /// The names of tags.
-pub(super) fn tags(tagged: &Map<String, Value>) -> Option<Value> {
+fn tags(tagged: &Map<String, Value>) -> Option<Value> {
     let tags = tagged.get("Tag")?.as_array()?;
     Some(tags.iter().filter_map(|tag| tag.get("name")).map(|name| json!({ "name": name })).collect())
 }

@@ -9,19 +9,21 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::misp::{below, kept, tags};
+use super::misp::{TYPES, below, kept};
 use super::{Context, Gained};
 use crate::fault::FetchFault;
 use crate::http::{Answer, Ask, Validators, read_json, shown, unexpected};
-use crate::merge::written;
+use crate::merge::{Elements, is_other, object, written};
 use crate::place::write;
 use crate::spool::Spool;
 use crate::state::State;
 
 /// Most bytes of an event, and of the manifest.
 const EVENT_BYTES_MAX: u64 = 64 << 20;
+/// Tags of an event that are kept: as many words as a list looks at.
+const EVENT_TAGS_MAX: usize = 256;
 /// Events of a folder at most.
 const EVENTS_MAX: usize = 200_000;
 
@@ -32,9 +34,22 @@ struct Named {
 }
 
 #[derive(Deserialize)]
-struct Answered {
-    #[serde(rename = "Event")]
-    event: Map<String, Value>,
+struct Answered<'a> {
+    #[serde(rename = "Event", borrow)]
+    event: Event<'a>,
+}
+
+/// An event, or an object of one: its elements are read one by one.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "Attribute", borrow, default)]
+    attributes: Elements<'a>,
+    #[serde(rename = "Object", borrow, default)]
+    objects: Elements<'a>,
+    #[serde(rename = "Tag", borrow, default)]
+    tags: Elements<'a>,
+    #[serde(borrow)]
+    deleted: Option<&'a RawValue>,
 }
 
 /// An event as it lies beside the list.
@@ -99,8 +114,9 @@ async fn event(context: &Context<'_>, path: &Path, changed: &str, url: &Url) -> 
         return Ok(kept.event.get().to_owned());
     }
     let ask = Ask { bytes_max: EVENT_BYTES_MAX, ..Ask::get(url.clone()) };
-    let Answered { event } = read_json(url, &context.http.whole(&ask).await?.bytes)?;
-    let text = json!({ "Event": reduced_event(&event) }).to_string();
+    let body = context.http.whole(&ask).await?;
+    let Answered { event } = read_json(url, &body.bytes)?;
+    let text = reduced_event(&event, url)?;
     let raw = RawValue::from_string(text.clone()).map_err(|_| unexpected(url, "not an event"))?;
     let kept = serde_json::to_vec(&Kept { changed: changed.to_owned(), event: &raw }).unwrap_or_default();
     write(path, &kept)?;
@@ -108,20 +124,27 @@ async fn event(context: &Context<'_>, path: &Path, changed: &str, url: &Url) -> 
 }
 
 /// The attributes about addresses, those of objects too, and the tags.
-fn reduced_event(event: &Map<String, Value>) -> Value {
-    let array = |object: &Map<String, Value>, name: &str| {
-        object.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+fn reduced_event(event: &Event<'_>, url: &Url) -> Result<String, FetchFault> {
+    let mut attributes = Vec::new();
+    let mut take = |elements: &Elements<'_>| -> Result<(), FetchFault> {
+        for raw in elements.0.iter().filter(|raw| !is_other(raw, &TYPES)) {
+            attributes.extend(kept(&object(raw, "Attribute", url)?));
+        }
+        Ok(())
     };
-    let is_there = |object: &&Value| !matches!(object.get("deleted"), Some(Value::Bool(true)));
-    let objects = array(event, "Object");
-    let of_objects =
-        objects.iter().filter(is_there).filter_map(Value::as_object).flat_map(|object| array(object, "Attribute"));
-    let all = array(event, "Attribute").into_iter().chain(of_objects);
-    let attributes: Vec<Value> = all
-        .filter_map(|attribute| kept(attribute.as_object()?))
-        .filter_map(|text| serde_json::from_str(&text).ok())
-        .collect();
-    json!({ "Attribute": attributes, "Tag": tags(event).unwrap_or_else(|| json!([])) })
+    take(&event.attributes)?;
+    for raw in &event.objects.0 {
+        let of_event: Event<'_> = read_json(url, raw.get().as_bytes())?;
+        if of_event.deleted.is_none_or(|deleted| deleted.get() != "true") {
+            take(&of_event.attributes)?;
+        }
+    }
+    let mut names = Vec::new();
+    for raw in event.tags.0.iter().take(EVENT_TAGS_MAX) {
+        names.extend(object(raw, "Tag", url)?.get("name").map(|name| json!({ "name": name })));
+    }
+    let (attributes, tags) = (attributes.join(","), Value::Array(names));
+    Ok(format!("{{\"Event\":{{\"Attribute\":[{attributes}],\"Tag\":{tags}}}}}"))
 }
 
 /// Takes away what the manifest no longer names.

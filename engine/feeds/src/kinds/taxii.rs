@@ -3,7 +3,7 @@
 //! Between readings from the beginning only what came since is asked for, and laid over what is there by id and time of
 //! change.
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::{Context, Gained};
 use crate::clock::Millis;
 use crate::fault::FetchFault;
 use crate::http::{Ask, read_json, shown, unexpected};
-use crate::merge::{Elements, Merged, object, reduced};
+use crate::merge::{Elements, Merged, is_other, object, reduced};
 use crate::spool::Spool;
 use crate::state::State;
 
@@ -85,9 +85,10 @@ pub(super) async fn fetch(context: &Context<'_>, state: &State) -> Result<Gained
     let added_last = pages(context, &objects, since.as_deref(), &mut spool).await?;
     let mut merged = Merged::default();
     if let Some(current) = context.current.filter(|_| since.is_some()) {
-        each_of(current, |text| take(&mut merged, text, context.now))?;
+        each_of(current, |text| take(&mut merged, text))?;
     }
-    spool.each(|text| take(&mut merged, text, context.now))?;
+    spool.each(|text| take(&mut merged, text))?;
+    merged.retain(|text| !is_over(text, context.now));
     let full_at = if since.is_some() { state.full_at } else { context.now };
     let added_after = added_last.or(since);
     Ok(Gained::Content(merged.written("{\"objects\": [", "]}"), State { full_at, added_after, ..state.clone() }))
@@ -111,8 +112,8 @@ async fn pages(
         }
         let body = context.http.whole(&ask(url.clone(), PAGE_BYTES_MAX)).await?;
         let envelope: Envelope<'_> = read_json(&url, &body.bytes)?;
-        for raw in &envelope.objects.0 {
-            let object = object(raw).ok_or_else(|| unexpected(&url, "an element of `objects` is no object"))?;
+        for raw in envelope.objects.0.iter().filter(|raw| !is_other(raw, &["indicator"])) {
+            let object = object(raw, "objects", &url)?;
             if object.get("type").and_then(Value::as_str) == Some("indicator") {
                 let text = Value::Object(reduced(&object, &FIELDS)).to_string();
                 spool.push(&text, &shown(&url))?;
@@ -214,18 +215,27 @@ fn each_of(current: &[u8], mut take: impl FnMut(&str)) -> Result<(), FetchFault>
     Ok(())
 }
 
-fn take(merged: &mut Merged, text: &str, now: Millis) {
+fn take(merged: &mut Merged, text: &str) {
     #[derive(Deserialize)]
     struct Head {
         id: Option<String>,
         modified: Option<String>,
-        valid_until: Option<String>,
     }
-    let time = |text: Option<String>| DateTime::parse_from_rfc3339(&text?).ok();
-    let Ok(Head { id, modified, valid_until }) = serde_json::from_str(text) else { return merged.take(None, 0, text) };
-    if time(valid_until).is_some_and(|until| until.timestamp_millis() < now - KEPT_AFTER_END) {
-        return;
-    }
+    let Ok(Head { id, modified }) = serde_json::from_str(text) else { return merged.take(None, 0, text) };
     let modified = time(modified).map_or(0, |at| at.timestamp_micros());
     merged.take(id.as_deref(), modified, text);
+}
+
+/// Did the indicator end so long ago that no record asks for it? Only the version that counts may say so.
+fn is_over(text: &str, now: Millis) -> bool {
+    #[derive(Deserialize)]
+    struct End {
+        valid_until: Option<String>,
+    }
+    let Ok(End { valid_until }) = serde_json::from_str(text) else { return false };
+    time(valid_until).is_some_and(|until| until.timestamp_millis() < now - KEPT_AFTER_END)
+}
+
+fn time(text: Option<String>) -> Option<DateTime<FixedOffset>> {
+    DateTime::parse_from_rfc3339(&text?).ok()
 }

@@ -97,6 +97,20 @@ impl Bench {
         self
     }
 
+    /// Changes what the configuration says of the list.
+    pub(crate) fn listed(mut self, changes: &Value) -> Self {
+        self.list.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        self
+    }
+
+    /// Changes what is remembered of the list.
+    pub(crate) fn remembered(&self, changes: &Value) {
+        let path = self.folder.path().join("list.fetched");
+        let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        state.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        fs::write(path, state.to_string()).unwrap();
+    }
+
     /// With a clock whose waits end when the test says so.
     pub(crate) fn held(mut self) -> Self {
         self.clock = Arc::new(TestClock::new(Some(Semaphore::new(0))));

@@ -59,6 +59,15 @@ fn numbers_have_bounds_and_fields_belong_to_their_kind() {
     let belong = ["collection: only a feed of kind taxii has one", "search: only a feed of kind misp has one"];
     check("plain", &json!({ "collection": "a", "search": {} }), &belong);
     check("plain", &json!({ "kind": "misp" }), &["kind: not of the format that the list has"]);
+    let search = json!({ "kind": "misp", "search": { "tags": "a", "enforceWarninglist": true, "excludeDecayed": 1,
+                         "proposals_block_attributes": false } });
+    let after = ["enforceWarninglist", "excludeDecayed", "proposals_block_attributes"].map(|word| {
+        format!(
+            "search: {word} takes attributes out of pages after these are cut, so the last cannot be told; a list of format \
+             misp_warninglist says what is harmless"
+        )
+    });
+    check("misp", &search, &after.each_ref().map(String::as_str));
     let unchecked = ["ca_file: nothing is checked by it, since tls_verify is off"];
     check("plain", &json!({ "tls_verify": false, "ca_file": "a" }), &unchecked);
     let proxy = ["proxy: neither none nor an address as http://proxy:3128 without user and password"];

@@ -136,6 +136,54 @@ async fn what_is_broken_or_empty_never_takes_the_place_of_a_list() {
 }
 
 #[tokio::test]
+async fn what_the_engine_would_not_load_is_refused() {
+    let entangled = (0..65).map(|score| format!("11.2.3.4,vpn,{score}")).collect::<Vec<_>>().join("\n");
+    for (configured, lines, wanted) in [
+        (
+            None,
+            entangled.as_str(),
+            "the answer is refused, what was there stays: 'list': 65 entries for one network; at most 64 are allowed",
+        ),
+        (
+            None,
+            "11.2.3.4,vpn,9\n11.2.3.5,known_good,9\n",
+            "the answer is refused, what was there stays: says known_good, which what is fetched may only under \
+             `category: known_good` of the list",
+        ),
+        (Some("known_good"), "11.2.3.4,vpn,9\n11.2.3.5,known_good,9\n", "fetched, 2 entries"),
+    ] {
+        let bench = Bench::new("csv", "file").await.listed(&json!({ "category": configured }));
+        bench.server.say([Reply::ok(format!("network,category,confidence\n{lines}"))]);
+        assert_eq!(bench.fetch().await, format!("list list: {wanted}"));
+        assert_eq!(bench.text().is_empty(), wanted.contains("refused"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_changed_is_only_said_to_who_asked_for_that() {
+    for (kind, format, path) in [("file", "plain", "a"), ("misp_feed", "misp", "a/manifest.json")] {
+        let bench = Bench::new(format, kind).await;
+        bench.server.say([Reply::status("304 Not Modified")]);
+        let told = format!(
+            "list list: not fetched, what was there stays: S/{path}: says that nothing changed, and was not asked for that"
+        );
+        assert_eq!(bench.fetch().await, told);
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_is_still_to_come_is_taken_for_now() {
+    let bench = Bench::new("plain", "file").await;
+    bench.server.say([Reply::ok(LIST)]);
+    bench.fetch().await;
+    let begin = 1_772_442_000_000_i64;
+    for (remembered, wanted) in [(begin - 1, begin - 1), (i64::MAX, begin), (i64::MIN, 0)] {
+        bench.remembered(&json!({ "checked_at": remembered }));
+        assert_eq!(bench.feeds().counts().read()["list"].succeeded_at, wanted, "{remembered}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_shrinks_too_much_is_held_until_somebody_allows_it() {
     let bench = Bench::new("plain", "file").await;
     let of = |count: usize| (0..count).map(|host| format!("11.2.3.{host}")).collect::<Vec<_>>().join("\n");

@@ -28,20 +28,27 @@ async fn a_search_is_read_page_by_page_and_later_only_for_what_changed() {
     let url = format!("{}/misp", bench.server.address);
     let bench = bench.configured(&json!({ "url": url, "search": { "tags": ["tlp:green"], "page": 9 } }));
     let whole: Vec<Value> = (0..5_000).map(|id| attribute(id, &json!({}))).collect();
-    bench.server.say([found(&whole), found(&[attribute(5_000, &json!({ "timestamp": "1000100" }))])]);
+    // The first page is short, and not the last.
+    bench.server.say([
+        found(&whole[..4_000]),
+        found(&whole[4_000..]),
+        found(&[attribute(5_000, &json!({ "timestamp": "1000100" }))]),
+        found(&[]),
+    ]);
     assert_eq!(bench.fetch().await, "list list: fetched, 5001 entries");
     let asked = bench.server.asked();
-    assert_eq!((asked[0].line.as_str(), asked.len()), ("POST /misp/attributes/restSearch", 2));
+    assert_eq!((asked[0].line.as_str(), asked.len()), ("POST /misp/attributes/restSearch", 4));
     let types = json!(["ip-src", "ip-dst", "ip-src|port", "ip-dst|port"]);
     let search = |page: u32| json!({ "returnFormat": "json", "type": types, "includeEventTags": true, "limit": 5000, "page": page, "to_ids": 1, "tags": ["tlp:green"] });
     assert_eq!((asked[0].body(), asked[1].body()), (search(1), search(2)));
     assert!(!bench.text().contains("not kept") && !bench.text().contains("#fff"));
 
-    bench.server.say([found(&[
+    let changed = found(&[
         attribute(1, &json!({ "timestamp": "1000200", "deleted": true })),
         attribute(2, &json!({ "timestamp": "1000200", "to_ids": false })),
         attribute(3, &json!({ "timestamp": "1", "value": "11.9.9.9" })),
-    ])]);
+    ]);
+    bench.server.say([changed, found(&[])]);
     bench.clock.pass(Duration::from_hours(1));
     assert_eq!(bench.fetch().await, "list list: fetched, 4999 entries (before: 5001)");
     let body = bench.server.asked()[0].body();
@@ -49,9 +56,48 @@ async fn a_search_is_read_page_by_page_and_later_only_for_what_changed() {
     assert!(!bench.text().contains("11.9.9.9"), "an older version changes nothing");
 
     bench.clock.pass(Duration::from_hours(24));
-    bench.server.say([found(&whole[..4_000])]);
+    bench.server.say([found(&whole[..4_000]), found(&[])]);
     assert_eq!(bench.fetch().await, "list list: fetched, 4000 entries (before: 4999)");
     assert_eq!(bench.server.asked()[0].body(), search(1));
+}
+
+#[tokio::test]
+async fn whatever_is_remembered_of_times_a_search_begins_in_the_past() {
+    for (remembered, wanted) in [
+        (json!({ "changed_after": i64::MIN }), json!("0")),
+        (json!({ "changed_after": 3_599 }), json!("0")),
+        (json!({ "changed_after": 3_601 }), json!("1")),
+        (json!({ "full_at": i64::MAX }), Value::Null),
+        (json!({ "full_at": i64::MIN }), Value::Null),
+    ] {
+        let bench = Bench::new("misp", "misp").await;
+        let all = || found(&[attribute(1, &json!({}))]);
+        bench.server.say([all(), found(&[]), all(), found(&[])]);
+        bench.fetch().await;
+        bench.remembered(&remembered);
+        assert_eq!(bench.fetch().await, "list list: unchanged");
+        assert_eq!(bench.server.asked()[2].body()["timestamp"], wanted, "{remembered}");
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_beyond_the_limit_is_refused_and_files_may_be_large() {
+    let large = |kind: &str| attribute(2, &json!({ "type": kind, "data": "x".repeat(1 << 20) }));
+    for (kind, wanted) in [
+        ("ip-src", "not fetched, what was there stays: S/a: an element of `Attribute` has more than 1048576 bytes"),
+        ("attachment", "fetched, 1 entries"),
+    ] {
+        let attributes = [attribute(1, &json!({})), large(kind)];
+        let bench = Bench::new("misp", "misp").await;
+        bench.server.say([found(&attributes), found(&[])]);
+        let told = bench.fetch().await.replace("/a/attributes/restSearch", "/a");
+        assert_eq!(told, format!("list list: {wanted}"));
+        let bench = Bench::new("misp", "misp_feed").await;
+        let answer = json!({ "Event": { "Object": [{ "Attribute": attributes }] } });
+        bench.server.say([manifest(&[(1, "5")]), Reply::ok(answer.to_string())]);
+        let told = bench.fetch().await.replace(&format!("/a/{}.json", uuid(1)), "/a");
+        assert_eq!(told, format!("list list: {wanted}"));
+    }
 }
 
 #[tokio::test]

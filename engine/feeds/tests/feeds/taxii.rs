@@ -123,6 +123,35 @@ async fn pages_are_followed_and_later_only_what_came_since_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_newer_version_that_has_ended_takes_the_place_of_the_older() {
+    let bench = collection().await;
+    let ended = json!({ "modified": "2026-03-02T00:00:00.000Z", "valid_until": "2026-02-22T00:00:00Z" });
+    let both = [indicator(1, &ended), indicator(1, &json!({})), indicator(2, &json!({})), indicator(3, &json!({}))];
+    bench.server.say([page(&both, None, Some("2026-03-01T03:00:00Z")), page(&[indicator(2, &ended)], None, None)]);
+    assert_eq!(bench.fetch().await, "list list: fetched, 2 entries");
+    assert_eq!(bench.fetch().await, "list list: fetched, 1 entries (before: 2)");
+    assert!(bench.text().contains("indicator--3") && !bench.text().contains("indicator--2"));
+}
+
+#[tokio::test]
+async fn an_indicator_beyond_the_limit_is_refused_and_other_objects_may_be_large() {
+    let large = json!({ "pattern": "x".repeat(1 << 20) });
+    let artifact = json!({ "type": "artifact", "id": "artifact--1", "payload_bin": "x".repeat(1 << 20) });
+    for (objects, wanted) in [
+        (
+            [indicator(1, &json!({})), indicator(2, &large)],
+            "not fetched, what was there stays: S/api/collections/c1/objects/: an element of `objects` has more than \
+             1048576 bytes",
+        ),
+        ([indicator(1, &json!({})), artifact], "fetched, 1 entries"),
+    ] {
+        let bench = collection().await;
+        bench.server.say([page(&objects, None, None)]);
+        assert_eq!(bench.fetch().await, format!("list list: {wanted}"));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_marks_no_page_is_asked_by_the_time_of_the_last_object() {
     let bench = collection().await;
     bench.server.say([
