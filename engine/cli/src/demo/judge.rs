@@ -67,11 +67,14 @@ pub(super) struct Verdict {
     rows: BTreeMap<&'static str, (Score, Score)>,
     missed: Vec<String>,
     false_alerts: Vec<String>,
+    /// Alerts of other detectors, of which none is injected, that no attack explains.
+    beside: Vec<String>,
 }
 
 /// Holds findings against what was injected.
 pub(super) fn judge(labels: &[Label], ours: &[Final], naive: &[Final]) -> Verdict {
-    let mut verdict = Verdict { rows: BTreeMap::new(), missed: Vec::new(), false_alerts: Vec::new() };
+    let mut verdict =
+        Verdict { rows: BTreeMap::new(), missed: Vec::new(), false_alerts: Vec::new(), beside: Vec::new() };
     for (kind, policy) in KINDS {
         let row = (score(labels, kind, policy, ours), score(labels, kind, policy, naive));
         verdict.rows.insert(policy, row);
@@ -81,6 +84,10 @@ pub(super) fn judge(labels: &[Label], ours: &[Final], naive: &[Final]) -> Verdic
         for alert in ours.iter().filter(|alert| alert.policy == policy && is_false(alert, labels, kind)) {
             verdict.false_alerts.push(format!("{policy}: {}", alert.summary));
         }
+    }
+    let is_of_others = |alert: &&Final| KINDS.iter().all(|(_, policy)| alert.policy != *policy);
+    for alert in ours.iter().filter(is_of_others).filter(|alert| !labels.iter().any(|label| alert.is_about(label))) {
+        verdict.beside.push(format!("{}: {}", alert.policy, alert.summary));
     }
     verdict
 }
@@ -126,7 +133,8 @@ impl Verdict {
         self.missed.iter().for_each(|missed| say(&format!("missed: {missed}")));
         self.false_alerts.iter().for_each(|wrong| say(&format!("false: {wrong}")));
         if self.is_perfect() {
-            say("\nEvery injected attack was found, and no alert is false.");
+            say("\nEvery injected attack was found, and no alert of these four is false.");
         }
+        self.beside.iter().for_each(|alert| say(&format!("told beside, without an attack: {alert}")));
     }
 }
