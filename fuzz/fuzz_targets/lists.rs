@@ -23,15 +23,8 @@ const ADDRESSES: [&str; 7] =
 const TIMES: [i64; 4] = [i64::MIN, 0, 1_772_442_000_000, i64::MAX];
 
 /// By the first byte.
-const FORMATS: [Format; 7] = [
-    Format::Plain,
-    Format::Csv,
-    Format::TorExit,
-    Format::Mmdb,
-    Format::Stix,
-    Format::Misp,
-    Format::MispWarninglist,
-];
+const FORMATS: [Format; 7] =
+    [Format::Plain, Format::Csv, Format::TorExit, Format::Mmdb, Format::Stix, Format::Misp, Format::MispWarninglist];
 
 fn decoded(bytes: &[u8]) -> Result<Decoded, Vec<ListFault>> {
     let (choice, bytes) = bytes.split_first().map_or((0, bytes), |(choice, bytes)| (*choice, bytes));

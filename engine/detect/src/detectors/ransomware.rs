@@ -102,17 +102,15 @@ impl Params {
         let mut faults = Vec::new();
         let files_max = CHANGES_MAX as u32;
         bounded(&mut faults, "changes_min", self.changes_min, 2, files_max);
-        bounded(&mut faults, "window_secs", self.window_secs, 1, 86_400);
-        bounded(&mut faults, "slow_window_secs", self.slow_window_secs, 1, 604_800);
+        // The long window is never the shorter one, and what makes a habit is never forgotten before it is one.
+        bounded(&mut faults, "window_secs", self.window_secs, 1, 3_600);
+        bounded(&mut faults, "slow_window_secs", self.slow_window_secs, 3_600, 604_800);
         bounded(&mut faults, "extension_min", self.extension_min, 2, files_max);
         bounded(&mut faults, "content_min", self.content_min, 1, files_max);
         bounded(&mut faults, "records_min", self.records_min, 2, files_max);
         bounded(&mut faults, "score_min", self.score_min, 1, 200);
-        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
-        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, self.usual_days_min.max(1), 365);
-        if self.slow_window_secs < self.window_secs {
-            faults.push(("slow_window_secs", format!("{} is shorter than window_secs", self.slow_window_secs)));
-        }
+        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 30);
+        bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 30, 365);
         if self.usual_extensions.len() > USUAL_MAX {
             faults.push(("usual_extensions", format!("more than {USUAL_MAX}")));
         }

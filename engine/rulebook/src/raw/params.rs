@@ -224,10 +224,10 @@ pub(crate) struct Ransomware {
     #[schemars(range(min = 2, max = 256))]
     changes_min: u32,
     /// Length of the sliding window of the rate, seconds.
-    #[schemars(range(min = 1, max = 86_400))]
+    #[schemars(range(min = 1, max = 3_600))]
     window_secs: u32,
     /// Length of the sliding window of all other signs, seconds.
-    #[schemars(range(min = 1, max = 604_800))]
+    #[schemars(range(min = 3_600, max = 604_800))]
     slow_window_secs: u32,
     /// Files with the same new extension that are a sign.
     #[schemars(range(min = 2, max = 256))]
@@ -242,10 +242,10 @@ pub(crate) struct Ransomware {
     #[schemars(range(min = 1, max = 200))]
     score_min: u32,
     /// What an account did to files on this many different days before is its habit.
-    #[schemars(range(min = 1, max = 90))]
+    #[schemars(range(min = 1, max = 30))]
     usual_days_min: u32,
     /// A habit not seen for this long is forgotten, days.
-    #[schemars(range(min = 1, max = 365))]
+    #[schemars(range(min = 30, max = 365))]
     usual_forget_days: u32,
     /// Extensions that are usual in the organisation, in lower case without the dot.
     #[schemars(length(max = 64), inner(regex(pattern = r"^[^.A-Z]+$")))]
