@@ -35,8 +35,12 @@
 //! `ServiceNow`'s own interfaces a file is replaced, not overwritten.) Fewer files than `extension_min` within `slow_window_secs`. Another
 //! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place.
 //! Archives with a password and usual extensions of digits. What an account does for days without being stopped becomes
-//! its habit. Content in tables, and deletions of records, are no files: see `activity_policy`. Beyond 256 files within
-//! the window counts stand still.
+//! its habit, uploads and what an exception covers as well, and from 64 files a day on it explains any number. A technical account
+//! that writes a format of a known program for encryption is held back without a habit and without a limit: a stolen key of
+//! an integration can do so. Many deletions and uploads of plain files push signs out of the 256 files that are remembered.
+//! Deletions alone, without a note, are not told. An integration that renames to a word of its own (`.processed`), and a personal
+//! account that uploads the same files anew without a media type, look like an attack. Content in tables, and deletions of
+//! records, are no files: see `activity_policy`.
 //!
 //! # Parameters
 //! See [`Params`].

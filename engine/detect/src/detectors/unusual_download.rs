@@ -30,8 +30,12 @@
 //! # Blind spots
 //! What stays below the floors; the first `learning_days`, whose habits are taken as they are; whoever has carried off much at
 //! once before may do so again, and half as much more, at any hour at which they are active; a rise over days of a user who
-//! has been known for fewer than 12 days of activity, and one that begins before the one that was told is over; whoever carries off a little more each week for months becomes
-//! usual; whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the working day of
+//! has been known for fewer than 12 days of activity, and one that begins before the one that was told is over. Whoever carries
+//! off a little more each week for months becomes usual, and so does whoever grows by half from one day to the next, for as
+//! long as they like. A rise of rows or bytes is not told of somebody whose usual day is far below the floors of the slow
+//! rise: a day counts as three usual ones at most. What was carried off at the turn of a month, told or not, is usual at
+//! the next. An alert of an hour that something is added to within each quiet time stays open, and the next theft is one more
+//! step of it. Whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the working day of
 //! the far east lies in two of them. A change of role that brings more documents looks like a slow rise and is told once. What
 //! colleagues do is not known, since each user's records are all there is to a detector. A peer group is told by hand:
 //! a rule of its own for a group (`scope`), with the floors and the prior of that group, or another `sensitivity` for it.
