@@ -1,53 +1,20 @@
 //! Objects by their ids, each as it was changed last, written one a line so that a fault has a line.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use reqwest::Url;
-use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::fault::FetchFault;
 use crate::http::unexpected;
 
-/// Elements of one answer at most.
-const ELEMENTS_MAX: usize = 4_000_000;
 /// Largest element that is read, bytes.
 const ELEMENT_BYTES_MAX: usize = 1 << 20;
 
-/// The elements of an array, unread: a server that sends many small ones takes no more memory than its bytes.
-#[derive(Default)]
-pub(crate) struct Elements<'a>(pub(crate) Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array<'a>(Vec<&'a RawValue>);
-        impl<'de: 'a, 'a> Visitor<'de> for Array<'a> {
-            type Value = Elements<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-                Ok(Elements(self.0))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Self::Value, A::Error> {
-                while let Some(element) = elements.next_element()? {
-                    if self.0.len() >= ELEMENTS_MAX {
-                        return Err(A::Error::custom("too many elements"));
-                    }
-                    self.0.push(element);
-                }
-                Ok(Elements(self.0))
-            }
-        }
-        deserializer.deserialize_any(Array(Vec::new()))
-    }
-}
+/// The elements of an array of an answer, unread.
+pub(crate) type Elements<'a> = frostwatch_geoip::lists::Elements<'a, 4_000_000>;
 
 /// Is the element of another `type`? What no list is made of, as a file that is attached, may be of any size.
 pub(crate) fn is_other(raw: &RawValue, kinds: &[&str]) -> bool {

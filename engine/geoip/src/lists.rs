@@ -30,6 +30,7 @@ use frostwatch_detect::time::{HOUR, Millis};
 use serde::Deserialize;
 
 pub use csv_file::Columns;
+pub use json::Elements;
 pub use line::ListFault;
 use line::time;
 use sink::Sink;

@@ -67,7 +67,8 @@ async fn pages(context: &Context<'_>, since: Option<i64>, spool: &mut Spool) -> 
             ..Ask::get(url.clone())
         };
         let body = context.http.whole(&ask).await?;
-        let Found { response: Attributes { attributes: Elements(attributes) } } = read_json(&url, &body.bytes)?;
+        let Found { response: Attributes { attributes: elements } } = read_json(&url, &body.bytes)?;
+        let attributes = elements.0;
         // A page may be short before the last: a server takes attributes out of it after it is cut.
         if attributes.is_empty() {
             return Ok(());

@@ -13,15 +13,16 @@ use super::sink::Sink;
 /// Elements of one array at most: as many as a text has lines.
 const ELEMENTS_MAX: usize = 8_000_000;
 
-/// The elements of an array, unread.
+/// The elements of an array, unread, and at most so many: whoever sends many small ones takes no more memory than their bytes
+/// and where they lie.
 #[derive(Debug, Default)]
-pub(super) struct Elements<'a>(pub(super) Vec<&'a RawValue>);
+pub struct Elements<'a, const MAX: usize = ELEMENTS_MAX>(pub Vec<&'a RawValue>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Elements<'a, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array<'a>(Vec<&'a RawValue>);
-        impl<'de: 'a, 'a> Visitor<'de> for Array<'a> {
-            type Value = Elements<'a>;
+        struct Array<'a, const MAX: usize>(Vec<&'a RawValue>);
+        impl<'de: 'a, 'a, const MAX: usize> Visitor<'de> for Array<'a, MAX> {
+            type Value = Elements<'a, MAX>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an array")
@@ -33,16 +34,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
 
             fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Self::Value, A::Error> {
                 while let Some(element) = elements.next_element()? {
-                    if self.0.len() >= ELEMENTS_MAX {
+                    if self.0.len() >= MAX {
                         while elements.next_element::<IgnoredAny>()?.is_some() {}
-                        return Err(A::Error::custom(format!("more than {ELEMENTS_MAX} elements in an array")));
+                        return Err(A::Error::custom(format!("more than {MAX} elements in an array")));
                     }
                     self.0.push(element);
                 }
                 Ok(Elements(self.0))
             }
         }
-        deserializer.deserialize_any(Array(Vec::new()))
+        deserializer.deserialize_any(Array::<MAX>(Vec::new()))
     }
 }
 
