@@ -44,6 +44,11 @@ fn impossible_travel() {
 }
 
 #[test]
+fn incident() {
+    check("incident", include_str!("../vectors/detectors/incident.jsonl"));
+}
+
+#[test]
 fn infrequent_country() {
     check("infrequent_country", include_str!("../vectors/detectors/infrequent_country.jsonl"));
 }

@@ -129,6 +129,13 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// The exception's id, and its lines as an item of a YAML list.
     pub(crate) fn block(&self, taken: &[String], from_its_addresses: bool) -> anyhow::Result<(String, String)> {
+        let parts = self.alert.body.iter().flat_map(|body| &body.parts);
+        let rules: Vec<&str> = parts.map(|part| part.rule.as_str()).collect();
+        ensure!(
+            self.alert.policy != "incident",
+            "an incident has no exceptions: give the alert among its parts that was harmless ({})",
+            rules.join(", ")
+        );
         let user = self.alert.entities.iter().find_map(|entity| match entity {
             Entity::User { name, .. } => Some(name),
             _ => None,

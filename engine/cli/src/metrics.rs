@@ -210,7 +210,7 @@ impl Metrics {
     fn fold(&self, totals: &Totals) {
         totals.counters.named().for_each(|(outcome, value)| raise(&self.records, &[outcome], value));
         for ((rule, severity, change), value) in &totals.findings.alerts {
-            raise(&self.alerts, &[&**rule, word_of(*severity), change], *value);
+            raise(&self.alerts, &[&**rule, severity.as_str(), change], *value);
         }
         let by_rule = |counter: &IntCounterVec, counts: &ByRule| {
             counts.iter().for_each(|((rule, word), value)| raise(counter, &[&**rule, &**word], *value));
@@ -275,7 +275,7 @@ impl Metrics {
         for rule in &ruling.plan.rules {
             for severity in SEVERITIES.into_iter().filter(|severity| *severity >= rule.rule.severity) {
                 for change in [AlertChange::Opened, AlertChange::Updated, AlertChange::Retracted] {
-                    self.alerts.with_label_values(&[rule.rule.id.as_str(), word_of(severity), change.as_str()]);
+                    self.alerts.with_label_values(&[rule.rule.id.as_str(), severity.as_str(), change.as_str()]);
                 }
             }
         }
@@ -381,17 +381,6 @@ fn family_of(name: &str, help: &str, histogram: &Histogram) -> MetricFamily {
 
 const SEVERITIES: [Severity; 5] =
     [Severity::Informational, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
-
-/// The word of OCSF for a severity.
-const fn word_of(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Informational => "informational",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
 
 /// Brings a counter up to a reading.
 fn raise(counter: &IntCounterVec, labels: &[&str], value: u64) {

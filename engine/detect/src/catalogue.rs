@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
-    Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download,
-    ransomware, suspicious_ip, terminated_user, unusual_download,
+    Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
+    mass_download, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -38,6 +38,7 @@ const CAME: &[(&str, u8)] = &[
     ("activity_policy", 2),
     ("unusual_download", 2),
     ("ransomware", 2),
+    ("incident", 2),
 ];
 
 /// The number of no detector.
@@ -115,6 +116,11 @@ macro_rules! catalogue {
             /// Does the detector read what lists say of addresses?
             pub const fn reads_lists(&self) -> bool {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::READS_LISTS,)+ }
+            }
+
+            /// Does the detector read what the others have found, and no events?
+            pub const fn reads_alerts(&self) -> bool {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::READS_ALERTS,)+ }
             }
 
             /// Does the detector check events that came too late for the others?
@@ -243,6 +249,7 @@ catalogue! {
     AnonymousIp(anonymous_ip),
     FailedLogins(failed_logins),
     ImpossibleTravel(impossible_travel),
+    Incident(incident),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
     Ransomware(ransomware),

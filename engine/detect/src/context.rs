@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::caps::Caps;
 use crate::event::Event;
-use crate::finding::{Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace};
-use crate::hash;
+use crate::finding::{Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace, cut, identity};
 use crate::incident::{Incident, on_ladder};
 use crate::networks::Networks;
 use crate::plan::PlanRule;
@@ -262,7 +261,9 @@ impl Context<'_> {
 
     fn finding(&self, incident: &Incident, blocker: Option<Blocker>, words: Explanation) -> Finding {
         let rule = &self.rule.rule;
-        let (dedup, id) = self.identity(incident);
+        // What is held back has the id that it would have as an alert: no event opens both one that is held and one that is
+        // told.
+        let (dedup, id) = identity(&rule.id, self.subject, incident.cause, &incident.opener, self.late);
         let mut threshold = words.threshold;
         threshold.extend(self.own_sensitivity());
         let mut addresses = incident.evidence.addresses();
@@ -279,11 +280,11 @@ impl Context<'_> {
             first: incident.first,
             last: incident.last,
             open_until: incident.last + self.quiet(),
-            summary: cut(words.summary),
+            summary: cut(words.summary, SENTENCE_BYTES_MAX),
             observed: words.observed,
             baseline: words.baseline,
             threshold,
-            counterfactual: cut(words.counterfactual),
+            counterfactual: cut(words.counterfactual, SENTENCE_BYTES_MAX),
             addresses,
             sessions: incident.evidence.sessions(),
             evidence: incident.evidence.traces(),
@@ -291,6 +292,7 @@ impl Context<'_> {
             opener: incident.opener.clone(),
             at: self.event.order().to_owned(),
             kind: words.kind.filter(|_| self.keeps(2)),
+            story: None,
         }
     }
 
@@ -299,19 +301,6 @@ impl Context<'_> {
         let level = f64::from(self.sensitivity.level());
         let named = || Measure::new("sensitivity", level, "level: 1 low, 2 medium, 3 high");
         self.rule.shifts.sensitivity.map(|_| named())
-    }
-
-    /// What is held back has the id that it would have as an alert: no event opens both one that is held and one that is
-    /// told.
-    fn identity(&self, incident: &Incident) -> (u128, u128) {
-        let rule = self.rule.rule.id.as_bytes();
-        let (instance, user) = (self.subject.instance().as_bytes(), self.subject.user().as_bytes());
-        let cause = incident.cause.to_le_bytes();
-        // What is found late stands beside what was found in order, even where one event opened both.
-        let late = if self.late { "late " } else { "" };
-        let opener = format!("{late}{} {}", incident.opener.time, incident.opener.id);
-        let dedup = hash::public_id(&[rule, instance, user, &cause]);
-        (dedup, hash::public_id(&[rule, instance, user, &cause, opener.as_bytes()]))
     }
 }
 
@@ -343,16 +332,4 @@ fn include(addresses: &mut Vec<SeenAddress>, seen: Option<SeenAddress>) {
     {
         addresses.push(seen);
     }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > SENTENCE_BYTES_MAX {
-        let mut end = SENTENCE_BYTES_MAX;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

@@ -4,6 +4,7 @@ pub mod activity_policy;
 pub mod anonymous_ip;
 pub mod failed_logins;
 pub mod impossible_travel;
+pub mod incident;
 pub mod infrequent_country;
 pub mod mass_download;
 pub mod ransomware;
@@ -14,6 +15,7 @@ pub mod unusual_download;
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::event::Event;
+use crate::finding::SeenAddress;
 use crate::incident::{Incident, Incidents};
 use crate::plan::LaneKind;
 
@@ -54,6 +56,9 @@ pub trait Detector {
     /// Does it ask what is said of the account itself ([`Event::effective`])? To all others that is no event: nobody did it
     /// from anywhere, and nobody is known since.
     const ASKS_STATUS: bool = false;
+
+    /// Does it read what the others have found, and no events? See [`crate::stories`].
+    const READS_ALERTS: bool = false;
 
     /// Does what it finds rest on the event alone, so that it checks events that came too late to be put in order
     /// ([`Context::late`]) as well?
@@ -142,7 +147,12 @@ pub(crate) fn named(place: Option<crate::place::Place>) -> String {
 
 /// Whence the events of an incident came.
 fn from_where(incident: &Incident) -> String {
-    match incident.evidence.addresses().as_slice() {
+    from_addresses(&incident.evidence.addresses())
+}
+
+/// Whence what came from these addresses came.
+pub(crate) fn from_addresses(addresses: &[SeenAddress]) -> String {
+    match addresses {
         [] => "from an address that the source does not give".to_owned(),
         [only] => format!("from {} ({})", only.address, named(only.location.place.ok())),
         [first, rest @ ..] => format!("from {} addresses, first {}", rest.len() + 1, first.address),

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Subject;
 use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Order, OwnedOrder, class_of};
+use crate::hash;
 use crate::model::{Action, Outcome};
-use crate::rule::Severity;
+use crate::rule::{Attack, Severity};
 use crate::time::Millis;
 
 /// Events an alert names at most: the first half and the last half of them.
@@ -68,6 +70,70 @@ pub struct Finding {
     /// Which of the kinds of its policy, where that tells kinds apart.
     #[serde(with = "crate::format::since_2")]
     pub kind: Option<Box<Kind>>,
+    /// Of the policy `incident`: the alerts that it tells together.
+    #[serde(with = "crate::format::since_2")]
+    pub story: Option<Box<Story>>,
+}
+
+/// Alerts that belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// What they weigh together, 0–100.
+    pub score: u8,
+    /// The alerts, in the order in which they begin.
+    pub parts: Vec<StoryPart>,
+}
+
+/// An alert of a story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoryPart {
+    /// Its id.
+    pub id: u128,
+    /// The detector.
+    pub policy: Cow<'static, str>,
+    /// The rule's id.
+    pub rule: String,
+    /// Its severity.
+    pub severity: Severity,
+    /// Its risk score, 0–100.
+    pub risk: u8,
+    /// It adds to the score: no stronger alert is of the same rule, or names all its events.
+    pub counts: bool,
+    /// Which of the kinds of its policy.
+    pub kind: Option<Cow<'static, str>>,
+    /// Time of its first event.
+    pub first: Millis,
+    /// Time of its last event.
+    pub last: Millis,
+    /// How many events belong to it.
+    pub count: u64,
+    /// Its sentence, or the beginning of it.
+    pub summary: String,
+    /// It was found among records that came too late.
+    pub late: bool,
+    /// What of its rule's techniques it shows.
+    pub techniques: Vec<Attack>,
+}
+
+/// The id of a finding and the same without the opener: hashes of the rule, whose it is, the cause, and the first relevant
+/// event after a quiet time.
+pub(crate) fn identity(rule: &str, subject: Subject<'_>, cause: u64, opener: &OwnedOrder, late: bool) -> (u128, u128) {
+    let (instance, user) = (subject.instance().as_bytes(), subject.user().as_bytes());
+    let cause = cause.to_le_bytes();
+    // What is found late stands beside what was found in order, even where one event opened both.
+    let late = if late { "late " } else { "" };
+    let opener = format!("{late}{} {}", opener.time, opener.id);
+    let dedup = hash::public_id(&[rule.as_bytes(), instance, user, &cause]);
+    (dedup, hash::public_id(&[rule.as_bytes(), instance, user, &cause, opener.as_bytes()]))
+}
+
+/// At most so many bytes of a text, and a sign that there was more.
+pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
 }
 
 /// A kind of finding that a policy tells apart from others of its own.

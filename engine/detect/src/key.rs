@@ -1,6 +1,7 @@
 //! A key: one user's two lanes under one lateness, and what was sent about them.
 
 mod late;
+mod stories;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ use crate::model::Outcome;
 use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{Plans, VersionSet, without_versions};
-use crate::sent::{Change, Sent};
+use crate::sent::{Change, Sent, Source};
+use crate::stories::Stories;
 use crate::time::Millis;
 
 /// Steps of [`Key::bring`].
@@ -82,6 +84,8 @@ pub struct Key {
     sent: Sent,
     /// What was found of events that came too late.
     late: Option<Box<Machine>>,
+    /// The alerts that stand, where a rule tells them together.
+    stories: Option<Box<Stories>>,
 }
 
 /// The limits of time of a key, as its own records have set them. What is switched between two records holds from the
@@ -119,6 +123,8 @@ pub(crate) struct Settled {
     sent: Sent,
     #[serde(with = "crate::format::since_2")]
     late: Option<Box<Machine>>,
+    #[serde(with = "crate::format::since_2")]
+    stories: Option<Box<Stories>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,6 +144,8 @@ struct SettledRef<'a> {
     sent: &'a Sent,
     #[serde(serialize_with = "crate::format::since_2::serialize")]
     late: &'a Option<Box<Machine>>,
+    #[serde(serialize_with = "crate::format::since_2::serialize")]
+    stories: &'a Option<Box<Stories>>,
 }
 
 #[derive(Serialize)]
@@ -157,6 +165,8 @@ struct WholeRef<'a> {
     sent: &'a Sent,
     #[serde(serialize_with = "crate::format::since_2::serialize")]
     late: &'a Option<Box<Machine>>,
+    #[serde(serialize_with = "crate::format::since_2::serialize")]
+    stories: &'a Option<Box<Stories>>,
 }
 
 /// A whole key that was read.
@@ -170,6 +180,8 @@ pub(crate) struct Whole {
     sent: Sent,
     #[serde(with = "crate::format::since_2")]
     late: Option<Box<Machine>>,
+    #[serde(with = "crate::format::since_2")]
+    stories: Option<Box<Stories>>,
 }
 
 impl Scratch {
@@ -183,6 +195,20 @@ impl Key {
     /// Takes a record's event and pushes what must be sent because of it. The plan of the event is the one under which
     /// its record arrives: the limits of time are those of that.
     pub fn accept(
+        &mut self,
+        event: &Event,
+        subject: Subject<'_>,
+        plans: &Plans,
+        scratch: &mut Scratch,
+        changes: &mut Vec<Change>,
+    ) -> Verdict {
+        let first_change = changes.len();
+        let verdict = self.take(event, subject, plans, scratch, changes);
+        self.tell_together(first_change, plans, subject, scratch, changes);
+        verdict
+    }
+
+    fn take(
         &mut self,
         event: &Event,
         subject: Subject<'_>,
@@ -247,6 +273,7 @@ impl Key {
         self.lanes.iter().flatten().for_each(|lane| lane.versions(found));
         self.late.iter().for_each(|machine| machine.versions(found));
         self.sent.versions(found);
+        self.stories.iter().for_each(|stories| stories.versions(found));
     }
 
     /// What stands of findings with these ids, as it was sent last. What the machine no longer says is left out.
@@ -255,24 +282,28 @@ impl Key {
         for kind in LaneKind::ALL {
             if let Some(lane) = &self.lanes[kind.index()] {
                 let said = lane.said_again(Surroundings { plans, lane: kind, subject });
-                standing.extend(self.sent.standing(Some(kind), ids, &said));
+                standing.extend(self.sent.standing(Source::Lane(kind), ids, &said));
             }
         }
         if let Some(machine) = &self.late {
             let mut said = Vec::new();
             machine.standing(&mut said);
-            standing.extend(self.sent.standing(None, ids, &said));
+            standing.extend(self.sent.standing(Source::Late, ids, &said));
+        }
+        if let Some(stories) = &self.stories {
+            let told = stories.told(plans, subject);
+            standing.extend(self.sent.standing(Source::Stories, ids, &told));
         }
         standing
     }
 
     /// Writes the key as it is once nothing can come before its newest event.
     pub(crate) fn freeze(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let Self { newest, succeeded, limits, ref lanes, ref sent, ref late, .. } = *self;
+        let Self { newest, succeeded, limits, ref lanes, ref sent, ref late, ref stories, .. } = *self;
         let machines = lanes
             .each_ref()
             .map(|lane| lane.as_ref().map(|lane| SettledLaneRef { machine: lane.live(), last: lane.last_order() }));
-        postcard::to_extend(&SettledRef { newest, succeeded, limits, machines, sent, late }, out)
+        postcard::to_extend(&SettledRef { newest, succeeded, limits, machines, sent, late, stories }, out)
     }
 
     /// Leaves the key's memory for others.
@@ -284,20 +315,21 @@ impl Key {
 
     /// Writes the key as it is now, while late events may still change it.
     pub(crate) fn write(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-        let Self { newest, settled_until, succeeded, limits, ref lanes, ref sent, ref late } = *self;
+        let Self { newest, settled_until, succeeded, limits, ref lanes, ref sent, ref late, ref stories } = *self;
         let lanes = lanes.each_ref().map(|lane| lane.as_ref().map(Lane::stored));
-        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, limits, lanes, sent, late }, out)
+        postcard::to_extend(&WholeRef { newest, settled_until, succeeded, limits, lanes, sent, late, stories }, out)
     }
 
     /// The key that [`Key::write`] wrote.
     pub(crate) fn restored(whole: Whole, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) -> Self {
-        let Whole { newest, settled_until, succeeded, limits, lanes: [activity, authentication], sent, late } = whole;
+        let Whole { newest, settled_until, succeeded, limits, lanes: [activity, authentication], sent, late, stories } =
+            whole;
         let mut lane = |stored: Option<StoredLane>, lane: LaneKind| {
             let around = Surroundings { plans, lane, subject };
             stored.map(|stored| Lane::restored(stored, around, &mut scratch.pools[lane.index()]))
         };
         let lanes = [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)];
-        Self { newest, settled_until, succeeded, limits, lanes, sent, late }
+        Self { newest, settled_until, succeeded, limits, lanes, sent, late, stories }
     }
 
     /// The key that was frozen.
@@ -315,6 +347,7 @@ impl Key {
             lanes: [lane(activity, LaneKind::Activity), lane(authentication, LaneKind::Authentication)],
             sent: settled.sent,
             late: settled.late,
+            stories: settled.stories,
         }
     }
 

@@ -34,5 +34,6 @@ mod reputation;
 pub mod rule;
 pub mod sent;
 pub mod sessions;
+pub mod stories;
 pub mod time;
 pub mod window;

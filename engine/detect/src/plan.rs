@@ -67,6 +67,8 @@ pub struct Plan {
     asks_files: bool,
     /// The rules of each lane: a bit for each ([`PlanRule::bit`]).
     lanes: [u128; 2],
+    /// Index of the rule that tells alerts together.
+    story_rule: Option<usize>,
 }
 
 /// What a ruling is known by: two under which every record gives the same are equal in all of it.
@@ -246,6 +248,7 @@ impl Plan {
         let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
         let retention = Self::RETENTION;
+        let story_rule = rules.iter().position(|rule| rule.rule.params.reads_alerts());
         let asks_files = rules.iter().any(|rule| matches!(rule.rule.params, Params::Ransomware(_)));
         Self {
             rules,
@@ -262,6 +265,7 @@ impl Plan {
             has_lists: false,
             asks_files,
             lanes,
+            story_rule,
         }
     }
 
@@ -343,6 +347,12 @@ impl Plan {
         })
     }
 
+    /// The rule that tells alerts together, the first where there are several. Under a format of state that has no room for
+    /// them there is none.
+    pub fn story_rule(&self) -> Option<&PlanRule> {
+        self.story_rule.filter(|_| self.state_format >= 2).and_then(|index| self.rules.get(index))
+    }
+
     /// The rule with this key.
     pub fn rule(&self, key: u64) -> Option<&PlanRule> {
         self.rules.iter().find(|rule| rule.key == key)
@@ -378,7 +388,8 @@ fn lay_out(rules: &[PlanRule], state_format: u8, says: bool) -> [u128; 2] {
     let mut lanes = [0; 2];
     for rule in rules {
         let params = &rule.rule.params;
-        if since_format(params.detector()) <= state_format && (says || !params.reads_lists()) {
+        let runs = since_format(params.detector()) <= state_format && (says || !params.reads_lists());
+        if runs && !params.reads_alerts() {
             lanes[params.lane().index()] |= rule.bit;
         }
     }

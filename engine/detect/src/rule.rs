@@ -8,6 +8,7 @@ pub use network::{Network, NetworkFault, mapped};
 
 use crate::catalogue::Params;
 use crate::condition::Conditions;
+use crate::finding::Kind;
 use crate::model::AccountKind;
 use crate::time::Millis;
 
@@ -89,6 +90,17 @@ impl Severity {
         self as u8
     }
 
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// One step up, at most critical.
     #[must_use]
     pub const fn raised(self) -> Self {
@@ -103,7 +115,7 @@ impl Severity {
 }
 
 /// A technique of MITRE ATT&CK.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attack {
     /// e.g. `TA0001`.
     pub tactic: String,
@@ -145,6 +157,18 @@ impl Rule {
     /// The conditions of its detector, if it has some. A rule that was checked has none that cannot be made ready.
     pub fn conditions(&self) -> Option<Conditions> {
         self.params.condition().and_then(|condition| condition.compile().ok())
+    }
+
+    /// What a finding of this severity weighs: severity times confidence, 0–100.
+    pub fn risk(&self, severity: Severity) -> u8 {
+        (u16::from(severity.number()) * 20 * u16::from(self.confidence.min(100)) / 100) as u8
+    }
+
+    /// Its techniques without those of other kinds of finding; all, where it names only such: it has its reasons.
+    pub fn techniques(&self, kind: Option<&Kind>) -> Vec<&Attack> {
+        let is_of_kind = |attack: &&Attack| kind.is_none_or(|kind| kind.has(&attack.technique));
+        let of_kind: Vec<&Attack> = self.attack.iter().filter(is_of_kind).collect();
+        if of_kind.is_empty() { self.attack.iter().collect() } else { of_kind }
     }
 
     /// Bits of an event that it takes, of [`RULES_MAX`] for all.

@@ -24,6 +24,13 @@ pub const LATE_SENT_MAX: usize = 32;
 /// Stands in the place of a lane for what was found on events that came too late.
 const LATE_LANE: u8 = LaneKind::ALL.len() as u8;
 
+/// Stands in the place of a lane for the stories of what was found.
+const STORY_LANE: u8 = LATE_LANE + 1;
+
+/// Stands in the place of a lane for stories whose alerts were forgotten early: they stand as they were told, and one that
+/// forms again goes on counting.
+const LEFT_LANE: u8 = STORY_LANE + 1;
+
 /// What was sent about a key and may still change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sent {
@@ -46,6 +53,17 @@ struct Entry {
     opener: OwnedOrder,
     /// The event at which it was said.
     at: OwnedOrder,
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The machine of a lane.
+    Lane(LaneKind),
+    /// That of events that came too late.
+    Late,
+    /// Nobody but the findings themselves, together.
+    Stories,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,18 +172,44 @@ impl Sent {
         });
     }
 
+    /// Takes the stories that stand: what stood of others is taken back.
+    pub(crate) fn stand_stories(&mut self, told: &[Arc<Finding>], changes: &mut Vec<Change>) {
+        let first_change = changes.len();
+        told.iter().for_each(|story| self.stand(STORY_LANE, story, changes));
+        let is_gone = |entry: &&mut Entry| entry.lane == STORY_LANE && entry.standing != Standing::Retracted;
+        let gone = self.list.iter_mut().filter(is_gone);
+        for entry in gone.filter(|entry| told.iter().all(|story| story.id != entry.id)) {
+            changes.push(entry.retraction());
+            entry.standing = Standing::Retracted;
+        }
+        link(&mut changes[first_change..]);
+    }
+
+    /// Forgets stories that are over and not told any more. Others that are not told stand as they were told.
+    pub(crate) fn forget_stories(&mut self, told: &[Arc<Finding>], is_over: impl Fn(&OwnedOrder) -> bool) {
+        self.list.retain_mut(|entry| {
+            if entry.lane < STORY_LANE || told.iter().any(|story| story.id == entry.id) {
+                return true;
+            }
+            if entry.standing != Standing::Retracted {
+                entry.lane = LEFT_LANE;
+            }
+            !is_over(&entry.at)
+        });
+    }
+
     /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
     /// which it was said. Returns how many had to be forgotten early.
     pub fn prune(&mut self, is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool) -> usize {
         self.list.retain(|entry| {
-            entry.lane == LATE_LANE || !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at)
+            entry.lane >= LATE_LANE || !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at)
         });
-        let in_order = self.list.iter().filter(|entry| entry.lane != LATE_LANE).count();
+        let in_order = self.list.iter().filter(|entry| entry.lane < LATE_LANE).count();
         let over = in_order.saturating_sub(SENT_MAX);
         let mut forget = |over: usize, may: &dyn Fn(&Entry) -> bool| {
             let mut left = over;
             self.list.retain(|entry| {
-                let forget = left > 0 && entry.lane != LATE_LANE && may(entry);
+                let forget = left > 0 && entry.lane < LATE_LANE && may(entry);
                 left -= usize::from(forget);
                 !forget
             });
@@ -179,16 +223,19 @@ impl Sent {
         over
     }
 
-    /// What stands of findings with these ids, as it was sent last: `said` is what the machine of the lane says, in order,
-    /// or that of events that came too late.
-    /// What it does not say is left out.
+    /// What stands of findings with these ids, as it was sent last: `said` is what is said of their source, in order. What
+    /// is not said is left out.
     pub(crate) fn standing<'a>(
         &'a self,
-        lane: Option<LaneKind>,
+        source: Source,
         ids: &'a [u128],
         said: &'a [Arc<Finding>],
     ) -> impl Iterator<Item = Change> + 'a {
-        let lane = lane.map_or(LATE_LANE, |lane| lane as u8);
+        let lane = match source {
+            Source::Lane(lane) => lane as u8,
+            Source::Late => LATE_LANE,
+            Source::Stories => STORY_LANE,
+        };
         self.list.iter().filter(move |entry| entry.lane == lane && ids.contains(&entry.id)).filter_map(|entry| {
             let finding = said.iter().rfind(|finding| finding.id == entry.id)?;
             let is_same = Standing::of(finding) == entry.standing;
@@ -218,7 +265,7 @@ impl Sent {
             self.list.push(entry);
             return;
         };
-        entry.at = finding.at.clone();
+        (entry.at, entry.lane) = (finding.at.clone(), lane);
         if entry.standing == standing && entry.content == content {
             return;
         }

@@ -186,5 +186,9 @@ fn overflow(read: &[Read<'_>]) -> Vec<Fault> {
             so_far > EXCEPTIONS_MAX
         })
         .map(|one| fault(one, format!("{total} exceptions over all rules; a set holds at most {EXCEPTIONS_MAX}")));
-    rules.into_iter().chain(wide).chain(exceptions).collect()
+    let told_twice = enabled()
+        .filter(|one| one.draft.rule.params.reads_alerts())
+        .nth(1)
+        .map(|one| fault(one, "another rule of this kind is enabled: an alert is part of one incident".to_owned()));
+    rules.into_iter().chain(wide).chain(exceptions).chain(told_twice).collect()
 }

@@ -98,7 +98,25 @@ impl<'a> Check<'a> {
             sensitivity,
             sensitivity_for,
         };
+        self.own_people(&rule);
         Draft { rule, enabled: raw.enabled, warnings }
+    }
+
+    /// What reads alerts takes those that there are: whom they are of is decided by the rules that raise them.
+    fn own_people(&self, rule: &Rule) {
+        if !rule.params.reads_alerts() {
+            return;
+        }
+        let asks_whom = |part: &str| format!("leave {part} to the rules whose alerts it reads");
+        if !rule.scope.include.is_empty() || !rule.scope.exclude.is_empty() {
+            self.note("scope", asks_whom("whom it watches"));
+        }
+        if !rule.exceptions.is_empty() {
+            self.note("exceptions", asks_whom("exceptions"));
+        }
+        if !rule.sensitivity_for.is_empty() {
+            self.note("sensitivity", asks_whom("sensitivities for some"));
+        }
     }
 
     /// The detector's own fields, once the detector is known.
@@ -330,6 +348,7 @@ const fn window_secs(params: &Params) -> u32 {
         Params::UnusualDownload(params) => params.window_secs,
         Params::AnonymousIp(_)
         | Params::ImpossibleTravel(_)
+        | Params::Incident(_)
         | Params::InfrequentCountry(_)
         | Params::SuspiciousIp(_)
         | Params::TerminatedUser(_) => 0,

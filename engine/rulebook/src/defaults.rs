@@ -7,6 +7,7 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
         ("anonymous_ip.yaml", include_str!("../../../rules/anonymous_ip.yaml")),
         ("failed_logins.yaml", include_str!("../../../rules/failed_logins.yaml")),
         ("impossible_travel.yaml", include_str!("../../../rules/impossible_travel.yaml")),
+        ("incident.yaml", include_str!("../../../rules/incident.yaml")),
         ("infrequent_country.yaml", include_str!("../../../rules/infrequent_country.yaml")),
         ("mass_download.yaml", include_str!("../../../rules/mass_download.yaml")),
         ("networks.yaml", include_str!("../../../rules/networks.yaml")),

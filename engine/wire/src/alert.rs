@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use frostwatch_detect::context::Subject;
-use frostwatch_detect::finding::{Blocker, Finding, Measure, Status};
+use frostwatch_detect::finding::{Blocker, Finding, Measure, Status, StoryPart};
 use frostwatch_detect::plan::{Plan, PlanRule};
-use frostwatch_detect::rule::{Attack, Rule};
+use frostwatch_detect::rule::Rule;
 use frostwatch_detect::sent::{Change, ChangeKind};
 use frostwatch_detect::time::{SECOND, rfc3339};
 use serde_json::Value;
@@ -20,12 +20,15 @@ mod types;
 pub use entity::{DEVICES_MAX, OBJECTS_MAX};
 pub use evidence::EVIDENCE_BYTES_MAX;
 pub use types::{
-    AlertBody, AlertChange, AlertRecord, AlertSchema, Delivery, Entity, EvidenceEvent, EvidenceList, Gap, ID_PATTERN,
-    ListVersion, Number, POLICIES, PlaceRecord, RuleRef, SuppressedBy, TAGS_MAX, Technique, Versions,
+    AlertBody, AlertChange, AlertPart, AlertRecord, AlertSchema, Delivery, Entity, EvidenceEvent, EvidenceList, Gap,
+    ID_PATTERN, ListVersion, Number, POLICIES, PlaceRecord, RuleRef, SuppressedBy, TAGS_MAX, Technique, Versions,
 };
 
 /// Largest alert, bytes; beyond, the evidence is left out and marked as truncated.
 pub const ALERT_BYTES_MAX: usize = 256 * 1024;
+
+/// Techniques that an alert names at most.
+pub const TECHNIQUES_MAX: usize = 32;
 
 /// Fields outside the canonical body.
 pub const NOT_CANONICAL: [&str; 7] =
@@ -58,6 +61,9 @@ pub fn record(
         (Some(finding), _) if change.late => format!("{} {CAME_LATE}", finding.summary),
         (Some(finding), _) => finding.summary.clone(),
         (None, Some(_)) => "Withdrawn: a late event moved its beginning; another alert tells the story.".to_owned(),
+        (None, None) if rule.rule.params.reads_alerts() => {
+            "Withdrawn: seen with what arrived later, there are too few alerts for it.".to_owned()
+        }
         (None, None) => "Withdrawn: seen with what arrived later, it should not have fired.".to_owned(),
     };
     Some(AlertRecord {
@@ -137,6 +143,7 @@ pub fn canonical(mut alert: Value) -> Option<Value> {
 
 fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -> AlertBody {
     let rule = &rule.rule;
+    let story = finding.story.as_deref();
     let suppressed_by = match &finding.status {
         Status::Open => None,
         Status::Suppressed(blocker) => Some(suppressed_by(blocker)),
@@ -149,9 +156,10 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
         open_until: rfc3339(finding.open_until),
         severity_reasons: finding.severity_reasons.clone(),
         confidence: rule.confidence,
-        risk_score: (u16::from(finding.severity.number()) * 20 * u16::from(rule.confidence) / 100) as u8,
+        risk_score: story.map_or_else(|| rule.risk(finding.severity), |story| story.score),
         kind: finding.kind.as_ref().map(|kind| kind.word.clone().into_owned()),
         attack: attack(finding, rule),
+        parts: story.into_iter().flat_map(|story| &story.parts).map(part).collect(),
         recommended_actions: rule.recommended_actions.clone(),
         runbook_url: rule.runbook_url.clone(),
         source_url: source_url(finding, subject),
@@ -177,12 +185,35 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
     }
 }
 
-/// The rule's techniques without those of other kinds of finding; all, where a rule names only such: it has its reasons.
+/// The techniques of the rule that are of this kind of finding; of a story those of its alerts, each once.
 fn attack(finding: &Finding, rule: &Rule) -> Vec<Technique> {
-    let named = |attack: &Attack| Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() };
-    let is_of_kind = |attack: &&Attack| finding.kind.as_ref().is_none_or(|kind| kind.has(&attack.technique));
-    let of_kind: Vec<Technique> = rule.attack.iter().filter(is_of_kind).map(named).collect();
-    if of_kind.is_empty() { rule.attack.iter().map(named).collect() } else { of_kind }
+    let mut all: Vec<Technique> = Vec::new();
+    let of_rule = rule.techniques(finding.kind.as_deref());
+    let of_parts = finding.story.iter().flat_map(|story| &story.parts).flat_map(|part| &part.techniques);
+    for attack in of_parts.chain(of_rule) {
+        let technique = Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() };
+        if all.len() < TECHNIQUES_MAX && !all.contains(&technique) {
+            all.push(technique);
+        }
+    }
+    all
+}
+
+fn part(part: &StoryPart) -> AlertPart {
+    AlertPart {
+        id: hex(part.id),
+        policy: part.policy.clone().into_owned(),
+        rule: part.rule.clone(),
+        kind: part.kind.as_ref().map(|kind| kind.clone().into_owned()),
+        severity: part.severity.number(),
+        risk_score: part.risk,
+        adds_to_score: part.counts,
+        count: part.count,
+        first_event_time: rfc3339(part.first),
+        last_event_time: rfc3339(part.last),
+        summary: part.summary.clone(),
+        late: part.late,
+    }
 }
 
 /// The lists that say something of an address of the finding, in the order of their names.

@@ -122,7 +122,9 @@ fn every_golden_alert_fits_the_schema_and_every_kind_of_change_is_there() {
     }
     for policy in DETECTORS {
         assert!(POLICIES.contains(policy), "{policy} is none of the contract's");
-        for change in CHANGES.map(AlertChange::as_str) {
+        // Nothing holds an incident back: it is told of alerts.
+        let is_of = |change: &AlertChange| *policy != "incident" || *change != AlertChange::Suppressed;
+        for change in CHANGES.into_iter().filter(is_of).map(AlertChange::as_str) {
             assert!(golden.contains_key(&((*policy).to_owned(), change)), "{policy} {change}");
         }
     }

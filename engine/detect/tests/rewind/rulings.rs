@@ -53,6 +53,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::SuspiciousIp(params) => (params.usual_days_min, params.confidence_sure) = (2, 20),
             Params::FailedLogins(params) => (params.failures_max, params.window_secs) = (2, 120),
             Params::ImpossibleTravel(params) => (params.familiar_days, params.speed_kmh_max) = (1, 300),
+            Params::Incident(params) => (params.policies_min, params.score_min) = (3, 60),
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
             Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
             Params::Ransomware(params) => (params.changes_min, params.usual_days_min) = (2, 2),
@@ -67,7 +68,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
 
 /// Random rule sets, the shipped one first.
 pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
-    prop::collection::vec(any::<[[u8; 2]; 11]>(), 1..5).prop_map(|edits| {
+    prop::collection::vec(any::<[[u8; 2]; 16]>(), 1..5).prop_map(|edits| {
         let some = edits.into_iter().map(|of_rules| {
             let mut edited_rules: Vec<Rule> =
                 rules().into_iter().zip(of_rules).filter_map(|(rule, edit)| edited(rule, edit)).collect();

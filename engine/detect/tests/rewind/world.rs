@@ -7,8 +7,8 @@ use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::condition::{Condition, Scalar};
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::{
-    activity_policy, anonymous_ip, failed_logins, impossible_travel, infrequent_country, mass_download, ransomware,
-    suspicious_ip, terminated_user, unusual_download,
+    activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country, mass_download,
+    ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
@@ -117,10 +117,18 @@ pub(crate) fn rules() -> Vec<Rule> {
             3_600,
         ),
     ];
-    let rules = rules.into_iter().chain(rules_of_lists()).chain([unusual()]).chain(policies()).chain(rules_of_files());
-    let mut rules: Vec<Rule> = rules.map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
+    let mut rules: Vec<Rule> =
+        rules.into_iter().chain(others()).map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
     rules.sort_by(|a, b| a.id.cmp(&b.id));
     rules
+}
+
+fn others() -> impl Iterator<Item = (&'static str, Params, u32)> {
+    rules_of_lists().into_iter().chain([unusual(), together()]).chain(policies()).chain(rules_of_files())
+}
+
+fn together() -> (&'static str, Params, u32) {
+    ("incident", Params::Incident(incident::Params { policies_min: 2, score_min: 0, score_grave: 80 }), 900)
 }
 
 /// Days are few in small histories: two of them make a rise.

@@ -18,6 +18,8 @@ pub(crate) enum Detector {
     FailedLogins(FailedLogins),
     /// Activity of one user at two places that nobody can travel between in the time.
     ImpossibleTravel(ImpossibleTravel),
+    /// Alerts of one user that belong together: one story, with a risk score.
+    Incident(Incident),
     /// Activity from a country where this user is not, or no longer, known to be.
     InfrequentCountry(InfrequentCountry),
     /// Many downloads by one user in a short time.
@@ -175,6 +177,22 @@ pub(crate) struct ImpossibleTravel {
     /// A familiar network not used for this long is forgotten, days.
     #[schemars(range(min = 1, max = 365))]
     familiar_forget_days: u32,
+}
+
+/// Parameters of `incident`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct Incident {
+    /// Alerts of so many different rules make an incident.
+    #[schemars(range(min = 2, max = 10))]
+    policies_min: u32,
+    /// Below this risk score it is not told.
+    #[schemars(range(min = 0, max = 100))]
+    score_min: u8,
+    /// From this risk score on the severity is a step higher than that of its gravest alert.
+    #[schemars(range(min = 0, max = 100))]
+    score_grave: u8,
 }
 
 /// Parameters of `infrequent_country`.

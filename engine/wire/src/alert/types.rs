@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use frostwatch_detect::finding::EVIDENCE_MAX;
 use frostwatch_detect::sent::ChangeKind;
+use frostwatch_detect::stories::PARTS_MAX;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ pub const POLICIES: &[&str] = &[
     "anonymous_ip",
     "failed_logins",
     "impossible_travel",
+    "incident",
     "infrequent_country",
     "mass_download",
     "password_spray",
@@ -153,7 +155,7 @@ pub struct AlertBody {
     /// How far the rule can be trusted, 0–100.
     #[schemars(range(min = 0, max = 100))]
     pub confidence: u8,
-    /// Severity times confidence, 0–100.
+    /// Severity times confidence, 0–100; of an incident what its alerts weigh together.
     #[schemars(range(min = 0, max = 100))]
     pub risk_score: u8,
     /// Which of the kinds of its policy, in the words of the policy's page, where that tells kinds apart.
@@ -162,6 +164,10 @@ pub struct AlertBody {
     /// MITRE ATT&CK; of a policy that tells kinds apart what is of this kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attack: Vec<Technique>,
+    /// Of an incident: the alerts that it tells together, in the order in which they begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = PARTS_MAX))]
+    pub parts: Vec<AlertPart>,
     /// What to do, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recommended_actions: Vec<String>,
@@ -197,6 +203,43 @@ pub struct AlertBody {
     pub historical: bool,
     /// A synthetic or canary event took part.
     pub test: bool,
+}
+
+/// An alert that is part of an incident, as it stood when this was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertPart {
+    /// Its id: the alert is a record of its own.
+    #[schemars(regex(pattern = ID_PATTERN))]
+    pub id: String,
+    /// The detector.
+    #[schemars(extend("enum" = POLICIES))]
+    pub policy: String,
+    /// The rule's id.
+    pub rule: String,
+    /// Which of the kinds of its policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// OCSF: 1 informational to 5 critical.
+    #[schemars(range(min = 1, max = 5))]
+    pub severity: u8,
+    /// Severity times confidence, 0–100.
+    #[schemars(range(min = 0, max = 100))]
+    pub risk_score: u8,
+    /// It adds to the incident's score: no stronger alert is of the same rule or names all its events.
+    pub adds_to_score: bool,
+    /// Events that belong to it.
+    pub count: u64,
+    /// Time of the first.
+    #[schemars(regex(pattern = TIME_PATTERN))]
+    pub first_event_time: String,
+    /// Time of the last.
+    #[schemars(regex(pattern = TIME_PATTERN))]
+    pub last_event_time: String,
+    /// Its sentence, or the beginning of it.
+    pub summary: String,
+    /// It was found among records that came too late to be put in order.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// A rule as an alert names it.

@@ -1,0 +1,369 @@
+//! Stories: which alerts of a key belong together, as the policy `incident` tells them.
+//!
+//! What stands of a key's alerts is kept here, each cut to what a story needs, and stories are made anew of all of them
+//! whenever one changes. They are a function of what stands and of nothing else, so the order in which it came to stand
+//! cannot be seen, and an alert that is taken back takes its place in the story with it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Params;
+use crate::context::Subject;
+use crate::detectors::incident::Params as IncidentParams;
+use crate::detectors::{counted, from_addresses};
+use crate::event::EventId;
+use crate::finding::{
+    ADDRESSES_MAX, Evidence, Finding, Measure, SeenAddress, Status, Story, StoryPart, Trace, cut, identity,
+};
+use crate::plan::PlanRule;
+use crate::plans::{Plans, VersionSet};
+use crate::rule::Severity;
+use crate::sent::Change;
+use crate::time::{DAY, Millis, SECOND, date, spoken, to_the_minute};
+
+/// Alerts of a story at most; the next begins another.
+pub const PARTS_MAX: usize = 32;
+/// Alerts of a key that are kept at most, over all its stories; beyond, the oldest story is forgotten.
+pub const KEPT_MAX: usize = 2 * PARTS_MAX;
+/// How far back from its last event an alert reaches: what is told of months is not the story of all that happened in them.
+pub const REACH: Millis = 30 * DAY;
+/// Events of an alert that are kept at most: the first half and the last half of those it names.
+const TRACES_MAX: usize = 16;
+/// Bytes of an alert's sentence that are kept at most.
+const PART_SENTENCE_BYTES_MAX: usize = 300;
+/// Alerts that the sentence of a story names at most.
+const NAMED_MAX: usize = 6;
+/// All stories of a key are of one cause.
+const CAUSE: u64 = 0;
+
+/// What stands of a key's alerts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stories {
+    /// In the order of their beginnings.
+    parts: Vec<Part>,
+}
+
+/// An alert that stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Part {
+    finding: Finding,
+    late: bool,
+}
+
+/// The policy as it holds for a story, and in which words its alerts speak.
+#[derive(Clone, Copy)]
+struct Teller<'a> {
+    plans: &'a Plans,
+    rule: &'a PlanRule,
+    params: &'a IncidentParams,
+    subject: Subject<'a>,
+}
+
+/// What the alerts of a story weigh together.
+struct Weighed {
+    /// From 0 to 100.
+    score: u8,
+    /// By alert: it adds to the score.
+    counts: Vec<bool>,
+    /// The score without the strongest alert; what a reader must know who doubts it.
+    without_strongest: u8,
+}
+
+impl Part {
+    fn new(finding: &Finding, late: bool) -> Self {
+        let mut evidence = finding.evidence.clone();
+        if evidence.len() > TRACES_MAX {
+            evidence.drain(TRACES_MAX / 2..evidence.len() - TRACES_MAX / 2);
+        }
+        let empty = (Vec::new(), Vec::new(), Vec::new(), String::new());
+        let (observed, baseline, threshold, counterfactual) = empty;
+        let summary = cut(finding.summary.clone(), PART_SENTENCE_BYTES_MAX);
+        let kept = Finding { summary, observed, baseline, threshold, counterfactual, evidence, ..finding.clone() };
+        Self { finding: kept, late }
+    }
+
+    fn start(&self) -> Millis {
+        self.finding.opener.time.max(self.finding.last - REACH)
+    }
+
+    /// A total order that depends on nothing but the alerts.
+    fn place(&self) -> (Millis, u128) {
+        (self.start(), self.finding.id)
+    }
+
+    /// The rule under which it is told in a story; `None`: it is not.
+    fn rule_of_story<'a>(&self, plans: &'a Plans) -> Option<(&'a PlanRule, &'a IncidentParams)> {
+        let rule = plans.of(self.finding.version).story_rule()?;
+        match &rule.rule.params {
+            Params::Incident(params) => Some((rule, params)),
+            _ => None,
+        }
+    }
+}
+
+impl Stories {
+    /// Takes what has changed about the key's alerts.
+    pub(crate) fn follow(&mut self, changes: &[Change], plans: &Plans) {
+        for change in changes.iter().filter(|change| !change.suppression) {
+            self.parts.retain(|part| part.finding.id != change.id);
+            let part = change.finding.as_deref().map(|finding| Part::new(finding, change.late));
+            self.parts.extend(part.filter(|part| part.rule_of_story(plans).is_some()));
+        }
+        self.parts.sort_unstable_by_key(Part::place);
+    }
+
+    /// Forgets stories that nothing can belong to any more, and the oldest beyond [`KEPT_MAX`]. `None`: there was
+    /// none; else how many alerts were forgotten early.
+    pub(crate) fn forget(&mut self, horizon: Millis, plans: &Plans) -> Option<usize> {
+        let is_over = |part: &Part| part.finding.last.saturating_add(keep_of(part, plans)) < horizon;
+        if self.parts.len() <= KEPT_MAX && !self.parts.iter().any(is_over) {
+            return None;
+        }
+        let lengths: Vec<(usize, bool)> =
+            self.groups(plans).map(|group| (group.len(), group.iter().all(is_over))).collect();
+        let (mut rest, mut left, mut early) = (std::mem::take(&mut self.parts).into_iter(), Vec::new(), 0);
+        let mut too_many = lengths.iter().map(|(length, is_over)| if *is_over { 0 } else { *length }).sum::<usize>();
+        for (length, is_over) in lengths {
+            let group = rest.by_ref().take(length);
+            if is_over {
+                group.for_each(drop);
+            } else if too_many > KEPT_MAX {
+                early += group.count();
+                too_many -= length;
+            } else {
+                left.extend(group);
+            }
+        }
+        self.parts = left;
+        Some(early)
+    }
+
+    /// Is nothing kept?
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Adds the versions that it refers to.
+    pub(crate) fn versions(&self, found: &mut VersionSet) {
+        self.parts.iter().for_each(|part| found.insert(part.finding.version));
+    }
+
+    /// The stories that stand, in the order of their beginnings.
+    pub(crate) fn told(&self, plans: &Plans, subject: Subject<'_>) -> Vec<Arc<Finding>> {
+        let teller = |parts: &[Part]| {
+            let newest = parts.iter().max_by(|a, b| a.finding.at.cmp(&b.finding.at))?;
+            let (rule, params) = newest.rule_of_story(plans)?;
+            Some(Teller { plans, rule, params, subject })
+        };
+        self.groups(plans).filter_map(|parts| teller(parts)?.tell(parts)).map(Arc::new).collect()
+    }
+
+    /// Alerts that belong together: each begins within the quiet time after what is before it.
+    fn groups<'a>(&'a self, plans: &'a Plans) -> impl Iterator<Item = &'a [Part]> {
+        let mut rest = self.parts.as_slice();
+        std::iter::from_fn(move || {
+            let mut until = rest.first()?.finding.last;
+            let belongs = |part: &&Part| {
+                let is_near = part.start() <= until + quiet_of(part, plans);
+                until = until.max(part.finding.last);
+                is_near
+            };
+            let length = 1 + rest[1..].iter().take(PARTS_MAX - 1).take_while(belongs).count();
+            let (group, others) = rest.split_at(length);
+            rest = others;
+            Some(group)
+        })
+    }
+}
+
+fn quiet_of(part: &Part, plans: &Plans) -> Millis {
+    part.rule_of_story(plans).map_or(0, |(rule, _)| Millis::from(rule.rule.quiet_secs) * SECOND)
+}
+
+/// How long after its last event another alert may belong to it.
+fn keep_of(part: &Part, plans: &Plans) -> Millis {
+    quiet_of(part, plans) + REACH
+}
+
+impl Teller<'_> {
+    fn tell(&self, parts: &[Part]) -> Option<Finding> {
+        let rules: BTreeSet<u64> = parts.iter().map(|part| part.finding.rule).collect();
+        let weighed = self.weigh(parts);
+        if rules.len() < self.params.policies_min as usize || weighed.score < self.params.score_min {
+            return None;
+        }
+        let rule = &self.rule.rule;
+        let opener = &parts.first()?.finding.opener;
+        let newest = &parts.iter().max_by(|a, b| a.finding.at.cmp(&b.finding.at))?.finding;
+        let last = parts.iter().map(|part| part.finding.last).max()?;
+        let (dedup, id) = identity(&rule.id, self.subject, CAUSE, opener, false);
+        let gravest = parts.iter().map(|part| part.finding.severity).max()?.max(rule.severity);
+        let (severity, severity_reasons) = if weighed.score >= self.params.score_grave && gravest < Severity::Critical {
+            (gravest.raised(), vec![format!("risk score {} of 100", weighed.score)])
+        } else {
+            (gravest, Vec::new())
+        };
+        let evidence = merged(parts.iter().flat_map(|part| &part.finding.evidence));
+        Some(Finding {
+            id,
+            dedup,
+            rule: self.rule.key,
+            version: newest.version,
+            status: Status::Open,
+            severity,
+            severity_reasons,
+            count: parts.iter().map(|part| part.finding.count).sum(),
+            first: parts.iter().map(|part| part.finding.first).min()?,
+            last,
+            open_until: last + Millis::from(rule.quiet_secs) * SECOND,
+            summary: cut(self.summary(parts, &rules), crate::finding::SENTENCE_BYTES_MAX),
+            observed: vec![
+                Measure::new("risk_score", f64::from(weighed.score), "of 100"),
+                Measure::new("alerts", parts.len() as f64, "alerts"),
+                Measure::new("policies", rules.len() as f64, "policies"),
+            ],
+            baseline: Vec::new(),
+            threshold: vec![
+                Measure::new("policies_min", f64::from(self.params.policies_min), "policies"),
+                Measure::new("score_min", f64::from(self.params.score_min), "of 100"),
+                Measure::new("quiet", f64::from(rule.quiet_secs) / 3_600.0, "h"),
+            ],
+            counterfactual: self.counterfactual(&weighed),
+            addresses: addresses(parts),
+            sessions: distinct(parts.iter().flat_map(|part| &part.finding.sessions), |session| *session),
+            evidence,
+            test: parts.iter().any(|part| part.finding.test),
+            opener: opener.clone(),
+            at: newest.at.clone(),
+            kind: None,
+            story: Some(Box::new(Story { score: weighed.score, parts: self.parts(parts, &weighed) })),
+        })
+    }
+
+    /// 100 × (1 − the product of (1 − risk score / 100)) over the strongest alert of each policy, as independent chances
+    /// add up. An alert all of whose events stronger ones name as well is no other evidence, and adds nothing.
+    fn weigh(&self, parts: &[Part]) -> Weighed {
+        let risk = |part: &Part| f64::from(self.risk(&part.finding));
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        order.sort_by(|a, b| risk(&parts[*b]).total_cmp(&risk(&parts[*a])).then(a.cmp(b)));
+        let (mut named, mut rules): (BTreeSet<&EventId>, BTreeSet<u64>) = Default::default();
+        let mut counts = vec![false; parts.len()];
+        let (mut harmless, mut strongest) = (1.0, None);
+        for index in order {
+            let finding = &parts[index].finding;
+            let is_new = finding.evidence.iter().any(|trace| !named.contains(&trace.id));
+            if is_new && rules.insert(finding.rule) {
+                counts[index] = true;
+                harmless *= 1.0 - risk(&parts[index]) / 100.0;
+                strongest.get_or_insert(risk(&parts[index]));
+            }
+            named.extend(finding.evidence.iter().map(|trace| &trace.id));
+        }
+        let score = |harmless: f64| ((1.0 - harmless) * 100.0).round().clamp(0.0, 100.0) as u8;
+        // Of what is certain nothing is left without it.
+        let without = strongest.filter(|risk| *risk < 100.0).map_or(1.0, |risk| harmless / (1.0 - risk / 100.0));
+        Weighed { score: score(harmless), counts, without_strongest: score(without) }
+    }
+
+    fn rule_of(&self, finding: &Finding) -> Option<&PlanRule> {
+        self.plans.of(finding.version).rule(finding.rule)
+    }
+
+    fn risk(&self, finding: &Finding) -> u8 {
+        self.rule_of(finding).map_or(0, |rule| rule.rule.risk(finding.severity))
+    }
+
+    fn parts(&self, parts: &[Part], weighed: &Weighed) -> Vec<StoryPart> {
+        let part = |(part, counts): (&Part, &bool)| {
+            let rule = &self.rule_of(&part.finding)?.rule;
+            let Finding { id, severity, count, first, last, ref summary, ref kind, .. } = part.finding;
+            let techniques = rule.techniques(kind.as_deref()).into_iter().cloned().collect();
+            Some(StoryPart {
+                id,
+                policy: Cow::Borrowed(rule.params.detector()),
+                rule: rule.id.clone(),
+                severity,
+                risk: rule.risk(severity),
+                counts: *counts,
+                kind: kind.as_ref().map(|kind| kind.word.clone()),
+                first,
+                last,
+                count,
+                summary: summary.clone(),
+                late: part.late,
+                techniques,
+            })
+        };
+        parts.iter().zip(&weighed.counts).filter_map(part).collect()
+    }
+
+    fn summary(&self, parts: &[Part], rules: &BTreeSet<u64>) -> String {
+        let first = parts.iter().map(|part| part.finding.first).min().unwrap_or_default();
+        let last = parts.iter().map(|part| part.finding.last).max().unwrap_or_default();
+        let is_one_day = date(first) == date(last);
+        let named = parts.iter().take(NAMED_MAX).map(|part| self.named(part, is_one_day));
+        let mut list = named.collect::<Vec<_>>().join(", then ");
+        if parts.len() > NAMED_MAX {
+            list = format!("{list}, and {} more", parts.len() - NAMED_MAX);
+        }
+        let when = if is_one_day {
+            format!("on {} within {}", date(first), spoken(last - first))
+        } else {
+            format!("from {} to {} UTC", to_the_minute(first), to_the_minute(last))
+        };
+        format!(
+            "{}: {} of {} policies {when}: {list}; {}.",
+            self.subject.user(),
+            counted(parts.len() as u64, "alert", "alerts"),
+            rules.len(),
+            from_addresses(&addresses(parts)),
+        )
+    }
+
+    /// `failed_logins (guessed, high) at 09:02`
+    fn named(&self, part: &Part, is_one_day: bool) -> String {
+        let Finding { severity, first, ref kind, .. } = part.finding;
+        let rule = self.rule_of(&part.finding).map_or("an alert", |rule| rule.rule.id.as_str());
+        let kind = kind.as_ref().map(|kind| format!("{}, ", kind.word)).unwrap_or_default();
+        let at = if is_one_day { crate::time::clock(first) } else { to_the_minute(first) };
+        format!("{rule} ({kind}{}) at {at}", severity.as_str())
+    }
+
+    fn counterfactual(&self, weighed: &Weighed) -> String {
+        let IncidentParams { policies_min, score_min, .. } = self.params;
+        let quiet = spoken(Millis::from(self.rule.rule.quiet_secs) * SECOND);
+        format!(
+            "Told from {policies_min} policies and a risk score of {score_min} on; without the strongest alert the score \
+             would be {}. An alert that begins more than {quiet} after the others have ended is not part of it.",
+            weighed.without_strongest
+        )
+    }
+}
+
+fn addresses(parts: &[Part]) -> Vec<SeenAddress> {
+    distinct(parts.iter().flat_map(|part| &part.finding.addresses), |seen| seen.address)
+}
+
+/// The first of those that are alike, at most [`ADDRESSES_MAX`].
+fn distinct<'a, T: Copy + 'a, K: PartialEq>(all: impl Iterator<Item = &'a T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen: Vec<T> = Vec::new();
+    for one in all {
+        if seen.len() < ADDRESSES_MAX && !seen.iter().any(|known| key(known) == key(one)) {
+            seen.push(*one);
+        }
+    }
+    seen
+}
+
+/// The events of several alerts in order, each once, bounded as those of one.
+fn merged<'a>(traces: impl Iterator<Item = &'a Trace>) -> Vec<Trace> {
+    let mut all: Vec<&Trace> = traces.collect();
+    all.sort_by(|a, b| a.order().cmp(&b.order()));
+    all.dedup_by(|a, b| a.id == b.id);
+    let mut evidence = Evidence::default();
+    all.into_iter().cloned().for_each(|trace| evidence.push(trace));
+    evidence.traces()
+}
