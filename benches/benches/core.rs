@@ -1,9 +1,10 @@
 //! The pure core, bytes to alerts, on one core: against reading the same bytes into `serde_json::Value`, over numbers of
 //! users, over shares of events out of order, and allocation by allocation.
 //!
-//! `cargo bench -p frostwatch-benches --bench core -- [--quick] [--events N] [--users-max N] [--culprits] [--only users|order] [--policies N]`
+//! `cargo bench -p frostwatch-benches --bench core -- [--quick] [--events N] [--users-max N] [--culprits] [--only users|order] [--policies N] [--first-four]`
 //!
-//! With policies it compares an event under so many of one's own that never fit with one under none, in turn.
+//! With policies it compares an event under so many of one's own that never fit with one under none, in turn; with
+//! `--first-four` one under all rules that ship and a list of addresses with one under the first four alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and stops at the first surprise")]
 
 use std::hint::black_box;
@@ -59,6 +60,9 @@ fn main() {
     if policies > 0 {
         return compare_policies(policies, events, users_max.min(20_000));
     }
+    if arguments.has("--first-four") {
+        return compare_first_four(events, users_max.min(20_000));
+    }
     println!("held back | out of order | users | bytes | events/s | CPU s per million | ÷ Value | steps | alerts");
     if !arguments.has("--only-order") {
         // What polled sources give: 17 % out of order, 1 % alerts.
@@ -82,27 +86,40 @@ fn main() {
 
 /// What policies that never fit cost an event.
 fn compare_policies(policies: usize, events: usize, users: u32) {
-    let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
     let tasks = [engine::task(), engine::task_of_policies(policies, true), engine::task_of_policies(policies, false)];
-    let mut runs = tasks.map(|task| Run::of(config, task));
-    let mut all: [Vec<f64>; 3] = Default::default();
-    for _ in 0..ROUNDS {
-        for (run, each) in runs.iter_mut().zip(&mut all) {
-            let times = run.measure(events / ROUNDS, usize::MAX);
-            each.push(ns_each(times.core, times.events));
-        }
-    }
-    let medians = all.map(|mut each| {
-        each.sort_by(f64::total_cmp);
-        each[ROUNDS / 2]
-    });
-    let [none, by_action, each] = medians;
+    let [none, by_action, each] = compared(tasks, events, users);
     println!(
         "ns an event, median of {ROUNDS}: {none:.0}; with {policies} policies that ask after a deletion {by_action:.0} \
          ({:.3} times), with {policies} that ask every record {each:.0} ({:.3} times)",
         by_action / none,
         each / none,
     );
+}
+
+/// What all rules cost an event beside the first four.
+fn compare_first_four(events: usize, users: u32) {
+    let [four, all] = compared(engine::first_four_and_all(), events, users);
+    println!(
+        "ns an event, median of {ROUNDS}: {four:.0} with the first four rules, {all:.0} with all ({:.3} times)",
+        all / four
+    );
+}
+
+/// Nanoseconds an event takes each task, the median over turns.
+fn compared<const N: usize>(tasks: [Task; N], events: usize, users: u32) -> [f64; N] {
+    let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
+    let mut runs = tasks.map(|task| Run::of(config, task));
+    let mut all: [Vec<f64>; N] = [const { Vec::new() }; N];
+    for _ in 0..ROUNDS {
+        for (run, each) in runs.iter_mut().zip(&mut all) {
+            let times = run.measure(events / ROUNDS, usize::MAX);
+            each.push(ns_each(times.core, times.events));
+        }
+    }
+    all.map(|mut each| {
+        each.sort_by(f64::total_cmp);
+        each[ROUNDS / 2]
+    })
 }
 
 impl Run {

@@ -1,7 +1,12 @@
 //! The engine as it ships: the default rules, the default lateness, the demo's `GeoIP` table.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use frostwatch_detect::event::Address;
+use frostwatch_detect::listed::Category;
+use frostwatch_detect::lists::{List, Listing, Lists};
+use frostwatch_detect::names::Name;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
@@ -43,13 +48,15 @@ pub fn shipped_rules() -> usize {
 /// If there are to be fewer than ship.
 pub fn task_of_rules(rules: usize, matching: usize) -> Task {
     const EVERYBODY: &str = "  include: []";
-    let is_rule = |(_, text): &&(&str, &str)| text.contains(EVERYBODY);
-    let shipped: Vec<_> = default_rules().iter().filter(is_rule).collect();
-    let copies = (0..rules.checked_sub(shipped.len()).unwrap()).map(|nth| {
-        let (name, text) = shipped[nth % shipped.len()];
+    // Of a rule that reads alerts there can be no second.
+    let may_be_copied = |(_, text): &&(&str, &str)| text.contains(EVERYBODY) && !text.contains("kind: incident");
+    let copied: Vec<_> = default_rules().iter().filter(may_be_copied).collect();
+    let shipped = shipped_rules();
+    let copies = (0..rules.checked_sub(shipped).unwrap()).map(|nth| {
+        let (name, text) = copied[nth % copied.len()];
         let id = name.trim_end_matches(".yaml");
         let text = text.replacen(&format!("\nid: {id}\n"), &format!("\nid: {id}_{nth}\n"), 1);
-        let concerns_all = nth + shipped.len() < matching;
+        let concerns_all = nth + shipped < matching;
         let nobody = format!("  include:\n    - users: [nobody-{nth}]");
         (format!("{id}_{nth}.yaml"), if concerns_all { text } else { text.replacen(EVERYBODY, &nobody, 1) })
     });
@@ -78,6 +85,35 @@ pub fn task_of_policies(policies: usize, by_action: bool) -> Task {
     let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let all: Vec<(&str, &str)> = default_rules().iter().copied().chain(texts).collect();
     task_of(Rulebook::parse(&all, None).unwrap())
+}
+
+/// A task with no state and the rules of the first release alone, and one with all that ship and a list of addresses, without
+/// which two of them would not run.
+pub fn first_four_and_all() -> [Task; 2] {
+    const FIRST: [&str; 4] = ["failed_logins", "impossible_travel", "infrequent_country", "mass_download"];
+    let is_first = |(name, _): &&(&str, &str)| FIRST.iter().any(|first| name.strip_suffix(".yaml") == Some(first));
+    let first: Vec<(&str, &str)> = default_rules().iter().filter(is_first).copied().collect();
+    assert_eq!(first.len(), FIRST.len());
+    let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());
+    let with_lists = Arc::unwrap_or_clone(ruling).with_lists(lists());
+    [task_of(Rulebook::parse(&first, None).unwrap()), Task::new(shared, Arc::new(with_lists), 0)]
+}
+
+/// Ranges of a list as large as those that are published: none of them is anybody's of the traffic.
+const LISTED: u32 = 100_000;
+
+fn lists() -> Option<Arc<Lists>> {
+    let entries = (0..LISTED).map(|nth| Listing {
+        // 240.0.0.0/4 is nobody's.
+        first: Address::new(Ipv4Addr::from(0xf000_0000 + nth * 256).into()).unwrap().bits(),
+        prefix: 120,
+        category: Category::Botnet,
+        confidence: 80,
+        tag: Name::EMPTY,
+        from: Listing::ALWAYS,
+        until: Listing::FOREVER,
+    });
+    Lists::new(vec![List { name: "bench".to_owned(), entries: entries.collect() }]).unwrap()
 }
 
 /// The tasks of a worker, without partitions, which remember what is to be written of their state.

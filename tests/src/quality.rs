@@ -29,7 +29,7 @@ use held::Held;
 pub use follow::follow;
 pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_confounders, of_kinds, of_scores};
+pub use table::{of_ablations, of_classes, of_confounders, of_kinds, of_scores};
 pub use variants::{Variant, ablations, sensitivities};
 
 /// What the stream carries.
@@ -48,6 +48,8 @@ pub struct Final {
     pub held_by: Option<String>,
     /// The detector.
     pub policy: String,
+    /// Which of the kinds of its policy.
+    pub kind: Option<String>,
     /// Name of the user, in lower case.
     pub user: String,
     /// First event that counts, milliseconds since the epoch.
@@ -74,11 +76,7 @@ pub fn run(
     let mut lanes = Vec::new();
     for variant in variants {
         let shared = Shared::new(0, Origin::default(), "quality");
-        lanes.push((
-            Task::new(Arc::new(shared), variant.ruling(locate)?, 0),
-            BTreeMap::<String, Final>::new(),
-            Held::default(),
-        ));
+        lanes.push((Task::new(Arc::new(shared), variant.ruling(locate)?, 0), Finals::default(), Held::default()));
     }
     let mut offset = 0;
     let mut fault = None;
@@ -104,7 +102,16 @@ pub fn run(
         }
         held.check(task)?;
     }
-    Ok(lanes.into_iter().map(|(_, finals, _)| finals.into_values().collect()).collect())
+    Ok(lanes.into_iter().map(|(_, finals, _)| finals.standing.into_values().collect()).collect())
+}
+
+/// What readers are left with.
+#[derive(Default)]
+struct Finals {
+    /// By id.
+    standing: BTreeMap<String, Final>,
+    /// When each was first told, also of those that were taken back: whoever read it knew then.
+    told: BTreeMap<String, Millis>,
 }
 
 /// Hands over stamp, key and value of every activity record, in the order of arrival.
@@ -139,12 +146,12 @@ fn normaliser_of(company: &Company) -> anyhow::Result<Normaliser> {
     Normaliser::new(config).map_err(|faults| anyhow!("{faults:?}"))
 }
 
-/// Keeps the last revision of each alert, and when it was first told.
-fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>, held: &mut Held) -> anyhow::Result<()> {
+/// Keeps the last revision of each alert, and when it, or what it took the place of, was first told.
+fn note(record: &OutputRecord, finals: &mut Finals, held: &mut Held) -> anyhow::Result<()> {
     let alert: AlertRecord = serde_json::from_slice(&record.value)?;
     held.note(&alert)?;
     let Some(body) = alert.body.filter(|_| alert.change != AlertChange::Retracted) else {
-        finals.remove(&alert.id);
+        finals.standing.remove(&alert.id);
         return Ok(());
     };
     let millis = |text: &str| chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
@@ -157,10 +164,16 @@ fn note(record: &OutputRecord, finals: &mut BTreeMap<String, Final>, held: &mut 
         }
     }
     let last_ms = millis(&body.last_event_time)?;
-    let told_ms = finals.get(&alert.id).map_or(last_ms, |known| known.told_ms);
+    let held_by = body.suppressed_by.map(|blocker| blocker.by);
+    let before = alert.supersedes.iter().filter(|_| held_by.is_none()).filter_map(|id| finals.told.get(id)).min();
+    let told_ms = finals.told.get(&alert.id).or(before).copied().unwrap_or(last_ms);
+    if held_by.is_none() {
+        finals.told.insert(alert.id.clone(), told_ms);
+    }
     let first_ms = millis(&body.first_event_time)?;
     let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
-    let held_by = body.suppressed_by.map(|blocker| blocker.by);
-    finals.insert(alert.id, Final { held_by, policy, user, first_ms, last_ms, told_ms, severity, countries, summary });
+    let kind = body.kind;
+    let told = Final { held_by, policy, kind, user, first_ms, last_ms, told_ms, severity, countries, summary };
+    finals.standing.insert(alert.id, told);
     Ok(())
 }

@@ -59,6 +59,11 @@ fn mass_download() {
 }
 
 #[test]
+fn new_device() {
+    check("new_device", include_str!("../vectors/detectors/new_device.jsonl"));
+}
+
+#[test]
 fn ransomware() {
     check("ransomware", include_str!("../vectors/detectors/ransomware.jsonl"));
 }
@@ -91,6 +96,28 @@ fn templates_of_policies() {
 #[test]
 fn unusual_download() {
     check("unusual_download", include_str!("../vectors/detectors/unusual_download.jsonl"));
+}
+
+/// What readers have filed under an id stays there when somebody tunes the rule.
+#[test]
+fn the_ids_of_unusual_downloads_depend_on_no_threshold() {
+    let text = include_str!("../vectors/detectors/unusual_download.jsonl");
+    let ids = |scenario: &Scenario| {
+        let outcome = run(&ruling(scenario, "unusual_download"), &scenario.arrivals());
+        let alerts = outcome.last.into_iter().filter(|alert| alert.change != AlertChange::Suppressed);
+        alerts.map(|alert| alert.id).collect::<Vec<String>>()
+    };
+    for (name, edits) in [
+        ("more within an hour than on any day before", [["objects_floor: 20", "objects_floor: 16"]]),
+        ("what was held back and is told then is one story under one id", [["peak_times: 1.5", "peak_times: 1.2"]]),
+        ("a little more on each of six days is a rise, told once", [["slow_sum_max: 11.0", "slow_sum_max: 6.0"]]),
+    ] {
+        let line = text.lines().find(|line| line.contains(name)).unwrap();
+        let shipped: Scenario = serde_json::from_str(line).unwrap();
+        let mut tuned: Scenario = serde_json::from_str(line).unwrap();
+        tuned.edit = edits.map(|[old, new]| (old.to_owned(), new.to_owned())).into();
+        assert_eq!((ids(&shipped).len(), ids(&shipped)), (1, ids(&tuned)), "{name}");
+    }
 }
 
 /// Every scenario of the file, as it is delivered and in every other order of delivery within the lateness.

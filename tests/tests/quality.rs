@@ -32,6 +32,20 @@ struct Apart {
     recall_slow_min: f64,
     precision_min: f64,
     false_per_1000_user_days_max: f64,
+    /// Of the classes that are counted apart, by kind and class: `Ransomware, small`.
+    #[serde(default)]
+    classes: BTreeMap<String, OfClass>,
+    /// Why each of the other values is what it is, by its name.
+    #[serde(default)]
+    why: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfClass {
+    recall_min: f64,
+    /// Why it is what it is.
+    why: String,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +118,8 @@ fn attacks_on_files_keep_their_floors_at_medium_sensitivity() {
     let fast = files.company.attacks_of_each_kind;
     let kinds = [(AttackKind::Ransomware, fast), (AttackKind::SlowRansomware, fast / 2)];
     keep_floors("ransomware", &files, &company_of_files(&files), kinds);
+    let values = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
+    assert!(files.why.keys().eq(values) && files.why.values().all(|why| !why.is_empty()), "each floor has a reason");
 }
 
 /// The company whose everyday attacks are those of the others.
@@ -123,6 +139,11 @@ fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(
         assert_eq!(of_kind.injected, attacks as usize);
         assert!(of_kind.recall() >= recall_min, "{kind:?}: recall {}\n{cases}", of_kind.recall());
     }
+    for ((kind, class), of_class) in &score.classes {
+        let floor = &floors.classes[&format!("{kind:?}, {class}")];
+        assert!(of_class.recall() >= floor.recall_min, "{kind:?}, {class}: {of_class:?}, {}\n{cases}", floor.why);
+    }
+    assert_eq!(score.classes.len(), floors.classes.len(), "each class has a floor and each floor a class");
     assert!(score.precision() >= floors.precision_min, "precision {}\n{cases}", score.precision());
     let wrong = judged.false_per_1000(score);
     assert!(wrong <= floors.false_per_1000_user_days_max, "{wrong} false alerts for 1,000 user-days\n{cases}");

@@ -10,7 +10,7 @@ use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
     Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
-    mass_download, ransomware, suspicious_ip, terminated_user, unusual_download,
+    mass_download, new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -39,6 +39,7 @@ const CAME: &[(&str, u8)] = &[
     ("unusual_download", 2),
     ("ransomware", 2),
     ("incident", 2),
+    ("new_device", 2),
 ];
 
 /// The number of no detector.
@@ -252,6 +253,7 @@ catalogue! {
     Incident(incident),
     InfrequentCountry(infrequent_country),
     MassDownload(mass_download),
+    NewDevice(new_device),
     Ransomware(ransomware),
     SuspiciousIp(suspicious_ip),
     TerminatedUser(terminated_user),

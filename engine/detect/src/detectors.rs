@@ -7,6 +7,7 @@ pub mod impossible_travel;
 pub mod incident;
 pub mod infrequent_country;
 pub mod mass_download;
+pub mod new_device;
 pub mod ransomware;
 pub mod suspicious_ip;
 pub mod terminated_user;

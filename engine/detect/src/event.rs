@@ -153,6 +153,16 @@ impl Quantity {
             bytes: self.bytes.saturating_add(other.bytes),
         }
     }
+
+    /// What is left without the other, of each 0 at least.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            objects: self.objects.saturating_sub(other.objects),
+            rows: self.rows.saturating_sub(other.rows),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
 }
 
 impl Event {

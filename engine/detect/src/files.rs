@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::hash::hash64;
 use crate::model::Action;
 
-pub use words::{WORDS_VERSION, is_tool, note_of, note_words};
+pub use words::{WORDS_VERSION, is_sure, is_tool, note_of, note_words};
 
 /// Bytes of an extension that are kept; longer ones that agree in these are one.
 pub const EXTENSION_BYTES_MAX: usize = 12;
@@ -59,7 +59,7 @@ pub struct FileFacts {
     pub record: u32,
     /// What else is the case.
     pub signs: Signs,
-    /// Which note of a blackmailer it is called like, by its number from 1 ([`note_of`]); 0: none.
+    /// Which note of a blackmailer it is called like, by its number from 1 ([`note_of`], [`is_sure`]); 0: none.
     pub note: u8,
 }
 

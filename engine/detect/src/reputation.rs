@@ -203,6 +203,10 @@ impl Watch {
         &self.incidents
     }
 
+    pub(crate) fn incidents_mut(&mut self) -> &mut Incidents {
+        &mut self.incidents
+    }
+
     pub(crate) fn bring(&self) {
         near::bring(self);
         near::bring(self.networks.as_slice());

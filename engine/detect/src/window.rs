@@ -53,7 +53,7 @@ impl Tally {
 
     /// What counts for an event: of all if it is covered itself, else only of those that are not.
     pub const fn counted(self, covered: bool) -> Quantity {
-        if covered { self.all } else { minus(self.all, self.covered) }
+        if covered { self.all } else { self.all.minus(self.covered) }
     }
 }
 
@@ -182,6 +182,13 @@ impl Window {
         self.slots.iter().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
     }
 
+    /// What was carried after a time, as far as it counts, and how many events there were.
+    pub fn since(&self, time: Millis, covered: bool) -> (Quantity, u32) {
+        let newer = self.slots.iter().rev().take_while(|slot| slot.time > time).map(|slot| slot.carried);
+        let sum = newer.fold(Tally::default(), Tally::plus);
+        (sum.counted(covered), sum.count(covered))
+    }
+
     /// The newest events that count, oldest first, of the last [`EVIDENCE_MAX`].
     pub fn traces(&self, covered: bool) -> impl Iterator<Item = &Trace> {
         self.traces.iter().filter(move |kept| covered || !kept.covered).map(|kept| &kept.trace)
@@ -246,15 +253,7 @@ impl Tally {
 
     const fn minus(self, other: Self) -> Self {
         let events = [self.events[0].saturating_sub(other.events[0]), self.events[1].saturating_sub(other.events[1])];
-        Self { all: minus(self.all, other.all), covered: minus(self.covered, other.covered), events }
-    }
-}
-
-const fn minus(a: Quantity, b: Quantity) -> Quantity {
-    Quantity {
-        objects: a.objects.saturating_sub(b.objects),
-        rows: a.rows.saturating_sub(b.rows),
-        bytes: a.bytes.saturating_sub(b.bytes),
+        Self { all: self.all.minus(other.all), covered: self.covered.minus(other.covered), events }
     }
 }
 
@@ -315,6 +314,18 @@ mod tests {
             window.push(counted(now * 1_000, object), &mut Caps::default());
             let sums = window.sums().counted(false);
             assert_eq!((sums.objects, sums.rows), (objects, rows), "at {now}");
+        }
+    }
+
+    #[test]
+    fn what_came_since_a_time_is_newer_than_it_and_counts_as_it_does_in_all() {
+        let mut window = Window::default();
+        for (now, covered) in [(0, false), (10, false), (10, true), (20, false), (30, true)] {
+            window.push(Counted { covered, ..counted(now, 0) }, &mut Caps::default());
+        }
+        for (since, all, told) in [(-1, 5, 3), (0, 4, 2), (10, 2, 1), (20, 1, 0), (30, 0, 0)] {
+            let seen = [true, false].map(|covered| window.since(since, covered));
+            assert_eq!(seen.map(|(carried, events)| (carried.objects, events)), [(all, all), (told, told)], "{since}");
         }
     }
 

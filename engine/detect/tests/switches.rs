@@ -134,7 +134,10 @@ fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
     );
     assert!(before[0].iter().all(|id| now[0].contains(id)));
     let newer: Vec<&String> = now[1].iter().filter(|id| !before[1].contains(id)).collect();
-    assert_eq!((newer.as_slice(), before[1].len()), ([&"policy_guesses".to_owned()].as_slice(), 1));
+    assert_eq!(
+        (newer.as_slice(), before[1].len()),
+        ([&"new_device".to_owned(), &"policy_guesses".to_owned()].as_slice(), 1)
+    );
 }
 
 fn unversioned(change: &Change) -> Change {

@@ -350,6 +350,7 @@ const fn window_secs(params: &Params) -> u32 {
         | Params::ImpossibleTravel(_)
         | Params::Incident(_)
         | Params::InfrequentCountry(_)
+        | Params::NewDevice(_)
         | Params::SuspiciousIp(_)
         | Params::TerminatedUser(_) => 0,
     }

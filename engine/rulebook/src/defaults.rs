@@ -11,6 +11,7 @@ pub const fn default_rules() -> &'static [(&'static str, &'static str)] {
         ("infrequent_country.yaml", include_str!("../../../rules/infrequent_country.yaml")),
         ("mass_download.yaml", include_str!("../../../rules/mass_download.yaml")),
         ("networks.yaml", include_str!("../../../rules/networks.yaml")),
+        ("new_device.yaml", include_str!("../../../rules/new_device.yaml")),
         ("ransomware.yaml", include_str!("../../../rules/ransomware.yaml")),
         ("suspicious_ip.yaml", include_str!("../../../rules/suspicious_ip.yaml")),
         ("terminated_user.yaml", include_str!("../../../rules/terminated_user.yaml")),

@@ -32,7 +32,7 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 86_400, 604_800, 600, 86_400, 604_800, 86_400, 3_600]);
+    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 86_400, 604_800, 600, 3_600, 86_400, 604_800, 86_400, 3_600]);
     for rule in &book.rules {
         match &rule.params {
             Params::ActivityPolicy(p) => {
@@ -67,10 +67,16 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert_eq!((p.objects_max, p.rows_max, p.bytes_max), (50, 50_000, 256 << 20));
                 assert_eq!((p.window_secs, p.unique_objects), (60, false));
             }
+            Params::NewDevice(p) => {
+                assert_eq!((p.within_secs, p.failures_min, p.failures_within_secs), (86_400, 5, 3_600));
+                assert_eq!((p.learning_days, p.usual_days_min, p.devices_many), (14, 3, 6));
+                assert_eq!((p.confidence_min, p.device_forget_days), (50, 90));
+            }
             Params::Ransomware(p) => {
                 assert_eq!((p.changes_min, p.window_secs, p.slow_window_secs), (20, 600, 86_400));
                 assert_eq!((p.extension_min, p.content_min, p.records_min, p.score_min), (16, 6, 6, 60));
-                assert_eq!((p.usual_days_min, p.usual_forget_days, p.usual_extensions.len()), (5, 30, 0));
+                assert_eq!((p.learning_days, p.usual_days_min, p.usual_forget_days), (7, 4, 30));
+                assert!(p.usual_extensions.is_empty());
             }
             Params::TerminatedUser(p) => assert_eq!((p.grace_minutes, p.disabled_counts), (60, true)),
             Params::UnusualDownload(p) => {

@@ -54,6 +54,37 @@ pub enum AttackKind {
     SlowRansomware,
 }
 
+/// How much an attack carries off, in multiples of the least that is promised to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    /// A fifth more.
+    Little,
+    /// Twice as much.
+    Twice,
+    /// Five times as much.
+    Much,
+}
+
+impl Amount {
+    /// As attacks are counted apart by it ([`Label::classes`]).
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Little => "1.2 times",
+            Self::Twice => "2 times",
+            Self::Much => "5 times",
+        }
+    }
+
+    /// So many times the least.
+    pub(crate) const fn times(self) -> f64 {
+        match self {
+            Self::Little => 1.2,
+            Self::Twice => 2.0,
+            Self::Much => 5.0,
+        }
+    }
+}
+
 /// How many attacks of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttackPlan {
@@ -91,6 +122,9 @@ pub struct Label {
     pub note: String,
     /// What else is truly the case: a new country, a speed no aircraft reaches.
     pub also_expected: Vec<AttackKind>,
+    /// What it is counted apart by, where attacks of its kind differ: how much of it there is, and whose account it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<&'static str>,
 }
 
 /// Labels and the actions behind them.
@@ -105,6 +139,7 @@ pub(crate) struct Draft {
     pub(crate) actions: Vec<Action>,
     pub(crate) note: String,
     pub(crate) also_expected: Vec<AttackKind>,
+    pub(crate) classes: Vec<&'static str>,
 }
 
 /// Where an attacker of a far attack sits, and behind what.
@@ -169,52 +204,100 @@ impl AttackPlan {
 
 /// Plans every attack of the configuration; nobody is attacked twice.
 pub(crate) fn plan_attacks(company: &Company) -> Result<Planned, ConfigError> {
-    let mut drafts = Vec::new();
     let mut attacked = BTreeSet::new();
-    for (kind, count, word) in company.config.attacks.kinds() {
-        for number in 0..count {
-            let draft = find_attack(company, kind, number, &mut attacked);
+    let kinds = company.config.attacks.kinds();
+    plan_kinds(company, &kinds, |kind, number| find_attack(company, kind, number, &mut attacked))
+}
+
+/// Plans so many attacks of each kind as `find` finds them, and labels them in the order of their beginnings, behind the labels
+/// that are there.
+pub(crate) fn plan_kinds(
+    company: &Company,
+    kinds: &[(AttackKind, u32, &'static str)],
+    mut find: impl FnMut(AttackKind, u32) -> Option<Draft>,
+) -> Result<Planned, ConfigError> {
+    let mut drafts = Vec::new();
+    for (kind, count, word) in kinds {
+        for number in 0..*count {
+            let draft = find(*kind, number);
             drafts.push(draft.ok_or(ConfigError::NoVictim { kind: word, number })?);
         }
     }
     drafts.sort_by_key(|draft| draft.actions.first().map_or(0, |action| action.time_ms));
     let mut planned = Planned { labels: Vec::new(), actions: Vec::new() };
     for draft in drafts {
-        let position = planned.labels.len() as u32;
+        let position = (company.labels().len() + planned.labels.len()) as u32;
         planned.labels.push(label(company, &draft));
         planned.actions.extend(draft.actions.into_iter().map(|a| Action { label: Some(position), ..a }));
     }
     Ok(planned)
 }
 
-/// Draws victims and days until one suits.
-fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut BTreeSet<u32>) -> Option<Draft> {
-    let mut chance = stream(company.config.seed, Purpose::Attack, kind as u32, number);
-    for _ in 0..TRIES_MAX {
+/// A victim and a day that were drawn.
+pub(crate) struct Drawn {
+    pub(crate) account: u32,
+    pub(crate) day: u32,
+    /// A small company, or a short run, may have nobody of the sort that is looked for: after half of the tries anybody will do.
+    pub(crate) is_choosy: bool,
+}
+
+/// Draws accounts that nobody has attacked, and days, until one of them gives an attack.
+pub(crate) fn seek(
+    company: &Company,
+    mut chance: Chance,
+    attacked: &mut BTreeSet<u32>,
+    mut draft: impl FnMut(&Drawn, &mut Chance) -> Option<Draft>,
+) -> Option<Draft> {
+    for tried in 0..TRIES_MAX {
         let account = chance.random_range(0..company.people.len() as u32);
         let day = chance.random_range(EARLIEST_ATTACK_DAY..company.config.days - 2);
-        if attacked.contains(&account) || !suits(company, account, day) {
+        if attacked.contains(&account) {
             continue;
         }
-        let scouting = Scouting::new(company, account, day);
-        if scouting.desk.len() < BUSY_DAY_ACTIONS {
-            continue;
-        }
-        let draft = match kind {
-            AttackKind::ImpossibleTravel => far::impossible_travel(&scouting, number, &mut chance),
-            AttackKind::InfrequentCountry => far::infrequent_country(&scouting, &mut chance),
-            AttackKind::FailedLogins => burst::failed_logins(&scouting, number, &mut chance),
-            AttackKind::MassDownload => burst::mass_download(&scouting, number, &mut chance),
-            AttackKind::UnusualDownload => hoard::unusual_download(&scouting, number, &mut chance),
-            AttackKind::SlowExfiltration => hoard::slow_exfiltration(&scouting, &mut chance),
-            AttackKind::Ransomware | AttackKind::SlowRansomware => None,
-        };
-        if draft.is_some() {
+        let drawn = Drawn { account, day, is_choosy: tried < TRIES_MAX / 2 };
+        if let Some(draft) = draft(&drawn, &mut chance) {
             attacked.insert(account);
-            return draft;
+            return Some(draft);
         }
     }
     None
+}
+
+fn find_attack(company: &Company, kind: AttackKind, number: u32, attacked: &mut BTreeSet<u32>) -> Option<Draft> {
+    let chance = stream(company.config.seed, Purpose::Attack, kind as u32, number);
+    seek(company, chance, attacked, |drawn, chance| {
+        let Drawn { account, day, is_choosy } = *drawn;
+        let on_program = hoard::is_on_program(kind, number) && is_choosy;
+        let is_fit = if on_program { hoard::suits_program } else { suits };
+        if !is_fit(company, account, day) {
+            return None;
+        }
+        let scouting = Scouting::new(company, account, day);
+        if !on_program && scouting.desk.len() < BUSY_DAY_ACTIONS {
+            return None;
+        }
+        let is_heavy = hoard::is_on_heavy(number) && is_choosy;
+        drafted(&scouting, (kind, number), (on_program, is_heavy), chance)
+    })
+}
+
+fn drafted(
+    scouting: &Scouting<'_>,
+    (kind, number): (AttackKind, u32),
+    (on_program, is_heavy): (bool, bool),
+    chance: &mut Chance,
+) -> Option<Draft> {
+    match kind {
+        AttackKind::ImpossibleTravel => far::impossible_travel(scouting, number, chance),
+        AttackKind::InfrequentCountry => far::infrequent_country(scouting, chance),
+        AttackKind::FailedLogins => burst::failed_logins(scouting, number, chance),
+        AttackKind::MassDownload => burst::mass_download(scouting, number, chance),
+        AttackKind::UnusualDownload if on_program => hoard::unusual_download_of_program(scouting, number, chance),
+        AttackKind::SlowExfiltration if on_program => hoard::slow_exfiltration_of_program(scouting, number, chance),
+        AttackKind::UnusualDownload => hoard::unusual_download(scouting, number, is_heavy, chance),
+        AttackKind::SlowExfiltration => hoard::slow_exfiltration(scouting, number, is_heavy, chance),
+        AttackKind::Ransomware | AttackKind::SlowRansomware => None,
+    }
 }
 
 /// Victims are people with a history, at home that week; in the demo's company also without habits of their own that hide
@@ -232,7 +315,7 @@ pub(crate) fn suits(company: &Company, account: u32, day: u32) -> bool {
         && !moves
 }
 
-pub(crate) fn label(company: &Company, draft: &Draft) -> Label {
+fn label(company: &Company, draft: &Draft) -> Label {
     let mut rows = Vec::new();
     let mut user = String::new();
     for action in &draft.actions {
@@ -250,6 +333,7 @@ pub(crate) fn label(company: &Company, draft: &Draft) -> Label {
         actions: draft.actions.len() as u32,
         note: draft.note.clone(),
         also_expected: draft.also_expected.clone(),
+        classes: draft.classes.clone(),
     }
 }
 

@@ -17,11 +17,12 @@ use crate::company::{Company, ConfigError};
 /// What is made of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePlan {
-    /// Attacks within minutes: by turns files renamed, uploaded anew and deleted, and overwritten under their own names.
+    /// Attacks within minutes: by turns files renamed, uploaded anew and deleted, and overwritten under their own names; with
+    /// the accounts of people, of those who handle many files, and of programs.
     pub fast: u32,
-    /// Attacks over a day, a few files an hour: by turns renamed, and uploaded anew and deleted.
+    /// Attacks over a day, a few files an hour: renamed, or uploaded anew and deleted.
     pub slow: u32,
-    /// People delete, replace and rename files in bulk, programs archive, convert and encrypt them.
+    /// People delete, replace and rename files in bulk and day by day, programs archive, convert, mark and encrypt them.
     pub work: bool,
 }
 

@@ -64,6 +64,11 @@ pub fn record(
         (None, None) if rule.rule.params.reads_alerts() => {
             "Withdrawn: seen with what arrived later, there are too few alerts for it.".to_owned()
         }
+        (None, None) if change.suppression => {
+            "Withdrawn: held back no more; it is told as an alert, or seen with what arrived later there was nothing to hold \
+             back."
+                .to_owned()
+        }
         (None, None) => "Withdrawn: seen with what arrived later, it should not have fired.".to_owned(),
     };
     Some(AlertRecord {

@@ -10,8 +10,8 @@ use clap::Parser;
 use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{Company, CompanyConfig, FilePlan};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_confounders, of_kinds, of_scores,
-    places, run, sensitivities,
+    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_classes, of_confounders, of_kinds,
+    of_scores, places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -77,7 +77,8 @@ fn main() -> anyhow::Result<()> {
     let medium = scores.iter().find(|(name, _)| name == "medium");
     let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
-    println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_confounders(medium));
+    println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_classes(&scores));
+    println!("{}", of_confounders(medium));
     if arguments.cases {
         name_cases(medium);
     }

@@ -14,6 +14,10 @@ const NEAR: Millis = HOUR;
 /// An alert of another kind this near to an attack comes of it.
 const AFTER: Millis = 10 * MINUTE;
 
+/// An attack on files is found by an alert that was raised while it went on, or so long after its last action: what comes
+/// later saves no file, and what was raised before is about something else.
+const TOLD_WITHIN: Millis = 10 * MINUTE;
+
 /// What an alert stands at that asks nobody to get up.
 const SEVERITY_LOW: u8 = 2;
 
@@ -56,7 +60,12 @@ pub struct Score {
     pub wrong_by: Attribution,
     /// Of the attacks, how those of each kind did, where a policy is for several.
     pub kinds: BTreeMap<AttackKind, OfKind>,
+    /// The same for each class of attacks that is counted apart ([`Label::classes`]).
+    pub classes: BTreeMap<(AttackKind, &'static str), OfKind>,
 }
+
+/// An attack that was told, and how long that took, seconds.
+type Told = (AttackKind, i64);
 
 /// How attacks of one kind were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,16 +139,21 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
         let (of_policy, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         let mut score = Score { alerts: of_policy.len(), ..Score::default() };
-        let mut times: Vec<(AttackKind, i64)> = Vec::new();
+        let mut times: Vec<Told> = Vec::new();
         for label in company.labels() {
             let own = kinds.contains(&label.kind);
             let also = label.also_expected.iter().any(|kind| kinds.contains(kind));
-            let about = of_policy.iter().filter(|alert| is_of(alert, label, CLOCK));
+            let about = of_policy.iter().filter(|alert| tells(alert, label));
             let told = about.clone().map(|alert| alert.told_ms).min();
             if own && about.map(|alert| alert.severity).max().is_some_and(|most| most <= SEVERITY_LOW) {
                 judged.told_low.push(format!("{policy} of {}: {}", label.user, label.note));
             }
             score.injected += usize::from(own);
+            for class in label.classes.iter().filter(|_| own) {
+                let of_class = score.classes.entry((label.kind, class)).or_default();
+                of_class.injected += 1;
+                of_class.found += usize::from(told.is_some());
+            }
             score.also += usize::from(also);
             score.also_found += usize::from(also && told.is_some());
             match told {
@@ -152,11 +166,8 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
             }
         }
         score.detection_secs = median(times.iter().map(|(_, secs)| *secs));
-        for kind in kinds.iter().copied().filter(|_| kinds.len() > 1) {
-            let injected = company.labels().iter().filter(|label| label.kind == kind).count();
-            let of_kind = times.iter().filter(|(of, _)| *of == kind).map(|(_, secs)| *secs);
-            let (found, detection_secs) = (of_kind.clone().count(), median(of_kind));
-            score.kinds.insert(kind, OfKind { injected, found, detection_secs });
+        if kinds.len() > 1 {
+            by_kind(company, kinds, &times, &mut score);
         }
         for alert in of_policy {
             if company.labels().iter().any(|label| comes_of(alert, label, kinds)) {
@@ -180,6 +191,16 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         judged.scores.insert(policy, score);
     }
     judged
+}
+
+/// How the attacks of each kind were found.
+fn by_kind(company: &Company, kinds: &[AttackKind], times: &[Told], score: &mut Score) {
+    for kind in kinds {
+        let injected = company.labels().iter().filter(|label| label.kind == *kind).count();
+        let found = times.iter().filter(|(of, _)| of == kind);
+        let detection_secs = median(found.clone().map(|(_, secs)| *secs));
+        score.kinds.insert(*kind, OfKind { injected, found: found.count(), detection_secs });
+    }
 }
 
 /// A sentence on an attack that was not told, with what held it back.
@@ -215,6 +236,21 @@ fn is_of(alert: &Final, label: &Label, slack: Millis) -> bool {
         && alert.last_ms >= label.start_ms - slack
 }
 
+/// Does the alert tell of this attack? What was told before it began does not, nor what tells of an attack on files long after
+/// it; nor, of what is carried off, what tells of days in place of an hour or of an hour in place of days.
+fn tells(alert: &Final, label: &Label) -> bool {
+    let begins = label.start_ms - CLOCK;
+    let is_told = match label.kind {
+        AttackKind::UnusualDownload => alert.kind.as_deref() == Some("hour") && alert.told_ms >= begins,
+        AttackKind::SlowExfiltration => alert.kind.as_deref() == Some("days") && alert.told_ms >= begins,
+        AttackKind::Ransomware | AttackKind::SlowRansomware => {
+            (begins..=label.end_ms + TOLD_WITHIN).contains(&alert.told_ms)
+        }
+        _ => true,
+    };
+    is_told && is_of(alert, label, CLOCK)
+}
+
 fn comes_of(alert: &Final, label: &Label, kinds: &[AttackKind]) -> bool {
     let expected = kinds.contains(&label.kind) || label.also_expected.iter().any(|kind| kinds.contains(kind));
     // What goes on for weeks explains nothing else that happens in them.
@@ -246,4 +282,40 @@ fn attributed(confounders: &[Confounder], policy: &str) -> String {
     };
     let words: Vec<&str> = confounders.iter().filter(concerns).map(|confounder| confounder.as_str()).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(" + ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_on_files_is_found_while_it_goes_on_or_soon_after() {
+        let (start_ms, end_ms) = (10 * HOUR, 20 * HOUR);
+        let (user, note) = ("ana".to_owned(), String::new());
+        let (also_expected, classes) = (Vec::new(), Vec::new());
+        let kind = AttackKind::SlowRansomware;
+        let label = Label { kind, user, start_ms, end_ms, rows: 1, actions: 1, note, also_expected, classes };
+        let told = |told_ms| Final {
+            held_by: None,
+            policy: "ransomware".to_owned(),
+            kind: None,
+            user: "ana".to_owned(),
+            first_ms: 9 * HOUR,
+            last_ms: 30 * HOUR,
+            told_ms,
+            severity: 4,
+            countries: Vec::new(),
+            summary: String::new(),
+        };
+        for (told_ms, found) in [
+            (9 * HOUR, false),
+            (10 * HOUR, true),
+            (20 * HOUR, true),
+            (20 * HOUR + TOLD_WITHIN, true),
+            (20 * HOUR + TOLD_WITHIN + 1, false),
+        ] {
+            assert!(is_of(&told(told_ms), &label, CLOCK), "what it tells of overlaps the attack at any rate");
+            assert_eq!(tells(&told(told_ms), &label), found, "{told_ms}");
+        }
+    }
 }

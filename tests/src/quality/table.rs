@@ -57,6 +57,24 @@ pub fn of_kinds(judged: &[(String, Judged)]) -> String {
     )
 }
 
+/// One row for each set of rules, kind of attack and class that is counted apart; empty where there is none.
+pub fn of_classes(judged: &[(String, Judged)]) -> String {
+    let mut rows = String::new();
+    for (name, judged) in judged {
+        for (policy, score) in &judged.scores {
+            for ((kind, class), of_class) in &score.classes {
+                let (OfKind { injected, found, .. }, recall) = (of_class, of_class.recall());
+                let _ =
+                    writeln!(rows, "| {name} | `{policy}` | {kind:?} | {class} | {injected} | {found} | {recall:.3} |");
+            }
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("| Rules | Detector | Kind | Class | Attacks | Found | Recall |\n|---|---|---|---|---:|---:|---:|\n{rows}")
+}
+
 /// One row for each suppression that was switched off: detector, suppression, how it went.
 pub fn of_ablations(whole: &Judged, ablations: &[(&str, &str, Judged)]) -> String {
     let mut text = "| Detector | Without | Alerts | False | Precision | Recall | False per 1,000 user-days |\n\

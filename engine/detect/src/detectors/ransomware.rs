@@ -6,8 +6,12 @@
 //! program writes; an extension of known ransomware; a note of a blackmailer; files whose media type contradicts their
 //! name, or whose bytes look random though they should not; many records touched. A file counts once, and one that was
 //! deleted while another of its name came counts as one that was replaced. Renames that keep the extension, or change it
-//! to one of a usual program (`.zip`, `.webp`, `.bak`), say nothing. Files are attachments and whatever else a producer calls
-//! `attachment`, `file`, `image` or `document`.
+//! to one of a usual program (`.zip`, `.webp`, `.bak`, `.processed`), say nothing. Files are attachments and whatever else a
+//! producer calls `attachment`, `file`, `image` or `document`.
+//!
+//! The alert's `kind` is `encryption` (T1486) where something says that content was made unreadable, `destruction` (T1485) where
+//! files were deleted beside a note, and `encryption_and_destruction` where `changes_min` files or more were deleted beside it.
+//! Its summary names the time to restore from: the first change of one of the files that were harmed, as far as can be told.
 //!
 //! # Why
 //! ATT&CK T1486 (Data Encrypted for Impact) and T1485 (Data Destruction). One sign alone is daily work: clean-ups delete by
@@ -21,26 +25,34 @@
 //! | Extension that only ransomware is known to write | 3 files | 40 |
 //! | Extension of ransomware that honest programs write too | 3 files | 10 |
 //! | Note of a blackmailer, by its name | 1 file | 50 |
+//! | Name that notes and guides have ("how to restore a backup") | 1 file | 10 |
 //! | Media type against the name, where the extension is not known to be new | `content_min` | 40 |
 //! | Random bytes where they should not be | `content_min` | 40 |
 //!
-//! Rate and spread are a matter of volume and do not suffice together. What an organisation is used to is not evidence:
-//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. An extension that the
-//! account handled on `usual_days_min` days before is its habit, for up to four times as many files as on any of these; formats
-//! of known programs for encryption (`.gpg`, `.age`) are the business of technical accounts. What either explains is recorded
-//! as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
+//! Rate and spread are a matter of volume and do not suffice together. That many files got an extension and that it is one of
+//! ransomware is one sign where both are said of the same extension. What an organisation is used to is not evidence:
+//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. What rests on extensions
+//! that no list of ransomware has, or on a media type that nobody told, is held back for `learning_days` from the first activity
+//! of a user on (`learning`).
+//!
+//! An extension that the account wrote on `usual_days_min` days before is its habit (`habit`), for up to four times as many files
+//! in a day as on any of these; so is an overwriting without a media type, or with random bytes, of files with the same
+//! extension: whoever uploads the same `.xlsx` anew every night is not used to overwriting `.docx`. Formats of known programs for
+//! encryption (`.gpg`, `.age`) are a habit of a technical account after two days (`known_tool`). Habits learn from what was
+//! changed, not from what only came or an exception covers, and grow to twice as many files a day at most. What they explain is
+//! recorded as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
 //!
 //! # Blind spots
 //! Content that is overwritten in place under the same name and media type, where the source gives no entropy. (Through
 //! `ServiceNow`'s own interfaces a file is replaced, not overwritten.) Fewer files than `extension_min` within `slow_window_secs`. Another
-//! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place.
-//! Archives with a password and usual extensions of digits. What an account does for days without being stopped becomes
-//! its habit, uploads and what an exception covers as well, and from 64 files a day on it explains any number. A technical account
-//! that writes a format of a known program for encryption is held back without a habit and without a limit: a stolen key of
-//! an integration can do so. Many deletions and uploads of plain files push signs out of the 256 files that are remembered.
-//! Deletions alone, without a note, are not told. An integration that renames to a word of its own (`.processed`), and a personal
-//! account that uploads the same files anew without a media type, look like an attack. Content in tables, and deletions of
-//! records, are no files: see `activity_policy`.
+//! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place; when
+//! fast they become no habit, and `usual_extensions` is what helps. Archives with a password and usual extensions, those of digits
+//! and words such as `.processed` among them. A user in the first `learning_days`, unless a note, an extension of ransomware or
+//! random bytes speak. Who stays below `extension_min` files a day for `usual_days_min` days has a habit, and may then take
+//! four times as many, and twice that on each further day; a stolen account with a habit may do as much under the extension of
+//! that habit at once. A note in other words than those known. Deletions alone, without a note, are not told. Of more
+//! than 256 files in a window those that mean nothing alone are forgotten first; how many and since when is still told. Content in
+//! tables, and deletions of records, are no files: see `activity_policy`.
 //!
 //! # Parameters
 //! See [`Params`].
@@ -52,6 +64,8 @@
 
 mod changes;
 mod habits;
+mod mark;
+mod seen;
 mod words;
 
 use std::collections::VecDeque;
@@ -69,9 +83,15 @@ use crate::model::{AccountKind, Outcome};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND};
-use changes::{CHANGES_MAX, Changes, KNOWN_MIN, Pushed, Seen};
+use changes::{CHANGES_MAX, Changes, Pushed};
 use habits::{HABIT_TIMES_MAX, Habits};
+use mark::{Look, Mark};
+use seen::{KNOWN_MIN, Seen};
+use words::What;
 
+/// A technical account that writes the format of a known program for encryption is used to it after so many days: fewer than
+/// others, since that is what such accounts are made for.
+const TOOL_DAYS_MIN: u32 = 2;
 /// Extensions that a rule calls usual, at most.
 const USUAL_MAX: usize = 64;
 
@@ -93,6 +113,9 @@ pub struct Params {
     pub records_min: u32,
     /// So many points of signs raise the alert.
     pub score_min: u32,
+    /// What only an extension speaks for that no list of ransomware has, or a media type that nobody told, is held back for so
+    /// many days from the first activity of a user on. 0: nothing is.
+    pub learning_days: u32,
     /// What an account did to files on this many different days before is its habit.
     pub usual_days_min: u32,
     /// A habit not seen for this long is forgotten, days.
@@ -113,6 +136,7 @@ impl Params {
         bounded(&mut faults, "content_min", self.content_min, 1, files_max);
         bounded(&mut faults, "records_min", self.records_min, 2, files_max);
         bounded(&mut faults, "score_min", self.score_min, 1, 200);
+        bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
         bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 30);
         bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 30, 365);
         if self.usual_extensions.len() > USUAL_MAX {
@@ -125,8 +149,25 @@ impl Params {
         faults
     }
 
-    fn is_usual(&self, mark: Extension) -> bool {
-        self.usual_extensions.iter().any(|text| Extension::of(text) == mark)
+    fn is_usual(&self, extension: Extension) -> bool {
+        self.usual_extensions.iter().any(|text| Extension::of(text) == extension)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_tests() -> Self {
+        Self {
+            changes_min: 20,
+            window_secs: 600,
+            slow_window_secs: 86_400,
+            extension_min: 16,
+            content_min: 6,
+            records_min: 6,
+            score_min: 60,
+            learning_days: 7,
+            usual_days_min: 5,
+            usual_forget_days: 30,
+            usual_extensions: Vec::new(),
+        }
     }
 }
 
@@ -146,6 +187,7 @@ pub struct State {
 struct Kept {
     trace: Trace,
     covered: bool,
+    mark: Mark,
 }
 
 /// What an incident has come to.
@@ -157,19 +199,28 @@ struct Told {
     files: u32,
 }
 
+/// What there is to tell, or to hold back.
+struct Judged {
+    seen: Seen,
+    /// Marks of files that count no more than that they were changed.
+    explained: Vec<Mark>,
+    blocks: Vec<Block>,
+}
+
 impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["habit", "known_tool", "usual_extensions"];
+    const SUPPRESSIONS: &'static [&'static str] = &["habit", "known_tool", "learning", "usual_extensions"];
 
     fn window_secs(params: &Params) -> u32 {
         params.slow_window_secs
     }
 
+    /// What a user does to no file says nothing but that they are there: learning begins with it.
     fn wants(event: &Event) -> bool {
-        event.file.is_some() && event.outcome == Outcome::Success
+        event.outcome == Outcome::Success
     }
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
@@ -181,33 +232,42 @@ impl Detector for State {
         while self.traces.pop_front_if(|kept| kept.trace.time <= event.time - length).is_some() {}
         let pushed = self.changes.push(event, facts, covered, context.caps);
         if pushed.is_sign {
-            self.keep(context.trace(), covered);
+            self.keep(Kept { trace: context.trace(), covered, mark: pushed.mark });
         }
         let seen = self.changes.look(params, event.time, covered, |_| false);
-        self.learn(params, event, &pushed, &seen);
+        if !covered {
+            self.learn(params, event, &pushed, &seen);
+        }
         let is_part = pushed.is_sign || pushed.is_new && seen.rate >= params.changes_min;
         if !is_part || !seen.suffices(params) {
             return;
         }
-        let (seen, blocks) = self.judge(params, context, seen);
+        let Judged { seen, explained, blocks } = self.judge(params, context, seen);
         let blocker = context.blocker(blocks);
         let held = blocker.is_some();
+        if explained.contains(&pushed.mark) && self.has_told(params, context, held, &seen) {
+            // A job that goes on beside it is no part of it.
+            return;
+        }
         let opened: Vec<OwnedOrder> = self.incidents.iter().map(|incident| incident.opener.clone()).collect();
         let incident = self.incidents.touch(hash64(b"files"), held, context);
         let told = &mut self.told.get_or_insert_default()[usize::from(held)];
-        let had = told.most.bits(params);
+        let had = (told.most.bits(params), What::of(params, &told.most));
         let fresh = if incident.is_raised() {
             *told = Told { most: told.most.most(&seen), files: told.files + u32::from(pushed.is_new) };
-            told.most.bits(params) != had
+            (told.most.bits(params), What::of(params, &told.most)) != had
         } else {
             *told = Told { most: seen, files: seen.files };
-            begin(incident, self.traces.iter().filter(|kept| held || !kept.covered).map(|kept| &kept.trace), &opened);
+            // What an alert rests on are not the files that something explains.
+            let is_part = |kept: &&Kept| held || !kept.covered && !explained.contains(&kept.mark);
+            begin(incident, self.traces.iter().filter(is_part).map(|kept| &kept.trace), &opened);
             false
         };
         if incident.evidence.iter().all(|trace| trace.id != event.id) {
             incident.add(context.trace(), event.test);
         }
         incident.test |= event.test;
+        incident.first = incident.first.min(told.most.since.unwrap_or(event.time));
         let told = *told;
         let raise = Raise { blocker, aggravations: aggravations(&told.most, event.privileged), fresh };
         let user = context.subject.user().to_owned();
@@ -233,68 +293,105 @@ impl Detector for State {
 }
 
 impl State {
-    fn keep(&mut self, trace: Trace, covered: bool) {
+    /// Was all that is seen now told before, of an incident that goes on?
+    fn has_told(&mut self, params: &Params, context: &Context<'_>, held: bool, seen: &Seen) -> bool {
+        let goes_on = self.incidents.live(hash64(b"files"), held, context.event.time, context.quiet()).is_some();
+        let told = self.told.as_ref().map(|told| told[usize::from(held)].most);
+        goes_on && told.is_some_and(|most| most.most(seen).bits(params) == most.bits(params))
+    }
+
+    fn keep(&mut self, kept: Kept) {
         if self.traces.len() == EVIDENCE_MAX {
             self.traces.pop_front();
         }
-        self.traces.push_back(Kept { trace, covered });
+        self.traces.push_back(kept);
     }
 
     /// What is left to be told once what is explained does not count; or, where that is too little, all of it and what
-    /// explains it, the extension that most files got first.
-    fn judge(&self, params: &Params, context: &Context<'_>, seen: Seen) -> (Seen, Vec<Block>) {
-        let mut blocks: Vec<(Extension, Block)> = Vec::new();
+    /// explains it, the extension that most files got first. What rests on extensions that nobody knows waits until the user is
+    /// known; with other signs beside it, it is told with them.
+    fn judge(&self, params: &Params, context: &Context<'_>, seen: Seen) -> Judged {
+        let (mut blocks, mut unknown): (Vec<(Mark, Block)>, Vec<Mark>) = (Vec::new(), Vec::new());
         for mark in self.changes.marks() {
-            let block = self.explained(params, context.event, mark);
-            blocks.extend(block.filter(|block| context.takes(block.layer, block.by)).map(|block| (mark, block)));
+            match self.explained(params, context, mark) {
+                Some(block) => blocks.push((mark, block)),
+                None => unknown.extend(self.changes.is_unknown(mark).then_some(mark)),
+            }
         }
-        if blocks.is_empty() {
-            return (seen, Vec::new());
+        let is_explained = |mark: Mark| blocks.iter().any(|(known, _)| *known == mark);
+        let (covered, now) = (context.exception.is_some(), context.event.time);
+        let left = if blocks.is_empty() { seen } else { self.changes.look(params, now, covered, is_explained) };
+        if !left.suffices(params) {
+            blocks.sort_by_key(|(mark, _)| mark.extension != seen.extension);
+            let blocks = blocks.into_iter().map(|(_, block)| block).collect();
+            return Judged { seen, explained: Vec::new(), blocks };
         }
-        let is_explained = |mark: Extension| blocks.iter().any(|(known, _)| *known == mark);
-        let covered = context.exception.is_some();
-        let left = self.changes.look(params, context.event.time, covered, is_explained);
-        if left.suffices(params) {
-            return (left, Vec::new());
+        let explained = blocks.iter().map(|(mark, _)| *mark).collect();
+        let learning = context.learning(params.learning_days).filter(|block| context.takes(block.layer, block.by));
+        if let Some(learning) = learning.filter(|_| !unknown.is_empty()) {
+            let is_open = |mark: Mark| is_explained(mark) || unknown.contains(&mark);
+            if !self.changes.look(params, now, covered, is_open).suffices(params) {
+                return Judged { seen: left, explained, blocks: vec![learning] };
+            }
         }
-        blocks.sort_by_key(|(mark, _)| *mark != seen.extension);
-        (seen, blocks.into_iter().map(|(_, block)| block).collect())
+        Judged { seen: left, explained, blocks: Vec::new() }
     }
 
-    /// Why files that get this extension are nothing to worry about.
-    fn explained(&self, params: &Params, event: &Event, mark: Extension) -> Option<Block> {
-        if params.is_usual(mark) {
-            let reason = format!("the rule says that .{mark} is usual in the organisation");
-            return Some(Block { layer: Layer::System, by: "usual_extensions", reason, measures: Vec::new() });
+    /// Why files with this mark are nothing to worry about.
+    fn explained(&self, params: &Params, context: &Context<'_>, mark: Mark) -> Option<Block> {
+        let Mark { look, extension } = mark;
+        let usual = (look == Look::Unusual && params.is_usual(extension)).then(|| Block {
+            layer: Layer::System,
+            by: "usual_extensions",
+            reason: format!("the rule says that .{extension} is usual in the organisation"),
+            measures: Vec::new(),
+        });
+        let takes = |block: &Block| context.takes(block.layer, block.by);
+        usual.filter(takes).or_else(|| self.usual(params, context.event, mark).into_iter().flatten().find(takes))
+    }
+
+    /// What of an account's own past explains such files: as many as four times those of any day before.
+    fn usual(&self, params: &Params, event: &Event, mark: Mark) -> [Option<Block>; 2] {
+        let before = self.habits.before(params, mark, event.time);
+        let (days, most) = (u32::from(before.days), before.files);
+        let now = self.changes.count(mark).max(self.habits.today(mark, event.time));
+        if now > most.saturating_mul(HABIT_TIMES_MAX) || self.changes.has(mark, Signs::KNOWN) {
+            return [None, None];
         }
-        if is_technical(event) && self.changes.has(mark, Signs::TOOL) {
-            let reason =
-                format!(".{mark} is the format of a known program for encryption, and the account is technical");
-            return Some(Block { layer: Layer::System, by: "known_tool", reason, measures: Vec::new() });
-        }
-        let before = self.habits.before(mark, event.time, params.usual_forget_days);
-        let (days, most) = (u32::from(before.days), u32::from(before.files));
-        let is_usual = days >= params.usual_days_min && self.changes.count(mark) <= most * HABIT_TIMES_MAX;
-        (is_usual && !self.changes.has(mark, Signs::KNOWN)).then(|| Block {
-            layer: Layer::User,
-            by: "habit",
-            reason: format!("the account did the same on {days} days before, to up to {most} files"),
+        let tool_days_min = TOOL_DAYS_MIN.min(params.usual_days_min);
+        let is_tool = is_technical(event) && self.changes.has(mark, Signs::TOOL);
+        let block = |layer, by, days_min: u32, what: String| Block {
+            layer,
+            by,
+            reason: format!("{what} on {days} days before, with up to {most} files a day, and has {now} today"),
             measures: vec![
                 Measure::new("usual_days", f64::from(days), "days"),
-                Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+                Measure::new("usual_days_min", f64::from(days_min), "days"),
                 Measure::new("usual_files", f64::from(most), "files"),
+                Measure::new("files_today", f64::from(now), "files"),
+                Measure::new("habit_times_max", f64::from(HABIT_TIMES_MAX), "times"),
             ],
-        })
+        };
+        let extension = mark.extension;
+        [
+            (is_tool && days >= tool_days_min).then(|| {
+                let what =
+                    format!(".{extension} is the format of a known program for encryption: the technical account");
+                block(Layer::System, "known_tool", tool_days_min, format!("{what} wrote it"))
+            }),
+            (days >= params.usual_days_min)
+                .then(|| block(Layer::User, "habit", params.usual_days_min, "the account did the same".to_owned())),
+        ]
     }
 
-    /// Which extensions the account handles that no usual program writes, and, of a technical one, that it changes files under
-    /// their own names by the dozen. Nothing is learned beside a note, and no extension that only ransomware writes.
+    /// What the account makes of files that strikes about them. Nothing is learned beside a note, and no extension that only
+    /// ransomware writes.
     fn learn(&mut self, params: &Params, event: &Event, pushed: &Pushed, seen: &Seen) {
-        let has_extension = pushed.is_sign && !pushed.mark.is_empty();
-        let is_job = is_technical(event) && pushed.mark.is_empty() && seen.suffices(params);
-        if (has_extension || is_job) && seen.notes == 0 && !self.changes.has(pushed.mark, Signs::KNOWN) {
-            let files = self.changes.count(pushed.mark);
-            self.habits.note(pushed.mark, files, event.time, params.usual_forget_days);
+        if let Some(mark) = pushed.marked
+            && seen.notes == 0
+            && !self.changes.has(mark, Signs::KNOWN)
+        {
+            self.habits.note(params, mark, event.time);
         }
     }
 }

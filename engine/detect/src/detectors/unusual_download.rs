@@ -16,29 +16,44 @@
 //! What is usual at an hour of the week is learned as [failed logins](failed_logins.md) are: amounts come at a rate that is
 //! known as a Gamma distribution, which begins with what is usual for anybody (`prior_objects_per_week`), is more the
 //! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there. The
-//! most within a window is kept for each of 28 days of activity. What raises an alert teaches at most twice what
-//! would have passed, so it takes days with alerts to make anything usual. Around the turn of a month (`turn_days`
-//! working days on either side) what was carried off at the last turn is usual too.
+//! most within a window is kept for each of 28 days of activity. The newest five of them (of fewer than ten the newer half)
+//! excuse nothing but what was told of them, or seen while the user was learned: or whoever takes half as much more each day
+//! would be excused by the day before. What raises an alert teaches at most twice what would have passed, so it takes days
+//! with alerts to make anything usual.
+//! Around the turn of a month (`turn_days` working days on either side) what was carried off at the last turn is usual too.
+//!
+//! An alert of an hour opens with the first download after a quiet time, whatever the floors are: its id depends on none
+//! of them. What was held back in that time is taken back once it is told. Only downloads that leave the window with more
+//! than would have passed belong to it, and those between two such ones; so whoever goes on as usual lets it end, and
+//! the next theft is told by itself. It is told afresh when the window holds twice what was last told.
 //!
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
-//! up, what it is below is taken off. The usual day is the mean of the days before the last 15 (of the first 8 while fewer are
-//! known), a day of more than three medians counted as three, and what reached a floor within the window left out, since it was
-//! judged there. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
+//! up, what it is below is taken off; for the sum a day counts as three usual ones at most, for the floors as what it is.
+//! The usual day is the mean of the days before the last 15 (of the first 8 while fewer are known), a day of more than three
+//! medians counted as three. What an alert of an hour has told is left out. What reached a floor within the window and was
+//! usual there is left out too, unless that was so on two of three of the last 15 days, and on `slow_days_min`: then it counts
+//! on all days. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
 //! UTC, are left out. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
-//! expected, up to `work_times_max` times.
+//! expected, up to `work_times_max` times. A rise opens with the day on which it began.
 //!
 //! # Blind spots
-//! What stays below the floors; the first `learning_days`, whose habits are taken as they are; whoever has carried off much at
-//! once before may do so again, and half as much more, at any hour at which they are active; a rise over days of a user who
-//! has been known for fewer than 12 days of activity, and one that begins before the one that was told is over. Whoever carries
-//! off a little more each week for months becomes usual, and so does whoever grows by half from one day to the next, for as
-//! long as they like. A rise of rows or bytes is not told of somebody whose usual day is far below the floors of the slow
-//! rise: a day counts as three usual ones at most. What was carried off at the turn of a month, told or not, is usual at
-//! the next. An alert of an hour that something is added to within each quiet time stays open, and the next theft is one more
-//! step of it. Whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the working day of
-//! the far east lies in two of them. A change of role that brings more documents looks like a slow rise and is told once. What
-//! colleagues do is not known, since each user's records are all there is to a detector. A peer group is told by hand:
-//! a rule of its own for a group (`scope`), with the floors and the prior of that group, or another `sensitivity` for it.
+//! What stays below the floors; the first `learning_days`, whose habits are taken as they are, and which begin with the
+//! first download: whoever takes over an account that never carried anything off, as that of an interface, has as long;
+//! whoever has carried off much at once before may do so again, and half as much more, at any hour at which they are
+//! active, on up to every other day; a rise over days of a user who has been known for fewer than 12 days of activity,
+//! and one that begins before the one that was told is over. Whoever carries off a little more each week for months
+//! becomes usual, and so does whoever grows by half from one week of work to the next. What was carried off at the turn
+//! of a month and told is usual at the next as far as it teaches. A theft within an hour after another one is one more
+//! step of its alert. Whoever looks at many pages on the side looks busy. The days and hours are those of UTC, so the
+//! working day of the far east lies in two of them. A change of role that brings more documents looks like a slow rise
+//! and is told once. The alert of a rise names one download a day, and how much each day had.
+//!
+//! What colleagues do is not known, since each user's records are all there is to a detector: nothing is learned of a
+//! group. A group is a second opinion by hand: copy the rule under another `id` and give it
+//! `scope.include: [{ groups: [finance] }]`. In the copy the floors say what nobody of the group needs an alert for,
+//! `prior_objects_per_week` what is usual in it for somebody new, and `sensitivity` whether habits of the user excuse
+//! anything. Who is in the group is then judged by both rules: by themselves, and by what is said of the group. Leave the
+//! group out of the first (`scope.exclude`) where the copy is to judge alone.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes what was told of an hour; a rise over days is closed after a week
@@ -50,23 +65,26 @@
 
 mod days;
 mod hour;
+mod run;
+mod told;
 mod turn;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
-use self::days::Days;
-use self::hour::{EXPLANATIONS, Limits, Verdict, load};
+use self::days::{Carried, Days, Rise};
+use self::hour::{Limits, Verdict, load};
+use self::run::Runs;
+use self::told::Volume;
 use self::turn::{Turn, month_of};
 use super::{Detector, bounded};
 use crate::baseline::{Hours, Weighing, hour_of};
 use crate::context::{Block, Context, Raise, Standing};
-use crate::event::{Event, Quantity};
+use crate::event::{Event, EventId, OwnedOrder, Quantity};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
-use crate::rule::Layer;
 use crate::time::{DAY, Millis, SECOND, day_of};
 use crate::window::{Counted, Taken, Window};
 
@@ -190,6 +208,9 @@ pub struct State {
     /// Of what is raised; nothing is allocated for others.
     raised: Option<Box<Raised>>,
     incidents: Incidents,
+    runs: Runs,
+    /// The last day of a rise that was held back.
+    held_until: i32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -205,16 +226,6 @@ struct Raised {
     volumes: [Volume; 2],
     /// The last day on which a rise over days was raised or went on.
     rises: [i32; 2],
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Volume {
-    /// What the raised incident carried off so far.
-    carried: Quantity,
-    /// The most that the window held since the incident was raised.
-    peak: Quantity,
-    /// What it was measured by when it was raised.
-    limits: Limits,
 }
 
 impl Detector for State {
@@ -267,7 +278,9 @@ impl Detector for State {
         self.window.copy_from(&other.window);
         self.days.copy_from(&other.days);
         self.hours.copy_from(&other.hours);
-        (self.hour, self.turn, self.risen_until) = (other.hour, other.turn, other.risen_until);
+        (self.hour, self.turn) = (other.hour, other.turn);
+        (self.risen_until, self.held_until) = (other.risen_until, other.held_until);
+        self.runs.copy_from(&other.runs);
         self.raised.clone_from(&other.raised);
         self.incidents.copy_from(&other.incidents);
     }
@@ -280,6 +293,8 @@ impl State {
         self.window.expire(event.time, Millis::from(params.window_secs) * SECOND, context.caps);
         let exception = context.blocker(Vec::new());
         let covered = exception.is_some();
+        let opened = |opener: &OwnedOrder| self.incidents.iter().any(|incident| incident.opener == *opener);
+        self.runs.pass(event, covered, context.quiet(), opened);
         let carried = Quantity { objects: event.quantity.objects.max(1), ..event.quantity };
         let before = self.window.sums().counted(covered);
         let is_near = params.reached(before.plus(carried), NOTABLE) != [false; MEASURES];
@@ -292,14 +307,15 @@ impl State {
         let now = self.window.sums().counted(covered);
         let objects = now.objects.saturating_sub(before.objects);
         let fresh = Quantity { objects, ..carried };
-        let is_told = !covered && self.is_told(HOUR);
         let limits = is_near.then(|| self.limits(params, now, context));
-        if is_told || params.reached(now, 1.0) != [false; MEASURES] {
-            let verdict = Verdict { exception, now, fresh, is_told, limits: limits.unwrap_or_default() };
-            self.judge_hour(params, context, verdict);
-        }
+        let verdict = Verdict { exception, now, fresh, limits: limits.unwrap_or_default() };
+        let told = self.judge_hour(params, context, verdict);
         if !covered {
-            self.learn(params, context, (fresh, now), limits);
+            let is_learning = context.days_known() < i64::from(params.learning_days);
+            let most = limits
+                .filter(|_| !is_learning)
+                .map_or([f64::INFINITY; MEASURES], |limits| limits.passing.map(|passing| TEACHES * passing));
+            self.learn(params, context, Carried { fresh, in_window: now, told, most, is_learned: is_learning });
         }
     }
 
@@ -311,75 +327,29 @@ impl State {
         let month = month_of(time, params.turn_days);
         let turn = month.and_then(|month| self.turn.map(|turn| turn.usual(month))).unwrap_or_default();
         let (peaks, is_asleep) = (self.days.peaks(), self.days.is_asleep(time));
-        Limits::new(params, now, usual, peaks, turn, is_asleep, self.days.known())
-    }
-
-    /// Raises what is unusual for the hour, and records what is not.
-    fn judge_hour(&mut self, params: &Params, context: &mut Context<'_>, verdict: Verdict) {
-        let Verdict { exception, now, fresh, is_told, limits } = verdict;
-        let covered = exception.is_some();
-        let blocker = match exception {
-            Some(exception) => Some(exception),
-            None if is_told => None,
-            None => {
-                let taken = EXPLANATIONS.map(|by| context.takes(Layer::User, by));
-                let learning = context.learning(params.learning_days);
-                let explained = limits.explained(taken).map(|by| words::usual(params, &limits, by, now));
-                context.blocker(learning.into_iter().chain(explained).collect())
-            }
-        };
-        let (held, quiet) = (blocker.is_some(), context.quiet());
-        let incident = self.incidents.touch_within(cause(HOUR), held, [RISE_QUIET.max(quiet); 2], context);
-        let volume = &mut self.raised.get_or_insert_default().volumes[usize::from(held)];
-        let is_fresh = if incident.is_raised() {
-            incident.add(context.trace(), context.event.test);
-            let reached = params.reached(volume.peak, 1.0);
-            *volume = Volume { carried: volume.carried.plus(fresh), peak: most(volume.peak, now), ..*volume };
-            params.reached(volume.peak, 1.0) != reached
-        } else {
-            self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
-            incident.count = u64::from(self.window.events(covered));
-            incident.first = self.window.first(covered).unwrap_or(context.event.time);
-            incident.test |= context.event.test;
-            *volume = Volume { carried: now, peak: now, limits };
-            false
-        };
-        let volume = *volume;
-        let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
-        aggravations.extend(volume.limits.is_asleep.then_some(ASLEEP));
-        let user = context.subject.user();
-        let raise = Raise { blocker, aggravations, fresh: is_fresh };
-        context.raise(incident, raise, |incident| words::of_hour(params, user, incident, volume));
+        Limits::new(params, now, usual, peaks, turn, is_asleep, self.days.settled())
     }
 
     /// What was carried off is usual tomorrow, up to a multiple of what would have passed.
-    fn learn(
-        &mut self,
-        params: &Params,
-        context: &Context<'_>,
-        (fresh, now): (Quantity, Quantity),
-        limits: Option<Limits>,
-    ) {
+    fn learn(&mut self, params: &Params, context: &Context<'_>, carried: Carried) {
         let time = context.event.time;
-        let is_learning = context.days_known() < i64::from(params.learning_days);
-        let most = limits
-            .filter(|_| !is_learning)
-            .map_or([f64::INFINITY; MEASURES], |limits| limits.passing.map(|passing| TEACHES * passing));
-        self.days.carry(fresh, now, most);
-        if let Some(month) = limits.and_then(|_| month_of(time, params.turn_days)) {
-            self.turn.get_or_insert_default().take(month, now);
+        self.days.carry(carried);
+        if params.reached(carried.in_window, NOTABLE) != [false; MEASURES]
+            && let Some(month) = month_of(time, params.turn_days)
+        {
+            self.turn.get_or_insert_default().take(month, at_most(carried.in_window, carried.most));
         }
         let number = hour_of(time);
         if self.hour.number != number {
             self.hour = ThisHour { number, carried: Quantity::default() };
         }
-        self.hour.carried = self.hour.carried.plus(fresh);
+        self.hour.carried = self.hour.carried.plus(carried.fresh);
         if params.reached(self.hour.carried, NOTABLE) == [false; MEASURES] {
             return;
         }
         let usual = self.hours.usual(&params.weighing(), time, hour_of(context.first_time));
         let ceiling = 2.0 * usual.belief.expected() + load(params.floors()).max(f64::from(params.objects_floor));
-        let most = if is_learning { u16::MAX } else { libm::ceil(ceiling).min(f64::from(u16::MAX)) as u16 };
+        let most = if carried.is_learned { u16::MAX } else { libm::ceil(ceiling).min(f64::from(u16::MAX)) as u16 };
         let reached = load(amounts(self.hour.carried)).min(f64::from(u16::MAX)) as u32;
         let more = reached.saturating_sub(self.hours.counted(time));
         self.hours.forget(params.half_life_weeks, time);
@@ -398,19 +368,21 @@ impl State {
         blocks.extend(by_work.is_none().then(|| words::more_work(params, &rise, self.days.work_times(params, &rise))));
         let rise = by_work.unwrap_or(rise);
         let blocker = context.blocker(blocks);
-        let held = blocker.is_some();
+        let (held, is_told) = (blocker.is_some(), self.is_told(RISE));
+        // What began before the one that was told was over is told with it, and nothing is held back beside what is told.
+        if is_told && held || !is_told && rise.since <= self.risen_until {
+            return;
+        }
         let raised = self.raised.get_or_insert_default();
         if std::mem::replace(&mut raised.rises[usize::from(held)], today) == today {
             return;
         }
-        if !held {
-            let is_same = rise.since <= self.risen_until;
-            self.risen_until = today;
-            if is_same && !self.is_told(RISE) {
-                return;
-            }
-        }
+        let opener = self.rise_opener(&rise, held);
+        *(if held { &mut self.held_until } else { &mut self.risen_until }) = today;
         let incident = self.incidents.touch_within(cause(RISE), held, [RISE_QUIET; 2], context);
+        if let Some(opener) = opener.filter(|_| !incident.is_raised()) {
+            incident.opener = opener;
+        }
         incident.add(context.trace(), context.event.test);
         incident.first = incident.first.min(Millis::from(rise.since) * DAY);
         let aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
@@ -418,6 +390,19 @@ impl State {
         let raise = Raise { blocker, aggravations, fresh: false };
         let standing = Standing { reliefs: &[], quiet: RISE_QUIET };
         context.raise_as(incident, raise, standing, |incident| words::of_days(params, user, incident, &rise));
+    }
+
+    /// A rise opens with the day on which it began, whatever the limits are that it passed since: its id must depend on none
+    /// of them. What was held back and is told now is one story under one id. `None`: something that is over has that id, so
+    /// this opens with its own event.
+    fn rise_opener(&mut self, rise: &Rise, held: bool) -> Option<OwnedOrder> {
+        let opener = OwnedOrder { time: Millis::from(rise.since) * DAY, class: 0, id: EventId::new("") };
+        let is_held = |incident: &Incident| incident.cause == cause(RISE) && incident.held;
+        let is_taken = rise.since <= self.held_until && !self.incidents.iter().any(is_held);
+        if !held {
+            self.incidents.let_go(is_held);
+        }
+        (!is_taken).then_some(opener)
     }
 
     /// Is something of this cause told at this time?
@@ -453,6 +438,15 @@ const fn amounts(carried: Quantity) -> [f64; MEASURES] {
 
 fn most(a: Quantity, b: Quantity) -> Quantity {
     Quantity { objects: a.objects.max(b.objects), rows: a.rows.max(b.rows), bytes: a.bytes.max(b.bytes) }
+}
+
+fn at_most(carried: Quantity, most: [f64; MEASURES]) -> Quantity {
+    let [objects, rows, bytes] = most.map(|most| most as u64);
+    Quantity {
+        objects: u64::from(carried.objects).min(objects) as u32,
+        rows: carried.rows.min(rows),
+        bytes: carried.bytes.min(bytes),
+    }
 }
 
 #[cfg(test)]

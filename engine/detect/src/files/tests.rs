@@ -1,5 +1,5 @@
 use super::*;
-use words::{DOCUMENTS, KNOWN, NOTES, PLAIN, SHARED, TOOLS, USUAL};
+use words::{DOCUMENTS, GUIDES, KNOWN, NOTES, PLAIN, SHARED, TOOLS, USUAL};
 
 fn facts(action: Action, name: &str, previous_name: &str, content_type: &str) -> Option<FileFacts> {
     FileFacts::of(action, &FileTexts { table: TABLE, name, previous_name, content_type, ..FileTexts::default() })
@@ -15,7 +15,7 @@ fn lists_are_sorted_and_say_one_thing_of_a_word() {
         assert_eq!(lists, 1, "{word}");
     }
     assert!(DOCUMENTS.iter().chain(PLAIN).all(|word| USUAL.contains(word)));
-    assert!(NOTES.len() < 255);
+    assert!(NOTES.len() + GUIDES.len() < 128);
 }
 
 #[test]
@@ -41,6 +41,10 @@ fn what_a_rename_says() {
         ("log.3", "log.2"),
         ("plan.v2", "plan.docx"),
         ("plan", "plan.docx"),
+        ("orders.csv.processed", "orders.csv"),
+        ("orders.csv.imported", "orders.csv"),
+        ("plan.docx.approved", "plan.docx"),
+        ("contract.asice", "contract.pdf"),
         ("No. 4 is mine", "No. 3"),
         (".q7x", "plan.docx"),
     ] {
@@ -86,18 +90,26 @@ fn only_what_may_harm_files_has_facts() {
 
 #[test]
 fn notes_are_known_by_their_words() {
-    for (stem, suffix, is_note) in [
-        ("!!!how-to_decrypt!!!", "txt", true),
-        ("how to restore your files", "hta", true),
-        ("ryukreadme", "html", true),
-        ("readme", "txt", false),
-        ("how_to_decrypt", "docx", false),
-        ("minutes", "txt", false),
-        ("", "txt", false),
+    let (note, guide, nothing) = (Some(true), Some(false), None);
+    for (stem, suffix, sure) in [
+        ("!!!how-to_decrypt!!!", "txt", note),
+        ("how to restore your files", "hta", note),
+        ("how_to_recover_files_2", "txt", note),
+        ("ryukreadme", "html", note),
+        ("how to decrypt the laptop", "txt", guide),
+        ("how to restore a backup", "html", guide),
+        ("recovery-instructions", "txt", guide),
+        ("please read me", "txt", guide),
+        ("readme", "txt", nothing),
+        ("instructions", "txt", nothing),
+        ("how_to_decrypt", "docx", nothing),
+        ("minutes", "txt", nothing),
+        ("", "txt", nothing),
     ] {
-        assert_eq!(note_of(stem, suffix).is_some(), is_note, "{stem}.{suffix}");
+        assert_eq!(note_of(stem, suffix).map(is_sure), sure, "{stem}.{suffix}");
     }
     assert_eq!(note_words(note_of("how-to-decrypt", "txt").unwrap()), "how_to_decrypt");
+    assert_eq!(note_words(note_of("data leak warning", "txt").unwrap()), "data_leak_warning");
     assert_eq!(note_words(0), "");
 }
 

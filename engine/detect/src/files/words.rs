@@ -7,35 +7,36 @@
 
 /// Raised with each change of these lists. What they say of a record stands in its event, so a change finds otherwise in
 /// records to come: raise [`crate::catalogue::SEMANTICS_VERSION`] with it.
-pub const WORDS_VERSION: u32 = 1;
+pub const WORDS_VERSION: u32 = 2;
 
 /// Extensions of usual programs, and what people and scripts put behind a name by hand.
 #[rustfmt::skip]
 pub(super) const USUAL: &[&str] = &[
-    "3gp", "7z", "aac", "accdb", "ai", "aif", "archived", "asc", "ascii", "asp", "aspx", "avi", "avif", "backup",
-    "bak", "bat", "bin", "bkp", "bmp", "bz2", "c", "cab", "cad", "cap", "cer", "cfg", "cgm", "class", "cmd", "conf",
-    "config", "copy", "cpp", "cr2", "crdownload", "crl", "crt", "cs", "csr", "css", "csv", "cur", "dat", "data", "db",
-    "dbf", "deb", "deleted", "der", "dgn", "dib", "dif", "disabled", "djvu", "dll", "dmg", "dmp", "doc", "docm",
-    "docx", "done", "dot", "dotm", "dotx", "download", "draft", "dump", "dwf", "dwg", "dxf", "egg", "emf", "eml",
-    "emz", "env", "eot", "epf", "eps", "epub", "er1", "evt", "evtx", "exe", "fdf", "final", "fit", "flac", "flv",
-    "fodt", "fon", "gif", "go", "gpx", "gz", "gzip", "h", "har", "heic", "heif", "hex", "hpp", "htm", "html", "hwp",
-    "icns", "ico", "ics", "idml", "iff", "img", "indd", "ini", "ipa", "ipynb", "iso", "jar", "java", "jfif", "jks",
-    "jp2", "jpe", "jpeg", "jpg", "js", "json", "jsonl", "jsx", "jxl", "key", "keystore", "kml", "kmz", "ldif", "lnk",
-    "lock", "log", "lst", "lua", "lz", "lz4", "lzma", "m3u", "m4a", "m4v", "map", "markdown", "mbox", "md", "mdb",
-    "mht", "mhtml", "mid", "midi", "mkv", "mobi", "mov", "mp3", "mp4", "mpeg", "mpg", "mpp", "mpt", "msg", "msi",
-    "msp", "mts", "ndjson", "nef", "new", "nfo", "numbers", "odb", "odf", "odg", "odp", "ods", "odt", "ogg", "ogv",
-    "old", "one", "opus", "orig", "ost", "otf", "out", "ova", "ovf", "p12", "p7b", "p7m", "p7s", "pages", "parquet",
-    "part", "partial", "patch", "pbix", "pcap", "pcapng", "pdf", "pem", "pfx", "phar", "php", "pkg", "pl", "plist",
-    "png", "pot", "potm", "potx", "pps", "ppsm", "ppsx", "ppt", "pptm", "pptx", "prn", "properties", "prt", "ps",
-    "ps1", "psd", "psm1", "pst", "pub", "py", "pyc", "qbw", "qif", "r", "rar", "raw", "rb", "rdp", "reg", "resx",
-    "rev", "rpm", "rst", "rtf", "s", "sas", "sass", "sav", "save", "saved", "scala", "scss", "service", "sh", "sig",
-    "signed", "sketch", "skp", "sldasm", "sldprt", "slk", "snap", "so", "sol", "sql", "sqlite", "srt", "step", "stl",
-    "stp", "sub", "svg", "svgz", "swf", "swift", "tar", "tcl", "temp", "tex", "text", "tf", "tgz", "tif", "tiff",
-    "tmp", "toml", "torrent", "trc", "ts", "tsv", "tsx", "ttf", "txt", "txz", "url", "vb", "vbs", "vcf", "vcs", "vdi",
-    "vdw", "version", "vhd", "vhdx", "vmdk", "vob", "vsd", "vsdm", "vsdx", "vss", "vssx", "vst", "vstx", "vue", "war",
-    "wav", "wbmp", "weba", "webloc", "webm", "webp", "wim", "wma", "wmf", "wmv", "woff", "woff2", "wpd", "wps",
-    "wsdl", "xcf", "xhtml", "xlam", "xls", "xlsb", "xlsm", "xlsx", "xlt", "xltm", "xltx", "xmind", "xml", "xps",
-    "xsd", "xsl", "xslt", "xz", "yaml", "yml", "z", "zip", "zst",
+    "3gp", "7z", "aac", "accdb", "ai", "aif", "approved", "archive", "archived", "asc", "ascii", "asice", "asp", "aspx",
+    "avi", "avif", "backup", "bad", "bak", "bat", "bin", "bkp", "bmp", "bz2", "c", "cab", "cad", "cap", "cer", "cfg",
+    "cgm", "class", "cmd", "complete", "completed", "conf", "config", "copy", "cpp", "cr2", "crdownload", "crl", "crt",
+    "cs", "csr", "css", "csv", "cur", "dat", "data", "db", "dbf", "deb", "deleted", "der", "dgn", "dib", "dif",
+    "disabled", "djvu", "dll", "dmg", "dmp", "doc", "docm", "docx", "done", "dot", "dotm", "dotx", "download", "draft",
+    "dump", "dwf", "dwg", "dxf", "edoc", "egg", "emf", "eml", "emz", "env", "eot", "epf", "eps", "epub", "er1", "err",
+    "error", "evt", "evtx", "exe", "failed", "fdf", "final", "fit", "flac", "flv", "fodt", "fon", "gif", "go", "gpx",
+    "gz", "gzip", "h", "har", "heic", "heif", "hex", "hpp", "htm", "html", "hwp", "icns", "ico", "ics", "idml", "iff",
+    "img", "imported", "indd", "ini", "ipa", "ipynb", "iso", "jar", "java", "jfif", "jks", "jmx", "jp2", "jpe", "jpeg",
+    "jpg", "js", "json", "jsonl", "jsx", "jxl", "key", "keystore", "kml", "kmz", "ldif", "lnk", "loaded", "lock", "log",
+    "lst", "lua", "lz", "lz4", "lzma", "m3u", "m4a", "m4v", "map", "markdown", "mbox", "md", "mdb", "mht", "mhtml",
+    "mid", "midi", "mkv", "mobi", "mov", "mp3", "mp4", "mpeg", "mpg", "mpp", "mpt", "msg", "msi", "msp", "mts",
+    "ndjson", "nef", "new", "nfo", "numbers", "nupkg", "odb", "odf", "odg", "odp", "ods", "odt", "oft", "ogg", "ogv",
+    "ok", "old", "one", "opus", "orig", "ost", "otf", "out", "ova", "ovf", "p12", "p7b", "p7m", "p7s", "pages",
+    "parquet", "part", "partial", "patch", "pbix", "pcap", "pcapng", "pdf", "pem", "pfx", "phar", "php", "pkg", "pl",
+    "plist", "png", "pot", "potm", "potx", "pps", "ppsm", "ppsx", "ppt", "pptm", "pptx", "prn", "processed",
+    "properties", "prt", "ps", "ps1", "psd", "psm1", "pst", "pub", "py", "pyc", "qbw", "qif", "r", "rar", "raw", "rb",
+    "rdp", "reg", "rejected", "resx", "rev", "rpm", "rst", "rtf", "rvt", "s", "sas", "sass", "sav", "save", "saved",
+    "scala", "scss", "sent", "service", "sh", "sig", "signed", "sketch", "skp", "sldasm", "sldprt", "slk", "snap", "so",
+    "sol", "sql", "sqlite", "srt", "step", "stl", "stp", "sub", "success", "svg", "svgz", "swf", "swift", "tar", "tcl",
+    "temp", "tex", "text", "tf", "tgz", "tif", "tiff", "tmp", "toml", "torrent", "trc", "ts", "tsv", "tsx", "ttf",
+    "twbx", "txt", "txz", "url", "vb", "vbs", "vcf", "vcs", "vdi", "vdw", "version", "vhd", "vhdx", "vmdk", "vob",
+    "vsd", "vsdm", "vsdx", "vss", "vssx", "vst", "vstx", "vue", "war", "wav", "wbmp", "weba", "webloc", "webm", "webp",
+    "wim", "wma", "wmf", "wmv", "woff", "woff2", "wpd", "wps", "wsdl", "xcf", "xhtml", "xlam", "xls", "xlsb", "xlsm",
+    "xlsx", "xlt", "xltm", "xltx", "xmind", "xml", "xps", "xsd", "xsl", "xslt", "xz", "yaml", "yml", "z", "zip", "zst",
 ];
 
 /// Extensions of programs for encryption that organisations use.
@@ -84,43 +85,28 @@ pub(super) const PLAIN: &[&str] = &[
     "yaml", "yml",
 ];
 
-/// Parts of the names of notes, in lower case with `_` for all that is no letter or digit. Their order is kept in state:
-/// append only, at most 254.
+/// Parts of the names of notes, in lower case with `_` for all that is no letter or digit. Their order, and that of [`GUIDES`]
+/// behind them, is kept in state: with another one the format of state is another. At most 127 together.
 pub(super) const NOTES: &[&str] = &[
-    "how_to_decrypt",
-    "how_to_recover",
-    "how_to_restore",
     "how_to_back_files",
-    "decrypt_instruction",
-    "decryption_instruction",
-    "recovery_instruction",
-    "restore_instruction",
-    "recover_your_files",
-    "restore_your_files",
     "decrypt_your_files",
-    "recover_my_files",
-    "restore_my_files",
     "decrypt_my_files",
+    "recover_your_files",
+    "recover_my_files",
+    "restore_your_files",
+    "restore_my_files",
+    "restore_files_info",
     "your_files_are_encrypted",
     "files_are_encrypted",
-    "files_encrypted",
     "files_are_locked",
-    "help_decrypt",
-    "help_recover",
-    "help_restore",
+    "unlock_your_files",
     "readme_to_decrypt",
-    "readme_to_restore",
-    "readme_to_recover",
     "readme_for_decrypt",
     "read_me_to_decrypt",
-    "read_me_to_restore",
     "read_to_decrypt",
     "readme_for_unlock",
-    "unlock_your_files",
-    "unlock_files",
     "wanadecryptor",
     "wana_decryptor",
-    "please_read_me",
     "ryukreadme",
     "ryuk_readme",
     "conti_readme",
@@ -128,16 +114,60 @@ pub(super) const NOTES: &[&str] = &[
     "clopreadme",
     "akira_readme",
     "lockbit_note",
-    "restore_files_info",
-    "recovery_file",
     "ransom_note",
     "ransomnote",
     "your_data_is_stolen",
-    "data_leak_warning",
     "decrypt_files",
     "files_decrypt",
     "critical_breach_detected",
 ];
+
+/// The same, of names that honest guides have too ("how to restore a backup"). Those that are `true` are notes where the name
+/// says nothing else: "how to decrypt files", and not "how to decrypt the laptop".
+pub(super) const GUIDES: &[(&str, bool)] = &[
+    ("how_to_decrypt", true),
+    ("decrypt_instruction", true),
+    ("decryption_instruction", true),
+    ("help_decrypt", true),
+    ("how_to_recover", true),
+    ("how_to_restore", true),
+    ("readme_to_restore", true),
+    ("readme_to_recover", true),
+    ("read_me_to_restore", true),
+    ("read_me_to_recover", true),
+    ("unlock_files", true),
+    ("files_encrypted", true),
+    ("recovery_instruction", false),
+    ("restore_instruction", false),
+    ("help_recover", false),
+    ("help_restore", false),
+    ("please_read_me", false),
+    ("recovery_file", false),
+    ("data_leak_warning", false),
+];
+
+/// Words that say nothing beside [`GUIDES`].
+const FILLERS: [&str; 16] = [
+    "all",
+    "and",
+    "back",
+    "data",
+    "file",
+    "files",
+    "info",
+    "instructions",
+    "me",
+    "my",
+    "now",
+    "read",
+    "readme",
+    "the",
+    "to",
+    "your",
+];
+
+/// A note's number with this is that of a guide, for all one can tell.
+const GUIDE: u8 = 1 << 7;
 
 /// What notes are written as.
 const NOTE_SUFFIXES: [&str; 9] = ["", "txt", "html", "htm", "hta", "url", "rtf", "png", "bmp"];
@@ -158,13 +188,33 @@ pub fn note_of(stem: &str, suffix: &str) -> Option<u8> {
             _ => plain.push('_'),
         }
     }
-    let note = NOTES.iter().position(|note| plain.contains(note))?;
-    u8::try_from(note + 1).ok()
+    let number = |index: usize| u8::try_from(index + 1).ok();
+    if let Some(note) = NOTES.iter().position(|note| plain.contains(note)) {
+        return number(note);
+    }
+    let guide = GUIDES.iter().position(|(guide, _)| plain.contains(guide))?;
+    let is_note = GUIDES.get(guide).is_some_and(|(words, is_note)| *is_note && says_only(&plain, words));
+    number(NOTES.len() + guide).map(|number| if is_note { number } else { number | GUIDE })
+}
+
+/// Has the name no word of its own beside these?
+fn says_only(plain: &str, words: &str) -> bool {
+    let rest = plain.replacen(words, "_", 1);
+    let is_filler =
+        |word: &str| word.len() < 2 || FILLERS.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit());
+    rest.split('_').all(is_filler)
+}
+
+/// Is the file with this number a note, and not just called as guides are, too?
+pub const fn is_sure(number: u8) -> bool {
+    number & GUIDE == 0
 }
 
 /// The words of the note with this number.
 pub fn note_words(number: u8) -> &'static str {
-    usize::from(number).checked_sub(1).and_then(|index| NOTES.get(index)).copied().unwrap_or("")
+    let Some(index) = usize::from(number & !GUIDE).checked_sub(1) else { return "" };
+    let guide = || GUIDES.get(index - NOTES.len()).map(|(words, _)| words);
+    NOTES.get(index).or_else(guide).copied().unwrap_or("")
 }
 
 /// Is this the extension of a well-known program for encryption?

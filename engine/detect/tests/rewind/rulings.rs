@@ -56,7 +56,8 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::Incident(params) => (params.policies_min, params.score_min) = (3, 60),
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
             Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
-            Params::Ransomware(params) => (params.changes_min, params.usual_days_min) = (2, 2),
+            Params::NewDevice(params) => (params.failures_min, params.within_secs) = (2, 3_600),
+            Params::Ransomware(params) => (params.changes_min, params.learning_days) = (2, 0),
             Params::TerminatedUser(params) => (params.grace_minutes, params.disabled_counts) = (90, false),
             Params::UnusualDownload(params) => (params.objects_floor, params.half_life_weeks) = (2, 2),
         },
@@ -68,7 +69,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
 
 /// Random rule sets, the shipped one first.
 pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
-    prop::collection::vec(any::<[[u8; 2]; 16]>(), 1..5).prop_map(|edits| {
+    prop::collection::vec(any::<[[u8; 2]; 18]>(), 1..5).prop_map(|edits| {
         let some = edits.into_iter().map(|of_rules| {
             let mut edited_rules: Vec<Rule> =
                 rules().into_iter().zip(of_rules).filter_map(|(rule, edit)| edited(rule, edit)).collect();

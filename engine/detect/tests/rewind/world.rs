@@ -8,7 +8,7 @@ use frostwatch_detect::condition::{Condition, Scalar};
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::{
     activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country, mass_download,
-    ransomware, suspicious_ip, terminated_user, unusual_download,
+    new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
@@ -124,7 +124,21 @@ pub(crate) fn rules() -> Vec<Rule> {
 }
 
 fn others() -> impl Iterator<Item = (&'static str, Params, u32)> {
-    rules_of_lists().into_iter().chain([unusual(), together()]).chain(policies()).chain(rules_of_files())
+    rules_of_lists().into_iter().chain([unusual(), together(), devices()]).chain(policies()).chain(rules_of_files())
+}
+
+fn devices() -> (&'static str, Params, u32) {
+    let params = new_device::Params {
+        within_secs: 1_200,
+        failures_min: 1,
+        failures_within_secs: 600,
+        confidence_min: 50,
+        learning_days: 0,
+        usual_days_min: 2,
+        devices_many: 4,
+        device_forget_days: 3,
+    };
+    ("new_device", Params::NewDevice(params), 600)
 }
 
 fn together() -> (&'static str, Params, u32) {
@@ -192,6 +206,7 @@ fn rules_of_files() -> [(&'static str, Params, u32); 1] {
         content_min: 2,
         records_min: 2,
         score_min: 60,
+        learning_days: 1,
         usual_days_min: 1,
         usual_forget_days: 2,
         usual_extensions: vec!["vlt".to_owned()],

@@ -24,6 +24,8 @@ pub(crate) enum Detector {
     InfrequentCountry(InfrequentCountry),
     /// Many downloads by one user in a short time.
     MassDownload(MassDownload),
+    /// First use of a device after a risky event.
+    NewDevice(NewDevice),
     /// Files of one user's making useless: encrypted, replaced or overwritten, a note left behind.
     Ransomware(Ransomware),
     /// Activity from an address of bad repute.
@@ -233,6 +235,37 @@ pub(crate) struct MassDownload {
     unique_objects: bool,
 }
 
+/// Parameters of `new_device`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct NewDevice {
+    /// How long a risky event counts, seconds.
+    #[schemars(range(min = 60, max = 604_800))]
+    within_secs: u32,
+    /// So many failed sign-ins or second factors are a risky event. 0: none are.
+    #[schemars(range(min = 0, max = 32))]
+    failures_min: u32,
+    /// Within so many seconds.
+    #[schemars(range(min = 60, max = 86_400))]
+    failures_within_secs: u32,
+    /// What a list says with less confidence than this is not looked at.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_min: u8,
+    /// Event time from a user's first sign-in with a device in which findings are only recorded, days.
+    #[schemars(range(min = 0, max = 90))]
+    learning_days: u32,
+    /// A network the user signed in from on this many different days before is usual.
+    #[schemars(range(min = 1, max = 90))]
+    usual_days_min: u32,
+    /// So many devices within 30 days: a new one says nothing.
+    #[schemars(range(min = 2, max = 16))]
+    devices_many: u32,
+    /// A device not used for this long is new again, days.
+    #[schemars(range(min = 1, max = 365))]
+    device_forget_days: u32,
+}
+
 /// Parameters of `ransomware`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -259,6 +292,10 @@ pub(crate) struct Ransomware {
     /// So many points of signs raise the alert.
     #[schemars(range(min = 1, max = 200))]
     score_min: u32,
+    /// What only an extension speaks for that no list of ransomware has, or a media type that nobody told, is held back for so
+    /// many days from the first activity of a user on. 0: nothing is.
+    #[schemars(range(max = 90))]
+    learning_days: u32,
     /// What an account did to files on this many different days before is its habit.
     #[schemars(range(min = 1, max = 30))]
     usual_days_min: u32,

@@ -56,7 +56,7 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
     let end = if succeeds { "then the right one" } else { "all of them wrong" };
     let place = if stuffing { "many addresses".to_owned() } else { scouting.company.world.city(city).key() };
     let note = format!("{failures} wrong passwords from {place}, {end}");
-    Some(Draft { kind: AttackKind::FailedLogins, actions, note, also_expected })
+    Some(Draft { kind: AttackKind::FailedLogins, actions, note, also_expected, classes: Vec::new() })
 }
 
 /// The same client at another address, of a server or a home line anywhere.
@@ -85,7 +85,7 @@ pub(super) fn mass_download(scouting: &Scouting<'_>, number: u32, chance: &mut C
         .enumerate()
         .map(|(n, deed)| scouting.action(start_ms + n as i64 * step_ms, client, deed, chance))
         .collect();
-    Some(Draft { kind: AttackKind::MassDownload, actions, note, also_expected: Vec::new() })
+    Some(Draft { kind: AttackKind::MassDownload, actions, note, also_expected: Vec::new(), classes: Vec::new() })
 }
 
 /// Distinct attachments, one after another within a minute.

@@ -53,7 +53,7 @@ pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &m
         world.apart_km(city, moment.client.body),
         world.city(moment.client.body).key(),
     );
-    Some(Draft { kind: AttackKind::ImpossibleTravel, actions, note, also_expected })
+    Some(Draft { kind: AttackKind::ImpossibleTravel, actions, note, also_expected, classes: Vec::new() })
 }
 
 /// An account used in the middle of its owner's night from a country the owner never was in.
@@ -82,7 +82,7 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
         world.apart_km(city, scouting.person.home),
         world.city(scouting.person.home).key(),
     );
-    Some(Draft { kind: AttackKind::InfrequentCountry, actions, note, also_expected: Vec::new() })
+    Some(Draft { kind: AttackKind::InfrequentCountry, actions, note, also_expected: Vec::new(), classes: Vec::new() })
 }
 
 /// Signs in where asked to and looks around: lists, records, a few files.

@@ -1,24 +1,28 @@
-//! Attacks on files: with a program on the victim's own computer, in the victim's session.
+//! Attacks on files: with a program on the victim's own computer in the victim's session, or with a program's stolen key.
 
 use std::collections::BTreeSet;
 
 use rand::RngExt;
 
 use crate::action::{Action, Client, Deed, Device};
-use crate::attacks::{AttackKind, Draft, Planned, label, suits};
+use crate::attacks::{AttackKind, Draft, Planned, plan_kinds, seek, suits};
 use crate::behaviour::plan_day;
 use crate::chance::{Chance, Purpose, pick, stream};
 use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::company::{Company, ConfigError, EARLIEST_ATTACK_DAY};
+use crate::company::{Company, ConfigError};
+use crate::people::AccountKind;
 
+use super::work::handles_files;
 use super::{Extension, FileDeed, FilePlan, NewName, some_files};
 
-/// Days are drawn this often before an attack is given up.
-const TRIES_MAX: u32 = 4_000;
-/// Files of a fast attack, least and most.
-const FAST_FILES: (u32, u32) = (40, 300);
-/// Files an hour of a slow one, least and most.
-const SLOW_FILES: (u32, u32) = (3, 6);
+/// How much an attack makes useless, by classes: a little more than a busy person changes in a day, twice that, and all that
+/// can be reached. The least and most files of a fast attack and of a slow one.
+const AMOUNTS: [(&str, [(u32, u32); 2]); 3] =
+    [("small", [(17, 22), (17, 22)]), ("medium", [(28, 44), (28, 44)]), ("large", [(80, 300), (80, 120)])];
+/// Whose account it is, by turns.
+const VICTIMS: [Victim; 4] = [Victim::Person, Victim::Busy, Victim::Person, Victim::Technical];
+/// Of a hundred attacks with a program's key, so many that write what programs for encryption write.
+const TOOLS: u32 = 35;
 /// Hours of a slow one, least and most.
 const SLOW_HOURS: (i64, i64) = (8, 20);
 /// Families whose extension is in everybody's lists, and words that say what they do.
@@ -45,42 +49,72 @@ enum Way {
     Overwrite,
 }
 
-pub(super) fn plan(company: &Company, plan: FilePlan, attacked: &mut BTreeSet<u32>) -> Result<Planned, ConfigError> {
-    let mut drafts = Vec::new();
-    let kinds =
-        [(AttackKind::Ransomware, plan.fast, "ransomware"), (AttackKind::SlowRansomware, plan.slow, "slow_ransomware")];
-    for (kind, count, word) in kinds {
-        for number in 0..count {
-            let draft = find(company, kind, number, attacked);
-            drafts.push(draft.ok_or(ConfigError::NoVictim { kind: word, number })?);
-        }
-    }
-    drafts.sort_by_key(|draft| draft.actions.first().map_or(0, |action| action.time_ms));
-    let mut planned = Planned { labels: Vec::new(), actions: Vec::new() };
-    for draft in drafts {
-        // Behind the labels that are there.
-        let position = (company.labels().len() + planned.labels.len()) as u32;
-        planned.labels.push(label(company, &draft));
-        planned.actions.extend(draft.actions.into_iter().map(|action| Action { label: Some(position), ..action }));
-    }
-    Ok(planned)
+/// Whose account it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    /// Somebody who now and then deletes or replaces a file.
+    Person,
+    /// Somebody who handles many, or the same ones every day.
+    Busy,
+    /// A program.
+    Technical,
 }
 
-/// Draws victims and days until one is at a desk.
-fn find(company: &Company, kind: AttackKind, number: u32, attacked: &mut BTreeSet<u32>) -> Option<Draft> {
-    let mut chance = stream(company.config.seed, Purpose::FileAttack, kind as u32, number);
-    for _ in 0..TRIES_MAX {
-        let account = chance.random_range(0..company.people.len() as u32);
-        let day = chance.random_range(EARLIEST_ATTACK_DAY..company.config.days - 2);
-        if attacked.contains(&account) || !suits(company, account, day) {
-            continue;
-        }
-        if let Some(moment) = desk_moment(company, account, day, &mut chance) {
-            attacked.insert(account);
-            return Some(draft(kind, number, &moment, &mut chance));
+impl Victim {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Busy => "busy person",
+            Self::Technical => "technical account",
         }
     }
-    None
+
+    fn is(self, company: &Company, account: u32, day: u32) -> bool {
+        let person = &company.people[account as usize];
+        match self {
+            Self::Person => suits(company, account, day) && !handles_files(company, account),
+            Self::Busy => suits(company, account, day) && handles_files(company, account),
+            Self::Technical => matches!(person.kind, AccountKind::Service | AccountKind::Integration),
+        }
+    }
+}
+
+pub(super) fn plan(company: &Company, plan: FilePlan, attacked: &mut BTreeSet<u32>) -> Result<Planned, ConfigError> {
+    let kinds =
+        [(AttackKind::Ransomware, plan.fast, "ransomware"), (AttackKind::SlowRansomware, plan.slow, "slow_ransomware")];
+    plan_kinds(company, &kinds, |kind, number| {
+        let victim = VICTIMS[number as usize % VICTIMS.len()];
+        // A small company has few programs and few who handle files.
+        find(company, kind, number, victim, attacked).or_else(|| find(company, kind, number, Victim::Person, attacked))
+    })
+}
+
+/// Draws victims and days until one is at work.
+fn find(
+    company: &Company,
+    kind: AttackKind,
+    number: u32,
+    victim: Victim,
+    attacked: &mut BTreeSet<u32>,
+) -> Option<Draft> {
+    let chance = stream(company.config.seed, Purpose::FileAttack, kind as u32, number);
+    seek(company, chance, attacked, |drawn, chance| {
+        let (account, day) = (drawn.account, drawn.day);
+        if !victim.is(company, account, day) {
+            return None;
+        }
+        let moment = match victim {
+            Victim::Technical => any_moment(company, account, day, chance),
+            Victim::Person | Victim::Busy => desk_moment(company, account, day, chance),
+        };
+        moment.map(|moment| draft(kind, number, victim, &moment, chance))
+    })
+}
+
+fn any_moment(company: &Company, account: u32, day: u32, chance: &mut Chance) -> Option<Action> {
+    let mut actions = Vec::new();
+    plan_day(company.day_context(), account, &company.people[account as usize], i64::from(day), &mut actions);
+    pick(chance, &actions).cloned()
 }
 
 /// Something that the account does on that day in a session at a laptop.
@@ -92,31 +126,30 @@ pub(super) fn desk_moment(company: &Company, account: u32, day: u32, chance: &mu
     pick(chance, &actions).cloned()
 }
 
-fn draft(kind: AttackKind, number: u32, moment: &Action, chance: &mut Chance) -> Draft {
+fn draft(kind: AttackKind, number: u32, victim: Victim, moment: &Action, chance: &mut Chance) -> Draft {
     let slow = kind == AttackKind::SlowRansomware;
-    let way = match number % if slow { 2 } else { 3 } {
+    // So that each victim meets each way.
+    let way = match if slow { number / VICTIMS.len() as u32 % 2 } else { number % 3 } {
         0 => Way::Rename,
         1 => Way::Swap,
         _ => Way::Overwrite,
     };
-    let extension = extension(chance);
+    let extension = extension(victim, chance);
     let to = if chance.random_bool(0.75) { NewName::Behind(extension) } else { NewName::Instead(extension) };
     let audited = chance.random_bool(0.5);
     let note = chance.random_bool(if slow { 0.4 } else { 0.6 }).then(|| NOTES[chance.random_range(0..NOTES.len())]);
-    let mut times = Vec::new();
-    let mut at = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
-    if slow {
-        let hours = chance.random_range(SLOW_HOURS.0..=SLOW_HOURS.1);
-        let end = at + hours * HOUR_MS;
-        while at < end {
-            times.push(at);
-            at += HOUR_MS / i64::from(chance.random_range(SLOW_FILES.0..=SLOW_FILES.1));
-        }
+    let (amount, [of_fast, of_slow]) = AMOUNTS[chance.random_range(0..AMOUNTS.len())];
+    let (least, most) = if slow { of_slow } else { of_fast };
+    let count = i64::from(chance.random_range(least..=most));
+    let begin = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
+    let step = if slow {
+        chance.random_range(SLOW_HOURS.0..=SLOW_HOURS.1) * HOUR_MS / count
     } else {
-        let count = chance.random_range(FAST_FILES.0..=FAST_FILES.1);
-        let step = chance.random_range(300..3_000);
-        times.extend((0..i64::from(count)).map(|n| at + n * step));
-    }
+        chance.random_range(300..3_000)
+    };
+    // The slow ones keep no beat.
+    let off = |chance: &mut Chance| if slow { chance.random_range(0..step / 2) } else { 0 };
+    let times: Vec<i64> = (0..count).map(|n| begin + n * step + off(chance)).collect();
     let files = some_files(chance, times.len() as u32);
     let mut actions = Vec::new();
     for (nth, (at, file)) in times.iter().zip(&files).enumerate() {
@@ -137,7 +170,7 @@ fn draft(kind: AttackKind, number: u32, moment: &Action, chance: &mut Chance) ->
     let left = note.map_or("no note".to_owned(), |note| format!("the note {note}"));
     let name = if way == Way::Overwrite { String::new() } else { format!(" to .{}", extension.as_str()) };
     let note = format!("{} files {word}{name}, {left}", times.len());
-    Draft { kind, actions, note, also_expected: Vec::new() }
+    Draft { kind, actions, note, also_expected: Vec::new(), classes: vec![amount, victim.word()] }
 }
 
 fn deeds(way: Way, file: u32, to: NewName, audited: bool) -> Vec<FileDeed> {
@@ -149,8 +182,12 @@ fn deeds(way: Way, file: u32, to: NewName, audited: bool) -> Vec<FileDeed> {
     }
 }
 
-/// A third are in everybody's lists, a third are words, a third are letters.
-fn extension(chance: &mut Chance) -> Extension {
+/// A third are in everybody's lists, a third are words, a third are letters; some that have a program's key write what such a
+/// program might.
+fn extension(victim: Victim, chance: &mut Chance) -> Extension {
+    if victim == Victim::Technical && chance.random_range(0..100) < TOOLS {
+        return Extension::new("gpg");
+    }
     match chance.random_range(0..3) {
         0 => Extension::new(FAMILIES[chance.random_range(0..FAMILIES.len())]),
         1 => Extension::new(WORDS[chance.random_range(0..WORDS.len())]),

@@ -25,7 +25,7 @@ fn attacks_are_labelled_by_their_pace_and_nobody_is_attacked_twice() {
     let of = |kind| company.labels().iter().filter(move |label| label.kind == kind);
     assert_eq!((of(AttackKind::Ransomware).count(), of(AttackKind::SlowRansomware).count()), (6, 4));
     for label in of(AttackKind::Ransomware) {
-        assert!(label.end_ms - label.start_ms <= 16 * 60_000 && label.actions >= 40, "{label:?}");
+        assert!(label.end_ms - label.start_ms <= 16 * 60_000 && label.actions >= 17, "{label:?}");
     }
     for label in of(AttackKind::SlowRansomware) {
         assert!(label.end_ms - label.start_ms >= 6 * 3_600_000, "{label:?}");

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::action::{Action, file};
+use crate::action::{Action, FILE_COUNT, file};
 use crate::behaviour::plan_day;
 use crate::chance::{Chance, Purpose, mix, stream};
 use crate::clock::{MINUTE_MS, SECOND_MS};
@@ -22,12 +22,50 @@ const BULK_RENAMES: u32 = 4;
 const MARKS: u32 = 2;
 const CONVERSIONS: u32 = 3;
 const CLEAN_UPS: u32 = 5;
-/// Of a thousand people, those whose program signs some documents a day under an extension of its own.
+/// Of a thousand people, those whose program signs some documents a day under an extension of its own; those who keep files in
+/// order all day long; those whose script uploads the same reports anew each day, as what nobody knows.
 const SIGNERS: u64 = 20;
+const CLERKS: u64 = 60;
+const UPLOADERS: u64 = 10;
+/// Files that a clerk replaces and deletes in a day, least and most; that a script uploads.
+const CLERK_FILES: (u32, u32) = (10, 35);
+const UPLOADER_FILES: (u32, u32) = (15, 40);
+/// Of a thousand days of a clerk, those on which a guide is attached whose name a blackmailer might have chosen.
+const GUIDES: u32 = 40;
+const GUIDE_NAMES: [&str; 4] =
+    ["readme.txt", "Recovery-Instructions.txt", "how to restore a backup.html", "Please read me.txt"];
+/// Which program marks what it has imported.
+const IMPORTER: u32 = 3;
 /// What files become there, one kind after the other.
 const IMAGE: &str = "image/webp";
 const PACKED: &str = "application/zip";
+const REPORT: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const NO_TYPE: &str = "application/octet-stream";
+
+/// Somebody's work with files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Signer,
+    Clerk,
+    Uploader,
+}
+
+fn role_of(company: &Company, account: u32) -> Option<Role> {
+    match mix(u64::from(account), company.config.seed) % 1_000 {
+        0..SIGNERS => Some(Role::Signer),
+        SIGNERS..CLERKS_END => Some(Role::Clerk),
+        CLERKS_END..UPLOADERS_END => Some(Role::Uploader),
+        _ => None,
+    }
+}
+
+const CLERKS_END: u64 = SIGNERS + CLERKS;
+const UPLOADERS_END: u64 = CLERKS_END + UPLOADERS;
+
+/// Does this person handle many files, or the same ones every day?
+pub(super) fn handles_files(company: &Company, account: u32) -> bool {
+    role_of(company, account).is_some()
+}
 
 /// All of it.
 pub(super) fn plan(company: &Company) -> Vec<Action> {
@@ -51,12 +89,12 @@ pub(super) fn plan(company: &Company) -> Vec<Action> {
 }
 
 fn day_of_person(company: &Company, account: u32, day: u32, chance: &mut Chance, out: &mut Vec<Action>) {
-    let is_signer = mix(u64::from(account), company.config.seed) % 1_000 < SIGNERS;
+    let role = role_of(company, account);
     let drawn = chance.random_range(0..1_000);
     let bulk = chance.random_range(0..1_000);
     let bulks = [BULK_RENAMES, MARKS, CONVERSIONS, CLEAN_UPS];
     let has_bulk = bulk < bulks.iter().sum();
-    if drawn >= DELETES + NEW_VERSIONS && !has_bulk && !is_signer {
+    if drawn >= DELETES + NEW_VERSIONS && !has_bulk && role.is_none() {
         return;
     }
     let Some(moment) = desk_moment(company, account, day, chance) else { return };
@@ -70,12 +108,7 @@ fn day_of_person(company: &Company, account: u32, day: u32, chance: &mut Chance,
             deeds.push(replaced(file, NewName::Same, of_file(file)));
         }
     }
-    if is_signer {
-        let count = chance.random_range(1..6);
-        let to = NewName::Behind(Extension::new("sgnx"));
-        let rename = |file| vec![FileDeed::Rename { file, to, audited: true }];
-        deeds.extend(some_files(chance, count).into_iter().map(rename));
-    }
+    deeds.extend(role.map(|role| work_of(role, company, account, chance)).unwrap_or_default());
     if has_bulk {
         step_ms = (SECOND_MS, 6 * SECOND_MS);
         deeds.extend(bulk_work(bulk, chance));
@@ -87,6 +120,40 @@ fn day_of_person(company: &Company, account: u32, day: u32, chance: &mut Chance,
             at += 700;
         }
         at += chance.random_range(step_ms.0..step_ms.1);
+    }
+}
+
+/// A day's work of somebody who handles files.
+fn work_of(role: Role, company: &Company, account: u32, chance: &mut Chance) -> Vec<Vec<FileDeed>> {
+    match role {
+        Role::Signer => {
+            let count = chance.random_range(1..6);
+            let to = NewName::Behind(Extension::new("sgnx"));
+            let rename = |file| vec![FileDeed::Rename { file, to, audited: true }];
+            some_files(chance, count).into_iter().map(rename).collect()
+        }
+        Role::Clerk => {
+            let count = chance.random_range(CLERK_FILES.0..=CLERK_FILES.1);
+            let tidy = |file: u32| match file % 3 {
+                0 => vec![FileDeed::Delete { file, audited: true }],
+                _ => replaced(file, NewName::Same, of_file(file)),
+            };
+            let mut deeds: Vec<Vec<FileDeed>> = some_files(chance, count).into_iter().map(tidy).collect();
+            if chance.random_range(0..1_000) < GUIDES {
+                let (file, name) =
+                    (chance.random_range(0..FILE_COUNT), GUIDE_NAMES[chance.random_range(0..GUIDE_NAMES.len())]);
+                deeds.push(vec![FileDeed::Text { file, name }]);
+            }
+            deeds
+        }
+        Role::Uploader => {
+            // The same ones every day.
+            let mut own = stream(company.config.seed, Purpose::FileWork, account, u32::MAX);
+            let count = own.random_range(UPLOADER_FILES.0..=UPLOADER_FILES.1);
+            let is_report = |number: &u32| file(*number).content_type == REPORT;
+            let reports = some_files(&mut own, count * 8).into_iter().filter(is_report);
+            reports.take(count as usize).map(|file| replaced(file, NewName::Same, NO_TYPE)).collect()
+        }
     }
 }
 
@@ -109,7 +176,7 @@ fn bulk_work(drawn: u32, chance: &mut Chance) -> Vec<Vec<FileDeed>> {
 }
 
 /// The first program archives once a week, the second encrypts every night with a known program, the third with one of the
-/// organisation's own.
+/// organisation's own, the fourth marks what it has imported.
 fn night_of_program(
     company: &Company,
     (account, number): (u32, u32),
@@ -121,6 +188,7 @@ fn night_of_program(
         0 if day % 7 == 5 => (NewName::Behind(Extension::new("zip")), PACKED),
         1 => (NewName::Behind(Extension::new("gpg")), NO_TYPE),
         2 => (NewName::Behind(Extension::new("vltx")), NO_TYPE),
+        IMPORTER => (NewName::Behind(Extension::new("imported")), NO_TYPE),
         _ => return,
     };
     let mut nightly = Vec::new();
@@ -129,7 +197,11 @@ fn night_of_program(
     let mut at = moment.time_ms + 10 * MINUTE_MS;
     let count = chance.random_range(25..90);
     for file in some_files(chance, count) {
-        for deed in replaced(file, name, content_type) {
+        let deeds = match number {
+            IMPORTER => vec![FileDeed::Rename { file, to: name, audited: true }],
+            _ => replaced(file, name, content_type),
+        };
+        for deed in deeds {
             out.push(act(at, account, moment.client, deed, chance));
             at += 400;
         }

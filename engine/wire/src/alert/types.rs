@@ -19,6 +19,7 @@ pub const POLICIES: &[&str] = &[
     "incident",
     "infrequent_country",
     "mass_download",
+    "new_device",
     "password_spray",
     "ransomware",
     "risky_ip_logon",

@@ -116,7 +116,9 @@ fn every_exception_that_a_runbook_shows_is_accepted_in_its_rule() {
             seen.insert(stem.to_owned());
         }
     }
-    assert!(DETECTORS.iter().all(|id| seen.contains(*id)), "a runbook shows no exception: {seen:?}");
+    // An incident has none: it is told of alerts, whose rules have them.
+    let shows = |id: &str| id == "incident" || seen.contains(id);
+    assert!(DETECTORS.iter().all(|id| shows(id)), "a runbook shows no exception: {seen:?}");
 }
 
 #[test]

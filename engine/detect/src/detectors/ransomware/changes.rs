@@ -5,35 +5,17 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Params;
+use super::mark::{Look, Mark};
+use super::seen::Seen;
 use crate::caps::Caps;
 use crate::event::Event;
-use crate::files::{Extension, FileFacts, Signs};
+use crate::files::{Extension, FileFacts, Signs, is_sure};
 use crate::model::Action;
 use crate::time::{Millis, SECOND};
 
-/// Files of one user that are told apart; beyond, the one changed first is forgotten, so that counts stand still there.
+/// Files of one user that are told apart, so that counts stand still there; beyond, those that mean nothing alone are
+/// forgotten first, and then the one changed first.
 pub(super) const CHANGES_MAX: usize = 256;
-/// Files with an extension of known ransomware that are a sign.
-pub(super) const KNOWN_MIN: u32 = 3;
-
-/// What each sign weighs, in points.
-pub(super) const RATE_POINTS: u32 = 20;
-/// See [`RATE_POINTS`].
-pub(super) const SPREAD_POINTS: u32 = 20;
-/// See [`RATE_POINTS`].
-pub(super) const CHURN_POINTS: u32 = 50;
-/// Of an extension that nothing but ransomware writes.
-pub(super) const KNOWN_POINTS: u32 = 40;
-/// Of an extension that honest programs write too.
-pub(super) const SHARED_POINTS: u32 = 10;
-/// See [`RATE_POINTS`].
-pub(super) const NOTE_POINTS: u32 = 50;
-/// See [`RATE_POINTS`].
-pub(super) const TYPE_POINTS: u32 = 40;
-/// See [`RATE_POINTS`].
-pub(super) const ENTROPY_POINTS: u32 = 40;
-/// Signs that must be there, whatever they weigh.
-pub(super) const SIGNS_MIN: u32 = 2;
 
 /// What was done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +48,11 @@ impl File {
         !matches!(self.deed, Deed::Came)
     }
 
+    /// Did it go, and nothing came in its place?
+    fn is_gone(&self) -> bool {
+        self.deed == Deed::Went && !self.facts.signs.has(Signs::CHANGED)
+    }
+
     fn has_new_extension(&self) -> bool {
         self.is_change() && self.facts.signs.has(Signs::CHANGED)
     }
@@ -77,9 +64,25 @@ impl File {
         self.is_change() && !signs.has(Signs::CHANGED) && (signs.has(Signs::MISMATCH) || overwritten)
     }
 
-    /// What its owner may be used to: files that get this extension, or, without one, files under their own names.
-    fn mark(&self) -> Extension {
-        if self.facts.signs.has(Signs::UNUSUAL) { self.facts.extension } else { Extension::EMPTY }
+    /// What its owner may be used to.
+    const fn mark(&self) -> Mark {
+        Mark::of(self.facts.extension, self.facts.signs, matches!(self.deed, Deed::Overwritten))
+    }
+
+    /// The same, whether it took another's place or not.
+    const fn own_mark(&self) -> Mark {
+        Mark::of(self.facts.extension, self.facts.signs, true)
+    }
+
+    /// The same as [`File::mark`], if its owner did that to it: what only came harms nothing, and makes no habit.
+    const fn habit(&self) -> Option<Mark> {
+        let mark = self.mark();
+        if self.is_change() && !mark.is_plain() { Some(mark) } else { None }
+    }
+
+    /// Does it mean something alone? A plain deletion and an upload do not.
+    fn is_grave(&self) -> bool {
+        self.facts.note != 0 || self.is_change() && self.facts.is_odd()
     }
 
     /// Did one take the other's place? By the name and another extension, or by the same name.
@@ -104,123 +107,35 @@ pub(super) struct Pushed {
     pub(super) is_sign: bool,
     /// One more file was changed.
     pub(super) is_new: bool,
-    /// The mark of the file.
-    pub(super) mark: Extension,
+    /// One more file was changed so that it has this mark.
+    pub(super) marked: Option<Mark>,
+    /// The mark that the file has, or would have in another's place.
+    pub(super) mark: Mark,
 }
 
 /// Files, in the order in which each was changed first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Changes {
     files: VecDeque<File>,
+    /// When files that gave way were changed: those that mean nothing alone, and the others.
+    gave_way: [Option<Span>; 2],
 }
 
-/// What the files of a user say together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Seen {
-    /// Files changed within the short window.
-    pub(super) rate: u32,
-    /// Files that got the same new extension within the long one.
-    pub(super) churn: u32,
-    /// Which.
-    pub(super) extension: Extension,
-    /// Files with an extension that only ransomware writes.
-    pub(super) known: u32,
-    /// With one that honest programs write too.
-    pub(super) shared: u32,
-    /// Notes.
-    pub(super) notes: u32,
-    /// Which, of the first: [`crate::files::note_words`].
-    pub(super) note: u8,
-    /// Files whose type contradicts their name.
-    pub(super) types: u32,
-    /// Files whose bytes look random.
-    pub(super) random: u32,
-    /// Records that the changed files hang on.
-    pub(super) records: u32,
-    /// Files changed within the long window.
-    pub(super) files: u32,
-}
-
-/// A sign: what was seen, from how much on it counts, and what it then weighs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sign {
-    pub(super) names: [&'static str; 3],
-    pub(super) seen: u32,
-    pub(super) min: u32,
-    pub(super) points: u32,
-}
-
-impl Sign {
-    pub(super) const fn is_there(&self) -> bool {
-        self.seen >= self.min
-    }
-}
-
-impl Seen {
-    /// Its signs. Of the two sorts of extension of ransomware one counts.
-    pub(super) fn signs(&self, params: &Params) -> [Sign; 7] {
-        let (known, known_points) =
-            if self.known >= KNOWN_MIN { (self.known, KNOWN_POINTS) } else { (self.shared, SHARED_POINTS) };
-        let sign = |names, seen, min, points| Sign { names, seen, min, points };
-        [
-            sign(["files_in_window", "changes_min", "changes_points"], self.rate, params.changes_min, RATE_POINTS),
-            sign(
-                ["files_with_new_extension", "extension_min", "extension_points"],
-                self.churn,
-                params.extension_min,
-                CHURN_POINTS,
-            ),
-            sign(["files_with_known_extension", "known_min", "known_points"], known, KNOWN_MIN, known_points),
-            sign(["notes", "notes_min", "notes_points"], self.notes, 1, NOTE_POINTS),
-            sign(["files_of_other_type", "type_min", "type_points"], self.types, params.content_min, TYPE_POINTS),
-            sign(
-                ["files_of_random_bytes", "entropy_min", "entropy_points"],
-                self.random,
-                params.content_min,
-                ENTROPY_POINTS,
-            ),
-            sign(["records", "records_min", "records_points"], self.records, params.records_min, SPREAD_POINTS),
-        ]
-    }
-
-    /// What the signs that are there weigh together.
-    pub(super) fn score(&self, params: &Params) -> u32 {
-        self.signs(params).iter().filter(|sign| sign.is_there()).map(|sign| sign.points).sum()
-    }
-
-    /// The signs that are there, a bit each.
-    pub(super) fn bits(&self, params: &Params) -> u8 {
-        let signs = self.signs(params);
-        signs.iter().enumerate().fold(0, |bits, (index, sign)| bits | u8::from(sign.is_there()) << index)
-    }
-
-    /// Is that enough?
-    pub(super) fn suffices(&self, params: &Params) -> bool {
-        self.bits(params).count_ones() >= SIGNS_MIN && self.score(params) >= params.score_min
-    }
-
-    /// The most of both, with the extension and the note of the later one.
-    pub(super) fn most(&self, now: &Self) -> Self {
-        Self {
-            rate: self.rate.max(now.rate),
-            churn: self.churn.max(now.churn),
-            extension: if now.extension.is_empty() { self.extension } else { now.extension },
-            known: self.known.max(now.known),
-            shared: self.shared.max(now.shared),
-            notes: self.notes.max(now.notes),
-            note: if self.note == 0 { now.note } else { self.note },
-            types: self.types.max(now.types),
-            random: self.random.max(now.random),
-            records: self.records.max(now.records),
-            files: self.files.max(now.files),
-        }
-    }
+/// Files from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Span {
+    files: u32,
+    first: Millis,
+    last: Millis,
 }
 
 impl Changes {
     /// Forgets what is older than `length` before `now`.
     pub(super) fn expire(&mut self, now: Millis, length: Millis) {
         while self.files.pop_front_if(|file| file.time <= now - length).is_some() {}
+        for span in &mut self.gave_way {
+            *span = span.filter(|span| span.last > now - length);
+        }
     }
 
     /// How many files it tells apart.
@@ -249,13 +164,27 @@ impl Changes {
             return self.pair(index, file);
         }
         self.add(file, caps);
-        Pushed { is_sign: facts.is_odd(), is_new: file.is_change(), mark: file.mark() }
+        Pushed { is_sign: facts.is_odd(), is_new: file.is_change(), marked: file.habit(), mark: file.own_mark() }
     }
 
+    /// Whoever deletes or attaches plain files by the hundred must not push out what was done to others.
     fn add(&mut self, file: File, caps: &mut Caps) {
         if self.files.len() == CHANGES_MAX {
             caps.window_objects += 1;
-            self.files.pop_front();
+            let plain = self.files.iter().position(|known| !known.is_grave());
+            let gone = match plain {
+                None if !file.is_grave() => Some(file),
+                _ => self.files.remove(plain.unwrap_or(0)),
+            };
+            if let Some(gone) = gone.filter(File::is_change) {
+                let span = &mut self.gave_way[usize::from(gone.is_grave())];
+                let known = span.unwrap_or(Span { files: 0, first: gone.time, last: gone.time });
+                let (first, last) = (known.first.min(gone.time), known.last.max(gone.time));
+                *span = Some(Span { files: known.files.saturating_add(1), first, last });
+            }
+            if plain.is_none() && !file.is_grave() {
+                return;
+            }
         }
         self.files.push_back(file);
     }
@@ -268,7 +197,7 @@ impl Changes {
             self.files.remove(index);
             return Pushed::default();
         }
-        let was_change = known.is_change();
+        let (was_change, had) = (known.is_change(), known.habit());
         // The platform itself touches a new row; only a name that changes makes more of it.
         if known.deed == Deed::Came && file.facts.signs.has(Signs::CHANGED) {
             known.deed = Deed::Changed;
@@ -285,8 +214,9 @@ impl Changes {
         {
             *known = if new == 0 { *known } else { new };
         }
-        facts.note = facts.note.max(new.note);
-        Pushed { is_sign: is_more, is_new: known.is_change() && !was_change, mark: known.mark() }
+        facts.note = if facts.note == 0 { new.note } else { facts.note };
+        let marked = known.habit().filter(|mark| had != Some(*mark));
+        Pushed { is_sign: is_more, is_new: known.is_change() && !was_change, marked, mark: known.own_mark() }
     }
 
     /// One of the two came in place of the other: both are one file, at the place of the first.
@@ -300,39 +230,35 @@ impl Changes {
             facts.signs = facts.signs.with(Signs::CHANGED);
         }
         *known = File { time: known.time, object: new.object, deed, covered: new.covered && gone.covered, facts };
-        Pushed { is_sign: true, is_new, mark: known.mark() }
+        Pushed { is_sign: true, is_new, marked: known.habit(), mark: known.own_mark() }
     }
 
     /// What the files say together at this time: all where what is covered counts, and of those whose mark is `usual` no more
     /// than that they were changed.
-    pub(super) fn look(&self, params: &Params, now: Millis, covered: bool, usual: impl Fn(Extension) -> bool) -> Seen {
+    pub(super) fn look(&self, params: &Params, now: Millis, covered: bool, usual: impl Fn(Mark) -> bool) -> Seen {
         let begin = now - Millis::from(params.window_secs) * SECOND;
         let mut seen = Seen::default();
         let (mut changed, mut came, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut known, mut shared) = (Vec::new(), Vec::new());
         let mut gone = 0;
         for file in self.files.iter().filter(|file| covered || !file.covered) {
-            let is_recent = file.time > begin;
+            let (is_recent, signs) = (file.time > begin, file.facts.signs);
             if file.is_change() {
-                seen.files += 1;
                 seen.rate += u32::from(is_recent);
                 records.extend((file.facts.record != 0).then_some(file.facts.record));
             }
-            let is_gone = file.deed == Deed::Went && !file.facts.signs.has(Signs::CHANGED);
-            gone += u32::from(is_gone && is_recent);
-            if file.facts.note != 0 {
-                seen.notes += 1;
-                seen.note = if seen.note == 0 { file.facts.note } else { seen.note };
-            }
+            gone += u32::from(file.is_gone() && is_recent);
+            note(&mut seen, file.facts.note);
             if usual(file.mark()) {
                 continue;
             }
-            let signs = file.facts.signs;
+            let extension = file.facts.extension;
             if file.has_new_extension() {
-                changed.push(file.facts.extension);
-                seen.known += u32::from(signs.has(Signs::KNOWN));
-                seen.shared += u32::from(signs.has(Signs::SHARED));
+                changed.push(extension);
+                known.extend(signs.has(Signs::KNOWN).then_some(extension));
+                shared.extend(signs.has(Signs::SHARED).then_some(extension));
             } else if file.deed == Deed::Came && is_recent && signs.has(Signs::UNUSUAL) {
-                came.push(file.facts.extension);
+                came.push(extension);
             }
             seen.types += u32::from(file.is_of_other_type());
             seen.random += u32::from(file.is_change() && signs.has(Signs::RANDOM));
@@ -341,30 +267,90 @@ impl Changes {
         records.dedup();
         seen.records = records.len() as u32;
         (seen.extension, seen.churn) = most_frequent(&mut changed, &mut came, gone);
+        let count = |list: &[Extension]| list.len() as u32;
+        let else_of = |list: &[Extension]| list.iter().filter(|known| **known != seen.extension).count() as u32;
+        (seen.known, seen.known_else) = (count(&known), else_of(&known));
+        (seen.shared, seen.shared_else) = (count(&shared), else_of(&shared));
+        let replaced = changed.iter().filter(|known| **known == seen.extension).count() as u32;
+        self.harm(params, begin, (covered, seen.churn.saturating_sub(replaced)), usual, &mut seen);
         seen
     }
 
-    /// The marks of its files.
-    pub(super) fn marks(&self) -> Vec<Extension> {
-        let mut marks: Vec<Extension> = self.files.iter().filter(|file| file.is_change()).map(File::mark).collect();
+    /// Which files were harmed, and since when: those that mean something alone, and all of the short window where their number
+    /// is a sign or some came in place of others; where nothing means anything alone, all that were changed. Usual ones were not,
+    /// unless there are no others. `matched` are those that went and in whose place others came, though no name tells which is
+    /// which.
+    fn harm(
+        &self,
+        params: &Params,
+        begin: Millis,
+        (covered, matched): (bool, u32),
+        usual: impl Fn(Mark) -> bool,
+        seen: &mut Seen,
+    ) {
+        let changed = || self.files.iter().filter(|file| file.is_change() && (covered || !file.covered));
+        let is_usual = |file: &File| usual(file.mark());
+        let all_usual = changed().all(is_usual);
+        let harmed = || changed().filter(|file| all_usual || !is_usual(file));
+        let has_some = harmed().any(File::is_grave);
+        let is_fast = seen.rate >= params.changes_min || matched > 0;
+        for file in harmed().filter(|file| !has_some || file.is_grave() || is_fast && file.time > begin) {
+            seen.files += 1;
+            seen.deleted += u32::from(file.is_gone());
+            seen.since = seen.since.into_iter().chain([file.time]).min();
+        }
+        // Of those that gave way no more is known than how many and when; rather too early than too late.
+        let [plain, grave] = self.gave_way;
+        let plain = plain.filter(|span| !has_some || is_fast && span.last > begin);
+        seen.deleted = seen.deleted.saturating_add(plain.map_or(0, |span| span.files)).saturating_sub(matched);
+        for Span { files, first, .. } in plain.into_iter().chain(grave) {
+            seen.files = seen.files.saturating_add(files);
+            seen.since = seen.since.into_iter().chain([first]).min();
+        }
+    }
+
+    /// The marks of its files. What came is among them: it may stand for what went.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = self.files.iter().map(File::mark).filter(|mark| !mark.is_plain()).collect();
         marks.sort_unstable();
         marks.dedup();
         marks
     }
 
     /// How many files with this mark there are.
-    pub(super) fn count(&self, mark: Extension) -> u32 {
+    pub(super) fn count(&self, mark: Mark) -> u32 {
         self.files.iter().filter(|file| file.mark() == mark).count() as u32
     }
 
     /// Has one of its files this mark and one of these signs?
-    pub(super) fn has(&self, mark: Extension, signs: Signs) -> bool {
+    pub(super) fn has(&self, mark: Mark, signs: Signs) -> bool {
         self.files.iter().any(|file| file.mark() == mark && file.facts.signs.has_any(signs))
+    }
+
+    /// Does nothing but what the organisation's own programs may write speak for this mark: an extension that no list knows, or
+    /// that nobody told what it is?
+    pub(super) fn is_unknown(&self, mark: Mark) -> bool {
+        let named = Signs::KNOWN.with(Signs::SHARED);
+        matches!(mark.look, Look::Untyped) || matches!(mark.look, Look::Unusual) && !self.has(mark, named)
     }
 
     /// Copies without giving memory back.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.files.clone_from(&other.files);
+        self.gave_way = other.gave_way;
+    }
+}
+
+fn note(seen: &mut Seen, number: u8) {
+    if number == 0 {
+        return;
+    }
+    let is_first = seen.note == 0 || is_sure(number) && seen.notes == 0;
+    seen.note = if is_first { number } else { seen.note };
+    if is_sure(number) {
+        seen.notes += 1;
+    } else {
+        seen.guides += 1;
     }
 }
 

@@ -23,6 +23,9 @@ const REFERENCE_MIN: usize = 8;
 const SPAN_MAX: usize = 15;
 /// A single day counts as so many usual ones at most: one large export is no rise.
 const DAY_TIMES_MAX: f64 = 3.0;
+/// The newest days say nothing of the most that is usual within the window, but for what was told or learned of them: or
+/// whoever takes half as much more each day would be excused by the day before. Of fewer than twice as many days, the newer half.
+const FRESH_DAYS: usize = 5;
 /// The least spread of a usual day, as a part of it.
 const SPREAD_MIN: f64 = 0.15;
 /// A day with less than this part of the usual work is the rest of a working day that falls into the next one in UTC, or a
@@ -49,6 +52,10 @@ pub(super) struct Days {
     last: i32,
     today: Today,
     awake: Awake,
+    /// Days on which a window reached its floor and was judged usual, a bit each, the newest past one lowest.
+    judged: [u32; MEASURES],
+    /// Days that excuse what comes next however new they are: so much was told that it reached a floor, or they were learned.
+    excusing: [u32; MEASURES],
 }
 
 /// Days that are over, the oldest first.
@@ -72,9 +79,13 @@ struct Day {
 struct Today {
     day: i32,
     carried: Quantity,
-    /// The most within the window, and as much of it as is usual later.
+    /// The most within the window that was not told, and as much of all as is usual later.
     most: Quantity,
     peak: Quantity,
+    /// What alerts of an hour have told of it.
+    told: Quantity,
+    /// The user is still being learned: habits are taken as they are.
+    is_learned: bool,
     work: u32,
     /// Hours of the day with activity, a bit each.
     hours: u32,
@@ -89,7 +100,7 @@ struct Awake {
 }
 
 /// A rise over days.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rise {
     /// Objects, rows or bytes.
     pub(super) measure: usize,
@@ -103,7 +114,7 @@ pub(super) struct Rise {
     pub(super) carried: f64,
     /// What would have been usual.
     pub(super) expected: f64,
-    /// What is more than that, each day counted as [`DAY_TIMES_MAX`] usual ones at most.
+    /// What is more than that.
     pub(super) excess: f64,
     /// Of a usual day, and its spread.
     pub(super) usual: f64,
@@ -114,6 +125,8 @@ pub(super) struct Rise {
     pub(super) sum: f64,
     /// How many times the usual work was done on them, 1 at least.
     pub(super) work_times: f64,
+    /// What was carried off on each of its days, today's so far.
+    pub(super) each: ArrayVec<(i32, f64), SPAN_MAX>,
 }
 
 /// A usual day of one measure.
@@ -124,8 +137,26 @@ struct Usual {
     work: f64,
     /// Less work than this makes a fragment of a day.
     fragment: f64,
+    /// Days by which that is known: so many of the oldest, of which some say something.
     reference: usize,
     known: usize,
+    /// What was judged usual within the window counts too.
+    with_judged: bool,
+}
+
+/// What a download adds to its day.
+#[derive(Clone, Copy)]
+pub(super) struct Carried {
+    /// Objects that were in the window before left out.
+    pub(super) fresh: Quantity,
+    /// What the window holds now.
+    pub(super) in_window: Quantity,
+    /// What an alert of an hour says with it, while there is one.
+    pub(super) told: Option<Quantity>,
+    /// No more of the window than this is usual later.
+    pub(super) most: [f64; MEASURES],
+    /// The user is still being learned.
+    pub(super) is_learned: bool,
 }
 
 impl Days {
@@ -144,25 +175,45 @@ impl Days {
         self.today.work = self.today.work.saturating_add(1);
     }
 
-    /// Something was carried off; the window now holds `in_window`, of which no more than `most` is usual later.
-    pub(super) fn carry(&mut self, carried: Quantity, in_window: Quantity, most: [f64; MEASURES]) {
-        let Today { carried: sum, most: highest, peak, .. } = &mut self.today;
-        (*sum, *highest) = (sum.plus(carried), super::most(*highest, in_window));
-        let [objects, rows, bytes] = most.map(|most| most as u64);
-        peak.objects = peak.objects.max(u64::from(in_window.objects).min(objects) as u32);
-        peak.rows = peak.rows.max(in_window.rows.min(rows));
-        peak.bytes = peak.bytes.max(in_window.bytes.min(bytes));
+    /// Something was carried off.
+    pub(super) fn carry(&mut self, carried: Carried) {
+        let Carried { fresh, in_window, told, most, is_learned } = carried;
+        let today = &mut self.today;
+        today.is_learned |= is_learned;
+        today.carried = today.carried.plus(fresh);
+        match told {
+            // What was judged before, in the same hour, is told with it.
+            Some(told) if told != Quantity::default() => {
+                (today.told, today.most) = (today.told.plus(told), Quantity::default());
+            }
+            Some(_) => {}
+            None => today.most = super::most(today.most, in_window),
+        }
+        today.peak = super::most(today.peak, super::at_most(in_window, most));
     }
 
-    /// The most of each within the window on any day before this one.
+    /// The most of each within the window on any day before this one, of the newest only what was told or learned.
     pub(super) fn peaks(&self) -> [f64; MEASURES] {
         let mut most = [0; MEASURES];
-        for day in &self.past.0 {
-            for (most, peak) in most.iter_mut().zip(day.peak) {
-                *most = peak.max(*most);
+        let settled = self.settled();
+        for (index, day) in self.past.0.iter().enumerate() {
+            for (measure, most) in most.iter_mut().enumerate() {
+                if index < settled || self.has(self.excusing, measure, index) {
+                    *most = day.peak[measure].max(*most);
+                }
             }
         }
         std::array::from_fn(|measure| amount(measure, most[measure]))
+    }
+
+    /// Days that say what is the most within the window.
+    pub(super) fn settled(&self) -> usize {
+        self.known() - FRESH_DAYS.min(self.known() / 2)
+    }
+
+    /// Is the bit of a past day set?
+    fn has(&self, bits: [u32; MEASURES], measure: usize, index: usize) -> bool {
+        bits[measure] >> (self.known() - 1 - index) & 1 == 1
     }
 
     /// Days of activity before this one, of those that are remembered.
@@ -189,7 +240,7 @@ impl Days {
         if floor <= 0.0 || params.slow_days_min == 0 {
             return None;
         }
-        let usual = self.usual(measure)?;
+        let usual = self.usual(params, measure)?;
         let span = self.past.0.get(usual.reference..)?;
         let later: i32 = span.iter().skip(1).map(|day| i32::from(day.gap)).sum();
         let mut day_number = self.last - later;
@@ -202,13 +253,14 @@ impl Days {
         };
         for (index, day) in span.iter().enumerate() {
             day_number += if index == 0 { 0 } else { i32::from(day.gap) };
-            let (work, carried) = (value(day.work), amount(measure, day.carried[measure]));
+            let (work, carried) = (value(day.work), self.carried(measure, usual.reference + index, usual.with_judged));
             if work >= usual.fragment || carried >= usual.mean {
                 rise.add(params, carried, times(work, 1.0 / params.work_times_max), day_number);
             }
         }
         let today = &self.today;
-        let carried = amounts(today.steady(params))[measure];
+        let judged = if usual.with_judged { today.judged(params)[measure] } else { 0.0 };
+        let carried = amounts(today.steady(params))[measure] + judged;
         let is_above = rise.add(params, carried, times(f64::from(today.work), 1.0), today.day);
         let is_told = is_above
             && rise.sum >= params.slow_sum_max
@@ -217,9 +269,16 @@ impl Days {
         is_told.then_some(rise)
     }
 
+    /// What was carried off on a past day little by little, and, if `with_judged`, what was judged usual within the window.
+    fn carried(&self, measure: usize, index: usize, with_judged: bool) -> f64 {
+        let Some(day) = self.past.0.get(index) else { return 0.0 };
+        let is_judged = with_judged && self.has(self.judged, measure, index);
+        amount(measure, day.carried[measure]) + if is_judged { amount(measure, day.peak[measure]) } else { 0.0 }
+    }
+
     /// How many times the usual work was done on the busiest day of a rise, 1 at least.
     pub(super) fn work_times(&self, params: &Params, rise: &Rise) -> f64 {
-        let Some(usual) = self.usual(rise.measure).filter(|usual| usual.work > 0.0) else { return 1.0 };
+        let Some(usual) = self.usual(params, rise.measure).filter(|usual| usual.work > 0.0) else { return 1.0 };
         let days = (rise.days as usize).saturating_sub(1).min(self.past.0.len());
         let before = self.past.0.iter().rev().take(days).map(|day| value(day.work));
         let most = before.fold(f64::from(self.today.work), f64::max);
@@ -227,34 +286,45 @@ impl Days {
     }
 
     /// What is usual on a day, by those before the newest.
-    fn usual(&self, measure: usize) -> Option<Usual> {
+    fn usual(&self, params: &Params, measure: usize) -> Option<Usual> {
         let days = self.past.0.len() + 1;
         let reference = days.saturating_sub(SPAN_MAX).max(REFERENCE_MIN);
         let past = self.past.0.get(..reference)?;
-        let fragment = FRAGMENT * value(median(past.iter().map(|day| day.work)));
-        let known = || past.iter().filter(|day| value(day.work) >= fragment);
+        let with_judged = self.counts_judged(params, measure, reference);
+        let fragment = FRAGMENT * median(past.iter().map(|day| value(day.work)));
+        let known = || (0..reference).filter(|index| value(past[*index].work) >= fragment);
         let number = known().count() as f64;
         if number < 2.0 {
             return None;
         }
-        let unit = unit(measure);
-        let most = DAY_TIMES_MAX * amount(measure, median(known().map(|day| day.carried[measure]))).max(unit);
+        let (unit, of) = (unit(measure), |index| self.carried(measure, index, with_judged));
+        let most = DAY_TIMES_MAX * median(known().map(of)).max(unit);
         let (mut sum, mut squares, mut work) = (0.0, 0.0, 0.0);
-        for day in known() {
-            let carried = amount(measure, day.carried[measure]).min(most);
-            (sum, squares, work) = (sum + carried, squares + carried * carried, work + value(day.work));
+        for index in known() {
+            let carried = of(index).min(most);
+            (sum, squares, work) = (sum + carried, squares + carried * carried, work + value(past[index].work));
         }
         let mean = sum / number;
         let deviation = libm::sqrt((squares - number * mean * mean).max(0.0) / (number - 1.0));
         // What comes one by one varies at least as rare events do.
         let of_chance = libm::sqrt(mean / unit) * unit;
         let spread = deviation.max(of_chance).max(SPREAD_MIN * mean).max(unit);
-        Some(Usual { mean, spread, work: work / number, fragment, reference, known: number as usize })
+        let (work, known) = (work / number, number as usize);
+        Some(Usual { mean, spread, work, fragment, reference, known, with_judged })
+    }
+
+    /// A window that was judged usual on some days is the hour's business; on two of three days, and on as many as make a
+    /// rise, it is theirs.
+    fn counts_judged(&self, params: &Params, measure: usize, reference: usize) -> bool {
+        let span = self.known().saturating_sub(reference);
+        let newest = self.judged[measure] & ((1_u32 << span) - 1);
+        let days = newest.count_ones() + u32::from(self.today.judged(params)[measure] > 0.0);
+        days >= params.slow_days_min.max((2 * (span as u32 + 1)).div_ceil(3))
     }
 
     /// The day that is over becomes a past one, if there was activity.
     fn close(&mut self, params: &Params) {
-        let Today { day, carried, peak, work, hours, .. } = self.today;
+        let Today { day, carried, peak, work, hours, told, .. } = self.today;
         if carried == Quantity::default() && work < WORK_MIN {
             return;
         }
@@ -263,6 +333,12 @@ impl Days {
         }
         let gap = day.saturating_sub(self.last).clamp(0, i32::from(u8::MAX)) as u8;
         let steady = self.today.steady(params);
+        let (is_judged, is_told) = (self.today.judged(params), params.reached(told, 1.0));
+        let is_learned = self.today.is_learned;
+        for measure in 0..MEASURES {
+            self.judged[measure] = self.judged[measure] << 1 | u32::from(is_judged[measure] > 0.0);
+            self.excusing[measure] = self.excusing[measure] << 1 | u32::from(is_told[measure] || is_learned);
+        }
         self.past.0.push(Day { carried: codes(steady), peak: codes(peak), work: code(u64::from(work)), gap });
         self.last = day;
         self.awake.take(hours);
@@ -272,18 +348,28 @@ impl Days {
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.past.0.clone_from(&other.past.0);
         (self.last, self.today, self.awake) = (other.last, other.today, other.awake);
+        (self.judged, self.excusing) = (other.judged, other.excusing);
     }
 }
 
 impl Today {
-    /// What was carried off little by little: what reached a floor within the window was judged there.
+    /// What was carried off little by little: what was told is left out, and what was judged within the window.
     fn steady(&self, params: &Params) -> Quantity {
-        let [objects, rows, bytes] = params.reached(self.most, 1.0);
-        let without = |is_judged: bool, all: u64, most: u64| if is_judged { all.saturating_sub(most) } else { all };
+        self.carried.minus(self.told).minus(self.over_floors(params))
+    }
+
+    /// What reached a floor within the window and was not told.
+    fn judged(&self, params: &Params) -> [f64; MEASURES] {
+        amounts(self.over_floors(params))
+    }
+
+    fn over_floors(&self, params: &Params) -> Quantity {
+        let (most, [objects, rows, bytes]) = (self.most, params.reached(self.most, 1.0));
+        let so = |is: bool, amount: u64| if is { amount } else { 0 };
         Quantity {
-            objects: without(objects, self.carried.objects.into(), self.most.objects.into()) as u32,
-            rows: without(rows, self.carried.rows, self.most.rows),
-            bytes: without(bytes, self.carried.bytes, self.most.bytes),
+            objects: so(objects, most.objects.into()) as u32,
+            rows: so(rows, most.rows),
+            bytes: so(bytes, most.bytes),
         }
     }
 }
@@ -297,14 +383,21 @@ impl Rise {
         if self.sum <= 0.0 {
             (self.since, self.days, self.days_above, self.work_times) = (day, 0, 0, 1.0);
             (self.carried, self.expected, self.excess) = (0.0, 0.0, 0.0);
+            self.each.clear();
         }
+        if self.each.is_full() {
+            self.each.remove(0);
+        }
+        self.each.push((day, carried));
         self.sum = (self.sum + above).clamp(0.0, 2.0 * params.slow_sum_max);
         self.days += 1;
         self.days_above += u32::from(above > 0.0);
         self.work_times = self.work_times.max(work_times);
         self.carried += carried;
         self.expected += expected;
-        self.excess += counted - expected;
+        // A day counts for the sum as some usual ones at most, and for the floor as what it is: or whose usual day is far
+        // below the floor could never reach it.
+        self.excess += carried - expected;
         above > 0.0
     }
 }
@@ -370,11 +463,11 @@ pub(super) fn codes(carried: Quantity) -> [u8; MEASURES] {
     [code(u64::from(carried.objects)), code(carried.rows), code(carried.bytes.div_ceil(1_024))]
 }
 
-/// The median of the codes of at most [`DAYS_MAX`] days; 0 of none.
-fn median(codes: impl Iterator<Item = u8>) -> u8 {
-    let mut sorted: ArrayVec<u8, DAYS_MAX> = codes.take(DAYS_MAX).collect();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+/// The median of at most [`DAYS_MAX`] days; 0 of none.
+fn median(days: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: ArrayVec<f64, DAYS_MAX> = days.take(DAYS_MAX).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// What a logarithm of this measure stands for.

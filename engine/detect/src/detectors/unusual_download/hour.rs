@@ -21,8 +21,6 @@ pub(super) struct Verdict {
     pub(super) now: Quantity,
     /// What the download adds, objects that were in the window before left out.
     pub(super) fresh: Quantity,
-    /// It is part of what is told already, which is not asked again whether it is usual.
-    pub(super) is_told: bool,
     pub(super) limits: Limits,
 }
 
@@ -45,7 +43,7 @@ pub(super) struct Limits {
     pub(super) passing: [f64; MEASURES],
     /// The user is never active at this hour of the day.
     pub(super) is_asleep: bool,
-    /// Days of activity that are known.
+    /// Days of activity that say what the most is, see [`super::days::Days::settled`].
     pub(super) days: u32,
 }
 
@@ -68,7 +66,7 @@ impl Limits {
             // What was done at other hours of the day explains nothing at one at which the user is never active.
             let times = if is_asleep { 0.0 } else { params.peak_times };
             let (of_days, of_turn) = (times * peaks[measure], times * turn[measure]);
-            limits.passing[measure] = libm::floor(of_days).max(floors[measure] - 1.0).max(0.0);
+            limits.passing[measure] = libm::floor(of_days.max(of_turn)).max(floors[measure] - 1.0).max(0.0);
             if !reached[measure] {
                 continue;
             }
@@ -79,6 +77,20 @@ impl Limits {
             limits.explained.iter_mut().zip(explained).for_each(|(of_all, is)| of_all[measure] = is);
         }
         limits
+    }
+
+    /// Does a window hold more than would have passed?
+    pub(super) fn is_passed_by(&self, params: &Params, now: Quantity) -> bool {
+        let (amounts, reached) = (amounts(now), params.reached(now, 1.0));
+        (0..MEASURES).any(|measure| reached[measure] && amounts[measure] > self.passing[measure])
+    }
+
+    /// The same where the rule lets none of what explains it count: then the floors are all that would have passed.
+    pub(super) fn as_told(mut self, params: &Params, now: Quantity) -> Self {
+        if !self.is_passed_by(params, now) {
+            self.passing = params.floors().map(|floor| (floor - 1.0).max(0.0));
+        }
+        self
     }
 
     /// What explains all that reached its floor, by its place among [`EXPLANATIONS`], if only those that are taken count:

@@ -18,7 +18,7 @@ pub(crate) fn params() -> Params {
         learning_days: 21,
         slow_days_min: 4,
         slow_slack: 1.3,
-        slow_sum_max: 9.0,
+        slow_sum_max: 11.0,
         slow_objects_floor: 30,
         slow_rows_floor: 100_000,
         slow_bytes_floor: 536_870_912,
@@ -38,7 +38,14 @@ fn bytes_of(downloading: i64) -> usize {
             let carried = Quantity { objects: 1, rows: 0, bytes: 600_000 };
             state.window.expire(time, HOUR_MS, &mut caps);
             state.window.take(Taken { time, carried, covered: false, object: time as u64 }, &mut caps);
-            state.days.carry(carried, state.window.sums().counted(false), [f64::INFINITY; MEASURES]);
+            let in_window = state.window.sums().counted(false);
+            state.days.carry(Carried {
+                fresh: carried,
+                in_window,
+                told: None,
+                most: [f64::INFINITY; MEASURES],
+                is_learned: false,
+            });
         }
     }
     postcard::to_stdvec(&state).unwrap().len()

@@ -2,35 +2,36 @@
 
 use super::days::Rise;
 use super::hour::{EXPLANATIONS, Limits};
-use super::{BYTES, MEASURES, OBJECTS, Params, Volume, amounts};
+use super::told::Volume;
+use super::{ASLEEP, BYTES, MEASURES, OBJECTS, Params, amounts};
 use crate::context::{Block, Explanation};
 use crate::detectors::{counted, from_where, grouped, sized, who};
 use crate::event::Quantity;
 use crate::finding::{Kind, Measure};
 use crate::incident::Incident;
 use crate::rule::Layer;
-use crate::time::{DAY, Millis, SECOND, clock, date, spoken};
+use crate::time::{DAY, Millis, SECOND, clock, date, spoken, to_the_minute};
 
 /// Mechanism that holds back a rise that more work explains.
 const MORE_WORK: &str = "more_work";
 
 /// Of something that was told of an hour.
 pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: Volume) -> Explanation {
-    let Volume { carried, peak, limits } = volume;
+    let Volume { carried, peak, limits, .. } = volume;
     let reached = params.reached(peak, 1.0);
-    let over = (0..MEASURES).filter(|measure| reached[*measure]);
-    let asleep = if limits.is_asleep { ", at an hour of the day at which the user is never active" } else { "" };
+    let is_over = |measure: &usize| reached[*measure] && amounts(peak)[*measure] > limits.passing[*measure];
+    // What is held back is over nothing.
+    let is_usual = !(0..MEASURES).any(|measure| is_over(&measure));
+    let over = || (0..MEASURES).filter(move |measure| is_over(measure) || is_usual && reached[*measure]);
+    let all = |word: &str, of: &dyn Fn(usize) -> String| over().map(of).collect::<Vec<_>>().join(word);
     Explanation {
         summary: format!(
-            "{} downloaded {} ({}, {}) in {} from {} UTC on, {}: {}{asleep}.",
+            "{} downloaded {} {}, {}: {}.",
             who(user),
-            counted(u64::from(carried.objects), "object", "objects"),
-            counted(carried.rows, "row", "rows"),
-            sized(carried.bytes),
-            spoken((incident.last - incident.first).max(SECOND)),
-            clock(incident.first),
+            all_of(carried),
+            span(incident),
             from_where(incident),
-            over.clone().map(|measure| limit(params, &limits, peak, measure)).collect::<Vec<_>>().join("; "),
+            all("; ", &|measure| limit(params, &limits, peak, measure)),
         ),
         observed: vec![
             Measure::new("objects", f64::from(carried.objects), "objects"),
@@ -50,38 +51,57 @@ pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: 
             Measure::new("window_secs", f64::from(params.window_secs), "s"),
         ],
         counterfactual: format!(
-            "It would not have fired with {}, nor had the user carried off as much as {} on one of the {} last days of \
-             activity{}.",
-            over.clone()
-                .map(|measure| format!("at most {}", said(measure, limits.passing[measure])))
-                .collect::<Vec<_>>()
-                .join(" and "),
-            over.map(|measure| said(measure, libm::ceil(amounts(peak)[measure] / params.peak_times)))
-                .collect::<Vec<_>>()
-                .join(" and "),
-            super::days::DAYS_MAX,
-            if limits.is_asleep { " and been active at this hour of the day" } else { "" },
+            "It would not have fired with at most {} within {}, nor had the user's own most before been {}{}.",
+            all(" and ", &|measure| said(measure, limits.passing[measure])),
+            within(params),
+            all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / params.peak_times))),
+            if limits.is_asleep { " and the user active at this hour of other days" } else { "" },
         ),
         kind: Some(Box::new(Kind::new("hour", &[]))),
     }
 }
 
-/// One measure beside what is usual.
+/// One measure beside what would have passed, and whether that is the user's habit or the rule's floor.
 fn limit(params: &Params, limits: &Limits, peak: Quantity, measure: usize) -> String {
-    let known = match limits.days {
-        0 => "nothing is known of the user yet".to_owned(),
-        days => format!(
-            "the most on one of the last {} is {}",
-            counted(u64::from(days), "day of activity", "days of activity"),
-            said(measure, limits.peaks[measure]),
-        ),
+    let (times, passing, most) = (params.peak_times, limits.passing[measure], limits.peaks[measure]);
+    let (floor, turn) = (params.floors()[measure], limits.turn[measure]);
+    let days = counted(u64::from(limits.days), "day", "days");
+    let limit = if passing >= floor && turn > most {
+        format!("where up to {} are usual: {times} times the most at the last turn of a month", said(measure, passing))
+    } else if passing >= floor {
+        let most = said(measure, most);
+        format!(
+            "where up to {} are usual: {times} times the user's own most on {days} before, {most}",
+            said(measure, passing)
+        )
+    } else {
+        let known = match limits.days {
+            0 => "nothing is known of the user yet".to_owned(),
+            _ => format!("the user's own most on {days} before: {}", said(measure, most)),
+        };
+        format!("where the rule tells from {} on ({known})", said(measure, floor))
     };
-    format!(
-        "{} in {}, usual up to {}; {known}",
-        said(measure, amounts(peak)[measure]),
-        within(params),
-        said(measure, limits.passing[measure]),
-    )
+    let asleep = if limits.is_asleep { format!("{ASLEEP}, ") } else { String::new() };
+    format!("{} within {}, {asleep}{limit}", said(measure, amounts(peak)[measure]), within(params))
+}
+
+/// All that was carried off, without what there was none of.
+fn all_of(carried: Quantity) -> String {
+    let others = (OBJECTS + 1..MEASURES).filter(|measure| amounts(carried)[*measure] > 0.0);
+    let others: Vec<String> = others.map(|measure| said(measure, amounts(carried)[measure])).collect();
+    let objects = said(OBJECTS, carried.objects.into());
+    if others.is_empty() { objects } else { format!("{objects} ({})", others.join(", ")) }
+}
+
+/// From when to when: both with their dates, where these differ.
+fn span(incident: &Incident) -> String {
+    let (first, last) = (incident.first, incident.last);
+    let length = spoken((last - first).max(SECOND));
+    if to_the_minute(first) == to_the_minute(last) {
+        return format!("at {} UTC", to_the_minute(first));
+    }
+    let until = if date(first) == date(last) { clock(last) } else { to_the_minute(last) };
+    format!("in {length}, from {} to {until} UTC", to_the_minute(first))
 }
 
 /// Of a rise over days.
@@ -89,24 +109,25 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
     let Rise { measure, days, days_above, carried, expected, usual, spread, .. } = *rise;
     let floor = params.slow_floors()[measure];
     let busy = if rise.work_times > 1.05 {
-        format!("; up to {:.1} times the usual work was done, which is taken off", rise.work_times)
+        format!("; more work, on one day {:.1} times the usual, is taken off", rise.work_times)
     } else {
         String::new()
     };
+    let each: Vec<String> = rise.each.iter().map(|(day, carried)| of_day(measure, *day, *carried)).collect();
     let unit = ["objects", "rows", "bytes"][measure];
     Explanation {
         summary: format!(
-            "{} carried off {} on {} of activity from {} to {} UTC, where {} would be usual: {} a day, usually {}, {} of \
-             these days above that{busy}; the last {}.",
+            "{} carried off {} in {} from {} to {} UTC, where {} would be usual ({} a day, by {} before): more than usual \
+             on {days_above} of these days{busy}. Day by day: {}, the last so far. The last download was {}.",
             who(user),
             said(measure, carried),
-            counted(u64::from(days), "day", "days"),
+            counted(u64::from(days), "day of activity", "days of activity"),
             date(Millis::from(rise.since) * DAY),
             date(incident.last),
             said(measure, expected),
-            said(measure, carried / f64::from(days.max(1))),
             said(measure, usual),
-            days_above,
+            counted(u64::from(rise.reference), "day", "days"),
+            each.join(", "),
             from_where(incident),
         ),
         observed: vec![
@@ -138,6 +159,15 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
     }
 }
 
+/// What was carried off on a day of a rise.
+fn of_day(measure: usize, day: i32, carried: f64) -> String {
+    let amount = match measure {
+        BYTES => sized(carried as u64),
+        _ => grouped(libm::round(carried) as u64),
+    };
+    format!("{} {amount}", date(Millis::from(day) * DAY))
+}
+
 /// Holds back what is usual for the user, by its place among the explanations.
 pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) -> Block {
     let reached = |amounts: [f64; MEASURES]| {
@@ -148,17 +178,17 @@ pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) 
     let name = EXPLANATIONS.get(by).copied().unwrap_or("usual_peak");
     let reason = match name {
         "usual_hour" => format!(
-            "{now} in {within} are usual for the user at this hour of the week: {} is to be expected, in objects or what \
+            "{now} within {within} are usual for the user at this hour of the week: {} is to be expected, in objects or what \
              weighs as much",
             rounded(limits.expected)
         ),
         "month_turn" => format!(
-            "{now} in {within} are no more than {} times what was carried off at the last turn of a month: {}",
+            "{now} within {within} are no more than {} times what was carried off at the last turn of a month: {}",
             params.peak_times,
             reached(limits.turn)
         ),
         _ => format!(
-            "{now} in {within} are no more than {} times the most on one of the last {} of activity: {}",
+            "{now} within {within} are no more than {} times the most in such a time on {} of activity before: {}",
             params.peak_times,
             counted(u64::from(limits.days), "day", "days"),
             reached(limits.peaks)

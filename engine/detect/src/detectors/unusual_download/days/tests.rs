@@ -4,6 +4,15 @@ use crate::detectors::unusual_download::tests::params;
 /// Monday, 5 January 2026, 09:00 UTC.
 const START: Millis = 1_767_603_600_000;
 
+/// Something is carried off that all of it may be usual later.
+fn carry(days: &mut Days, fresh: Quantity, in_window: Quantity, told: Option<Quantity>) {
+    days.carry(Carried { fresh, in_window, told, most: [f64::INFINITY; MEASURES], is_learned: false });
+}
+
+fn objects(objects: u32) -> Quantity {
+    Quantity { objects, ..Quantity::default() }
+}
+
 /// Days of so many objects and so much other work, from the start on, and today the last of them.
 fn days(of: impl IntoIterator<Item = (u32, u32)>) -> Days {
     let mut days = Days::default();
@@ -13,8 +22,7 @@ fn days(of: impl IntoIterator<Item = (u32, u32)>) -> Days {
         // One after the other, and never three within the window.
         for number in 0..objects {
             let carried = Quantity { objects: 1, rows: 0, bytes: 1_000_000 };
-            let in_window = Quantity { objects: number.min(2) + 1, ..carried };
-            days.carry(carried, in_window, [f64::INFINITY; MEASURES]);
+            carry(&mut days, carried, Quantity { objects: number.min(2) + 1, ..carried }, None);
         }
     }
     days
@@ -54,18 +62,81 @@ fn one_large_day_or_two_are_no_rise() {
     assert_eq!(days(all).rise(&params(), true), None);
 }
 
-#[test]
-fn what_was_judged_by_the_hour_is_not_judged_by_days_again() {
-    for (at_once, is_rise) in [(19, true), (20, false)] {
-        let mut days = days(usual_days(14));
-        for number in 14..20 {
-            days.pass(&params(), START + number * DAY);
-            let carried = |objects| Quantity { objects, rows: 0, bytes: 0 };
-            days.carry(carried(at_once), carried(at_once), [f64::INFINITY; MEASURES]);
-            days.carry(carried(10), carried(2), [f64::INFINITY; MEASURES]);
-        }
-        assert_eq!(days.rise(&params(), true).is_some(), is_rise, "{at_once}");
+/// Days with so many objects at once after fourteen usual ones, each beside ten others; some of them told.
+fn bursts(numbers: impl IntoIterator<Item = Millis>, at_once: u32, is_told: bool) -> Days {
+    let mut days = days(usual_days(14));
+    let (burst, told) = (objects(at_once), is_told.then(|| objects(at_once)));
+    for number in numbers {
+        days.pass(&params(), START + number * DAY);
+        (0..80).for_each(|_| days.work());
+        carry(&mut days, burst, burst, told);
+        carry(&mut days, objects(10), objects(2), None);
     }
+    days
+}
+
+#[test]
+fn what_was_told_of_the_hour_is_not_judged_by_days_again() {
+    assert!(bursts(14..20, 19, false).rise(&params(), true).is_some());
+    assert_eq!(bursts(14..20, 25, true).rise(&params(), true), None);
+}
+
+#[test]
+fn what_was_usual_for_the_hour_counts_once_it_is_on_two_of_three_days() {
+    for (number, is_rise) in [(3, false), (8, false), (12, true)] {
+        let rise = bursts(14..14 + number, 25, false).rise(&params(), true);
+        assert_eq!(rise.is_some(), is_rise, "{number}: {rise:?}");
+    }
+    // Where it was always so, it is no rise.
+    let all = bursts((14..64).filter(|day| day % 2 == 0), 25, false);
+    assert_eq!(all.rise(&params(), true), None);
+}
+
+#[test]
+fn whoever_takes_half_as_much_more_each_day_is_not_excused_by_the_day_before() {
+    let mut days = days(usual_days(14));
+    for (number, at_once) in [12, 18, 27, 40, 60, 90].into_iter().enumerate() {
+        let peak = days.peaks()[OBJECTS];
+        assert!(peak < 4.0, "day {number}: {peak}");
+        days.pass(&params(), START + (14 + number as Millis) * DAY);
+        carry(&mut days, objects(at_once), objects(at_once), None);
+    }
+    // What was told counts at once, what was not after five days.
+    for (told, peak) in [(None, 18), (Some(objects(100)), 100)] {
+        let mut days = days.clone();
+        days.pass(&params(), START + 20 * DAY);
+        carry(&mut days, objects(100), objects(100), told);
+        days.pass(&params(), START + 21 * DAY);
+        carry(&mut days, objects(1), objects(1), None);
+        assert!((days.peaks()[OBJECTS] - f64::from(peak)).abs() < 0.05 * f64::from(peak), "{}", days.peaks()[OBJECTS]);
+    }
+}
+
+#[test]
+fn what_was_seen_while_the_user_was_learned_excuses_at_once() {
+    for (is_learned, peak) in [(true, 40.0), (false, 3.0)] {
+        let mut days = days(usual_days(14));
+        days.pass(&params(), START + 14 * DAY);
+        let (fresh, most) = (objects(40), [f64::INFINITY; MEASURES]);
+        days.carry(Carried { fresh, in_window: fresh, told: None, most, is_learned });
+        days.pass(&params(), START + 15 * DAY);
+        assert!((days.peaks()[OBJECTS] - peak).abs() < 2.0, "{}", days.peaks()[OBJECTS]);
+    }
+}
+
+#[test]
+fn a_rise_reaches_its_floor_however_little_is_usual() {
+    let mut days = days(usual_days(14));
+    for number in 14..21 {
+        days.pass(&params(), START + number * DAY);
+        (0..80).for_each(|_| days.work());
+        let rows = Quantity { objects: 1, rows: 20_000, bytes: 1_000_000 };
+        carry(&mut days, rows, rows, None);
+    }
+    let rise = days.rise(&params(), true);
+    assert!(rise.as_ref().is_some_and(|rise| rise.measure == 1 && rise.days == 7), "{rise:?}");
+    let each: Vec<i32> = rise.unwrap().each.iter().map(|(day, _)| *day - day_of(START)).collect();
+    assert_eq!(each, [14, 15, 16, 17, 18, 19, 20]);
 }
 
 #[test]
@@ -115,8 +186,8 @@ fn days_are_bounded_and_cost_eight_bytes_or_three() {
     let bytes = |days: &Days| postcard::to_stdvec(days).unwrap();
     let (full, idle) = (days(usual_days(200)), days((0..200).map(|n| (u32::from(n % 14 == 0), 80))));
     assert_eq!((full.known(), idle.known()), (DAYS_MAX, DAYS_MAX));
-    assert!(bytes(&full).len() < 28 * 8 + 40, "{}", bytes(&full).len());
-    assert!(bytes(&idle).len() < 28 * 3 + 2 * 5 + 40, "{}", bytes(&idle).len());
+    assert!(bytes(&full).len() < 28 * 8 + 50, "{}", bytes(&full).len());
+    assert!(bytes(&idle).len() < 28 * 3 + 2 * 5 + 50, "{}", bytes(&idle).len());
     for days in [full, idle, Days::default()] {
         assert_eq!(postcard::from_bytes::<Days>(&bytes(&days)).unwrap(), days);
     }
@@ -135,7 +206,7 @@ fn hours_of_the_day_without_activity_are_known_after_some_days_and_forgotten_aft
     let mut moved = days(usual_days(1));
     for number in 1..30 {
         moved.pass(&params(), START + number * DAY + 5 * HOUR);
-        moved.carry(Quantity { objects: 3, ..Quantity::default() }, Quantity::default(), [0.0; MEASURES]);
+        carry(&mut moved, objects(3), Quantity::default(), None);
     }
     assert!(at(&moved, 9) && !at(&moved, 14));
 }
