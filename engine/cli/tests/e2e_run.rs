@@ -142,7 +142,7 @@ fn check(group: &Group, folder: &Path) {
     let replayed = values(&group.frostwatch(&["replay", log, "--final"]));
     let policies: std::collections::BTreeSet<&str> =
         replayed.iter().filter_map(|alert| alert["policy"].as_str()).collect();
-    assert_eq!(policies.len(), 5, "every detector had something to find: {policies:?}");
+    assert_eq!(policies.len(), 6, "every detector had something to find: {policies:?}");
     same("alerts", &finals(opened), &finals(&replayed));
     let replayed = values(&group.frostwatch(&["replay", log, "--final", "--suppressed"]));
     same("alerts and suppressed findings", &finals(&all), &finals(&replayed));

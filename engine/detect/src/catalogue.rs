@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
-    Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
+    About, Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
     mass_download, new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
@@ -117,6 +117,11 @@ macro_rules! catalogue {
             /// Does the detector read what lists say of addresses?
             pub const fn reads_lists(&self) -> bool {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::READS_LISTS,)+ }
+            }
+
+            /// What the detector's findings are about.
+            pub const fn about(&self) -> About {
+                match self { $(Self::$variant(_) => <$module::State as Detector>::ABOUT,)+ }
             }
 
             /// Does the detector read what the others have found, and no events?

@@ -20,6 +20,19 @@ use crate::finding::SeenAddress;
 use crate::incident::{Incident, Incidents};
 use crate::plan::LaneKind;
 
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// How somebody got in.
+    Entry,
+    /// From where they work.
+    Whereabouts,
+    /// What they do.
+    Deeds,
+    /// Whether they may be there at all.
+    Account,
+}
+
 /// A detector: a plain state machine over a key's events in order. Lateness, duplicates and revisions are solved
 /// beneath it.
 pub trait Detector {
@@ -57,6 +70,9 @@ pub trait Detector {
     /// Does it ask what is said of the account itself ([`Event::effective`])? To all others that is no event: nobody did it
     /// from anywhere, and nobody is known since.
     const ASKS_STATUS: bool = false;
+
+    /// What its findings are about: two that name mostly the same events, and are about the same, are one sign.
+    const ABOUT: About = About::Deeds;
 
     /// Does it read what the others have found, and no events? See [`crate::stories`].
     const READS_ALERTS: bool = false;

@@ -291,7 +291,7 @@ impl Key {
             standing.extend(self.sent.standing(Source::Late, ids, &said));
         }
         if let Some(stories) = &self.stories {
-            let told = stories.told(plans, subject);
+            let told: Vec<_> = stories.told(plans, subject, Millis::MIN).into_iter().map(|told| told.finding).collect();
             standing.extend(self.sent.standing(Source::Stories, ids, &told));
         }
         standing

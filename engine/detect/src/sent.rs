@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::plan::LaneKind;
 use crate::plans::VersionSet;
 use crate::rule::Severity;
+use crate::stories::Told;
 
 /// Findings of a key that are remembered at most; beyond, the oldest is forgotten (and counted): were it to change
 /// again, it would be sent as if it were new.
@@ -20,6 +21,10 @@ pub const SENT_MAX: usize = 512;
 /// Findings on events that came too late whose incident is over that are remembered at most, of a key: were a copy of what
 /// opened one to come after more of them, its first record would be sent once more.
 pub const LATE_SENT_MAX: usize = 32;
+
+/// Stories of a key that are remembered and not told any more at most: were one to form again, it would be sent as if it were
+/// new.
+pub const STORIES_LEFT_MAX: usize = SENT_MAX;
 
 /// Stands in the place of a lane for what was found on events that came too late.
 const LATE_LANE: u8 = LaneKind::ALL.len() as u8;
@@ -173,28 +178,32 @@ impl Sent {
     }
 
     /// Takes the stories that stand: what stood of others is taken back.
-    pub(crate) fn stand_stories(&mut self, told: &[Arc<Finding>], changes: &mut Vec<Change>) {
+    pub(crate) fn stand_stories(&mut self, told: &[Told], changes: &mut Vec<Change>) {
         let first_change = changes.len();
-        told.iter().for_each(|story| self.stand(STORY_LANE, story, changes));
+        for story in told.iter().filter(|story| !story.is_over) {
+            self.stand(STORY_LANE, &story.finding, changes);
+        }
         let is_gone = |entry: &&mut Entry| entry.lane == STORY_LANE && entry.standing != Standing::Retracted;
-        let gone = self.list.iter_mut().filter(is_gone);
-        for entry in gone.filter(|entry| told.iter().all(|story| story.id != entry.id)) {
+        for entry in self.list.iter_mut().filter(is_gone).filter(|entry| !is_told(told, entry)) {
             changes.push(entry.retraction());
             entry.standing = Standing::Retracted;
         }
         link(&mut changes[first_change..]);
     }
 
-    /// Forgets stories that are over and not told any more. Others that are not told stand as they were told.
-    pub(crate) fn forget_stories(&mut self, told: &[Arc<Finding>], is_over: impl Fn(&OwnedOrder) -> bool) {
-        self.list.retain_mut(|entry| {
-            if entry.lane < STORY_LANE || told.iter().any(|story| story.id == entry.id) {
-                return true;
-            }
-            if entry.standing != Standing::Retracted {
-                entry.lane = LEFT_LANE;
-            }
-            !is_over(&entry.at)
+    /// Forgets stories that are over and not told any more, and beyond [`STORIES_LEFT_MAX`] the oldest of those that are not
+    /// told. Others stand as they were told.
+    pub(crate) fn forget_stories(&mut self, told: &[Told], is_over: impl Fn(&OwnedOrder) -> bool) {
+        let is_left = |entry: &Entry| entry.lane >= STORY_LANE && !is_told(told, entry);
+        for entry in self.list.iter_mut().filter(|entry| is_left(entry) && entry.standing != Standing::Retracted) {
+            entry.lane = LEFT_LANE;
+        }
+        self.list.retain(|entry| !is_left(entry) || !is_over(&entry.at));
+        let mut over = self.list.iter().filter(|entry| is_left(entry)).count().saturating_sub(STORIES_LEFT_MAX);
+        self.list.retain(|entry| {
+            let forget = over > 0 && is_left(entry);
+            over -= usize::from(forget);
+            !forget
         });
     }
 
@@ -382,6 +391,10 @@ fn link(changes: &mut [Change]) {
             changes[index].superseded_by = Some(heir);
         }
     }
+}
+
+fn is_told(told: &[Told], entry: &Entry) -> bool {
+    told.iter().any(|story| story.finding.id == entry.id)
 }
 
 fn content_of(finding: &Finding) -> u64 {

@@ -5,7 +5,7 @@
 //! cannot be seen, and an alert that is taken back takes its place in the story with it.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,10 @@ use crate::catalogue::Params;
 use crate::context::Subject;
 use crate::detectors::incident::Params as IncidentParams;
 use crate::detectors::{counted, from_addresses};
-use crate::event::EventId;
 use crate::finding::{
     ADDRESSES_MAX, Evidence, Finding, Measure, SeenAddress, Status, Story, StoryPart, Trace, cut, identity,
 };
+use crate::hash::hash64;
 use crate::plan::PlanRule;
 use crate::plans::{Plans, VersionSet};
 use crate::rule::Severity;
@@ -27,7 +27,7 @@ use crate::time::{DAY, Millis, SECOND, date, spoken, to_the_minute};
 /// Alerts of a story at most; the next begins another.
 pub const PARTS_MAX: usize = 32;
 /// Alerts of a key that are kept at most, over all its stories; beyond, the oldest story is forgotten.
-pub const KEPT_MAX: usize = 2 * PARTS_MAX;
+pub const KEPT_MAX: usize = 8 * PARTS_MAX;
 /// How far back from its last event an alert reaches: what is told of months is not the story of all that happened in them.
 pub const REACH: Millis = 30 * DAY;
 /// Events of an alert that are kept at most: the first half and the last half of those it names.
@@ -51,6 +51,15 @@ pub struct Stories {
 struct Part {
     finding: Finding,
     late: bool,
+    /// Of every event that it names: when it was, and a hash of its id.
+    events: Vec<(Millis, u64)>,
+}
+
+/// A story that stands.
+pub(crate) struct Told {
+    pub(crate) finding: Arc<Finding>,
+    /// Nothing can belong to it any more: it stays as it was told, and is not told now.
+    pub(crate) is_over: bool,
 }
 
 /// The policy as it holds for a story, and in which words its alerts speak.
@@ -74,6 +83,8 @@ struct Weighed {
 
 impl Part {
     fn new(finding: &Finding, late: bool) -> Self {
+        let named = |trace: &Trace| (trace.time, hash64(trace.id.to_string().as_bytes()));
+        let events = finding.evidence.iter().map(named).collect();
         let mut evidence = finding.evidence.clone();
         if evidence.len() > TRACES_MAX {
             evidence.drain(TRACES_MAX / 2..evidence.len() - TRACES_MAX / 2);
@@ -82,16 +93,33 @@ impl Part {
         let (observed, baseline, threshold, counterfactual) = empty;
         let summary = cut(finding.summary.clone(), PART_SENTENCE_BYTES_MAX);
         let kept = Finding { summary, observed, baseline, threshold, counterfactual, evidence, ..finding.clone() };
-        Self { finding: kept, late }
-    }
-
-    fn start(&self) -> Millis {
-        self.finding.opener.time.max(self.finding.last - REACH)
+        Self { finding: kept, late, events }
     }
 
     /// A total order that depends on nothing but the alerts.
     fn place(&self) -> (Millis, u128) {
-        (self.start(), self.finding.id)
+        (self.finding.first, self.finding.id)
+    }
+
+    /// When something of it happened. Between the first and the last events that it names there are others, if it has more.
+    fn spans(&self) -> impl Iterator<Item = (Millis, Millis)> {
+        let Finding { count, first, last, .. } = self.finding;
+        let is_cut = count > self.events.len() as u64;
+        let middle = self.events.len() / 2;
+        let cut = self.events.get(middle.saturating_sub(1)).zip(self.events.get(middle));
+        let cut = cut.filter(|_| is_cut).map_or((first, first), |(before, after)| (before.0, after.0));
+        self.events.iter().map(|(time, _)| (*time, *time)).chain([(first, first), (last, last), cut])
+    }
+
+    /// Do both name at least half of the events that either names?
+    fn is_mostly_of(&self, other: &Self) -> bool {
+        let shared = self.events.iter().filter(|(_, id)| other.events.iter().any(|(_, of)| of == id)).count();
+        2 * shared >= self.events.len() + other.events.len() - shared
+    }
+
+    /// Is it so long ago that nothing can belong to it any more?
+    fn is_over(&self, horizon: Millis, plans: &Plans) -> bool {
+        self.finding.last.saturating_add(quiet_of(self, plans) + REACH) < horizon
     }
 
     /// The rule under which it is told in a story; `None`: it is not.
@@ -118,27 +146,20 @@ impl Stories {
     /// Forgets stories that nothing can belong to any more, and the oldest beyond [`KEPT_MAX`]. `None`: there was
     /// none; else how many alerts were forgotten early.
     pub(crate) fn forget(&mut self, horizon: Millis, plans: &Plans) -> Option<usize> {
-        let is_over = |part: &Part| part.finding.last.saturating_add(keep_of(part, plans)) < horizon;
-        if self.parts.len() <= KEPT_MAX && !self.parts.iter().any(is_over) {
+        if self.parts.len() <= KEPT_MAX && !self.parts.iter().any(|part| part.is_over(horizon, plans)) {
             return None;
         }
-        let lengths: Vec<(usize, bool)> =
-            self.groups(plans).map(|group| (group.len(), group.iter().all(is_over))).collect();
-        let (mut rest, mut left, mut early) = (std::mem::take(&mut self.parts).into_iter(), Vec::new(), 0);
-        let mut too_many = lengths.iter().map(|(length, is_over)| if *is_over { 0 } else { *length }).sum::<usize>();
-        for (length, is_over) in lengths {
-            let group = rest.by_ref().take(length);
-            if is_over {
-                group.for_each(drop);
-            } else if too_many > KEPT_MAX {
-                early += group.count();
-                too_many -= length;
-            } else {
-                left.extend(group);
+        let (mut gone, mut early): (BTreeSet<u128>, usize) = (BTreeSet::new(), 0);
+        for group in self.groups(plans) {
+            let is_too_much = self.parts.len() - gone.len() > KEPT_MAX;
+            let is_over = group.iter().all(|part| part.is_over(horizon, plans));
+            if is_over || is_too_much {
+                gone.extend(group.iter().map(|part| part.finding.id));
+                early += if is_over { 0 } else { group.len() };
             }
         }
-        self.parts = left;
-        Some(early)
+        self.parts.retain(|part| !gone.contains(&part.finding.id));
+        (!gone.is_empty()).then_some(early)
     }
 
     /// Is nothing kept?
@@ -152,47 +173,60 @@ impl Stories {
     }
 
     /// The stories that stand, in the order of their beginnings.
-    pub(crate) fn told(&self, plans: &Plans, subject: Subject<'_>) -> Vec<Arc<Finding>> {
-        let teller = |parts: &[Part]| {
+    pub(crate) fn told(&self, plans: &Plans, subject: Subject<'_>, horizon: Millis) -> Vec<Told> {
+        let teller = |parts: &[&Part]| {
             let newest = parts.iter().max_by(|a, b| a.finding.at.cmp(&b.finding.at))?;
             let (rule, params) = newest.rule_of_story(plans)?;
             Some(Teller { plans, rule, params, subject })
         };
-        self.groups(plans).filter_map(|parts| teller(parts)?.tell(parts)).map(Arc::new).collect()
+        let told = |parts: &Vec<&Part>| {
+            let finding = Arc::new(teller(parts)?.tell(parts)?);
+            Some(Told { finding, is_over: parts.iter().all(|part| part.is_over(horizon, plans)) })
+        };
+        self.groups(plans).iter().filter_map(told).collect()
     }
 
-    /// Alerts that belong together: each begins within the quiet time after what is before it.
-    fn groups<'a>(&'a self, plans: &'a Plans) -> impl Iterator<Item = &'a [Part]> {
-        let mut rest = self.parts.as_slice();
-        std::iter::from_fn(move || {
-            let mut until = rest.first()?.finding.last;
-            let belongs = |part: &&Part| {
-                let is_near = part.start() <= until + quiet_of(part, plans);
-                until = until.max(part.finding.last);
-                is_near
-            };
-            let length = 1 + rest[1..].iter().take(PARTS_MAX - 1).take_while(belongs).count();
-            let (group, others) = rest.split_at(length);
-            rest = others;
-            Some(group)
-        })
+    /// Alerts that belong together: something of one happened within the quiet time after something of another.
+    fn groups(&self, plans: &Plans) -> Vec<Vec<&Part>> {
+        let mut spans: Vec<(Millis, Millis, usize)> = Vec::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            spans.extend(part.spans().map(|(from, until)| (from, until, index)));
+        }
+        spans.sort_unstable();
+        // The least alert that each belongs to.
+        let mut leads: Vec<usize> = (0..self.parts.len()).collect();
+        let (mut until, mut before) = (Millis::MIN, None);
+        for (from, to, index) in spans {
+            if let Some(before) = before.filter(|_| from <= until.saturating_add(quiet_of(&self.parts[index], plans))) {
+                let (one, other) = (lead_of(&leads, before), lead_of(&leads, index));
+                leads[one.max(other)] = one.min(other);
+            }
+            (until, before) = (until.max(to), Some(index));
+        }
+        let mut groups: BTreeMap<usize, Vec<&Part>> = BTreeMap::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            groups.entry(lead_of(&leads, index)).or_default().push(part);
+        }
+        groups.into_values().flat_map(|group| group.chunks(PARTS_MAX).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
     }
+}
+
+fn lead_of(leads: &[usize], mut index: usize) -> usize {
+    while leads[index] != index {
+        index = leads[index];
+    }
+    index
 }
 
 fn quiet_of(part: &Part, plans: &Plans) -> Millis {
     part.rule_of_story(plans).map_or(0, |(rule, _)| Millis::from(rule.rule.quiet_secs) * SECOND)
 }
 
-/// How long after its last event another alert may belong to it.
-fn keep_of(part: &Part, plans: &Plans) -> Millis {
-    quiet_of(part, plans) + REACH
-}
-
 impl Teller<'_> {
-    fn tell(&self, parts: &[Part]) -> Option<Finding> {
-        let rules: BTreeSet<u64> = parts.iter().map(|part| part.finding.rule).collect();
+    fn tell(&self, parts: &[&Part]) -> Option<Finding> {
         let weighed = self.weigh(parts);
-        if rules.len() < self.params.policies_min as usize || weighed.score < self.params.score_min {
+        let policies = weighed.counts.iter().filter(|counts| **counts).count();
+        if policies < self.params.policies_min as usize || weighed.score < self.params.score_min {
             return None;
         }
         let rule = &self.rule.rule;
@@ -215,15 +249,15 @@ impl Teller<'_> {
             status: Status::Open,
             severity,
             severity_reasons,
-            count: parts.iter().map(|part| part.finding.count).sum(),
+            count: count_of(parts),
             first: parts.iter().map(|part| part.finding.first).min()?,
             last,
             open_until: last + Millis::from(rule.quiet_secs) * SECOND,
-            summary: cut(self.summary(parts, &rules), crate::finding::SENTENCE_BYTES_MAX),
+            summary: cut(self.summary(parts), crate::finding::SENTENCE_BYTES_MAX),
             observed: vec![
                 Measure::new("risk_score", f64::from(weighed.score), "of 100"),
                 Measure::new("alerts", parts.len() as f64, "alerts"),
-                Measure::new("policies", rules.len() as f64, "policies"),
+                Measure::new("policies", policies as f64, "policies"),
             ],
             baseline: Vec::new(),
             threshold: vec![
@@ -244,28 +278,33 @@ impl Teller<'_> {
     }
 
     /// 100 × (1 − the product of (1 − risk score / 100)) over the strongest alert of each policy, as independent chances
-    /// add up. An alert all of whose events stronger ones name as well is no other evidence, and adds nothing.
-    fn weigh(&self, parts: &[Part]) -> Weighed {
-        let risk = |part: &Part| f64::from(self.risk(&part.finding));
+    /// add up. An alert that names mostly the events of a stronger one, and is about the same, is no other sign: it adds nothing.
+    fn weigh(&self, parts: &[&Part]) -> Weighed {
+        let (score, counts, strongest) = self.scored(parts);
+        let others: Vec<&Part> =
+            parts.iter().enumerate().filter(|(index, _)| Some(*index) != strongest).map(|(_, part)| *part).collect();
+        Weighed { score, counts, without_strongest: self.scored(&others).0 }
+    }
+
+    /// The score, which alerts add to it, and which of them is the strongest.
+    fn scored(&self, parts: &[&Part]) -> (u8, Vec<bool>, Option<usize>) {
+        let risk = |index: usize| f64::from(self.risk(&parts[index].finding));
         let mut order: Vec<usize> = (0..parts.len()).collect();
-        order.sort_by(|a, b| risk(&parts[*b]).total_cmp(&risk(&parts[*a])).then(a.cmp(b)));
-        let (mut named, mut rules): (BTreeSet<&EventId>, BTreeSet<u64>) = Default::default();
-        let mut counts = vec![false; parts.len()];
-        let (mut harmless, mut strongest) = (1.0, None);
+        order.sort_by(|a, b| risk(*b).total_cmp(&risk(*a)).then(a.cmp(b)));
+        let strongest = order.first().copied();
+        let about = |part: &Part| self.rule_of(&part.finding).map(|rule| rule.rule.params.about());
+        let (mut stronger, mut rules): (Vec<&Part>, BTreeSet<u64>) = Default::default();
+        let (mut counts, mut harmless) = (vec![false; parts.len()], 1.0);
         for index in order {
-            let finding = &parts[index].finding;
-            let is_new = finding.evidence.iter().any(|trace| !named.contains(&trace.id));
-            if is_new && rules.insert(finding.rule) {
+            let part = parts[index];
+            let is_new = !stronger.iter().any(|other| about(part) == about(other) && part.is_mostly_of(other));
+            if is_new && rules.insert(part.finding.rule) {
                 counts[index] = true;
-                harmless *= 1.0 - risk(&parts[index]) / 100.0;
-                strongest.get_or_insert(risk(&parts[index]));
+                harmless *= 1.0 - risk(index) / 100.0;
             }
-            named.extend(finding.evidence.iter().map(|trace| &trace.id));
+            stronger.push(part);
         }
-        let score = |harmless: f64| ((1.0 - harmless) * 100.0).round().clamp(0.0, 100.0) as u8;
-        // Of what is certain nothing is left without it.
-        let without = strongest.filter(|risk| *risk < 100.0).map_or(1.0, |risk| harmless / (1.0 - risk / 100.0));
-        Weighed { score: score(harmless), counts, without_strongest: score(without) }
+        (((1.0 - harmless) * 100.0).round().clamp(0.0, 100.0) as u8, counts, strongest)
     }
 
     fn rule_of(&self, finding: &Finding) -> Option<&PlanRule> {
@@ -276,8 +315,8 @@ impl Teller<'_> {
         self.rule_of(finding).map_or(0, |rule| rule.rule.risk(finding.severity))
     }
 
-    fn parts(&self, parts: &[Part], weighed: &Weighed) -> Vec<StoryPart> {
-        let part = |(part, counts): (&Part, &bool)| {
+    fn parts(&self, parts: &[&Part], weighed: &Weighed) -> Vec<StoryPart> {
+        let part = |(part, counts): (&&Part, &bool)| {
             let rule = &self.rule_of(&part.finding)?.rule;
             let Finding { id, severity, count, first, last, ref summary, ref kind, .. } = part.finding;
             let techniques = rule.techniques(kind.as_deref()).into_iter().cloned().collect();
@@ -300,7 +339,8 @@ impl Teller<'_> {
         parts.iter().zip(&weighed.counts).filter_map(part).collect()
     }
 
-    fn summary(&self, parts: &[Part], rules: &BTreeSet<u64>) -> String {
+    fn summary(&self, parts: &[&Part]) -> String {
+        let rules: BTreeSet<u64> = parts.iter().map(|part| part.finding.rule).collect();
         let first = parts.iter().map(|part| part.finding.first).min().unwrap_or_default();
         let last = parts.iter().map(|part| part.finding.last).max().unwrap_or_default();
         let is_one_day = date(first) == date(last);
@@ -337,14 +377,22 @@ impl Teller<'_> {
         let quiet = spoken(Millis::from(self.rule.rule.quiet_secs) * SECOND);
         format!(
             "Told from {policies_min} policies and a risk score of {score_min} on; without the strongest alert the score \
-             would be {}. An alert that begins more than {quiet} after the others have ended is not part of it.",
+             would be {}. An alert none of whose events is within {quiet} of one of the others is not part of it.",
             weighed.without_strongest
         )
     }
 }
 
-fn addresses(parts: &[Part]) -> Vec<SeenAddress> {
+fn addresses(parts: &[&Part]) -> Vec<SeenAddress> {
     distinct(parts.iter().flat_map(|part| &part.finding.addresses), |seen| seen.address)
+}
+
+/// Different events, as far as they are named.
+fn count_of(parts: &[&Part]) -> u64 {
+    let all: u64 = parts.iter().map(|part| part.finding.count).sum();
+    let named: usize = parts.iter().map(|part| part.events.len()).sum();
+    let different: BTreeSet<u64> = parts.iter().flat_map(|part| &part.events).map(|(_, id)| *id).collect();
+    all.saturating_sub((named - different.len()) as u64)
 }
 
 /// The first of those that are alike, at most [`ADDRESSES_MAX`].

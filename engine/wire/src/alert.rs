@@ -62,7 +62,7 @@ pub fn record(
         (Some(finding), _) => finding.summary.clone(),
         (None, Some(_)) => "Withdrawn: a late event moved its beginning; another alert tells the story.".to_owned(),
         (None, None) if rule.rule.params.reads_alerts() => {
-            "Withdrawn: seen with what arrived later, there are too few alerts for it.".to_owned()
+            "Withdrawn: as things stand now, its alerts do not make an incident any more.".to_owned()
         }
         (None, None) if change.suppression => {
             "Withdrawn: held back no more; it is told as an alert, or seen with what arrived later there was nothing to hold \

@@ -32,7 +32,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded};
+use super::{About, Detector, bounded};
 use crate::context::{Block, Context};
 use crate::event::Event;
 use crate::finding::Measure;
@@ -98,6 +98,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Whereabouts;
 
     const SUPPRESSIONS: &'static [&'static str] =
         &["known_good", "learning", "own_network", "usual_in_organisation", "usual_network"];

@@ -65,7 +65,7 @@ use serde::{Deserialize, Serialize};
 use self::memory::{Client, Mark, Memory, ONE, Success};
 use self::rhythm::INTERVALS_MAX;
 use self::words::{Words, usual_failures};
-use super::{Detector, bounded, counted, grouped, who};
+use super::{About, Detector, bounded, counted, grouped, who};
 use crate::baseline::Weighing;
 use crate::context::{Context, Raise, Relief, Standing};
 use crate::event::Event;
@@ -225,6 +225,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Authentication;
+
+    const ABOUT: About = About::Entry;
 
     const SUPPRESSIONS: &'static [&'static str] = &["usual_failures"];
 

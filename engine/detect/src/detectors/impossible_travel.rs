@@ -90,7 +90,7 @@ pub use pairs::{CARRIED_SPAN, CARRIER_SPAN, DUAL_STACK_SPAN, PAIRS_MAX, SPLIT_TU
 use sighting::Sighting;
 use words::Words;
 
-use super::{Detector, bounded};
+use super::{About, Detector, bounded};
 use crate::context::{Block, Context, Raise};
 use crate::event::Event;
 use crate::finding::{Blocker, Measure, SeenAddress};
@@ -198,6 +198,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Whereabouts;
 
     const SUPPRESSIONS: &'static [&'static str] = &[
         "carried_along",

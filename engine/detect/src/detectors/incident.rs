@@ -1,21 +1,23 @@
 //! Alerts of one user that belong together: one story, with a risk score.
 //!
 //! # Finds
-//! Alerts of one user of which each begins within the quiet time of the rule after those before it have ended: failed
-//! sign-ins, a success from a new place, a mass download. Told once they are of `policies_min` rules and their risk score
-//! reaches `score_min`; told anew with every one that joins, changes or is taken back. The alerts themselves stay as they
-//! are, and are named in `parts`.
+//! Alerts of one user of which something happened within the quiet time of the rule after something of another: failed
+//! sign-ins, a success from a new place, a mass download. Told once alerts of `policies_min` rules add to their risk score and
+//! it reaches `score_min`; told anew with every one that joins, changes or is taken back. The alerts themselves stay as they
+//! are, and are named in `parts`: whoever counts alerts or events leaves records of the policy `incident` out, by the header
+//! `policy`.
 //!
 //! # Why
 //! A stolen account shows in several weak signs, and each alone looks like the many that were harmless. Together they are
 //! an intrusion in its order. The score is 100 × (1 − the product of (1 − risk score of an alert / 100)) over the strongest
 //! alert of each rule, which adds up independent chances (noisy-or; J. Pearl, Probabilistic Reasoning in Intelligent Systems,
-//! 1988). An alert that rests wholly on events of stronger ones adds nothing.
+//! 1988). Two alerts that are about the same (how somebody got in, from where they work, what they do) and name mostly the
+//! same events (at least half of those that either names) are one sign, and the weaker adds nothing.
 //!
 //! # Blind spots
 //! Steps further apart than the quiet time; what was done under several accounts, since a story is of one user; alerts that
-//! something held back. Policies that look at one thing in two ways (a burst of downloads, an unusual hour of them) name
-//! different events of it and both count. An alert of a month reaches back for 30 days at most.
+//! something held back. Of an alert with more than 50 events those in the middle are taken to lie close together, and what
+//! happened after it was last told is not known here.
 //!
 //! # Parameters
 //! See [`Params`]. How long the user must be quiet before another story begins is `suppression.quiet` of the rule. It has no

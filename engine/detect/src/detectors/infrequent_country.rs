@@ -56,7 +56,7 @@ use smallvec::SmallVec;
 
 use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
 use self::words::Words;
-use super::{Detector, bounded, counted, named, who};
+use super::{About, Detector, bounded, counted, named, who};
 use crate::caps::Caps;
 use crate::context::{Block, Context, Raise};
 use crate::event::Event;
@@ -152,6 +152,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Whereabouts;
 
     const SUPPRESSIONS: &'static [&'static str] = &[
         "dual_stack",

@@ -13,8 +13,9 @@
 //!
 //! # Blind spots
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
-//! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy). Intruders on the user's own device, or with an
-//! id of a device that they copied. A phone that is replaced on the day of a forgotten password, away from the user's
+//! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there. Intruders
+//! on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the user's own
+//! carrier, where `usual_network` holds it back with a record. A phone that is replaced on the day of a forgotten password, away from the user's
 //! networks. Risky events of other kinds (a new country, a role that was granted) are told by their own policies, and the
 //! policy `incident` puts them beside it.
 //!
@@ -31,7 +32,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Detector, bounded, counted, named, who};
+use super::{About, Detector, bounded, counted, named, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
@@ -40,7 +41,7 @@ use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Limits, Told, Watch};
+use crate::reputation::{Limits, Told, Watch, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
 
@@ -108,7 +109,12 @@ pub struct State {
     devices: SmallVec<[Device; DEVICES_NEAR]>,
     /// Times of the last failures, as many as are asked for.
     failures: SmallVec<[Millis; 1]>,
-    risk: Option<Risk>,
+    /// Which of them were second factors: a bit each, the last is the lowest.
+    denied: u32,
+    /// The last run of failures.
+    run: Option<Failures>,
+    /// The last sign-in from an address of bad repute.
+    bad_address: Option<Millis>,
     /// Networks of sign-ins, and the incidents.
     watch: Watch,
 }
@@ -120,30 +126,46 @@ struct Device {
     last_day: i32,
 }
 
-/// The last risky event.
+/// Failures that are a risky event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Risk {
+struct Failures {
+    /// Time of the last.
     at: Millis,
-    what: Risky,
-    /// From where it was, hashed; 0: not known.
+    /// How many of them were second factors.
+    denied: u32,
+    /// From where the last was, hashed; 0: not known.
     #[serde(with = "postcard::fixint::le")]
     address: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Risky {
-    Failures,
-    Denied,
-    Address,
+/// What is risky and recent at a sign-in.
+#[derive(Clone, Copy, Debug)]
+struct Risks {
+    run: Option<Failures>,
+    bad_address: Option<Millis>,
 }
 
-impl Risk {
-    const fn spoken(self) -> &'static str {
-        match self.what {
-            Risky::Failures => "failed sign-ins",
-            Risky::Denied => "failed second factors",
-            Risky::Address => "a sign-in from an address of bad repute",
-        }
+impl Risks {
+    /// The last of both.
+    fn last(self) -> Option<Millis> {
+        self.run.map(|run| run.at).max(self.bad_address)
+    }
+
+    /// `3 min after 5 failed sign-ins and 3 min after a sign-in from an address of bad repute`
+    fn spoken(self, now: Millis, failures: u32) -> String {
+        let run = self.run.map(|run| {
+            let what = match run.denied {
+                0 => "failed sign-ins",
+                denied if denied >= failures => "failed second factors",
+                _ => "failed sign-ins and second factors",
+            };
+            format!("{} after at least {failures} {what}", spoken(now - run.at))
+        });
+        let address = self.bad_address.map(|at| match now - at {
+            0 => "from an address of bad repute".to_owned(),
+            since => format!("{} after a sign-in from an address of bad repute", spoken(since)),
+        });
+        run.into_iter().chain(address).collect::<Vec<_>>().join(" and ")
     }
 }
 
@@ -151,6 +173,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Authentication;
+
+    const ABOUT: About = About::Entry;
 
     const SUPPRESSIONS: &'static [&'static str] = &["learning", "many_devices", "usual_network"];
 
@@ -190,7 +214,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
         self.failures.clone_from(&other.failures);
-        self.risk = other.risk;
+        (self.denied, self.run, self.bad_address) = (other.denied, other.run, other.bad_address);
         self.watch.copy_from(&other.watch);
     }
 }
@@ -204,24 +228,26 @@ impl State {
             return;
         }
         self.failures.push(event.time);
+        self.denied = self.denied << 1 | u32::from(event.action == Action::MfaChallenge);
         let over = self.failures.len().saturating_sub(most);
         self.failures.drain(..over);
         let within = Millis::from(params.failures_within_secs) * SECOND;
         let is_run =
             self.failures.len() == most && self.failures.first().is_some_and(|first| event.time - first <= within);
         if is_run {
-            let what = if event.action == Action::MfaChallenge { Risky::Denied } else { Risky::Failures };
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-            self.risk = Some(Risk { at: event.time, what, address });
+            let of_run = u32::MAX.checked_shr(u32::BITS - params.failures_min).unwrap_or(0);
+            self.run = Some(Failures { at: event.time, denied: (self.denied & of_run).count_ones(), address });
         }
     }
 
     fn note_address(&mut self, seen: &SeenAddress, limits: &Limits, context: &Context<'_>) {
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood);
         let of_lists = || Told::of_lists(seen, limits, counts);
-        if Told::of_organisation(context.networks, seen).or_else(of_lists).is_some() {
-            let (at, address) = (context.event.time, seen.address.hash64());
-            self.risk = Some(Risk { at, what: Risky::Address, address });
+        let is_told = Told::of_organisation(context.networks, seen).or_else(of_lists).is_some();
+        // The organisation's own networks and what is known to be harmless are on lists too.
+        if is_told && vouched_for(context, seen, limits).is_empty() {
+            self.bad_address = Some(context.event.time);
         }
     }
 
@@ -231,20 +257,24 @@ impl State {
         let forgotten = |device: &Device| day - device.last_day > params.device_forget_days as i32;
         let known = self.devices.iter().position(|device| device.hash == event.device && !forgotten(device));
         let recent = self.devices.iter().filter(|device| day - device.last_day <= RECENT_DAYS).count();
+        let others = self.devices.iter().filter(|device| !forgotten(device)).count();
         let is_first_of_all = self.devices.is_empty();
         self.remember(event.device, day);
         let within = Millis::from(params.within_secs) * SECOND;
-        let risk = self.risk.filter(|risk| event.time - risk.at <= within);
-        let (None, false, Some(risk)) = (known, is_first_of_all, risk) else { return };
+        let risks = Risks {
+            run: self.run.filter(|run| event.time - run.at <= within),
+            bad_address: self.bad_address.filter(|at| event.time - at <= within),
+        };
+        let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return };
         let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
         blocks.extend((days_on_network >= params.usual_days_min).then(|| usual_network(days_on_network, params)));
         blocks.extend((recent >= params.devices_many as usize).then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
         let incident = self.watch.incidents_mut().touch(event.device, blocker.is_some(), context);
         incident.add(context.trace(), event.test);
-        let raise = Raise { blocker, aggravations: aggravations(risk, context), fresh: false };
+        let raise = Raise { blocker, aggravations: aggravations(risks, context), fresh: false };
         let user = context.subject.user();
-        let words = Words { user, risk, recent, days_on_network, params, event, seen: context.origin.seen };
+        let words = Words { user, risks, last_risk, others, days_on_network, params, event, seen: context.origin.seen };
         context.raise(incident, raise, |incident| words.explain(incident));
     }
 
@@ -263,10 +293,10 @@ impl State {
     }
 }
 
-fn aggravations(risk: Risk, context: &Context<'_>) -> Vec<&'static str> {
+fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
     let event = context.event;
     let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-    let from_there = risk.what != Risky::Address && risk.address != 0 && risk.address == here;
+    let from_there = risks.run.is_some_and(|run| run.address != 0 && run.address == here);
     [
         (from_there, "from the address of the failures"),
         (event.device_facts.managed == Some(false), "nothing manages the device"),
@@ -304,8 +334,10 @@ fn many_devices(recent: usize, params: &Params) -> Block {
 
 struct Words<'a> {
     user: &'a str,
-    risk: Risk,
-    recent: usize,
+    risks: Risks,
+    last_risk: Millis,
+    /// Devices that are known.
+    others: usize,
     days_on_network: u32,
     params: &'a Params,
     event: &'a Event,
@@ -314,31 +346,26 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn explain(&self, incident: &Incident) -> Explanation {
-        let Self { user, risk, recent, days_on_network, params, event, seen } = *self;
-        let since = event.time - risk.at;
+        let Self { user, risks, last_risk, others, days_on_network, params, event, seen } = *self;
+        let since = event.time - last_risk;
         let from = seen.map_or_else(
             || "an address that the source does not give".to_owned(),
             |seen| format!("{} ({})", seen.address, named(seen.location.place.ok())),
         );
-        let after = match (risk.what, since) {
-            (Risky::Address, 0) => "an address of bad repute".to_owned(),
-            (Risky::Address, _) => format!("{} after {}", spoken(since), risk.spoken()),
-            _ => format!("{} after {} {}", spoken(since), params.failures_min, risk.spoken()),
-        };
-        let joined = if risk.what == Risky::Address && since == 0 { ", " } else { ", first used " };
         Explanation {
             summary: format!(
-                "{} signed in at {} UTC from {from} with a device not seen before{joined}{after}; {} known.",
+                "{} signed in at {} UTC from {from} with a device not seen before, {}; {} known.",
                 who(user),
                 clock(event.time),
-                counted(recent as u64, "other device is", "other devices are"),
+                risks.spoken(event.time, params.failures_min),
+                counted(others as u64, "other device is", "other devices are"),
             ),
             observed: vec![
                 Measure::new("since_risk", (since / SECOND) as f64, "s"),
                 Measure::new("events", incident.count as f64, "events"),
             ],
             baseline: vec![
-                Measure::new("devices", recent as f64, "devices"),
+                Measure::new("devices", others as f64, "devices"),
                 Measure::new("days_on_network", f64::from(days_on_network), "days"),
             ],
             threshold: vec![

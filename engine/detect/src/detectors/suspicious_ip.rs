@@ -31,7 +31,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Detector;
+use super::{About, Detector};
 use crate::context::{Context, Relief};
 use crate::event::Event;
 use crate::incident::Incidents;
@@ -81,6 +81,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Whereabouts;
 
     const SUPPRESSIONS: &'static [&'static str] = &["known_good", "own_network", "usual_in_organisation"];
 

@@ -38,7 +38,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, bounded, counted, from_where, who};
+use super::{About, Detector, bounded, counted, from_where, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::Measure;
@@ -195,6 +195,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Account;
 
     const ASKS_STATUS: bool = true;
 

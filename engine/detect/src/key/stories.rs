@@ -32,17 +32,17 @@ impl Key {
         changes: &mut Vec<Change>,
     ) {
         let mut stories = self.stories.take().unwrap_or_default();
+        let horizon = self.limits.horizon;
         let told = first.map(|first| {
             stories.follow(&changes[first..], plans);
-            let told = stories.told(plans, subject);
+            let told = stories.told(plans, subject, horizon);
             self.sent.stand_stories(&told, changes);
             told
         });
-        let horizon = self.limits.horizon;
         let told = match stories.forget(horizon, plans) {
             Some(early) => {
                 scratch.sent_forgotten += early as u64;
-                Some(stories.told(plans, subject))
+                Some(stories.told(plans, subject, horizon))
             }
             None => told,
         };

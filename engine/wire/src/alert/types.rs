@@ -226,7 +226,8 @@ pub struct AlertPart {
     /// Severity times confidence, 0–100.
     #[schemars(range(min = 0, max = 100))]
     pub risk_score: u8,
-    /// It adds to the incident's score: no stronger alert is of the same rule or names all its events.
+    /// It adds to the incident's score: no stronger alert is of the same rule, or about the same and of mostly the same
+    /// events.
     pub adds_to_score: bool,
     /// Events that belong to it.
     pub count: u64,
