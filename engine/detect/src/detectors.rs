@@ -31,6 +31,15 @@ pub enum About {
     Deeds,
     /// Whether they may be there at all.
     Account,
+    /// Any of that: what an organisation describes itself.
+    Anything,
+}
+
+impl About {
+    /// May two findings on the same events be one sign?
+    pub fn meets(self, other: Self) -> bool {
+        self == other || self == Self::Anything || other == Self::Anything
+    }
 }
 
 /// A detector: a plain state machine over a key's events in order. Lateness, duplicates and revisions are solved

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Params;
 use crate::context::Subject;
 use crate::detectors::incident::Params as IncidentParams;
-use crate::detectors::{counted, from_addresses};
+use crate::detectors::{About, counted, from_addresses};
 use crate::finding::{
     ADDRESSES_MAX, Evidence, Finding, Measure, SeenAddress, Status, Story, StoryPart, Trace, cut, identity,
 };
@@ -292,12 +292,13 @@ impl Teller<'_> {
         let mut order: Vec<usize> = (0..parts.len()).collect();
         order.sort_by(|a, b| risk(*b).total_cmp(&risk(*a)).then(a.cmp(b)));
         let strongest = order.first().copied();
-        let about = |part: &Part| self.rule_of(&part.finding).map(|rule| rule.rule.params.about());
+        let about = |part: &Part| self.rule_of(&part.finding).map_or(About::Anything, |rule| rule.rule.params.about());
+        let is_one_sign = |part: &Part, other: &Part| about(part).meets(about(other)) && part.is_mostly_of(other);
         let (mut stronger, mut rules): (Vec<&Part>, BTreeSet<u64>) = Default::default();
         let (mut counts, mut harmless) = (vec![false; parts.len()], 1.0);
         for index in order {
             let part = parts[index];
-            let is_new = !stronger.iter().any(|other| about(part) == about(other) && part.is_mostly_of(other));
+            let is_new = !stronger.iter().any(|other| is_one_sign(part, other));
             if is_new && rules.insert(part.finding.rule) {
                 counts[index] = true;
                 harmless *= 1.0 - risk(index) / 100.0;

@@ -27,7 +27,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, counted, from_where, grouped, who};
+use super::{About, Detector, counted, from_where, grouped, who};
 use crate::condition::{Condition, Conditions};
 use crate::context::{Context, Explanation, Raise};
 use crate::event::{Event, Quantity};
@@ -156,6 +156,8 @@ impl Detector for State {
     type Params = Params;
 
     const LANE: LaneKind = LaneKind::Activity;
+
+    const ABOUT: About = About::Anything;
 
     const CHECKS_LATE: bool = true;
 

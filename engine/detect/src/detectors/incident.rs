@@ -11,8 +11,9 @@
 //! A stolen account shows in several weak signs, and each alone looks like the many that were harmless. Together they are
 //! an intrusion in its order. The score is 100 × (1 − the product of (1 − risk score of an alert / 100)) over the strongest
 //! alert of each rule, which adds up independent chances (noisy-or; J. Pearl, Probabilistic Reasoning in Intelligent Systems,
-//! 1988). Two alerts that are about the same (how somebody got in, from where they work, what they do) and name mostly the
-//! same events (at least half of those that either names) are one sign, and the weaker adds nothing.
+//! 1988). Two alerts that are about the same (how somebody got in, from where they work, what they do; a policy of one's own
+//! may be about anything) and name mostly the same events (at least half of those that either names) are one sign, and the
+//! weaker adds nothing.
 //!
 //! # Blind spots
 //! Steps further apart than the quiet time; what was done under several accounts, since a story is of one user; alerts that
