@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::detectors::{
-    About, Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
+    Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
     mass_download, new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
 use crate::event::Event;
@@ -120,7 +120,7 @@ macro_rules! catalogue {
             }
 
             /// What the detector's findings are about.
-            pub const fn about(&self) -> About {
+            pub const fn about(&self) -> crate::detectors::About {
                 match self { $(Self::$variant(_) => <$module::State as Detector>::ABOUT,)+ }
             }
 
