@@ -149,13 +149,29 @@ impl Reloader {
             self.watched().read = None;
             return Err(NotSwitched::Changing);
         }
-        match loaded {
+        match loaded.and_then(|checked| self.without_gone(checked)) {
             Ok(checked) => Ok(self.set(checked)),
             Err(fault) => {
                 self.readings.refused.fetch_add(1, Ordering::Relaxed);
                 Err(NotSwitched::Refused(fault))
             }
         }
+    }
+
+    /// A list that is fetched may not be there yet. One that was there and is gone was moved or deleted by mistake, or is
+    /// being replaced: it does not become an empty list, of which no alert would tell.
+    fn without_gone(&self, checked: Checked) -> anyhow::Result<Checked> {
+        let (held, read) = (self.list_files(), &checked.lists.files);
+        let is_named = |file: &&ListFile| checked.config.lists.iter().any(|list| list.name == file.name);
+        let is_gone = |file: &&ListFile| !read.iter().any(|there| there.name == file.name);
+        let gone: Vec<&str> = held.iter().filter(is_named).filter(is_gone).map(|file| &*file.name).collect();
+        anyhow::ensure!(
+            gone.is_empty(),
+            "lists '{}': the file was there and is gone, so what was read before goes on; put it back, or take the list out \
+             of the configuration",
+            gone.join("', '")
+        );
+        Ok(checked)
     }
 
     /// Looks at the files that are named now, before they are read.

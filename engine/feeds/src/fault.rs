@@ -38,6 +38,12 @@ pub enum FetchFault {
         /// The limit.
         secs: u64,
     },
+    /// All its pages together took too long.
+    #[error("not all there within {mins} min")]
+    Unfinished {
+        /// The limit.
+        mins: u64,
+    },
     /// An answer that is none.
     #[error("{url}: {}", status_words(*.status))]
     Status {
@@ -94,7 +100,7 @@ impl FetchFault {
     /// May the same request succeed a little later?
     pub const fn is_retriable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::BrokeOff { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::BrokeOff { .. } | Self::Unfinished { .. } => true,
             Self::Status { status, .. } => matches!(*status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             _ => false,
         }

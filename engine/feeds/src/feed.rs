@@ -16,7 +16,7 @@ use crate::fault::FetchFault;
 use crate::http::Http;
 use crate::judge::{entries, judge};
 use crate::kinds::{Context, Gained, fetch};
-use crate::place::{digest, write};
+use crate::place::{digest, folder_of, sweep, write};
 use crate::secret::ReadVariable;
 use crate::state::State;
 
@@ -26,6 +26,8 @@ const AT_ONCE_MAX: usize = 2;
 const FAILED_WAIT_MAX: Duration = Duration::from_mins(5);
 /// The longest wait that a server may ask for, unless the interval is longer.
 const ASKED_WAIT_MAX: Duration = Duration::from_hours(24);
+/// A fetch takes no longer than this, with all its pages and waits: others wait for its room.
+const FETCH_MAX: Duration = Duration::from_hours(2);
 /// Largest file of a list, bytes, as it is read when it is compared.
 const LIST_BYTES_MAX: u64 = 256 << 20;
 
@@ -145,6 +147,7 @@ impl Feeds {
     pub fn new(feeds: Vec<Feed>, clock: Arc<dyn Clock>, variable: fn(&str) -> Option<String>) -> Self {
         let counts = Counts::default();
         for Feed { config, list } in &feeds {
+            sweep(folder_of(&list.path), clock.now());
             let state = State::read(&list.path, config, clock.now());
             counts.change(&list.name, |counts| {
                 counts.interval_secs = config.interval_secs;
@@ -201,9 +204,11 @@ impl Feeds {
         let _room = self.room.acquire().await;
         let begun = self.clock.now();
         let mut bytes = 0;
-        let outcome = match self.fetched(feed, allowed, begun, &mut bytes).await {
-            Ok(outcome) => outcome,
-            Err(fault) => Outcome::Failed(fault),
+        let fetched = tokio::time::timeout(FETCH_MAX, self.fetched(feed, allowed, begun, &mut bytes)).await;
+        let outcome = match fetched {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(fault)) => Outcome::Failed(fault),
+            Err(_) => Outcome::Failed(FetchFault::Unfinished { mins: FETCH_MAX.as_secs() / 60 }),
         };
         let now = self.clock.now();
         self.counts.change(&feed.list.name, |counts| {

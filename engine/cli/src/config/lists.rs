@@ -1,6 +1,6 @@
 //! The parts of a configuration that name lists of addresses and where they are fetched from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use frostwatch_feeds::{Feed, FeedConfig};
@@ -35,6 +35,15 @@ pub(super) fn feed_faults(feeds: &[FeedConfig], lists: &[ListConfig]) -> Vec<Str
     let mut seen = BTreeSet::new();
     let twice = feeds.iter().filter(|feed| !seen.insert(&feed.list));
     faults.extend(twice.map(|feed| format!("feeds '{}': a list has one feed", feed.list)));
+    let mut written = BTreeMap::new();
+    for list in lists.iter().filter(|list| feeds.iter().any(|feed| feed.list == list.name)) {
+        if let Some(other) = written.insert(&list.path, &list.name) {
+            let (name, path) = (&list.name, list.path.display());
+            faults.push(format!(
+                "lists '{name}': {path} is fetched for '{other}' already; each list needs a file of its own"
+            ));
+        }
+    }
     faults
 }
 
@@ -55,6 +64,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn two_lists_that_are_fetched_have_files_of_their_own() {
+        let feed = |name: &str| json!({ "list": name, "kind": "file", "url": "https://f.example/a" });
+        let list = |name: &str, path: &str| json!({ "name": name, "path": path, "format": "plain", "category": "vpn", "confidence": 50 });
+        for (other, is_fetched, faults) in [("a.txt", true, 1), ("b.txt", true, 0), ("a.txt", false, 0)] {
+            let lists = [list("a", "a.txt"), list("b", other)].map(|list| serde_json::from_value(list).unwrap());
+            let names: &[&str] = if is_fetched { &["a", "b"] } else { &["a"] };
+            let feeds: Vec<FeedConfig> = names.iter().map(|name| serde_json::from_value(feed(name)).unwrap()).collect();
+            assert_eq!(feed_faults(&feeds, &lists).len(), faults, "{other} {is_fetched}");
+        }
+    }
 
     #[test]
     fn only_a_list_whose_file_is_not_there_is_awaited() {

@@ -84,6 +84,25 @@ fn a_list_that_is_to_be_fetched_is_awaited_and_its_feed_waits_for_a_restart() {
 }
 
 #[test]
+fn a_list_whose_file_is_gone_goes_on_as_it_was() {
+    let folder = Folder::new();
+    let feed = "lists: [{name: a, path: a.txt, format: plain, category: vpn, confidence: 50}]\n\
+                feeds: [{list: a, kind: file, url: 'https://f.example/a'}]\n";
+    folder.write("a.txt", "11.2.3.4\n");
+    folder.write("frostwatch.yaml", &format!("{CONFIG}{feed}"));
+    folder.reloader.reload().unwrap();
+    let before = folder.reloader.current.get().named();
+    fs::remove_file(folder.folder.path().join("a.txt")).unwrap();
+    assert!(folder.is_stale());
+    let refused = folder.reloader.reload().unwrap_err().to_string();
+    assert!(refused.contains("lists 'a': the file was there and is gone"), "{refused}");
+    assert_eq!(folder.reloader.current.get().named(), before);
+    folder.write("frostwatch.yaml", CONFIG);
+    let told = folder.reloader.reload().unwrap().to_string();
+    assert!(told.starts_with("switched: lists"), "{told}");
+}
+
+#[test]
 fn only_one_reads_at_a_time() {
     let folder = Folder::new();
     let held = folder.reloader.reading.lock().unwrap();
