@@ -415,6 +415,7 @@ mod tests {
                 ("frostwatch.raw.sysevent", 6),
                 ("frostwatch.raw.syslog_transaction", 6),
                 ("frostwatch.raw.sys_audit", 6),
+                ("frostwatch.raw.sys_audit_delete", 6),
                 ("frostwatch.raw.sys_attachment", 6),
                 ("frostwatch.raw.sys_user", 6),
             ]

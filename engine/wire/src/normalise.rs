@@ -1,6 +1,6 @@
 //! Rows of ServiceNow's tables become activity.v1.
 //!
-//! Rows of `sysevent`, `syslog_transaction`, `sys_audit`, `sys_attachment` and `sys_user` are read as
+//! Rows of `sysevent`, `syslog_transaction`, `sys_audit`, `sys_audit_delete`, `sys_attachment` and `sys_user` are read as
 //! ServiceNow's API returns them, as its Kafka export and connectors put them on topics, and as
 //! lines of a file ([`row`]). One row becomes no, one or (a rename, a change of several roles)
 //! more records. Nothing is joined and nothing is remembered: the same row always gives the same
@@ -21,7 +21,8 @@
 //! | logout | event, transaction | `logout\|<session>` |
 //! | download | `attachment.read`, transaction of either URL | `download\|<attachment>` |
 //! | download of all files of a record | transaction, its polls | `archive\|<record>` |
-//! | upload, rename, deletion of a file | event, `sys_attachment` row, `sys_audit` row | `upload\|…`, `rename\|…`, `delete\|<attachment>` |
+//! | upload, rename, deletion of a file | event, `sys_attachment` row, `sys_audit` row, `sys_audit_delete` row | `upload\|…`, `rename\|…`, `delete\|<attachment>` |
+//! | deletion of a record | `sys_audit` row, `sys_audit_delete` row | `delete\|<record>` |
 //! | pieces of a large export | polls of one session | `export\|poll\|<session>` |
 //! | save of a record | `sys_audit` rows of one checkpoint (else second) | `save\|<table>\|<record>\|<checkpoint>`, and `\|<action>` unless it is an update |
 //!
@@ -66,6 +67,8 @@ pub enum Table {
     SyslogTransaction,
     /// Changes of fields.
     SysAudit,
+    /// Records that were deleted.
+    SysAuditDelete,
     /// Files.
     SysAttachment,
     /// Accounts.
@@ -197,8 +200,14 @@ impl fmt::Display for Rejected {
 
 impl Table {
     /// Every table, in the order of this type.
-    pub const ALL: [Self; 5] =
-        [Self::Sysevent, Self::SyslogTransaction, Self::SysAudit, Self::SysAttachment, Self::SysUser];
+    pub const ALL: [Self; 6] = [
+        Self::Sysevent,
+        Self::SyslogTransaction,
+        Self::SysAudit,
+        Self::SysAuditDelete,
+        Self::SysAttachment,
+        Self::SysUser,
+    ];
 
     /// Its name in ServiceNow.
     pub const fn name(self) -> &'static str {
@@ -206,6 +215,7 @@ impl Table {
             Self::Sysevent => "sysevent",
             Self::SyslogTransaction => "syslog_transaction",
             Self::SysAudit => "sys_audit",
+            Self::SysAuditDelete => "sys_audit_delete",
             Self::SysAttachment => "sys_attachment",
             Self::SysUser => "sys_user",
         }
@@ -227,6 +237,8 @@ impl Table {
         let has = |columns: &[&str]| columns.iter().all(|column| row.has(column));
         if has(&["tablename", "fieldname"]) {
             Some(Self::SysAudit)
+        } else if has(&["tablename", "documentkey", "display_value"]) {
+            Some(Self::SysAuditDelete)
         } else if has(&["name", "parm1"]) || has(&["name", "parm2"]) {
             Some(Self::Sysevent)
         } else if has(&["file_name", "table_name"]) {
@@ -245,6 +257,7 @@ impl Table {
             Self::Sysevent => sysevent::COLUMNS,
             Self::SyslogTransaction => transaction::COLUMNS,
             Self::SysAudit => audit::COLUMNS,
+            Self::SysAuditDelete => audit::DELETED_COLUMNS,
             Self::SysAttachment => attachment::COLUMNS,
             Self::SysUser => user::COLUMNS,
         }
@@ -337,14 +350,15 @@ impl Normaliser {
             bad.keep_raw = false;
             return;
         };
-        // The values of a changed field may be anything, and its name need not tell; an account's row may hold the hash of
-        // its password.
-        bad.keep_raw &= !matches!(table, Table::SysAudit | Table::SysUser);
+        // The values of a changed field may be anything, and its name need not tell; what was deleted may be in its row with
+        // all its fields; an account's row may hold the hash of its password.
+        bad.keep_raw &= !matches!(table, Table::SysAudit | Table::SysAuditDelete | Table::SysUser);
         let view = View { normaliser: self, row, table };
         let made = match table {
             Table::Sysevent => sysevent::normalise(&view, out),
             Table::SyslogTransaction => transaction::normalise(&view, out),
             Table::SysAudit => audit::normalise(&view, out),
+            Table::SysAuditDelete => audit::normalise_deleted(&view, out),
             Table::SysAttachment => attachment::normalise(&view, out),
             Table::SysUser => user::normalise(&view, out),
         };

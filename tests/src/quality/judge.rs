@@ -170,7 +170,7 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
             by_kind(company, kinds, &times, &mut score);
         }
         for alert in of_policy {
-            if company.labels().iter().any(|label| comes_of(alert, label, kinds)) {
+            if company.labels().iter().any(|label| comes_of(alert, label, policy, kinds)) {
                 score.of_attacks += 1;
                 continue;
             }
@@ -251,10 +251,12 @@ fn tells(alert: &Final, label: &Label) -> bool {
     is_told && is_of(alert, label, CLOCK)
 }
 
-fn comes_of(alert: &Final, label: &Label, kinds: &[AttackKind]) -> bool {
+fn comes_of(alert: &Final, label: &Label, policy: &str, kinds: &[AttackKind]) -> bool {
     let expected = kinds.contains(&label.kind) || label.also_expected.iter().any(|kind| kinds.contains(kind));
-    // What goes on for weeks explains nothing else that happens in them.
-    (expected || label.kind != AttackKind::SlowExfiltration) && is_of(alert, label, if expected { NEAR } else { AFTER })
+    // What goes on for weeks explains nothing else that happens in them but downloads: what a thief takes beside the victim's
+    // own is too much for a minute too.
+    let explains = label.kind != AttackKind::SlowExfiltration || policy == "mass_download";
+    (expected || explains) && is_of(alert, label, if expected { NEAR } else { AFTER })
 }
 
 /// Whether the alert tells of this first stay in a country.

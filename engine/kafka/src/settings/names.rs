@@ -45,7 +45,7 @@ pub struct RawTopic {
 
 impl Default for TopicNames {
     fn default() -> Self {
-        let tables = ["sysevent", "syslog_transaction", "sys_audit", "sys_attachment", "sys_user"];
+        let tables = ["sysevent", "syslog_transaction", "sys_audit", "sys_audit_delete", "sys_attachment", "sys_user"];
         Self {
             prefix: "frostwatch.".to_owned(),
             activity: None,

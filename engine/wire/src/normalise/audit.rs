@@ -1,4 +1,5 @@
-//! Rows of `sys_audit`: one for each changed field.
+//! Rows of `sys_audit`: one for each changed field; and of `sys_audit_delete`: one for each record that was deleted, of
+//! tables that are not audited too.
 //!
 //! Old and new values are whatever people keep in their records, so they never pass, but for the
 //! few that say who may do what: the switch of an account, user names, names of files, roles.
@@ -23,6 +24,10 @@ const USER: Column = Column::new("user");
 
 pub(super) const COLUMNS: &[Column] =
     &[SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, TABLE, RECORD, FIELD, OLD, NEW, CHECKPOINT, USER];
+
+const DISPLAY: Column = Column::new("display_value");
+
+pub(super) const DELETED_COLUMNS: &[Column] = &[SYS_ID, CREATED_ON, CREATED_BY, DOMAIN, TABLE, RECORD, DISPLAY];
 
 /// `fieldname` of the row that stands for the deletion of a whole record.
 const DELETED: &str = "DELETED";
@@ -82,12 +87,33 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     }
 }
 
-fn read<'c>(view: &'c View<'_>) -> Result<Change<'c>, Skip> {
-    let required = |column: &Column| match view.text(column) {
+/// A row of `sys_audit_delete`. What the record was called is passed on of a file alone: others are called what people wrote
+/// in them, as the payload is.
+pub(super) fn normalise_deleted(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
+    let who = view.normaliser.people.who(view.text(&CREATED_BY));
+    if view.normaliser.people.is_connector(&who) {
+        return Err(Skip::Noise("own connector"));
+    }
+    let (table, deleted, time) = (required(view, &TABLE)?, required(view, &RECORD)?, view.time(&CREATED_ON)?);
+    let save = format!("save|{table}|{deleted}|{}", time.0);
+    let change = Change { table, record: deleted, field: DELETED, old: "", new: "", time, save };
+    let mut record = record(view, &who, &change, action(&change), "");
+    describe(&change, &mut record);
+    if table == "sys_attachment" {
+        record.object.get_or_insert_default().name = text::owned(view.text(&DISPLAY), TEXT_BYTES_MAX);
+    }
+    view.emit(&who, record, out)
+}
+
+fn required<'c>(view: &'c View<'_>, column: &Column) -> Result<&'c str, Skip> {
+    match view.text(column) {
         "" => Err(Skip::Reject(column.name, "missing".to_owned())),
         text => Ok(text::clip(text, TEXT_BYTES_MAX)),
-    };
-    let (table, record, field) = (required(&TABLE)?, required(&RECORD)?, required(&FIELD)?);
+    }
+}
+
+fn read<'c>(view: &'c View<'_>) -> Result<Change<'c>, Skip> {
+    let (table, record, field) = (required(view, &TABLE)?, required(view, &RECORD)?, required(view, &FIELD)?);
     let time = view.time(&CREATED_ON)?;
     // The checkpoint counts the saves of a record; a deletion has −1, and some exports have none.
     let save = match view.text(&CHECKPOINT).parse::<u64>() {

@@ -114,6 +114,7 @@ fn tables_are_known_by_the_end_of_a_topic() {
     for (topic, expect) in [
         ("frostwatch.raw.sysevent", Some(Table::Sysevent)),
         ("snc.acme.sys_audit", Some(Table::SysAudit)),
+        ("snc.acme.sys_audit_delete", Some(Table::SysAuditDelete)),
         ("syslog_transaction", Some(Table::SyslogTransaction)),
         ("x.sys_attachment", Some(Table::SysAttachment)),
         ("x.sys_user", Some(Table::SysUser)),
