@@ -30,7 +30,7 @@ impl Located {
         }
     }
 
-    fn into_locate(self) -> Arc<dyn Locate> {
+    pub(crate) fn into_locate(self) -> Arc<dyn Locate> {
         match self {
             Self::Table(table) => Arc::new(table),
             Self::Nothing(nothing) => Arc::new(nothing),

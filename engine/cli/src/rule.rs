@@ -1,4 +1,4 @@
-//! `frostwatch rule`: a rule of one's own, begun from a shipped one.
+//! `frostwatch rule`: a rule of one's own, begun from a shipped one, and tested.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -10,6 +10,10 @@ use frostwatch_rulebook::{Fault, Rulebook, default_rules, policy_templates};
 
 use crate::config;
 use crate::console::say;
+use test::TestArgs;
+
+mod scenario;
+mod test;
 
 /// What to do with rules.
 #[derive(clap::Args)]
@@ -22,6 +26,8 @@ pub(crate) struct Args {
 enum What {
     /// Writes a new rule file from a shipped rule or template, with its comments, under an id of its own.
     New(New),
+    /// Runs tests of rules: stated activity, and what is to come of it.
+    Test(TestArgs),
 }
 
 /// Which rule.
@@ -42,7 +48,10 @@ struct New {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let What::New(new) = &args.what;
+    let new = match &args.what {
+        What::New(new) => new,
+        What::Test(tests) => return test::run(tests),
+    };
     match (&new.from, &new.id) {
         (Some(from), Some(id)) => write_new(template(from)?, id, &new.out)?,
         _ => std::io::stdout().lock().write_all(listed().as_bytes())?,
@@ -169,7 +178,10 @@ impl Template {
                  should go on, each by `frostwatch rule new --from RULE RULE --out {folder}`"
             ));
         }
-        steps.push(format!("then check it (`frostwatch check --rules {folder}`) and try it on recorded activity (`frostwatch replay --rules {folder} FILE`)"));
+        steps.push(format!(
+            "then check it (`frostwatch check --rules {folder}`), write down what it must find and what not (`frostwatch rule \
+             test --rules {folder} TESTS`), and try it on recorded activity (`frostwatch replay --rules {folder} FILE`)"
+        ));
         steps
     }
 }

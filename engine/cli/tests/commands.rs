@@ -12,6 +12,12 @@ struct Ended {
     said: String,
 }
 
+impl Ended {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.out).unwrap()
+    }
+}
+
 fn frostwatch(args: &[&str]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).stdin(Stdio::null()).output().unwrap();
     Ended { code: output.status.code().unwrap(), out: output.stdout, said: String::from_utf8(output.stderr).unwrap() }
@@ -312,4 +318,32 @@ fn a_switch_names_its_record_and_its_rules() {
         let ended = frostwatch(&["replay", path.to_str().unwrap(), &format!("--switch={switch}")]);
         assert!(ended.code != 0 && ended.said.contains(says), "{switch}: {}", ended.said);
     }
+}
+
+#[test]
+fn the_tests_of_rules_that_are_shipped_and_shown_pass_and_one_that_fails_is_a_failure() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shipped = frostwatch(&["rule", "test", root.join("rules/tests").to_str().unwrap()]);
+    assert_eq!(shipped.code, 0, "{}", shipped.text());
+    assert!(shipped.text().ends_with("5 passed, 0 failed\n"), "{}", shipped.text());
+
+    // The rule and the tests of the page.
+    let page = std::fs::read_to_string(root.join("docs/policies.md")).unwrap();
+    let shown = |schema: &str| {
+        let mut blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        blocks.find(|block| block.starts_with(&format!("schema: {schema}\n"))).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    file(&rules, "own.yaml", shown("rule.v1").as_bytes());
+    let tests = file(folder.path(), "tests.yaml", shown("rule-tests.v1").as_bytes());
+    let args = ["rule", "test", "--rules", rules.to_str().unwrap(), tests.to_str().unwrap()];
+    let own = frostwatch(&args);
+    assert_eq!((own.code, own.text().lines().last()), (0, Some("2 passed, 0 failed")), "{}{}", own.text(), own.said);
+    file(folder.path(), "tests.yaml", shown("rule-tests.v1").replace("times: 10", "times: 9").as_bytes());
+    let failed = frostwatch(&args);
+    assert_eq!(failed.code, 1);
+    assert!(failed.text().contains("FAILED  the tenth within five minutes is told\n"), "{}", failed.text());
+    assert!(failed.text().contains("alerts: 1 expected, 0 found"), "{}", failed.text());
 }

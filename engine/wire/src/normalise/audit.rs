@@ -31,6 +31,8 @@ pub(super) const DELETED_COLUMNS: &[Column] = &[SYS_ID, CREATED_ON, CREATED_BY, 
 
 /// `fieldname` of the row that stands for the deletion of a whole record.
 const DELETED: &str = "DELETED";
+/// Who is in which group.
+const GROUP_MEMBERS: &str = "sys_user_grmember";
 /// Most roles of one changed list that are named; all of them are compared and counted.
 const ROLES_MAX: usize = 64;
 /// Tables that decide how the instance behaves and who may enter it.
@@ -138,18 +140,25 @@ fn action(change: &Change<'_>) -> &'static str {
             ("enable_multifactor_authn", ..) => "mfa_change",
             _ => "update",
         },
-        "sys_user_has_role" | "sys_group_has_role" if deleted => "role_revoke",
+        "sys_user_has_role" | "sys_group_has_role" | GROUP_MEMBERS if deleted => "role_revoke",
         "sys_user_has_role" | "sys_group_has_role"
             if matches!(change.field, "role" | "user") && change.old.is_empty() =>
         {
             "role_grant"
         }
+        // Who comes into a group has the roles of it.
+        GROUP_MEMBERS if matches!(change.field, "group" | "user") && change.old.is_empty() => "role_grant",
         "user_multifactor_auth" | "sys_user_multi_factor_setup" | "sys_user_public_credential" => "mfa_change",
         "sys_attachment" if change.field == "file_name" && !change.old.is_empty() => "rename",
         table if CONFIG_TABLES.contains(&table) => "config_change",
         _ if deleted => "delete",
         _ => "update",
     }
+}
+
+/// What a grant gives, or takes away again.
+fn granted(change: &Change<'_>) -> &'static str {
+    if change.table == GROUP_MEMBERS { "group" } else { "role" }
 }
 
 /// True and false as the platform stores and exports them.
@@ -180,15 +189,15 @@ fn describe(change: &Change<'_>, record: &mut ActivityRecord) {
         }
         // A grant is a new record: one of its rows names the account, another the role.
         "role_grant" if change.field == "user" => {
-            object.kind = Some(Cow::Borrowed("role"));
+            object.kind = Some(Cow::Borrowed(granted(change)));
             let id = text::sys_id(change.new);
             record.target = Some(Person { id, ..Person::default() });
         }
         "role_grant" => {
-            object.kind = Some(Cow::Borrowed("role"));
+            object.kind = Some(Cow::Borrowed(granted(change)));
             object.name = text::owned(change.new, TEXT_BYTES_MAX);
         }
-        "role_revoke" => object.kind = Some(Cow::Borrowed("role")),
+        "role_revoke" => object.kind = Some(Cow::Borrowed(granted(change))),
         _ => {}
     }
     if change.field == DELETED {
