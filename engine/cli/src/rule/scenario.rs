@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 /// Records of one test at most.
 const RECORDS_MAX: usize = 100_000;
+/// The longest length of time: a century.
+const OFFSET_MAX: Millis = 36_525 * DAY;
 /// Offsets count from here where a file does not say: a Monday at nine, in UTC.
 const START: &str = "2026-03-02T09:00:00Z";
 
@@ -195,8 +197,9 @@ fn offset(text: &str) -> anyhow::Result<Millis> {
             _ => bail!("'{text}' is no length of time as 90s, 1h 30m or -8d 12h"),
         };
         let number: u32 = number.parse().map_err(|_| anyhow!("'{text}': '{number}' is no number of {unit}"))?;
-        sum += Millis::from(number) * each;
+        sum = sum.saturating_add(Millis::from(number) * each);
     }
+    ensure!(sum <= OFFSET_MAX, "'{text}' is longer than a century");
     ensure!(!rest.trim().is_empty(), "no length of time");
     Ok(sign * sum)
 }
@@ -219,6 +222,8 @@ mod tests {
             ("h", None),
             ("1y", None),
             ("99999999999d", None),
+            ("36525d", Some(OFFSET_MAX)),
+            ("36525d 1ms", None),
         ] {
             assert_eq!(offset(text).ok(), wanted, "{text}");
         }
