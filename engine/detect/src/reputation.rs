@@ -233,6 +233,19 @@ pub(crate) struct Case<'a> {
     pub(crate) baseline: Vec<Measure>,
 }
 
+/// Holds back what is found on a network that the user has long worked from.
+pub(crate) fn usual_network(days: u32, usual_days_min: u32) -> Option<Block> {
+    (days >= usual_days_min).then(|| Block {
+        layer: Layer::User,
+        by: "usual_network",
+        reason: format!("the user was on this network on {days} days before"),
+        measures: vec![
+            Measure::new("days_on_network", f64::from(days), "days"),
+            Measure::new("usual_days_min", f64::from(usual_days_min), "days"),
+        ],
+    })
+}
+
 /// Less grave where those who say it are not sure.
 pub(crate) fn unsure(told: &Told<'_>, limits: &Limits) -> Relief {
     Relief { reason: "the list is not sure of it", holds: told.confidence < limits.confidence_sure }

@@ -28,8 +28,8 @@ use crate::time::{DAY, Millis, SECOND, date, spoken, to_the_minute};
 pub const PARTS_MAX: usize = 32;
 /// Alerts of a key that are kept at most, over all its stories; beyond, the oldest story is forgotten.
 pub const KEPT_MAX: usize = 8 * PARTS_MAX;
-/// How far back from its last event an alert reaches: what is told of months is not the story of all that happened in them.
-pub const REACH: Millis = 30 * DAY;
+/// An alert is kept for so long beyond the quiet time after it: what is told today may have begun weeks ago, and belong to it.
+pub const KEEP: Millis = 30 * DAY;
 /// Events of an alert that are kept at most: the first half and the last half of those it names.
 const TRACES_MAX: usize = 16;
 /// Bytes of an alert's sentence that are kept at most.
@@ -40,10 +40,23 @@ const NAMED_MAX: usize = 6;
 const CAUSE: u64 = 0;
 
 /// What stands of a key's alerts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stories {
     /// In the order of their beginnings.
     parts: Vec<Part>,
+    /// Before this horizon nothing is to be forgotten, as far as was reckoned: most records change no story.
+    #[serde(skip, default = "not_reckoned")]
+    nothing_before: Millis,
+}
+
+impl Default for Stories {
+    fn default() -> Self {
+        Self { parts: Vec::new(), nothing_before: not_reckoned() }
+    }
+}
+
+const fn not_reckoned() -> Millis {
+    Millis::MIN
 }
 
 /// An alert that stands.
@@ -119,7 +132,11 @@ impl Part {
 
     /// Is it so long ago that nothing can belong to it any more?
     fn is_over(&self, horizon: Millis, plans: &Plans) -> bool {
-        self.finding.last.saturating_add(quiet_of(self, plans) + REACH) < horizon
+        self.kept_until(plans) < horizon
+    }
+
+    fn kept_until(&self, plans: &Plans) -> Millis {
+        self.finding.last.saturating_add(quiet_of(self, plans) + KEEP)
     }
 
     /// The rule under which it is told in a story; `None`: it is not.
@@ -141,23 +158,27 @@ impl Stories {
             self.parts.extend(part.filter(|part| part.rule_of_story(plans).is_some()));
         }
         self.parts.sort_unstable_by_key(Part::place);
+        self.nothing_before = not_reckoned();
     }
 
     /// Forgets stories that nothing can belong to any more, and the oldest beyond [`KEPT_MAX`]. `None`: there was
     /// none; else how many alerts were forgotten early.
     pub(crate) fn forget(&mut self, horizon: Millis, plans: &Plans) -> Option<usize> {
-        if self.parts.len() <= KEPT_MAX && !self.parts.iter().any(|part| part.is_over(horizon, plans)) {
+        if horizon <= self.nothing_before {
             return None;
         }
-        let (mut gone, mut early): (BTreeSet<u128>, usize) = (BTreeSet::new(), 0);
+        let (mut gone, mut early, mut next): (BTreeSet<u128>, usize, Millis) = (BTreeSet::new(), 0, Millis::MAX);
         for group in self.groups(plans) {
             let is_too_much = self.parts.len() - gone.len() > KEPT_MAX;
-            let is_over = group.iter().all(|part| part.is_over(horizon, plans));
-            if is_over || is_too_much {
+            let kept_until = group.iter().map(|part| part.kept_until(plans)).max().unwrap_or(Millis::MIN);
+            if kept_until < horizon || is_too_much {
                 gone.extend(group.iter().map(|part| part.finding.id));
-                early += if is_over { 0 } else { group.len() };
+                early += if kept_until < horizon { 0 } else { group.len() };
+            } else {
+                next = next.min(kept_until);
             }
         }
+        self.nothing_before = next;
         self.parts.retain(|part| !gone.contains(&part.finding.id));
         (!gone.is_empty()).then_some(early)
     }

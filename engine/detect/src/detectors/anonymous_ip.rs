@@ -33,16 +33,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Detector, bounded};
-use crate::context::{Block, Context};
+use crate::context::Context;
 use crate::event::Event;
-use crate::finding::Measure;
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, vouched_for};
-use crate::rule::Layer;
+use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
 use crate::time::day_of;
 
 /// Parameters of `anonymous_ip`.
@@ -126,9 +124,7 @@ impl Detector for State {
         }
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
-        if can_be_usual && days >= params.usual_days_min {
-            blocks.push(usual_network(days, params));
-        }
+        blocks.extend(usual_network(days, params.usual_days_min).filter(|_| can_be_usual));
         blocks.extend(context.usual_in_organisation(&seen));
         blocks.extend(context.learning(params.learning_days).filter(|_| can_be_usual));
         let baseline = habit(days, context);
@@ -150,17 +146,5 @@ impl Detector for State {
 
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
-    }
-}
-
-fn usual_network(days: u32, params: &Params) -> Block {
-    Block {
-        layer: Layer::User,
-        by: "usual_network",
-        reason: format!("the user was on this network on {days} days before"),
-        measures: vec![
-            Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
-        ],
     }
 }

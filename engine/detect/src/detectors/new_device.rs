@@ -41,7 +41,7 @@ use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Limits, Told, Watch, vouched_for};
+use crate::reputation::{Limits, Told, Watch, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
 
@@ -267,7 +267,7 @@ impl State {
         };
         let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return };
         let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
-        blocks.extend((days_on_network >= params.usual_days_min).then(|| usual_network(days_on_network, params)));
+        blocks.extend(usual_network(days_on_network, params.usual_days_min));
         blocks.extend((recent >= params.devices_many as usize).then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
         let incident = self.watch.incidents_mut().touch(event.device, blocker.is_some(), context);
@@ -306,18 +306,6 @@ fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(holds, reason)| holds.then_some(reason))
     .collect()
-}
-
-fn usual_network(days: u32, params: &Params) -> Block {
-    Block {
-        layer: Layer::User,
-        by: "usual_network",
-        reason: format!("the user has signed in from this network on {days} days before"),
-        measures: vec![
-            Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
-        ],
-    }
 }
 
 fn many_devices(recent: usize, params: &Params) -> Block {

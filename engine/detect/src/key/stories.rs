@@ -4,7 +4,7 @@ use super::{Key, Scratch};
 use crate::context::Subject;
 use crate::plans::Plans;
 use crate::sent::Change;
-use crate::stories::REACH;
+use crate::stories::KEEP;
 
 impl Key {
     /// Takes the changes from `first` on of the key's alerts, and pushes what they change about its stories.
@@ -47,7 +47,7 @@ impl Key {
             None => told,
         };
         if let Some(told) = told {
-            self.sent.forget_stories(&told, |at| at.time.saturating_add(REACH) < horizon);
+            self.sent.forget_stories(&told, |at| at.time.saturating_add(KEEP) < horizon);
         }
         self.stories = (!stories.is_empty()).then_some(stories);
     }
