@@ -454,7 +454,7 @@ impl Key {
         }
         if !self.sent.is_empty() {
             let lanes = &self.lanes;
-            let forgotten = self.sent.prune(|lane, rule, opener, at| {
+            let forgotten = self.sent.prune(self.limits.horizon, |lane, rule, opener, at| {
                 lanes.get(lane).and_then(Option::as_ref).is_none_or(|lane| lane.is_settled(rule, opener, at))
             });
             scratch.sent_forgotten += forgotten as u64;

@@ -13,6 +13,7 @@ use crate::plan::LaneKind;
 use crate::plans::VersionSet;
 use crate::rule::Severity;
 use crate::stories::Told;
+use crate::time::{DAY, Millis};
 
 /// Findings of a key that are remembered at most; beyond, the oldest is forgotten (and counted): were it to change
 /// again, it would be sent as if it were new.
@@ -21,6 +22,9 @@ pub const SENT_MAX: usize = 512;
 /// Findings on events that came too late whose incident is over that are remembered at most, of a key: were a copy of what
 /// opened one to come after more of them, its first record would be sent once more.
 pub const LATE_SENT_MAX: usize = 32;
+
+/// No detector begins an incident with an event that is longer ago: a rise of downloads is one of days, of three weeks at most.
+pub const LOOKS_BACK: Millis = 40 * DAY;
 
 /// Stories of a key that are remembered and not told any more at most: were one to form again, it would be sent as if it were
 /// new.
@@ -208,10 +212,19 @@ impl Sent {
     }
 
     /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
-    /// which it was said. Returns how many had to be forgotten early.
-    pub fn prune(&mut self, is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool) -> usize {
+    /// which it was said. What was taken back may be found again for as long as a detector looks back to its opener
+    /// ([`LOOKS_BACK`]), and then goes on counting. Returns how many had to be forgotten early.
+    pub fn prune(
+        &mut self,
+        horizon: Millis,
+        is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool,
+    ) -> usize {
+        let may_be_found_again = |entry: &Entry| {
+            entry.standing == Standing::Retracted && entry.opener.time.saturating_add(LOOKS_BACK) >= horizon
+        };
         self.list.retain(|entry| {
-            entry.lane >= LATE_LANE || !is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at)
+            let is_settled = || is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at);
+            entry.lane >= LATE_LANE || may_be_found_again(entry) || !is_settled()
         });
         let in_order = self.list.iter().filter(|entry| entry.lane < LATE_LANE).count();
         let over = in_order.saturating_sub(SENT_MAX);
