@@ -16,6 +16,8 @@ use frostwatch_runtime::ports::{InputRecord, OutputRecord, Tasks};
 const START: Millis = 1_767_225_600_000;
 /// Bytes of one record.
 const RECORD_BYTES: usize = 4;
+/// From here on a record says something of the account.
+const SAID_FROM: u8 = 243;
 /// Records of one history at most.
 const RECORDS_MAX: usize = 48;
 
@@ -69,6 +71,9 @@ impl History {
 }
 
 fn record(number: usize, time: Millis, what: u8, place: u8, how: u8) -> String {
+    if what >= SAID_FROM {
+        return said(number, time, place, how);
+    }
     let (action, outcome) = match what % 9 {
         0..=2 => ("login", "failure"),
         3 => ("login", "success"),
@@ -82,6 +87,16 @@ fn record(number: usize, time: Millis, what: u8, place: u8, how: u8) -> String {
     let objects = u64::from(place / 5) * 40;
     format!(
         r#"{{"schema":"activity.v1","id":"{number}","time":"{time}","instance":"acme","user":{{"name":"ana"}},"action":"{action}","outcome":"{outcome}","source":{{"producer":"fuzz"}},"session":"s{session}","object":{{"table":"incident","id":"{object:032x}"}},"quantity":{{"objects":{objects}}}{client}}}"#
+    )
+}
+
+/// What is said of the account, some of it for a later hour.
+fn said(number: usize, time: Millis, place: u8, how: u8) -> String {
+    let from = rfc3339(time + i64::from(place % 4) * 3_600 * SECOND);
+    let (time, privileged, kind) = (rfc3339(time), place & 4 == 0, if place & 8 == 0 { "service" } else { "unknown" });
+    let groups = if how & 2 == 0 { "[]" } else { r#"["finance"]"# };
+    format!(
+        r#"{{"schema":"activity.v1","id":"{number}","time":"{time}","instance":"acme","user":{{"name":"ana","display_name":"Ana {place}","kind":"{kind}","privileged":{privileged},"groups":{groups}}},"action":"user_profile","outcome":"success","effective_at":"{from}","source":{{"producer":"fuzz"}}}}"#
     )
 }
 

@@ -17,4 +17,8 @@ pub struct Caps {
     pub window_slots: u64,
     /// [`crate::window::WINDOW_OBJECTS_MAX`].
     pub window_objects: u64,
+    /// [`crate::profile::ANNOUNCED_MAX`].
+    pub announced: u64,
+    /// Exceptions of an event that was admitted anew ([`crate::profile::Readmit`]) and that found no place in it.
+    pub exceptions: u64,
 }

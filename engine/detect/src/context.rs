@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use crate::caps::Caps;
 use crate::event::Event;
-use crate::finding::{Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace, cut, identity};
+use crate::finding::{
+    Beside, Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace, cut, identity,
+};
 use crate::incident::{Incident, on_ladder};
 use crate::networks::Networks;
 use crate::plan::PlanRule;
+use crate::profile::Person;
 use crate::rule::{Exception, Layer, Sensitivity, Severity};
 use crate::sessions::Origin;
 use crate::time::{Millis, SECOND};
@@ -53,6 +56,8 @@ pub struct Context<'a> {
     pub networks: &'a Networks,
     /// Whose history this is.
     pub subject: Subject<'a>,
+    /// Whose account it is, where somebody has said it.
+    pub person: Option<&'a Arc<Person>>,
     /// The event came too late to be put in order: the state is not that of the events before it, and only what the event
     /// says of itself counts (see [`crate::detectors::Detector::CHECKS_LATE`]).
     pub late: bool,
@@ -292,7 +297,7 @@ impl Context<'_> {
             opener: incident.opener.clone(),
             at: self.event.order().to_owned(),
             kind: words.kind.filter(|_| self.keeps(2)),
-            story: None,
+            beside: Beside { story: None, person: self.person.cloned() },
         }
     }
 

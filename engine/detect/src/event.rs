@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::{NonZeroU32, NonZeroU128};
 
 use arrayvec::ArrayVec;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files::FileFacts;
 use crate::listed::Listed;
 use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
+use crate::profile::{Apart, Statement};
 use crate::time::{Millis, SECOND};
 
 /// Exceptions of one event that are kept; further ones are dropped and counted where the event is made.
@@ -61,8 +62,8 @@ pub struct Event {
     pub kind: AccountKind,
     /// A second factor was used; `None`: not known.
     pub mfa: Option<bool>,
-    /// The account holds privileged roles.
-    pub privileged: bool,
+    /// What the record says of the account beside that.
+    pub account: AccountFacts,
     /// Synthetic or canary.
     pub test: bool,
     /// What was carried.
@@ -74,13 +75,45 @@ pub struct Event {
     pub exceptions: ArrayVec<u16, EVENT_EXCEPTIONS_MAX>,
     /// The plan the event arrived under.
     pub version: u8,
-    /// Where this is about the account of the key itself, that it is switched on or off or that its person has left: from
-    /// when that counts, seconds since the epoch.
+    /// Where this is about the account of the key itself, that it is switched on or off, that its person has left, or who it
+    /// is: from when that counts, seconds since the epoch.
     #[serde(with = "crate::format::since_2")]
     pub effective: Option<NonZeroU32>,
-    /// What the record says of a file, where that may harm it. Few records do, so it lies apart.
+    /// What few records say.
     #[serde(with = "crate::format::since_2")]
-    pub file: Option<Box<FileFacts>>,
+    pub apart: Option<Box<Apart>>,
+}
+
+/// What a record of an activity says of the account itself. It outranks what others say ([`crate::profile`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// The account holds privileged roles.
+    pub privileged: bool,
+    /// The record says whether it does.
+    pub says_privileged: bool,
+    /// The record names groups.
+    pub names_groups: bool,
+}
+
+impl AccountFacts {
+    /// As one byte; an older format has room for the first alone.
+    const fn bits(self) -> u8 {
+        self.privileged as u8 | (self.says_privileged as u8) << 1 | (self.names_groups as u8) << 2
+    }
+}
+
+impl Serialize for AccountFacts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(if crate::format::is_at_least(2) { self.bits() } else { self.bits() & 1 })
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountFacts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bits = u8::deserialize(deserializer)?;
+        let is = |bit: u8| bits >> bit & 1 == 1;
+        Ok(Self { privileged: is(0), says_privileged: is(1), names_groups: is(2) })
+    }
 }
 
 /// What the `GeoIP` build and lists say of an event's address.
@@ -169,6 +202,22 @@ impl Event {
     /// See [`Event::effective`], in milliseconds.
     pub fn counts_from(&self) -> Option<Millis> {
         self.effective.map(|secs| Millis::from(secs.get()) * SECOND)
+    }
+
+    /// What the record says of a file, where that may harm it.
+    pub fn file(&self) -> Option<&FileFacts> {
+        match self.apart.as_deref() {
+            Some(Apart::File(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// What the record says of the account, if it is about that and nothing else.
+    pub fn statement(&self) -> Option<&Statement> {
+        match self.apart.as_deref() {
+            Some(Apart::Statement(statement)) => Some(statement),
+            _ => None,
+        }
     }
 
     /// Its place in the order of its key.

@@ -2,13 +2,16 @@
 //! on arrival. Its encoding is what two runs are compared by.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::context::Subject;
 use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Order, OwnedOrder, class_of};
+use crate::format::seldom;
 use crate::hash;
 use crate::model::{Action, Outcome};
+use crate::profile::Person;
 use crate::rule::{Attack, Severity};
 use crate::time::Millis;
 
@@ -70,9 +73,30 @@ pub struct Finding {
     /// Which of the kinds of its policy, where that tells kinds apart.
     #[serde(with = "crate::format::since_2")]
     pub kind: Option<Box<Kind>>,
-    /// Of the policy `incident`: the alerts that it tells together.
+    /// What few findings have.
     #[serde(with = "crate::format::since_2")]
+    pub beside: Beside,
+}
+
+/// What few findings have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beside {
+    /// Of the policy `incident`: the alerts that it tells together.
     pub story: Option<Box<Story>>,
+    /// Whose account it was at that event, where somebody has said it.
+    pub person: Option<Arc<Person>>,
+}
+
+impl Serialize for Beside {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        seldom::write((self.story.as_ref(), self.person.as_ref()), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Beside {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        seldom::read(deserializer).map(|(story, person)| Self { story, person })
+    }
 }
 
 /// Alerts that belong together.

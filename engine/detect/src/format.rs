@@ -28,6 +28,11 @@ pub(crate) fn in_format<T>(format: u8, act: impl FnOnce() -> T) -> T {
     act()
 }
 
+/// Is what is read or written in this format or a later one?
+pub(crate) fn is_at_least(format: u8) -> bool {
+    FORMAT.get() >= format
+}
+
 /// Fields of format 2 and later.
 pub(crate) mod since_2 {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,6 +48,63 @@ pub(crate) mod since_2 {
         deserializer: D,
     ) -> Result<T, D::Error> {
         if FORMAT.get() < 2 { Ok(T::default()) } else { T::deserialize(deserializer) }
+    }
+}
+
+/// Two things that are seldom there: one byte says which are, the byte that says it of the first where there was no second.
+pub(crate) mod seldom {
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::ser::SerializeTuple;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    const FIRST: u8 = 1;
+    const SECOND: u8 = 2;
+
+    pub(crate) fn write<A: Serialize, B: Serialize, S: Serializer>(
+        (first, second): (Option<&A>, Option<&B>),
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let parts = 1 + usize::from(first.is_some()) + usize::from(second.is_some());
+        let mut tuple = serializer.serialize_tuple(parts)?;
+        let which = if first.is_some() { FIRST } else { 0 } | if second.is_some() { SECOND } else { 0 };
+        tuple.serialize_element(&which)?;
+        if let Some(first) = first {
+            tuple.serialize_element(first)?;
+        }
+        if let Some(second) = second {
+            tuple.serialize_element(second)?;
+        }
+        tuple.end()
+    }
+
+    pub(crate) fn read<'de, A: Deserialize<'de>, B: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<(Option<A>, Option<B>), D::Error> {
+        struct Both<A, B>(PhantomData<(A, B)>);
+
+        impl<'de, A: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Both<A, B> {
+            type Value = (Option<A>, Option<B>);
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a byte and what it says is there")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut from: S) -> Result<Self::Value, S::Error> {
+                let short = || S::Error::custom("ends too early");
+                let which: u8 = from.next_element()?.ok_or_else(short)?;
+                if which & !(FIRST | SECOND) != 0 {
+                    return Err(S::Error::custom("says that something is there that this program does not know"));
+                }
+                let first = if which & FIRST == 0 { None } else { Some(from.next_element()?.ok_or_else(short)?) };
+                let second = if which & SECOND == 0 { None } else { Some(from.next_element()?.ok_or_else(short)?) };
+                Ok((first, second))
+            }
+        }
+
+        deserializer.deserialize_tuple(3, Both(PhantomData))
     }
 }
 
@@ -67,5 +129,32 @@ mod tests {
         assert_eq!(in_format(1, || postcard::from_bytes::<Grown>(&older).unwrap()), grown(b""));
         let newer = postcard::to_stdvec(&grown(b"ab")).unwrap();
         assert_eq!(postcard::from_bytes::<Grown>(&newer).unwrap(), grown(b"ab"));
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Both(Option<u16>, Option<u16>);
+
+    impl Serialize for Both {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            seldom::write((self.0.as_ref(), self.1.as_ref()), serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Both {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            seldom::read(deserializer).map(|(first, second)| Self(first, second))
+        }
+    }
+
+    #[test]
+    fn what_is_seldom_there_costs_no_byte_beside_its_neighbour() {
+        for first in [None, Some(300)] {
+            assert_eq!(postcard::to_stdvec(&Both(first, None)).unwrap(), postcard::to_stdvec(&first).unwrap());
+            for second in [None, Some(7)] {
+                let bytes = postcard::to_stdvec(&Both(first, second)).unwrap();
+                assert_eq!(postcard::from_bytes::<Both>(&bytes).unwrap(), Both(first, second));
+            }
+        }
+        assert!(postcard::from_bytes::<Both>(&[4, 1, 1]).is_err());
     }
 }

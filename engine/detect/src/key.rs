@@ -10,7 +10,7 @@ use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
 use crate::machine::{Machine, Surroundings};
-use crate::model::Outcome;
+use crate::model::{Action, Outcome};
 use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{Plans, VersionSet, without_versions};
@@ -463,11 +463,11 @@ impl Key {
 }
 
 impl LaneKind {
-    /// Does this history take the event?
+    /// Does this history take the event? What is said of the account concerns both.
     pub fn takes(self, event: &Event) -> bool {
         match self {
             Self::Activity => !(event.action.is_authentication() && event.outcome == Outcome::Failure),
-            Self::Authentication => event.action.is_authentication(),
+            Self::Authentication => event.action.is_authentication() || event.action == Action::UserProfile,
         }
     }
 }

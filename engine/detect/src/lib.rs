@@ -28,6 +28,7 @@ pub mod networks;
 pub mod place;
 pub mod plan;
 pub mod plans;
+pub mod profile;
 pub mod radius;
 pub mod ranges;
 mod reputation;

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::caps::Caps;
 use crate::catalogue::State;
 use crate::context::{Context, Subject};
 use crate::event::{Event, OwnedOrder};
 use crate::finding::{Finding, Trace};
+use crate::format::seldom;
 use crate::lane::ACTION_SPAN;
-use crate::model::Outcome;
+use crate::model::{Action, Outcome};
 use crate::near;
 use crate::plan::{LaneKind, Plan, PlanRule};
 use crate::plans::{NO_VERSION, Plans, VersionSet};
+use crate::profile::{Known, Person};
 use crate::rule::RULES_MAX;
 use crate::sessions::{Origin, Sessions};
 use crate::time::Millis;
@@ -30,13 +32,34 @@ pub struct Machine {
     aligned: u8,
     /// An event after this begins a new history. `None`: nothing has been seen.
     kept_until: Option<Millis>,
-    /// Has anything succeeded in this history?
-    succeeded: bool,
+    standing: Standing,
     sessions: Sessions,
     /// Of the rules that have taken an event, by their keys.
     states: Vec<RuleState>,
     /// States of rules that the plan of the last event does not have, by their keys.
     parked: Vec<Parked>,
+}
+
+/// What is known of the account itself.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    /// Has anything succeeded in this history, or has anybody said whose account it is?
+    succeeded: bool,
+    /// What has been said.
+    known: Option<Arc<Known>>,
+}
+
+impl Serialize for Standing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        seldom::write((self.succeeded.then_some(&()), self.known.as_ref()), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Standing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (succeeded, known) = seldom::read::<(), _, _>(deserializer)?;
+        Ok(Self { succeeded: succeeded.is_some(), known })
+    }
 }
 
 /// The state of one rule.
@@ -74,7 +97,7 @@ pub struct Surroundings<'a> {
 impl Default for Machine {
     fn default() -> Self {
         let (states, parked, sessions) = (Vec::new(), Vec::new(), Sessions::default());
-        Self { aligned: NO_VERSION, kept_until: None, succeeded: false, sessions, states, parked }
+        Self { aligned: NO_VERSION, kept_until: None, standing: Standing::default(), sessions, states, parked }
     }
 }
 
@@ -94,16 +117,23 @@ impl Machine {
             *self = Self::default();
         }
         let plan = around.plans.of(event.version);
+        if event.action == Action::UserProfile {
+            return self.hear(event, plan, caps);
+        }
         if self.aligned != event.version || !self.parked.is_empty() {
             self.align(event, plan, around.lane, caps);
         }
-        self.succeeded |= event.outcome == Outcome::Success;
-        self.kept_until = Some(event.time + plan.kept(self.succeeded));
+        self.standing.succeeded |= event.outcome == Outcome::Success;
+        self.kept_until = Some(event.time + plan.kept(self.standing.succeeded));
+        let known = self.standing.known.as_mut().map(|known| counting(known, event.time));
+        let completed = known.and_then(|known| known.complete(event, plan, around.subject, caps));
+        let event = completed.as_ref().unwrap_or(event);
         let origin = match around.lane {
             LaneKind::Activity => self.sessions.join(event, around.plans, caps),
             LaneKind::Authentication => Origin::direct(event),
         };
-        let step = Step { event, origin: &origin, plan, around, late: false };
+        let person = known.and_then(|known| known.now().person.as_ref());
+        let step = Step { event, origin: &origin, plan, around, person, late: false };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             step.take(rule, &mut self.states, said, caps);
         }
@@ -118,16 +148,17 @@ impl Machine {
         said: &mut Vec<Arc<Finding>>,
         caps: &mut Caps,
     ) {
-        if around.lane == LaneKind::Activity && event.outcome != Outcome::Success {
+        let is_failure = around.lane == LaneKind::Activity && event.outcome != Outcome::Success;
+        if is_failure || event.action == Action::UserProfile {
             return;
         }
         let plan = around.plans.of(event.version);
         if self.aligned != event.version || !self.parked.is_empty() {
             self.align(event, plan, around.lane, caps);
         }
-        // Which session it belonged to is a matter of order.
+        // Which session it belonged to, and what had been said of the account by then, is a matter of order.
         let origin = Origin::direct(event);
-        let step = Step { event, origin: &origin, plan, around, late: true };
+        let step = Step { event, origin: &origin, plan, around, person: None, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);
@@ -201,7 +232,8 @@ impl Machine {
 
     /// Copies without giving memory back.
     pub fn copy_from(&mut self, other: &Self) {
-        (self.aligned, self.kept_until, self.succeeded) = (other.aligned, other.kept_until, other.succeeded);
+        (self.aligned, self.kept_until) = (other.aligned, other.kept_until);
+        self.standing.clone_from(&other.standing);
         self.sessions.copy_from(&other.sessions);
         self.parked.clone_from(&other.parked);
         self.states.truncate(other.states.len());
@@ -211,6 +243,17 @@ impl Machine {
             mine.state.copy_from(&theirs.state);
         }
         self.states.extend(other.states.iter().skip(have).cloned());
+    }
+
+    /// Takes what is said of the account. It is no activity, and keeps the history as one would: a name that somebody knows
+    /// is none that was made up.
+    fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
+        let Some(statement) = event.statement() else { return };
+        self.standing.succeeded = true;
+        self.kept_until = Some(event.time + plan.kept(true));
+        let known = Arc::make_mut(self.standing.known.get_or_insert_default());
+        let from = event.counts_from().map_or(event.time, |from| from.max(event.time));
+        known.take(statement, event.time, from, caps);
     }
 
     fn all(&self) -> impl Iterator<Item = &RuleState> {
@@ -255,12 +298,13 @@ struct Step<'a> {
     origin: &'a Origin,
     plan: &'a Plan,
     around: Surroundings<'a>,
+    person: Option<&'a Arc<Person>>,
     late: bool,
 }
 
 impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
-        let Self { event, origin, plan, around, late } = *self;
+        let Self { event, origin, plan, around, person, late } = *self;
         let networks = &*plan.networks;
         let fulfils = || rule.fulfils(origin.rules, || origin.for_place(), networks);
         if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
@@ -279,8 +323,20 @@ impl Step<'_> {
         let first_time = *known.since.get_or_insert(event.time);
         let exception = plan.exception_of(rule, &origin.exceptions, event.time);
         let sensitivity = rule.sensitivity(origin.rules);
-        let mut context =
-            Context { event, origin, exception, first_time, rule, sensitivity, networks, subject, late, said, caps };
+        let mut context = Context {
+            event,
+            origin,
+            exception,
+            first_time,
+            rule,
+            sensitivity,
+            networks,
+            subject,
+            person,
+            late,
+            said,
+            caps,
+        };
         known.state.step(&rule.rule.params, &mut context);
     }
 }
@@ -289,6 +345,14 @@ impl RuleState {
     fn new(key: u64, params: &crate::catalogue::Params) -> Self {
         Self { key, since: None, state: State::of(params) }
     }
+}
+
+/// What is known, as it counts by now.
+fn counting(known: &mut Arc<Known>, now: Millis) -> &Known {
+    if known.is_due(now) {
+        Arc::make_mut(known).turn(now);
+    }
+    known
 }
 
 const fn no_version() -> u8 {

@@ -2,9 +2,11 @@
 //!
 //! A word that is not in the list is kept as the catch-all of its vocabulary: a producer may be newer than the engine.
 
-/// Makes an enum of words with both directions of text, so that a word is written once.
+/// Makes an enum of words with both directions of text, so that a word is written once. Words that came later have numbers
+/// behind the catch-all, which keeps the one it had.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ } else $other:ident = $other_text:literal) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ } else $other:ident = $other_text:literal
+     $(, and later { $($(#[$lmeta:meta])* $later:ident = $later_text:literal,)+ })?) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
@@ -13,6 +15,7 @@ macro_rules! words {
             /// Anything else, and absent.
             #[default]
             $other,
+            $($($(#[$lmeta])* $later,)+)?
         }
 
         impl serde::Serialize for $name {
@@ -29,13 +32,14 @@ macro_rules! words {
 
         impl $name {
             /// Every word, in declaration order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+ Self::$other];
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+ Self::$other, $($(Self::$later,)+)?];
 
             /// The word as it stands in records.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
                     Self::$other => $other_text,
+                    $($(Self::$later => $later_text,)+)?
                 }
             }
 
@@ -43,6 +47,7 @@ macro_rules! words {
             pub fn from_word(word: &str) -> Self {
                 match word {
                     $($text => Self::$variant,)+
+                    $($($later_text => Self::$later,)+)?
                     _ => Self::$other,
                 }
             }
@@ -118,13 +123,24 @@ words! {
         ConfigChange = "config_change",
         /// A script was run.
         ScriptRun = "script_run",
-    } else Other = "other"
+    } else Other = "other", and later {
+        /// What is said of the account of the key, and no activity: see [`crate::profile`].
+        UserProfile = "user_profile",
+    }
 }
 
 impl Action {
     /// An act of proving who one is: what a failure of counts as a failed login.
     pub const fn is_authentication(self) -> bool {
         matches!(self, Self::Login | Self::MfaChallenge)
+    }
+
+    /// Says something of an account, from a time on.
+    pub const fn is_of_account(self) -> bool {
+        matches!(
+            self,
+            Self::UserDisable | Self::UserTerminate | Self::UserEnable | Self::UserCreate | Self::UserProfile
+        )
     }
 
     /// Carries data out: what mass download counts.

@@ -13,7 +13,8 @@ use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
 use crate::networks::{Networks, Tag};
 use crate::place::GeoBuild;
-use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Sensitivity, Shifts, shifts};
+use crate::profile::Readmit;
+use crate::rule::{Exception, Rule, SENSITIVITY_BITS, Selector, Sensitivity, Shifts, shifts};
 use crate::time::{DAY, HOUR, Lateness, Millis, SECOND};
 
 /// Which of a key's two histories a detector reads. They are kept apart so that a flood of failed logins cannot push
@@ -69,6 +70,18 @@ pub struct Plan {
     lanes: [u128; 2],
     /// Index of the rule that tells alerts together.
     story_rule: Option<usize>,
+    /// See [`Plan::with_readmission`].
+    readmission: Option<Readmission>,
+}
+
+/// What asks anew whom rules take.
+#[derive(Clone, Debug)]
+struct Readmission {
+    /// A rule asks for groups.
+    groups: bool,
+    /// A rule asks for kinds of account.
+    kinds: bool,
+    by: Arc<dyn Readmit>,
 }
 
 /// What a ruling is known by: two under which every record gives the same are equal in all of it.
@@ -266,7 +279,23 @@ impl Plan {
             asks_files,
             lanes,
             story_rule,
+            readmission: None,
         }
+    }
+
+    /// The same with what asks anew whom its rules take, once something was said of an account.
+    #[must_use]
+    pub fn with_readmission(mut self, readmission: Arc<dyn Readmit>) -> Self {
+        let asks = |so| self.rules.iter().any(|rule| rule.rule.asks(so));
+        let (groups, kinds) = (asks(Selector::asks_for_groups), asks(Selector::asks_for_kinds));
+        self.readmission = (groups || kinds).then_some(Readmission { groups, kinds, by: readmission });
+        self
+    }
+
+    /// What asks anew whom the rules take, if one of them asks for that which was said beside the record: groups, or a kind.
+    pub fn readmission(&self, has_groups: bool, has_kind: bool) -> Option<&dyn Readmit> {
+        let readmission = self.readmission.as_ref()?;
+        (has_groups && readmission.groups || has_kind && readmission.kinds).then_some(&*readmission.by)
     }
 
     /// The same with what the set of rules says of networks.
@@ -298,7 +327,8 @@ impl Plan {
         self
     }
 
-    /// Is there room for [`crate::event::Event::effective`] in what is written of an event?
+    /// Is there room for [`crate::event::Event::effective`], and for what is said of an account, in what is written of an
+    /// event?
     pub const fn keeps_status(&self) -> bool {
         self.state_format >= 2
     }

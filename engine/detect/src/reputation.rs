@@ -187,7 +187,7 @@ impl Watch {
         if event.mfa == Some(false) {
             aggravations.push("signed in without a second factor");
         }
-        if event.privileged {
+        if event.account.privileged {
             aggravations.push("the account is privileged");
         }
         let user = context.subject.user().to_owned();

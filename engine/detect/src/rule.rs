@@ -171,6 +171,13 @@ impl Rule {
         if of_kind.is_empty() { self.attack.iter().collect() } else { of_kind }
     }
 
+    /// Does a selector of its scope, an exception or a sensitivity ask so?
+    pub fn asks(&self, so: fn(&Selector) -> bool) -> bool {
+        let covers = self.exceptions.iter().map(|exception| &exception.covers);
+        let who = self.sensitivity_for.iter().map(|some| &some.who);
+        self.scope.asks(so) || covers.chain(who).any(so)
+    }
+
     /// Bits of an event that it takes, of [`RULES_MAX`] for all.
     pub fn bits(&self) -> usize {
         let sensitivities = if self.sensitivity_for.is_empty() { 0 } else { SENSITIVITY_BITS };
@@ -258,6 +265,16 @@ impl Selector {
             && self.networks.is_empty()
             && self.countries.is_empty()
     }
+
+    /// Does it ask for groups?
+    pub const fn asks_for_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Does it ask for kinds of account?
+    pub const fn asks_for_kinds(&self) -> bool {
+        !self.kinds.is_empty()
+    }
 }
 
 /// Whom a rule watches: whatever `include` selects (everybody when it is empty) and no entry of `exclude` does.
@@ -270,6 +287,11 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Does any selector ask so?
+    pub fn asks(&self, so: fn(&Selector) -> bool) -> bool {
+        self.include.iter().chain(&self.exclude).any(so)
+    }
+
     /// Does any selector ask for a network or a country?
     pub fn asks_for_place(&self) -> bool {
         let mut all = self.include.iter().chain(&self.exclude);

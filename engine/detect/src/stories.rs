@@ -15,7 +15,7 @@ use crate::context::Subject;
 use crate::detectors::incident::Params as IncidentParams;
 use crate::detectors::{About, counted, from_addresses};
 use crate::finding::{
-    ADDRESSES_MAX, Evidence, Finding, Measure, SeenAddress, Status, Story, StoryPart, Trace, cut, identity,
+    ADDRESSES_MAX, Beside, Evidence, Finding, Measure, SeenAddress, Status, Story, StoryPart, Trace, cut, identity,
 };
 use crate::hash::hash64;
 use crate::plan::PlanRule;
@@ -294,7 +294,10 @@ impl Teller<'_> {
             opener: opener.clone(),
             at: newest.at.clone(),
             kind: None,
-            story: Some(Box::new(Story { score: weighed.score, parts: self.parts(parts, &weighed) })),
+            beside: Beside {
+                story: Some(Box::new(Story { score: weighed.score, parts: self.parts(parts, &weighed) })),
+                person: newest.beside.person.clone(),
+            },
         })
     }
 

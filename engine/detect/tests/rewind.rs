@@ -11,15 +11,17 @@ use std::sync::Arc;
 
 use frostwatch_detect::catalogue::{Params, STATE_FORMAT};
 use frostwatch_detect::event::Event;
+use frostwatch_detect::finding::Finding;
 use frostwatch_detect::key::{LateReason, Verdict};
 use frostwatch_detect::keys::Keys;
 use frostwatch_detect::lane::{ACTION_SPAN, LANE_EVENTS_MAX};
 use frostwatch_detect::model::{Action, Outcome};
 use frostwatch_detect::plans::Plans;
+use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
 use frostwatch_detect::sent::Change;
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, SECOND};
 use proptest::prelude::*;
-use readers::{NAME, assert_same, by_stamp, in_order, run};
+use readers::{NAME, assert_same, by_stamp, in_order, run, same_findings};
 use world::{START, Sketch, cases, events, plan_without, plans, sketches};
 
 proptest! {
@@ -98,6 +100,56 @@ proptest! {
         let one = spread(1);
         prop_assert!(one == spread(3) && one == spread(5));
     }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn who_somebody_is_changes_nothing_that_is_found_but_whom_it_names(
+        sketches in sketches(1..120),
+        said in prop::collection::vec((0_i64..20 * 86_400, 0_i64..60), 0..20),
+    ) {
+        let plans = plans();
+        // Somebody who has signed in before, or the first word of who it is would keep a name that is nobody's.
+        let first = Event { action: Action::Login, ..view(-7_200, -7_200, 900_000) };
+        let without: Vec<Event> = events(&sketches).into_iter().filter(|event| event.statement().is_none()).chain([first]).collect();
+        let person = Facts { person: Person::new("Ana Lind", "", "Sales").map(Arc::new), ..Facts::default() };
+        let told = said.iter().enumerate().map(|(index, (second, delay))| {
+            let event = view(*second, second + delay * 60, 910_000 + index as u32);
+            let apart = Apart::Statement(Statement { as_of: event.time, facts: person.clone() });
+            Event { action: Action::UserProfile, apart: Some(Box::new(apart)), ..event }
+        });
+        let with: Vec<Event> = without.iter().cloned().chain(told).collect();
+        let (with, without) = (run(&by_stamp(with), &plans), run(&by_stamp(without), &plans));
+        let unnamed = |finding: &Arc<Finding>| {
+            let mut finding = Finding::clone(finding);
+            finding.beside.person = None;
+            Arc::new(finding)
+        };
+        let all = |found: &BTreeMap<u128, Arc<Finding>>| found.iter().map(|(id, finding)| (*id, unnamed(finding))).collect();
+        same_findings(&all(&with.readers.alerts), &all(&without.readers.alerts));
+        same_findings(&all(&with.readers.suppressed), &all(&without.readers.suppressed));
+    }
+}
+
+#[test]
+fn a_name_that_somebody_knows_is_kept_though_it_never_succeeds() {
+    let plans = plans();
+    let said = Event {
+        action: Action::UserProfile,
+        apart: Some(Box::new(Apart::Statement(Statement {
+            as_of: START,
+            facts: Facts { privileged: Some(true), ..Facts::default() },
+        }))),
+        ..view(0, 0, 1)
+    };
+    let mut history = vec![said];
+    let later = 40 * DAY / SECOND;
+    history.extend((0..4).map(|index| failure(later + index, later + index, 2 + index as u32)));
+    let found = run(&history, &plans).readers.alerts;
+    let reasons: Vec<&str> = found.values().flat_map(|finding| &finding.severity_reasons).map(String::as_str).collect();
+    assert_eq!(reasons, ["the account is privileged"]);
 }
 
 fn view(second: i64, stamp: i64, number: u32) -> Event {

@@ -6,15 +6,21 @@
 //! watch activity from nowhere, nor in `exclude` and exceptions, so nothing is left out because it could not be seen.
 //! There is no negation inside a selector; `exclude` is the only one, and it takes away only what it is sure of. An
 //! account's kind is never absent: `unknown` is a kind that can be asked for.
+//!
+//! **Said by others.** Groups and kind of an account may be said by a record of their own, which may arrive later: then the
+//! machine of the key asks once more ([`Readmit`]).
 
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use frostwatch_detect::condition::{Conditions, Record};
+use frostwatch_detect::condition::{Conditions, ListField, Record, WordField, word_of};
+use frostwatch_detect::event::{Address, Event};
 use frostwatch_detect::model::{AccountKind, Action};
 use frostwatch_detect::place::Country;
+use frostwatch_detect::profile::{Readmission, Readmit};
 use frostwatch_detect::rule::{Network, Scope, Selector, Sensitivity, shifts};
 use frostwatch_detect::time::Millis;
+use smallvec::SmallVec;
 
 use crate::Rulebook;
 
@@ -84,6 +90,20 @@ struct Asking {
     /// The same where a record that does not fulfil what is asked is none for the rule. It yet may be where the scope asks
     /// for a place: the record's bit then answers for its session.
     out: u128,
+    /// Where its answers stand in the bits of an event, as a mask. The first of them says what the record alone decides.
+    answers: u128,
+    /// Its scope asks for groups.
+    of_groups: bool,
+    /// Its scope asks for kinds of account.
+    of_kinds: bool,
+}
+
+impl Asking {
+    /// May the scope yet take the record, once it is known what others say of the account?
+    fn may_yet_take<R: Record>(&self, record: &R) -> bool {
+        let is_of_no_kind = || record.words(WordField::Kind) == Some(word_of(AccountKind::Unknown as usize));
+        (self.of_groups || self.of_kinds && is_of_no_kind()) && record.texts(ListField::Groups).is_none()
+    }
 }
 
 /// What an action means for those who ask.
@@ -240,12 +260,24 @@ impl CompiledRules {
         let Some(of_action) = self.by_action.get(action as usize) else { return rules };
         let mut bits = rules & !of_action.out;
         for one in of_action.asking.iter().filter_map(|index| self.asking.get(usize::from(*index))) {
-            if one.out != 0 && rules & one.bit == 0 {
+            if one.out != 0 && rules & one.bit == 0 && !one.may_yet_take(record) {
                 continue;
             }
-            let answers = one.conditions.ask(record);
-            bits |= answers.checked_shl(one.shift).unwrap_or(0);
-            if answers == 0 {
+            bits |= one.conditions.ask(record).checked_shl(one.shift).unwrap_or(0);
+            if bits & one.answers == 0 {
+                bits &= !one.out;
+            }
+        }
+        bits
+    }
+
+    /// The bits of an event that these rules take, with what was answered for its record before.
+    fn answered(&self, action: Action, rules: u128, before: u128) -> u128 {
+        let Some(of_action) = self.by_action.get(action as usize) else { return rules };
+        let mut bits = rules & !of_action.out;
+        for one in of_action.asking.iter().filter_map(|index| self.asking.get(usize::from(*index))) {
+            bits |= before & one.answers;
+            if before & one.answers == 0 {
                 bits &= !one.out;
             }
         }
@@ -259,7 +291,16 @@ impl CompiledRules {
             let (Some(shift), Some(conditions)) = (shifts.answers, rule.conditions()) else { continue };
             let bit = 1_u128.checked_shl(index as u32).unwrap_or(0);
             let is_out = conditions.has_own_bit() && !rule.scope.asks_for_place();
-            asking.push(Asking { conditions, shift, bit, out: if is_out { bit } else { 0 } });
+            let answers = (1_u128 << conditions.bits()) - 1;
+            asking.push(Asking {
+                answers: answers.checked_shl(shift).unwrap_or(0),
+                conditions,
+                shift,
+                bit,
+                out: if is_out { bit } else { 0 },
+                of_groups: rule.scope.asks(Selector::asks_for_groups),
+                of_kinds: rule.scope.asks(Selector::asks_for_kinds),
+            });
         }
         if asking.is_empty() {
             return;
@@ -286,6 +327,21 @@ impl CompiledRules {
             (Some(_), None) => named.next(),
             _ => general.next(),
         })
+    }
+}
+
+impl Readmit for CompiledRules {
+    fn readmit(&self, event: &Event, user: &str, groups: &[Box<str>]) -> Readmission {
+        let groups: SmallVec<[Cow<'_, str>; 8]> = groups.iter().map(|name| Cow::Borrowed(&**name)).collect();
+        let subject = Subject {
+            user,
+            groups: &groups,
+            kind: event.kind,
+            address: event.address.map(Address::bits),
+            country: event.location.place.ok().map(|place| place.country),
+        };
+        let Admission { rules, exceptions, exceptions_dropped } = self.admit_as(event.action, &subject, event.time);
+        Readmission { rules: self.answered(event.action, rules, event.rules), exceptions, exceptions_dropped }
     }
 }
 

@@ -148,7 +148,7 @@ pub(crate) struct RawSensitivityFor {
     /// User names in any case; `*` and `?` are wild.
     #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
     pub(crate) users: Option<Vec<String>>,
-    /// Groups in any case; `*` and `?` are wild.
+    /// Groups in any case; `*` and `?` are wild. The record's own, or what a `user_profile` has said of the account.
     #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
     pub(crate) groups: Option<Vec<String>>,
     /// Kinds of account; `unknown` is an account of which no kind is known.
@@ -183,7 +183,7 @@ pub(crate) struct RawScope {
 }
 
 /// A set of subjects. Within one field any entry may match; the fields given must all match; a field that is not
-/// given does not ask. A field that asks for what the record lacks does not match.
+/// given does not ask. A field that asks for what nobody has said does not match.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "Selector", extend("minProperties" = 1, "required" = []))]
 #[serde(deny_unknown_fields)]
@@ -191,7 +191,7 @@ pub(crate) struct RawSelector {
     /// User names in any case; `*` and `?` are wild.
     #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
     pub(crate) users: Option<Vec<String>>,
-    /// Groups in any case; `*` and `?` are wild.
+    /// Groups in any case; `*` and `?` are wild. The record's own, or what a `user_profile` has said of the account.
     #[schemars(with = "Vec<String>", length(min = 1, max = ENTRIES_MAX), inner(length(min = 1, max = NAME_CHARS_MAX)))]
     pub(crate) groups: Option<Vec<String>>,
     /// Kinds of account; `unknown` is an account of which no kind is known.

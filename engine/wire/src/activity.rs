@@ -21,6 +21,10 @@ pub const ACTION_BYTES_MAX: usize = 64;
 pub const INSTANCE_BYTES_MAX: usize = 63;
 /// Longest `user.name` (and `actor.name`, `target.name`), in bytes of UTF-8.
 pub const USER_NAME_BYTES_MAX: usize = 256;
+/// Longest `user.display_name`, in bytes of UTF-8.
+pub const DISPLAY_NAME_BYTES_MAX: usize = 256;
+/// Longest `user.department`, in bytes of UTF-8.
+pub const DEPARTMENT_BYTES_MAX: usize = 256;
 /// Longest `session`, in bytes of UTF-8.
 pub const SESSION_BYTES_MAX: usize = 256;
 /// Most entries of `user.groups`.
@@ -87,6 +91,7 @@ pub const ACTIONS: &[&str] = &[
     "mfa_change",
     "config_change",
     "script_run",
+    "user_profile",
     "other",
 ];
 /// Words of `reason`. Others are accepted, and read as `other`.

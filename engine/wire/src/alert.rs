@@ -53,7 +53,7 @@ pub fn record(
 ) -> Option<AlertRecord> {
     let rule = plan.rule(change.rule)?;
     let user = subject.user().to_owned();
-    let mut entities = vec![Entity::User { name: user.clone(), instance: subject.instance().to_owned() }];
+    let mut entities = vec![entity::user(subject, change.finding.as_deref())];
     if let Some(finding) = &change.finding {
         entities.extend(entity::all(finding, &plan.networks));
     }
@@ -148,7 +148,7 @@ pub fn canonical(mut alert: Value) -> Option<Value> {
 
 fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Subject<'_>) -> AlertBody {
     let rule = &rule.rule;
-    let story = finding.story.as_deref();
+    let story = finding.beside.story.as_deref();
     let suppressed_by = match &finding.status {
         Status::Open => None,
         Status::Suppressed(blocker) => Some(suppressed_by(blocker)),
@@ -194,7 +194,7 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
 fn attack(finding: &Finding, rule: &Rule) -> Vec<Technique> {
     let mut all: Vec<Technique> = Vec::new();
     let of_rule = rule.techniques(finding.kind.as_deref());
-    let of_parts = finding.story.iter().flat_map(|story| &story.parts).flat_map(|part| &part.techniques);
+    let of_parts = finding.beside.story.iter().flat_map(|story| &story.parts).flat_map(|part| &part.techniques);
     for attack in of_parts.chain(of_rule) {
         let technique = Technique { tactic: attack.tactic.clone(), technique: attack.technique.clone() };
         if all.len() < TECHNIQUES_MAX && !all.contains(&technique) {

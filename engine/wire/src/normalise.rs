@@ -384,16 +384,16 @@ pub(crate) struct View<'v> {
 impl View<'_> {
     /// The trimmed text of a column under the operator's name for it, ours, or another spelling.
     fn text(&self, column: &Column) -> &str {
+        self.names(column).map(|name| self.row.text(name)).find(|text| !text.is_empty()).unwrap_or("")
+    }
+
+    /// The names that a column may have, the operator's first.
+    fn names<'a>(&'a self, column: &'a Column) -> impl Iterator<Item = &'a str> {
         let renamed = self.normaliser.renamed.iter();
         let theirs = renamed
             .filter(|(table, ours, _)| *table == self.table && ours == column.name)
             .map(|(_, _, theirs)| theirs.as_str());
-        theirs
-            .chain([column.name])
-            .chain(column.aliases.iter().copied())
-            .map(|name| self.row.text(name))
-            .find(|text| !text.is_empty())
-            .unwrap_or("")
+        theirs.chain([column.name]).chain(column.aliases.iter().copied())
     }
 }
 

@@ -29,7 +29,11 @@ fn good_records_are_read_as_the_whole_contract_reads_them() {
         assert_eq!(activity.time, whole.time.ms());
         assert_eq!(activity.user, whole.user.name);
         assert_eq!(activity.ip, whole.client.as_ref().and_then(|client| client.ip));
-        assert_eq!(activity.groups.len(), whole.user.groups.len());
+        let groups = whole.user.groups;
+        assert_eq!(
+            (activity.told.has_groups, activity.groups.len()),
+            (groups.is_some(), groups.map_or(0, |all| all.len()))
+        );
         assert_eq!(activity.session == 0, whole.session.as_deref().unwrap_or("").is_empty());
         let device = whole.client.and_then(|client| client.device).unwrap_or_default();
         let facts = activity.device_facts;
@@ -57,6 +61,8 @@ fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
             (&found.actor, said(person(whole.actor).as_deref())),
             (&found.target, said(person(whole.target).as_deref())),
             (&found.email, said(whole.user.email.as_deref())),
+            (&found.display_name, said(whole.user.display_name.as_deref())),
+            (&found.department, said(whole.user.department.as_deref())),
             (&found.method, said(whole.auth.and_then(|auth| auth.method).as_deref())),
             (&found.agent, said(client.user_agent.as_deref())),
             (&found.device, said(client.device.and_then(|device| device.id).as_deref())),

@@ -65,7 +65,8 @@ impl Detector for State {
         if incident.count <= u64::from(params.events_max) {
             return;
         }
-        let aggravations = if context.event.privileged { vec!["the account is privileged"] } else { Vec::new() };
+        let aggravations =
+            if context.event.account.privileged { vec!["the account is privileged"] } else { Vec::new() };
         let user = context.subject.user().to_owned();
         let raise = Raise { blocker, aggravations, fresh: false };
         context.raise(incident, raise, |incident| explain(params, &user, incident));

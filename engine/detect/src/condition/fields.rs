@@ -205,7 +205,10 @@ impl WordField {
     pub fn words(self) -> Vec<&'static str> {
         let none = std::iter::once(WORD_NONE);
         match self {
-            Self::Action => Action::ALL.iter().map(|word| word.as_str()).collect(),
+            // What is said of an account is no activity. It has the last number.
+            Self::Action => {
+                Action::ALL.iter().filter(|word| **word != Action::UserProfile).map(|word| word.as_str()).collect()
+            }
             Self::Outcome => Outcome::ALL.iter().map(|word| word.as_str()).collect(),
             Self::Reason => Reason::ALL.iter().map(|word| word.as_str()).collect(),
             Self::Kind => AccountKind::ALL.iter().map(|word| word.as_str()).collect(),

@@ -44,8 +44,9 @@
 //! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them. Somebody behind such an
 //! address who guesses evenly looks like a client of the user's own. While a client knocks, somebody who guesses in a network of
 //! the user may be wrong `failures_max` times before it counts as a second address; a guesser of a user's first half day who
-//! goes on guessing evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. Rows of `ServiceNow` do not say who is privileged, so there
-//! a rhythm lowers the severity for administrators too: a rule of their own with `rhythm_intervals: 0` does not.
+//! goes on guessing evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. Where neither
+//! records nor a `user_profile` say who is privileged, a rhythm lowers the severity for administrators too: a rule of their
+//! own with `rhythm_intervals: 0` does not.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after
@@ -335,7 +336,7 @@ impl State {
         }
         incident.test |= context.event.test;
         // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
-        let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        let mut aggravations = Vec::from_iter(context.event.account.privileged.then_some(PRIVILEGED));
         let has_succeeded = self.succeeded_at == Some(now) && !self.memory.is_owners(held);
         aggravations.extend(has_succeeded.then_some(SUCCEEDED_AFTER));
         let succeeded = self.succeeded_at.filter(|at| *at >= incident.first);
@@ -403,7 +404,7 @@ impl State {
         let Told { held, blocker, mut aggravations, fresh, succeeded } = told;
         let Some(incident) = incidents.same(cause(), held) else { return };
         let is_privileged =
-            context.event.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);
+            context.event.account.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);
         let rhythm = memory.rhythm(params, held);
         if let Some(failures) = memory.failures_mut() {
             let client = &mut failures.marks[usize::from(held)].client;

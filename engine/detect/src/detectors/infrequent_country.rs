@@ -404,7 +404,7 @@ impl State {
         if event.mfa == Some(false) {
             aggravations.push("signed in without a second factor");
         }
-        if event.privileged {
+        if event.account.privileged {
             aggravations.push("the account is privileged");
         }
         let words = Words {

@@ -118,7 +118,7 @@ impl Detector for State {
             *volume = Volume { carried: now, peak: now };
             false
         };
-        let aggravations = if event.privileged { vec!["the account is privileged"] } else { Vec::new() };
+        let aggravations = if event.account.privileged { vec!["the account is privileged"] } else { Vec::new() };
         let user = context.subject.user().to_owned();
         let volume = *volume;
         context.raise(incident, Raise { blocker, aggravations, fresh }, |incident| {

@@ -301,7 +301,7 @@ fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
         (from_there, "from the address of the failures"),
         (event.device_facts.managed == Some(false), "nothing manages the device"),
         (event.mfa == Some(false), "signed in without a second factor"),
-        (event.privileged, "the account is privileged"),
+        (event.account.privileged, "the account is privileged"),
     ]
     .into_iter()
     .filter_map(|(holds, reason)| holds.then_some(reason))

@@ -225,7 +225,7 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        let Some(facts) = event.file.as_deref() else { return };
+        let Some(facts) = event.file() else { return };
         let covered = context.exception.is_some();
         let length = Millis::from(params.slow_window_secs) * SECOND;
         self.changes.expire(event.time, length);
@@ -269,7 +269,7 @@ impl Detector for State {
         incident.test |= event.test;
         incident.first = incident.first.min(told.most.since.unwrap_or(event.time));
         let told = *told;
-        let raise = Raise { blocker, aggravations: aggravations(&told.most, event.privileged), fresh };
+        let raise = Raise { blocker, aggravations: aggravations(&told.most, event.account.privileged), fresh };
         let user = context.subject.user().to_owned();
         let words = words::Words { params, user: &user, seen: &told.most, files: told.files, held };
         context.raise(incident, raise, |incident| words.explain(incident));

@@ -25,8 +25,8 @@
 //! `effective_at` from when it counts. So are rows of `sys_user` that were last changed long ago when that table is read for
 //! the first time, of users whose newer activity is known; of others such a row counts until they are forgotten, by its own
 //! time. A row that says "on" ends that another directory, at once, has switched the person off: such directories should
-//! publish a `user_terminate`. A scope by group, network or country takes only records that carry these, and the
-//! record of leaving seldom does.
+//! publish a `user_terminate`. A scope by network or country takes only records that carry these, which the record of leaving
+//! seldom does; one by group takes it if a `user_profile` has named the groups.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the incident. `grace` holds back what happens within
@@ -272,7 +272,7 @@ impl State {
         let incident = self.incidents.touch(ended.cause(), blocker.is_some(), context);
         incident.add(context.trace(), event.test);
         let is_sign_in = matches!(event.action, Action::Login | Action::SessionStart);
-        let mut aggravations = Vec::from_iter(event.privileged.then_some(PRIVILEGED));
+        let mut aggravations = Vec::from_iter(event.account.privileged.then_some(PRIVILEGED));
         aggravations.extend(is_sign_in.then_some(SIGNED_IN));
         aggravations.extend(event.action.is_download().then_some(CARRIED_OUT));
         let user = context.subject.user();
@@ -291,7 +291,7 @@ impl State {
         incident.add(context.trace(), event.test);
         incident.count -= 1;
         incident.first = incident.first.min(before.first);
-        let aggravations = Vec::from_iter(event.privileged.then_some(PRIVILEGED));
+        let aggravations = Vec::from_iter(event.account.privileged.then_some(PRIVILEGED));
         let (user, ended) = (context.subject.user(), *ended);
         let raise = Raise { blocker, aggravations, fresh: true };
         context

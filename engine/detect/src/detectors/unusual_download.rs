@@ -385,7 +385,7 @@ impl State {
         }
         incident.add(context.trace(), context.event.test);
         incident.first = incident.first.min(Millis::from(rise.since) * DAY);
-        let aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        let aggravations = Vec::from_iter(context.event.account.privileged.then_some(PRIVILEGED));
         let user = context.subject.user();
         let raise = Raise { blocker, aggravations, fresh: false };
         let standing = Standing { reliefs: &[], quiet: RISE_QUIET };

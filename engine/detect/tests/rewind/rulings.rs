@@ -9,9 +9,11 @@ use frostwatch_detect::condition::{FlagField, ListField, NumberField, Record, Te
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::event::{Address, Event};
 use frostwatch_detect::listed::Listed;
+use frostwatch_detect::model::AccountKind;
 use frostwatch_detect::place::Country;
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::{Plans, VersionSet};
+use frostwatch_detect::profile::{Apart, Readmission, Readmit};
 use frostwatch_detect::rule::{Exception, Rule, Scope, Selector, Sensitivity, Severity};
 use proptest::prelude::*;
 
@@ -20,7 +22,37 @@ use crate::world::{plan, rules};
 pub(crate) fn plan_of(rules: Vec<Rule>, number: usize) -> Plan {
     let Plan { lateness, geo, networks, .. } = plan();
     // Every third but the first is without lists.
-    Plan::new(rules, number.to_string(), lateness, geo).with_networks(networks).with_lists(number % 3 != 2)
+    let plan = Plan::new(rules, number.to_string(), lateness, geo).with_networks(networks).with_lists(number % 3 != 2);
+    let scopes = plan.rules.iter().map(|rule| (rule.bit, rule.rule.scope.clone())).collect();
+    plan.with_readmission(Arc::new(Scopes(scopes)))
+}
+
+/// Whom the rules of a plan take, by their bits.
+#[derive(Debug)]
+struct Scopes(Vec<(u128, Scope)>);
+
+impl Readmit for Scopes {
+    fn readmit(&self, event: &Event, _user: &str, groups: &[Box<str>]) -> Readmission {
+        let all = self.0.iter().fold(0, |all, (bit, _)| all | bit);
+        let takes = |scope: &&(u128, Scope)| takes(&scope.1, event, groups);
+        let rules = self.0.iter().filter(takes).fold(event.rules & !all, |bits, (bit, _)| bits | bit);
+        // Some are covered because of their groups.
+        let mut exceptions = event.exceptions.clone();
+        exceptions.retain(|index| *index % 2 == 0 || groups.len() != 2);
+        Readmission { rules, exceptions, exceptions_dropped: 0 }
+    }
+}
+
+fn takes(scope: &Scope, event: &Event, groups: &[Box<str>]) -> bool {
+    let country = event.location.place.ok().map(|place| place.country);
+    let selects = |selector: &Selector| {
+        let is_there = country.is_some_and(|country| selector.countries.contains(&country));
+        (selector.countries.is_empty() || is_there)
+            && (selector.kinds.is_empty() || selector.kinds.contains(&event.kind))
+            && (selector.groups.is_empty()
+                || groups.iter().any(|group| selector.groups.iter().any(|name| **name == **group)))
+    };
+    (scope.include.is_empty() || scope.include.iter().any(selects)) && !scope.exclude.iter().any(selects)
 }
 
 /// An edit of a rule in few numbers: what is there of it, and what it says.
@@ -29,12 +61,21 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
         countries: countries.iter().filter_map(|code| Country::new(code)).collect(),
         ..Selector::default()
     };
-    match what % 8 {
+    match what % 10 {
         0 => return None,
         1 => rule.id.push('2'),
         2 => rule.exceptions.clear(),
         3 => rule.scope = Scope { include: vec![selector(&["SE", "NG"])], ..Scope::default() },
         4 => rule.scope = Scope { exclude: vec![selector(&["NG"])], ..Scope::default() },
+        6 => {
+            let groups = vec!["finance".to_owned()];
+            rule.scope = Scope { include: vec![Selector { groups, ..Selector::default() }], ..Scope::default() };
+        }
+        7 => {
+            let of_group = Selector { groups: vec!["temp".to_owned()], ..Selector::default() };
+            let of_kind = Selector { kinds: vec![AccountKind::Service], ..selector(&["SE"]) };
+            rule.scope = Scope { exclude: vec![of_group, of_kind], ..Scope::default() };
+        }
         5 => rule.exceptions.insert(0, Exception { id: "other".into(), ..rule.exceptions[0].clone() }),
         _ => {}
     }
@@ -84,13 +125,11 @@ pub(crate) fn plan_sets() -> impl Strategy<Value = Vec<Plan>> {
 /// The event as it arrives under a plan: who asks about places does so here, and every exception covers the same.
 pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     event.effective = event.effective.filter(|_| plan.keeps_status());
-    event.file = event.file.filter(|_| plan.keeps_files());
-    let country = event.location.place.ok().map(|place| place.country);
-    let takes = |scope: &Scope| {
-        let selects = |selector: &Selector| country.is_some_and(|country| selector.countries.contains(&country));
-        (scope.include.is_empty() || scope.include.iter().any(selects)) && !scope.exclude.iter().any(selects)
-    };
-    let taking = plan.rules.iter().filter(|rule| takes(&rule.rule.scope));
+    event.apart = event.apart.filter(|apart| match **apart {
+        Apart::File(_) => plan.keeps_files(),
+        Apart::Statement(_) => plan.keeps_status(),
+    });
+    let taking = plan.rules.iter().filter(|rule| takes(&rule.rule.scope, &event, &[]));
     event.rules = taking.fold(0, |bits, rule| bits | rule.bit) | answers(&event, plan);
     let is_covered = !event.exceptions.is_empty();
     let covering = (0..plan.exceptions.len() as u16).rev().filter(|index| is_covered && index % 3 != 1);

@@ -10,7 +10,9 @@ use frostwatch_detect::detectors::{
     activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country, mass_download,
     new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
-use frostwatch_detect::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity};
+use frostwatch_detect::event::{
+    AccountFacts, Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity,
+};
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::{Category, ListEntry, Listed};
@@ -20,6 +22,7 @@ use frostwatch_detect::networks::{Networks, Tag, Tagged};
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::Plans;
+use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
 use frostwatch_detect::rule::{Exception, Rule, Scope, Selector, Sensitivity, Severity};
 use frostwatch_detect::time::{DAY, Lateness, MINUTE, Millis, SECOND};
 use proptest::prelude::*;
@@ -28,8 +31,10 @@ pub(crate) const START: Millis = 1_767_225_600_000;
 /// The number of a place that stands for none.
 const NOWHERE: u8 = 4;
 
-/// From here on up to 240 what is done is done to files.
+/// From here on up to [`SAID_FROM`] what is done is done to files.
 const FILES_FROM: u8 = 160;
+/// From here on up to 240 something is said of the account.
+const SAID_FROM: u8 = 230;
 
 pub(crate) fn plan() -> Plan {
     plan_without(|_| false)
@@ -216,7 +221,7 @@ fn rules_of_files() -> [(&'static str, Params, u32); 1] {
 }
 
 /// What is done to files: some are renamed to other extensions, some come where others went, and now and then a note.
-fn file(action: Action, object: u8, place: u8) -> Option<Box<FileFacts>> {
+fn file(action: Action, object: u8, place: u8) -> Option<Box<Apart>> {
     let extension = ["q7x", "vlt", "locked", "docx"][usize::from(place % 4)];
     let old = format!("plan-{}.docx", object % 4);
     let name = match (action, object) {
@@ -233,7 +238,7 @@ fn file(action: Action, object: u8, place: u8) -> Option<Box<FileFacts>> {
         parent: ("incident", &parent),
         ..FileTexts::default()
     };
-    FileFacts::of(action, &texts).map(Box::new)
+    FileFacts::of(action, &texts).map(Apart::File).map(Box::new)
 }
 
 /// Policies of one's own side by side: one that counts what the record alone decides, one that tells each where the place
@@ -320,6 +325,7 @@ impl Sketch {
             _ if self.what >= 250 => (Action::UserTerminate, Outcome::Success),
             _ if self.what >= 245 => (Action::UserDisable, Outcome::Success),
             _ if self.what >= 240 => (Action::UserEnable, Outcome::Success),
+            _ if self.what >= SAID_FROM => (Action::UserProfile, Outcome::Success),
             _ if self.what >= FILES_FROM => (
                 [Action::Upload, Action::Rename, Action::Delete, Action::Update][usize::from(self.what % 4)],
                 Outcome::Success,
@@ -361,18 +367,45 @@ impl Sketch {
             reason: Reason::BadPassword,
             channel: if self.what.is_multiple_of(7) { Channel::Mobile } else { Channel::Ui },
             // Half of what is done to files is done by a program.
-            kind: if (FILES_FROM..200).contains(&self.what) { AccountKind::Service } else { AccountKind::Employee },
+            kind: match self.what {
+                FILES_FROM..200 => AccountKind::Service,
+                0..40 => AccountKind::Unknown,
+                _ => AccountKind::Employee,
+            },
             mfa: (self.place == 2).then_some(false),
-            privileged: false,
+            account: AccountFacts {
+                says_privileged: self.number.is_multiple_of(7),
+                names_groups: self.number.is_multiple_of(11),
+                ..AccountFacts::default()
+            },
             test: false,
             quantity: Quantity { objects: 1, rows: u64::from(self.object) * 700, bytes: 1_000 },
             rules: u128::MAX,
             // Some of what is done in Lagos is covered, by the exceptions of four rules.
             exceptions: (0..if self.place == 1 && self.object.is_multiple_of(2) { 4 } else { 0 }).collect(),
             version: 0,
-            effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= 240 && self.action_key != 1),
-            file: if (FILES_FROM..240).contains(&self.what) { file(action, self.object, self.place) } else { None },
+            effective: NonZeroU32::new(counts_from as u32).filter(|_| self.what >= SAID_FROM && self.action_key != 1),
+            apart: match self.what {
+                FILES_FROM..SAID_FROM => file(action, self.object, self.place),
+                SAID_FROM..240 => Some(Box::new(Apart::Statement(self.statement(time)))),
+                _ => None,
+            },
         }
+    }
+}
+
+impl Sketch {
+    /// What is said of the account, some of it by a record that came late.
+    fn statement(&self, time: Millis) -> Statement {
+        let groups = [None, Some(&[][..]), Some(&["finance"][..]), Some(&["finance", "temp"][..])];
+        let groups = groups[usize::from(self.object % 4)];
+        let facts = Facts {
+            kind: [AccountKind::Unknown, AccountKind::Service, AccountKind::Guest][usize::from(self.place % 3)],
+            privileged: [None, Some(true), Some(false)][usize::from(self.session % 3)],
+            groups: groups.map(|names| Facts::groups_of(names.iter().copied())),
+            person: Person::new(if self.place < 2 { "Ana Lind" } else { "" }, "", "Sales").map(Arc::new),
+        };
+        Statement { as_of: if self.number.is_multiple_of(5) { time - 3 * DAY } else { time }, facts }
     }
 }
 

@@ -3,12 +3,16 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use frostwatch_detect::event::{Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::event::{AccountFacts, Address, Event, EventId, EventLocation, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::Listed;
+use frostwatch_detect::model::{Action, Outcome};
 use frostwatch_detect::place::NoPlace;
+use frostwatch_detect::plan::Plan;
+use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
@@ -54,7 +58,7 @@ pub(super) fn admit(
     };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
-        time: activity.time,
+        time: told_at(activity, stamp, &ruling.plan),
         stamp,
         id: EventId::new(&activity.id),
         content: activity.content,
@@ -74,20 +78,53 @@ pub(super) fn admit(
         channel: activity.channel,
         kind: activity.kind,
         mfa: activity.mfa,
-        privileged: activity.privileged,
+        account: AccountFacts {
+            privileged: activity.told.privileged == Some(true),
+            says_privileged: activity.told.privileged.is_some(),
+            names_groups: !groups.is_empty(),
+        },
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
         rules,
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
-        file: if ruling.plan.keeps_files() { file_of(activity) } else { None },
+        apart: apart(activity, &groups, &ruling.plan).map(Box::new),
     };
     (event, admission.exceptions_dropped)
 }
 
+/// The time at which the record says what it says. What is said of an account holds until somebody says otherwise, and is read
+/// again as a whole: a record that reaches the log too late to be put where it belongs says it when it gets there.
+fn told_at(activity: &Activity<'_>, stamp: Option<Millis>, plan: &Plan) -> Millis {
+    let late = stamp.filter(|stamp| stamp - activity.time > plan.lateness.lateness);
+    late.filter(|_| activity.action == Action::UserProfile).unwrap_or(activity.time)
+}
+
+/// What few records say, where it is asked for and there is room for it.
+fn apart(activity: &Activity<'_>, groups: &[Cow<'_, str>], plan: &Plan) -> Option<Apart> {
+    if activity.action == Action::UserProfile {
+        return statement_of(activity, groups).filter(|_| plan.keeps_status()).map(Apart::Statement);
+    }
+    if plan.keeps_files() { file_of(activity).map(Apart::File) } else { None }
+}
+
+/// What the record says of the account of its key.
+fn statement_of(activity: &Activity<'_>, groups: &[Cow<'_, str>]) -> Option<Statement> {
+    let told = &activity.told;
+    let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+    let facts = Facts {
+        kind: activity.kind,
+        privileged: told.privileged,
+        groups: told.has_groups.then(|| Facts::groups_of(groups.iter().map(AsRef::as_ref))),
+        person: Person::new(&text(&told.display_name), &text(&told.email), &text(&told.department)).map(Arc::new),
+    };
+    let is_own = activity.effective.is_some() && activity.outcome == Outcome::Success;
+    (is_own && !facts.is_empty()).then_some(Statement { as_of: activity.time, facts })
+}
+
 /// What the record says of a file, where that may harm it.
-fn file_of(activity: &Activity<'_>) -> Option<Box<FileFacts>> {
+fn file_of(activity: &Activity<'_>) -> Option<FileFacts> {
     let told = &activity.told;
     let texts = FileTexts {
         table: told.object_table.as_deref().unwrap_or(""),
@@ -98,7 +135,7 @@ fn file_of(activity: &Activity<'_>) -> Option<Box<FileFacts>> {
         parent: (told.parent_table.as_deref().unwrap_or(""), told.parent_id.as_deref().unwrap_or("")),
         entropy: told.entropy_centibits,
     };
-    FileFacts::of(activity.action, &texts).map(Box::new)
+    FileFacts::of(activity.action, &texts)
 }
 
 /// A time in whole seconds, not before it; what lies beyond what is kept is the nearest that is.

@@ -96,6 +96,8 @@ counters! {
     cap_window_slots = "cap_window_slots",
     /// Objects that a window no longer tells from others.
     cap_window_objects = "cap_window_objects",
+    /// Announcements of what an account is to be, the furthest ahead, that a key had to forget.
+    cap_announced = "cap_announced",
     /// Keys let go after their retention.
     evicted = "keys_evicted",
     /// Idle keys that could not be read again: a fault of ours.
@@ -221,6 +223,8 @@ impl Counters {
         self.cap_parked_rules = caps.parked_rules;
         self.cap_window_slots = caps.window_slots;
         self.cap_window_objects = caps.window_objects;
+        self.cap_announced = caps.announced;
+        self.exceptions_dropped += caps.exceptions;
         self.evicted = of_keys.evicted;
         self.unreadable_keys = of_keys.unreadable;
         self

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use frostwatch_detect::lists::{Lists, ListsDigest};
 use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::plan::{Named, Plan};
+use frostwatch_detect::profile::Readmit;
 use frostwatch_detect::time::{Lateness, SECOND};
 use frostwatch_rulebook::{CompiledRules, Rulebook};
 
@@ -21,7 +22,7 @@ pub struct Ruling {
     /// Rules and limits as the detectors run them.
     pub plan: Arc<Plan>,
     /// Scopes and exceptions of the same rules.
-    pub rules: CompiledRules,
+    pub rules: Arc<CompiledRules>,
     /// Where addresses are.
     pub locate: Arc<dyn Locate>,
     /// What lists say of addresses; `None`: there are none, or the format of state has no room for what they say.
@@ -35,10 +36,11 @@ pub struct Ruling {
 impl Ruling {
     /// The ruling of a set of rules.
     pub fn new(book: Rulebook, locate: Arc<dyn Locate>, lateness: Lateness) -> Self {
-        let rules = CompiledRules::new(&book);
+        let rules = Arc::new(CompiledRules::new(&book));
         let content = book.to_content().into();
         let plan = Plan::new(book.rules, book.hash, lateness, locate.build().clone());
-        let plan = Arc::new(plan.with_networks(book.networks));
+        let plan = plan.with_networks(book.networks).with_readmission(Arc::clone(&rules) as Arc<dyn Readmit>);
+        let plan = Arc::new(plan);
         Self { plan, rules, locate, lists: None, loaded: None, content }
     }
 

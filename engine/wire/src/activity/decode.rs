@@ -23,9 +23,9 @@ use super::fields::{
 use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
 use super::{
-    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX,
-    ID_BYTES_MAX, INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX,
-    USER_NAME_BYTES_MAX,
+    ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX,
+    ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX,
+    RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
 use crate::subject;
 
@@ -49,8 +49,6 @@ pub struct Activity<'a> {
     pub user: Cow<'a, str>,
     /// Kind of account.
     pub kind: AccountKind,
-    /// Holds privileged roles.
-    pub privileged: bool,
     /// Groups.
     pub groups: SmallVec<[Cow<'a, str>; 8]>,
     /// What was done.
@@ -81,8 +79,8 @@ pub struct Activity<'a> {
     pub object_row: Option<ObjectRow>,
     /// Objects, rows and bytes carried.
     pub quantity: (u32, u64, u64),
-    /// Where this is about the user's own account, that it is switched on or off or that the person has left: from when it
-    /// counts.
+    /// Where this is about the user's own account, that it is switched on or off, that the person has left, or who the person
+    /// is: from when it counts.
     pub effective: Option<Millis>,
     /// Synthetic or canary.
     pub test: bool,
@@ -179,7 +177,9 @@ object! {
         required { name: Text<'a, USER_NAME_BYTES_MAX>, }
         optional {
             id: SysId<'a>,
+            display_name: Text<'a, DISPLAY_NAME_BYTES_MAX>,
             email: Text<'a, { usize::MAX }>,
+            department: Text<'a, DEPARTMENT_BYTES_MAX>,
             kind: Text<'a, { usize::MAX }>,
             privileged: bool,
             groups: Texts<'a, GROUPS_MAX>,
@@ -379,8 +379,6 @@ impl<'a> Record<'a> {
             action_key: self.action_key.take().map(|key| key.0).filter(|key| !key.is_empty()),
             time: self.time.0,
             kind: self.user.kind.as_ref().map_or(AccountKind::Unknown, |kind| AccountKind::from_word(&kind.0)),
-            privileged: self.user.privileged.unwrap_or(false),
-            groups: self.user.groups.take().unwrap_or_default().0,
             action,
             outcome: self.outcome.0,
             reason: self.reason.as_ref().map_or(Reason::Other, |reason| Reason::from_word(&reason.0)),
@@ -404,6 +402,7 @@ impl<'a> Record<'a> {
             richness,
             content,
             told: self.told(),
+            groups: self.user.groups.take().unwrap_or_default().0,
             id: self.id.0,
             instance: self.instance.0,
             user: self.user.name.0,
@@ -412,13 +411,11 @@ impl<'a> Record<'a> {
 
     /// From when it counts what this is about the user's own account.
     fn effective(&self, action: Action) -> Option<Millis> {
-        let is_status =
-            matches!(action, Action::UserDisable | Action::UserTerminate | Action::UserEnable | Action::UserCreate);
         let is_own = |target: &Person<'_>| {
             let is_id = matches!((&target.id, &self.user.id), (Some(target), Some(user)) if target.0 == user.0);
             is_id || target.name.as_ref().is_some_and(|name| name.0.to_lowercase() == self.user.name.0.to_lowercase())
         };
-        let is_own = is_status && self.target.as_ref().is_none_or(is_own);
+        let is_own = action.is_of_account() && self.target.as_ref().is_none_or(is_own);
         is_own.then(|| self.effective_at.as_ref().map_or(self.time.0, |at| at.0))
     }
 

@@ -14,9 +14,9 @@ use super::time::UtcTime;
 use super::whole;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS, CLASSES_MAX,
-    COUNT_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX,
-    INSTANCE_PATTERN, LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX, SESSION_BYTES_MAX,
-    SYS_ID_PATTERN, TESTS, USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
+    COUNT_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX,
+    ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN, LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS,
+    RECIPIENTS_MAX, SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS, USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
 };
 
 /// A word of an open vocabulary: borrowed where it is one of ours, owned where it was read.
@@ -60,7 +60,8 @@ pub struct ActivityRecord {
     /// The account that a grant, a disabling or an impersonation is aimed at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Person>,
-    /// What was done. An unknown word is kept, and read as `other`.
+    /// What was done. An unknown word is kept, and read as `other`. `user_profile` is no activity: it says who and what the
+    /// user is (`user`), from `effective_at` on, for all activity that does not say it itself.
     #[schemars(length(min = 1, max = ACTION_BYTES_MAX), extend("examples" = ACTIONS))]
     pub action: Word,
     /// What the source calls it (`login.failed`, `POST /api/now/table/incident`).
@@ -72,8 +73,9 @@ pub struct ActivityRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = REASONS))]
     pub reason: Option<Word>,
-    /// From when a `user_terminate`, `user_disable`, `user_enable` or `user_create` counts; absent: from `time` on. Without a
-    /// `target`, or with the user as target, these are about the user's own account.
+    /// From when a `user_terminate`, `user_disable`, `user_enable`, `user_create` or `user_profile` counts; absent: from `time`
+    /// on. Without a `target`, or with the user as target, these are about the user's own account. A `user_profile` counts
+    /// from its `time` at the earliest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<UtcTime>,
     /// How the user proved who they are.
@@ -167,9 +169,17 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = SYS_ID_PATTERN))]
     pub id: Option<String>,
+    /// The name as people write it; read of a `user_profile`. At most 256 bytes of UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = DISPLAY_NAME_BYTES_MAX))]
+    pub display_name: Option<String>,
     /// Mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Department; read of a `user_profile`. At most 256 bytes of UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = DEPARTMENT_BYTES_MAX))]
+    pub department: Option<String>,
     /// Kind of account. An unknown word is read as `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = USER_KINDS))]
@@ -177,10 +187,10 @@ pub struct User {
     /// Whether the account holds a role that can change the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged: Option<bool>,
-    /// Names of its groups.
-    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<Vec<String>>", length(max = GROUPS_MAX))]
-    pub groups: Vec<String>,
+    /// Names of its groups. An empty list says of a `user_profile` that there are none, and of an activity nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = GROUPS_MAX))]
+    pub groups: Option<Vec<String>>,
 }
 
 /// Another account that takes part: the one who acts, or the one aimed at.

@@ -1,9 +1,11 @@
 //! Whom and what an alert is about, besides its user: addresses, devices, sessions, objects.
 
+use frostwatch_detect::context::Subject;
 use frostwatch_detect::event::{EventLocation, ObjectRow};
 use frostwatch_detect::finding::{Finding, SeenAddress, SeenDevice};
 use frostwatch_detect::model::{ObjectTable, Os};
 use frostwatch_detect::networks::Networks;
+use frostwatch_detect::profile::Person;
 
 use super::types::{Entity, PlaceRecord};
 
@@ -36,6 +38,20 @@ pub(super) fn all(finding: &Finding, networks: &Networks) -> impl Iterator<Item 
         .chain(devices.into_iter().map(device_entity))
         .chain(sessions)
         .chain(objects.into_iter().map(object_entity))
+}
+
+/// Whose alert it is, and who that was by then where somebody has said it.
+pub(super) fn user(subject: Subject<'_>, finding: Option<&Finding>) -> Entity {
+    let person = finding.and_then(|finding| finding.beside.person.as_deref());
+    let said =
+        |text: fn(&Person) -> &Option<Box<str>>| person.and_then(|person| text(person).as_deref()).map(str::to_owned);
+    Entity::User {
+        name: subject.user().to_owned(),
+        instance: subject.instance().to_owned(),
+        display_name: said(|person| &person.display_name),
+        email: said(|person| &person.email),
+        department: said(|person| &person.department),
+    }
 }
 
 fn address_entity(seen: &SeenAddress, networks: &Networks) -> Entity {

@@ -274,6 +274,15 @@ pub enum Entity {
         name: String,
         /// Instance.
         instance: String,
+        /// The name as people write it, where somebody has said it by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display_name: Option<String>,
+        /// Mail address, likewise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<String>,
+        /// Department, likewise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        department: Option<String>,
     },
     /// An address.
     Address {

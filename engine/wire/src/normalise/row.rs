@@ -190,6 +190,28 @@ impl<'a> Row<'a> {
         self.find(column).map_or("", |cell| text_of(cell).trim())
     }
 
+    /// The words for a column that refers to other rows: the display value where there is one, else the text.
+    pub(super) fn words(&self, column: &str) -> &str {
+        let displayed = match self.find(column) {
+            Some(Cell::Map(cells)) => cells.iter().find(|(key, _)| key == "display_value"),
+            _ => None,
+        };
+        match displayed {
+            Some((_, Cell::Text(text))) if !text.trim().is_empty() => text.trim(),
+            _ => self.text(column),
+        }
+    }
+
+    /// The texts of a column that holds a list of them, or one text with commas between. `None`: the row does not say.
+    pub(super) fn list(&self, column: &str) -> Option<Vec<&str>> {
+        let full = |text: &&str| !text.is_empty();
+        match self.find(column)? {
+            Cell::Null => None,
+            Cell::List(cells, _) => Some(cells.iter().map(|cell| text_of(cell).trim()).filter(full).collect()),
+            _ => Some(self.words(column).split(',').map(str::trim).filter(full).collect()),
+        }
+    }
+
     pub(super) fn has(&self, column: &str) -> bool {
         self.find(column).is_some()
     }

@@ -1,4 +1,9 @@
-//! Rows of `sys_user`: whether an account is on, and from when its person has left.
+//! Rows of `sys_user`: whether an account is on, from when its person has left, and who that is.
+//!
+//! Who it is (`name`, `email`, `department`) is said in one record more, a `user_profile`, where the row has any of it, and with
+//! it what the account may do. The table itself has no column for that: an export adds `groups`, a list of names or one text
+//! with commas between them, and `privileged`. Empty groups say that there are none; a column that is absent or null says
+//! nothing.
 //!
 //! A row says how things are, not what changed: the same is said again with every change of the account, which moves
 //! nothing. An account that is on counts from when it was made, so the row of one whose person has left does not say that
@@ -7,20 +12,42 @@
 
 use super::record::{CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX};
 use super::{Column, Out, Skip, View, text};
-use crate::activity::record::{Outcome, Word};
+use crate::activity::record::{Outcome, User, Word};
 use crate::activity::time::UtcTime;
+use crate::activity::{DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, GROUPS_MAX};
 
 const USER_NAME: Column = Column::new("user_name");
 const ACTIVE: Column = Column::new("active");
 const EMAIL: Column = Column::new("email");
 /// No column of the base system: one of the operator's under this name.
 const LEAVES_ON: Column = Column::known_as("employment_end_date", &["u_employment_end_date", "u_termination_date"]);
+/// The name as people write it.
+const DISPLAY_NAME: Column = Column::new("name");
+/// A reference: the name behind it, where the export has that.
+const DEPARTMENT: Column = Column::known_as("department", &["department.name", "dv_department"]);
+/// No column of the base system, like the next.
+const GROUPS: Column = Column::known_as("groups", &["u_groups"]);
+const PRIVILEGED: Column = Column::known_as("privileged", &["u_privileged"]);
 const MOD_COUNT: Column = Column::new("sys_mod_count");
 const UPDATED_ON: Column = Column::new("sys_updated_on");
 const UPDATED_BY: Column = Column::new("sys_updated_by");
 
-pub(super) const COLUMNS: &[Column] =
-    &[SYS_ID, CREATED_ON, DOMAIN, USER_NAME, ACTIVE, EMAIL, LEAVES_ON, MOD_COUNT, UPDATED_ON, UPDATED_BY];
+pub(super) const COLUMNS: &[Column] = &[
+    SYS_ID,
+    CREATED_ON,
+    DOMAIN,
+    USER_NAME,
+    ACTIVE,
+    EMAIL,
+    LEAVES_ON,
+    DISPLAY_NAME,
+    DEPARTMENT,
+    GROUPS,
+    PRIVILEGED,
+    MOD_COUNT,
+    UPDATED_ON,
+    UPDATED_BY,
+];
 
 const DAY_MS: i64 = 86_400_000;
 /// How much later than in UTC a day ends in the last zone.
@@ -48,10 +75,13 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
     };
     let leaves = leaves_at(view)?;
     let (action, counts_from) = if is_active { ("user_enable", created.0) } else { ("user_disable", updated.0) };
-    let leaving = leaves.map(|at| ("user_terminate", at, ":end"));
-    // The leaving comes last: of the two it is what counts.
-    for (action, counts_from, part) in [(action, counts_from, "")].into_iter().chain(leaving) {
-        let who = view.normaliser.people.who(name);
+    let leaving = leaves.map(|at| ("user_terminate", Some(at), ":end"));
+    let who = view.normaliser.people.who(name);
+    let profile = profile(view);
+    let said = [(action, Some(counts_from), "")].into_iter().chain(leaving);
+    let said = said.chain(profile.as_ref().map(|_| ("user_profile", None, ":profile")));
+    // The leaving comes behind what it outranks.
+    for (action, counts_from, part) in said {
         let draft = Draft {
             who: &who,
             action,
@@ -63,13 +93,44 @@ pub(super) fn normalise(view: &View<'_>, out: Out<'_>) -> Result<(), Skip> {
         };
         let mut record = view.record(format!("sys_user:{id}:{revision}{part}"), updated, draft);
         record.action_raw = Some(Word::Borrowed("sys_user"));
-        record.effective_at = Some(counts_from);
+        record.effective_at = counts_from;
+        if let Some(profile) = profile.as_ref().filter(|_| counts_from.is_none()) {
+            record.user = User { name: record.user.name, kind: record.user.kind, ..profile.clone() };
+        }
         record.user.id = Some(id.clone());
         record.user.email = text::owned(view.text(&EMAIL), TEXT_BYTES_MAX);
         record.actor = super::record::named(&view.normaliser.people.who(view.text(&UPDATED_BY)));
         view.emit(&who, record, out)?;
     }
     Ok(())
+}
+
+/// Who the row says it is, if it says anything of that.
+fn profile(view: &View<'_>) -> Option<User> {
+    let words = |column: &Column| {
+        let mut all = view.names(column).map(|name| view.row.words(name));
+        // A reference without the words for it names nothing.
+        all.find(|text| !text.is_empty() && text::sys_id(text).is_none()).unwrap_or("").to_owned()
+    };
+    let privileged = match view.text(&PRIVILEGED) {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        // A column of this name that means something else must not cost the rest of the row.
+        _ => None,
+    };
+    let groups = view.names(&GROUPS).find_map(|name| view.row.list(name));
+    let cut = |names: Vec<&str>| {
+        names.into_iter().take(GROUPS_MAX).map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned()).collect()
+    };
+    let user = User {
+        display_name: text::owned(&words(&DISPLAY_NAME), DISPLAY_NAME_BYTES_MAX),
+        department: text::owned(&words(&DEPARTMENT), DEPARTMENT_BYTES_MAX),
+        email: text::owned(view.text(&EMAIL), TEXT_BYTES_MAX),
+        privileged,
+        groups: groups.map(cut),
+        ..User::default()
+    };
+    (user != User::default()).then_some(user)
 }
 
 /// The end of the last day wherever on earth the person is, or a time, if there is one. What lies beyond the times that can be

@@ -138,7 +138,7 @@ impl Jump {
         if event.mfa == Some(false) {
             reasons.push("signed in without a second factor");
         }
-        if event.privileged {
+        if event.account.privileged {
             reasons.push("the account is privileged");
         }
         reasons

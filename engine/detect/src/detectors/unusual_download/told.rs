@@ -128,7 +128,7 @@ impl State {
         let held = blocker.is_some();
         let volume = &mut self.raised.get_or_insert_default().volumes[usize::from(held)];
         let Some(incident) = self.incidents.same(cause(HOUR), held) else { return };
-        let mut aggravations = Vec::from_iter(context.event.privileged.then_some(PRIVILEGED));
+        let mut aggravations = Vec::from_iter(context.event.account.privileged.then_some(PRIVILEGED));
         aggravations.extend(volume.limits.is_asleep.then_some(ASLEEP));
         let (user, told) = (context.subject.user(), *volume);
         let raise = Raise { blocker, aggravations, fresh };

@@ -58,6 +58,12 @@ pub struct Told<'a> {
     pub quantity: [Option<u64>; 3],
     /// Is there a `reason`?
     pub has_reason: bool,
+    /// `user.display_name`.
+    pub display_name: Option<Cow<'a, str>>,
+    /// `user.department`.
+    pub department: Option<Cow<'a, str>>,
+    /// Is there a `user.groups`, be it empty?
+    pub has_groups: bool,
     /// `user.privileged`.
     pub privileged: Option<bool>,
     /// `interactive`.
@@ -100,6 +106,9 @@ impl<'a> Record<'a> {
             size_bytes: object.size_bytes.map(|count| count.0),
             quantity: [quantity.objects, quantity.rows, quantity.bytes].map(|count| count.map(|count| count.0)),
             has_reason: self.reason.is_some(),
+            display_name: self.user.display_name.take().map(|text| text.0).filter(|text| !text.is_empty()),
+            department: self.user.department.take().map(|text| text.0).filter(|text| !text.is_empty()),
+            has_groups: self.user.groups.is_some(),
             privileged: self.user.privileged,
             interactive: self.interactive,
         }
