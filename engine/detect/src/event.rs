@@ -236,7 +236,7 @@ impl Event {
 pub(crate) const fn class_of(action: Action, outcome: Outcome) -> u8 {
     match (action, outcome) {
         (_, Outcome::Failure) => 1,
-        (Action::Login | Action::SessionStart, _) => 0,
+        (Action::Login | Action::SessionStart | Action::UserProfile, _) => 0,
         (Action::MfaChallenge, _) => 2,
         (Action::Logout, _) => 4,
         _ => 3,

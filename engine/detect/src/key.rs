@@ -14,6 +14,7 @@ use crate::model::{Action, Outcome};
 use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{Plans, VersionSet, without_versions};
+use crate::profile::STATEMENTS_MAX;
 use crate::sent::{Change, Sent, Source};
 use crate::stories::Stories;
 use crate::time::Millis;
@@ -220,7 +221,16 @@ impl Key {
         if self.begins_anew(event) {
             *self = Self::default();
         }
-        if let Some(reason) = self.lateness(event, plan, scratch) {
+        let mut reason = self.lateness(event, plan, scratch);
+        let moved = reason.and_then(|_| self.told_now(event));
+        let event = moved.as_ref().unwrap_or(event);
+        if moved.is_some() {
+            reason = self.lateness(event, plan, scratch);
+        }
+        if event.statement().is_some() && self.has_enough_statements() {
+            reason = reason.or(Some(LateReason::OverCap));
+        }
+        if let Some(reason) = reason {
             self.check_late(event, subject, plans, scratch, changes);
             return Verdict::Late(reason);
         }
@@ -405,6 +415,18 @@ impl Key {
             self.settled_until = Some(newest.time);
         }
         None
+    }
+
+    /// What is said of an account holds until somebody says otherwise, and is read again as a whole: where it comes too late to be
+    /// put where it belongs it is said after all that is known, a moment after the newest event.
+    fn told_now(&self, event: &Event) -> Option<Event> {
+        let newest = self.newest.filter(|_| event.statement().is_some())?;
+        Some(Event { time: newest.time.saturating_add(1), ..event.clone() })
+    }
+
+    fn has_enough_statements(&self) -> bool {
+        let [activity, _] = &self.lanes;
+        activity.as_ref().is_some_and(|lane| lane.statements() >= STATEMENTS_MAX)
     }
 
     fn is_over_cap(&self, kind: LaneKind, event: &Event) -> bool {

@@ -196,6 +196,11 @@ impl Lane {
         self.index_of(event).map(|index| &self.lists.recent[index].event)
     }
 
+    /// How many of the held events say who the account is.
+    pub fn statements(&self) -> usize {
+        self.lists.recent.iter().filter(|held| held.event.statement().is_some()).count()
+    }
+
     /// Adds the versions that events and machines refer to.
     pub fn versions(&self, found: &mut VersionSet) {
         self.lists.recent.iter().for_each(|held| found.insert(held.event.version));

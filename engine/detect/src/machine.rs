@@ -114,7 +114,9 @@ impl Machine {
             return;
         }
         if self.is_over(event.time) {
-            *self = Self::default();
+            // Who it is was said of the account, whichever of its histories is over.
+            let known = self.standing.known.take();
+            *self = Self { standing: Standing { succeeded: known.is_some(), known }, ..Self::default() };
         }
         let plan = around.plans.of(event.version);
         if event.action == Action::UserProfile {
@@ -250,10 +252,11 @@ impl Machine {
     fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
         let Some(statement) = event.statement() else { return };
         self.standing.succeeded = true;
-        self.kept_until = Some(event.time + plan.kept(true));
+        // The row of an account may have been changed last long ago, and is read today.
+        let read_at = event.stamp.map_or(event.time, |stamp| stamp.max(event.time));
+        self.kept_until = Some(self.kept_until.unwrap_or(Millis::MIN).max(read_at + plan.kept(true)));
         let known = Arc::make_mut(self.standing.known.get_or_insert_default());
-        let from = event.counts_from().map_or(event.time, |from| from.max(event.time));
-        known.take(statement, event.time, from, caps);
+        known.take(statement, event.time, event.time, caps);
     }
 
     fn all(&self) -> impl Iterator<Item = &RuleState> {

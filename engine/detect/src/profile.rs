@@ -21,6 +21,11 @@ use crate::time::Millis;
 pub const GROUPS_KEPT_MAX: usize = 64;
 /// Bytes of a group's name that are kept at most: no rule can name a longer one.
 pub const GROUP_BYTES_MAX: usize = 512;
+/// Bytes of the names of an account's groups that are kept at most, all together: the first that fit.
+pub const GROUPS_BYTES_MAX: usize = 4_096;
+/// What is said of an account within the time that late records may still come, times a history; beyond, it is refused as what
+/// comes over the cap is. Each is kept whole until it settles.
+pub const STATEMENTS_MAX: usize = 64;
 /// Bytes of each text about a person that are kept at most.
 pub const PERSON_TEXT_BYTES_MAX: usize = 256;
 /// Times to come for which something is announced of an account, at most; beyond, what lies furthest ahead is forgotten.
@@ -38,7 +43,8 @@ pub enum Apart {
 /// What a record says of an account. It counts from [`Event::counts_from`], and not before the record's own time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
-    /// When it was said: the event's time, unless the record came so late that the event was given another.
+    /// From when it is true: when it was said, or the later time that it names. Of two the later outranks the other, whichever
+    /// came first. The event may have another time, where its record came too late to be put in order.
     pub as_of: Millis,
     /// What is said.
     pub facts: Facts,
@@ -71,7 +77,11 @@ pub struct Person {
 impl Person {
     /// Cuts texts to what is kept. `None`: nothing is said.
     pub fn new(display_name: &str, email: &str, department: &str) -> Option<Self> {
-        let kept = |text: &str| (!text.is_empty()).then(|| clipped(text, PERSON_TEXT_BYTES_MAX));
+        let kept = |text: &str| {
+            // Whoever may edit a name must not turn an analyst's line around.
+            let shown: String = text.chars().filter(|sign| !sign.is_control() && !is_invisible(*sign)).collect();
+            (!shown.trim().is_empty()).then(|| clipped(shown.trim(), PERSON_TEXT_BYTES_MAX))
+        };
         let person = Self { display_name: kept(display_name), email: kept(email), department: kept(department) };
         (person != Self::default()).then_some(person)
     }
@@ -96,7 +106,12 @@ impl Facts {
     /// Groups as they are kept, from names in lower case.
     pub fn groups_of<'a>(names: impl Iterator<Item = &'a str>) -> Arc<[Box<str>]> {
         let full = names.filter(|name| !name.is_empty());
-        full.take(GROUPS_KEPT_MAX).map(|name| clipped(name, GROUP_BYTES_MAX)).collect()
+        let mut bytes = 0;
+        let fits = |name: &Box<str>| {
+            bytes += name.len();
+            bytes <= GROUPS_BYTES_MAX
+        };
+        full.take(GROUPS_KEPT_MAX).map(|name| clipped(name, GROUP_BYTES_MAX)).take_while(fits).collect()
     }
 
     /// What is said here, and else what the other ones say.
@@ -116,17 +131,29 @@ impl Facts {
 /// What has been said of the account of a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Known {
-    /// When that was which was said last.
-    as_of: Millis,
+    /// From when each fact is true that counts now.
+    as_of: AsOf,
     /// What counts now.
     now: Facts,
     /// What counts from a time on that has not come, in the order of these times.
     announced: Vec<Announced>,
 }
 
+/// Facts come from several sources, each of which says its own: a name that was said today says nothing about how old the
+/// groups are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct AsOf {
+    kind: Millis,
+    privileged: Millis,
+    groups: Millis,
+    person: [Millis; 3],
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Announced {
     from: Millis,
+    /// When it was said.
+    said_at: Millis,
     facts: Facts,
 }
 
@@ -144,36 +171,76 @@ impl Known {
     /// What was announced for times up to this one counts.
     pub fn turn(&mut self, now: Millis) {
         let due = self.announced.partition_point(|announced| announced.from <= now);
-        for announced in self.announced.drain(..due) {
-            self.now = announced.facts.or(&self.now);
-        }
+        let due: Vec<Announced> = self.announced.drain(..due).collect();
+        due.iter().for_each(|announced| self.learn(&announced.facts, announced.from));
     }
 
-    /// Takes what is said at this time, from which time on it may count. What was said later than that outranks it: such a
-    /// record came late, and only adds what nobody had said.
-    pub fn take(&mut self, said: &Statement, now: Millis, from: Millis, caps: &mut Caps) {
+    /// Takes what is said by this time. Of each fact that counts which is true from the latest time on: what came late takes
+    /// the place of what is older and of nothing else.
+    pub fn take(&mut self, said: &Statement, said_at: Millis, now: Millis, caps: &mut Caps) {
         self.turn(now);
-        let outranked = said.as_of < self.as_of;
-        let joined = |known: &Facts| if outranked { known.or(&said.facts) } else { said.facts.or(known) };
-        if from <= now {
-            self.now = joined(&self.now);
-        } else {
-            match self.announced.binary_search_by_key(&from, |announced| announced.from) {
-                Ok(at) => self.announced[at].facts = joined(&self.announced[at].facts),
-                Err(at) => self.announced.insert(at, Announced { from, facts: said.facts.clone() }),
+        if said.as_of <= now {
+            self.learn(&said.facts, said.as_of);
+            return;
+        }
+        match self.announced.binary_search_by_key(&said.as_of, |announced| announced.from) {
+            Ok(at) => {
+                let known = &mut self.announced[at];
+                let is_older = said_at < known.said_at;
+                known.facts = if is_older { known.facts.or(&said.facts) } else { said.facts.or(&known.facts) };
+                known.said_at = known.said_at.max(said_at);
+            }
+            Err(at) => {
+                let (from, facts) = (said.as_of, said.facts.clone());
+                self.announced.insert(at, Announced { from, said_at, facts });
             }
         }
         if self.announced.len() > ANNOUNCED_MAX {
             self.announced.truncate(ANNOUNCED_MAX);
             caps.announced += 1;
         }
-        self.as_of = self.as_of.max(said.as_of);
+    }
+
+    /// Takes each fact that is not older than what is known.
+    fn learn(&mut self, facts: &Facts, as_of: Millis) {
+        let Self { as_of: known, now, .. } = self;
+        let is_newer = |known: &mut Millis| {
+            let is_newer = as_of >= *known;
+            *known = as_of.max(*known);
+            is_newer
+        };
+        if facts.kind != AccountKind::Unknown && is_newer(&mut known.kind) {
+            now.kind = facts.kind;
+        }
+        if facts.privileged.is_some() && is_newer(&mut known.privileged) {
+            now.privileged = facts.privileged;
+        }
+        if facts.groups.is_some() && is_newer(&mut known.groups) {
+            now.groups.clone_from(&facts.groups);
+        }
+        let Some(said) = &facts.person else { return };
+        let mut person = now.person.as_deref().cloned().unwrap_or_default();
+        let fields = [
+            (&mut person.display_name, &said.display_name),
+            (&mut person.email, &said.email),
+            (&mut person.department, &said.department),
+        ];
+        for ((field, said), known) in fields.into_iter().zip(&mut known.person) {
+            if said.is_some() && is_newer(known) {
+                field.clone_from(said);
+            }
+        }
+        now.person = Some(Arc::new(person));
     }
 
     /// The event with what is known of the account where its record does not say. `None`: it is as it was.
     ///
     /// Whom rules take is asked anew, unless the record names groups of its own: which they were is not kept.
     pub fn complete(&self, event: &Event, plan: &Plan, subject: Subject<'_>, caps: &mut Caps) -> Option<Event> {
+        // Under an older format it was not written what the record said itself.
+        if !plan.keeps_status() {
+            return None;
+        }
         let Facts { kind, privileged, groups, .. } = &self.now;
         let kind = if event.kind == AccountKind::Unknown { *kind } else { event.kind };
         let said = privileged.filter(|_| !event.account.says_privileged);
@@ -215,6 +282,11 @@ pub struct Readmission {
     pub exceptions_dropped: u16,
 }
 
+/// Signs that turn or hide what stands beside them.
+const fn is_invisible(sign: char) -> bool {
+    matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// The longest beginning within a limit that ends at a character.
 fn clipped(text: &str, bytes_max: usize) -> Box<str> {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text).into()
@@ -236,11 +308,14 @@ mod tests {
     fn what_is_announced_counts_from_its_time_over_what_is_said_before_that() {
         let (mut known, mut caps) = (Known::default(), Caps::default());
         known.take(&in_groups(&["sales"], 10), 10, 10, &mut caps);
-        known.take(&in_groups(&["finance"], 20), 20, 50, &mut caps);
+        known.take(&in_groups(&["finance"], 50), 20, 20, &mut caps);
         known.take(&in_groups(&["sales", "fairs"], 30), 30, 30, &mut caps);
         assert_eq!((groups(&known), known.is_due(49), known.is_due(50)), (vec!["sales", "fairs"], false, true));
         known.turn(50);
         assert_eq!((groups(&known), known.announced.len()), (vec!["finance"], 0));
+        // Said before the announced time, and come after it.
+        known.take(&in_groups(&["sales"], 40), 40, 55, &mut caps);
+        assert_eq!(groups(&known), ["finance"]);
         known.take(&in_groups(&[], 60), 60, 60, &mut caps);
         assert_eq!((groups(&known), &known.now.groups), (vec![], &Some(Facts::groups_of(std::iter::empty()))));
     }
@@ -249,24 +324,37 @@ mod tests {
     fn an_announcement_that_is_repeated_takes_no_room_and_the_furthest_is_forgotten() {
         let (mut known, mut caps) = (Known::default(), Caps::default());
         for from in [900, 100, 200, 300, 400, 300, 200] {
-            known.take(&in_groups(&["a"], 1), 1, from, &mut caps);
+            known.take(&in_groups(&["a"], from), 1, 1, &mut caps);
         }
         let times: Vec<Millis> = known.announced.iter().map(|announced| announced.from).collect();
         assert_eq!((times, caps.announced), (vec![100, 200, 300, 400], 1));
+        // Of two for one time the one that was said later counts, whichever came first.
+        known.take(&in_groups(&["later"], 100), 9, 9, &mut caps);
+        known.take(&in_groups(&["earlier"], 100), 5, 9, &mut caps);
+        known.turn(100);
+        assert_eq!(groups(&known), ["later"]);
     }
 
     #[test]
-    fn what_came_late_adds_only_what_nobody_had_said() {
-        let (mut known, mut caps) = (Known::default(), Caps::default());
-        known.take(&in_groups(&["finance"], 100), 100, 100, &mut caps);
-        let mut older = in_groups(&["sales"], 50);
-        older.facts.privileged = Some(true);
-        older.facts.person = Person::new("Ana Lind", "", "Sales").map(Arc::new);
-        known.take(&older, 200, 200, &mut caps);
-        assert_eq!((groups(&known), known.now.privileged), (vec!["finance"], Some(true)));
-        let newer = Facts { person: Person::new("", "", "Finance").map(Arc::new), ..Facts::default() };
-        known.take(&Statement { as_of: 300, facts: newer }, 300, 300, &mut caps);
-        assert_eq!(known.now.person.as_deref(), Person::new("Ana Lind", "", "Finance").as_ref());
+    fn of_each_fact_what_was_said_last_counts_in_whatever_order_it_came() {
+        let names = |name, department| Facts { person: Person::new(name, "", department).map(Arc::new), ..Facts::default() };
+        let said = [
+            in_groups(&[], 10),
+            Statement { as_of: 20, facts: names("Ana", "Sales") },
+            in_groups(&["finance"], 30),
+            Statement { as_of: 40, facts: Facts { privileged: Some(true), ..names("", "Finance") } },
+            Statement { as_of: 50, facts: names("Ana Lind", "") },
+        ];
+        for first in 0..said.len() {
+            for step in 1..said.len() {
+                let (mut known, mut caps) = (Known::default(), Caps::default());
+                for place in 0..said.len() {
+                    known.take(&said[(first + place * step) % said.len()], 100, 100, &mut caps);
+                }
+                assert_eq!((groups(&known), known.now.privileged), (vec!["finance"], Some(true)), "{first} {step}");
+                assert_eq!(known.now.person.as_deref(), Person::new("Ana Lind", "", "Finance").as_ref());
+            }
+        }
     }
 
     #[test]
@@ -278,5 +366,9 @@ mod tests {
         let many: Vec<String> = (0..=GROUPS_KEPT_MAX).map(|number| number.to_string()).collect();
         let groups = Facts::groups_of(many.iter().map(String::as_str).chain(["", &long]));
         assert_eq!(groups.len(), GROUPS_KEPT_MAX);
+        let large: Vec<String> = (0..20).map(|number| format!("{number:0>500}")).collect();
+        assert_eq!(Facts::groups_of(large.iter().map(String::as_str)).len(), GROUPS_BYTES_MAX / 500);
+        let turned = Person::new("Ana\u{202e}dniL\n", "\u{200b}", " ").unwrap();
+        assert_eq!((turned.display_name.as_deref(), turned.email, turned.department), (Some("AnadniL"), None, None));
     }
 }

@@ -23,8 +23,9 @@ pub const SENT_MAX: usize = 512;
 /// opened one to come after more of them, its first record would be sent once more.
 pub const LATE_SENT_MAX: usize = 32;
 
-/// No detector begins an incident with an event that is longer ago: a rise of downloads is one of days, of three weeks at most.
-pub const LOOKS_BACK: Millis = 40 * DAY;
+/// What was taken back is remembered for so long after the event at which it had been said: detectors that look back over days
+/// may find it again.
+pub const LOOKS_BACK: Millis = 90 * DAY;
 
 /// Stories of a key that are remembered and not told any more at most: were one to form again, it would be sent as if it were
 /// new.
@@ -212,15 +213,14 @@ impl Sent {
     }
 
     /// Forgets what can no longer change, as `is_settled` says of a lane's index, a rule, the opener and the event at
-    /// which it was said. What was taken back may be found again for as long as a detector looks back to its opener
-    /// ([`LOOKS_BACK`]), and then goes on counting. Returns how many had to be forgotten early.
+    /// which it was said. What was taken back may be found again ([`LOOKS_BACK`]), and then goes on counting. Returns how many had to be forgotten early.
     pub fn prune(
         &mut self,
         horizon: Millis,
         is_settled: impl Fn(usize, u64, &OwnedOrder, &OwnedOrder) -> bool,
     ) -> usize {
         let may_be_found_again = |entry: &Entry| {
-            entry.standing == Standing::Retracted && entry.opener.time.saturating_add(LOOKS_BACK) >= horizon
+            entry.standing == Standing::Retracted && entry.at.time.saturating_add(LOOKS_BACK) >= horizon
         };
         self.list.retain(|entry| {
             let is_settled = || is_settled(usize::from(entry.lane), entry.rule, &entry.opener, &entry.at);

@@ -178,7 +178,8 @@ impl Stories {
                 next = next.min(kept_until);
             }
         }
-        self.nothing_before = next;
+        // What goes may have held others together.
+        self.nothing_before = if gone.is_empty() { next } else { not_reckoned() };
         self.parts.retain(|part| !gone.contains(&part.finding.id));
         (!gone.is_empty()).then_some(early)
     }

@@ -100,7 +100,7 @@ impl FetchFault {
     /// May the same request succeed a little later?
     pub const fn is_retriable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::BrokeOff { .. } | Self::Unfinished { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::BrokeOff { .. } => true,
             Self::Status { status, .. } => matches!(*status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             _ => false,
         }

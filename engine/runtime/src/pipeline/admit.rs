@@ -58,7 +58,7 @@ pub(super) fn admit(
     };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
-        time: told_at(activity, stamp, &ruling.plan),
+        time: activity.time,
         stamp,
         id: EventId::new(&activity.id),
         content: activity.content,
@@ -80,8 +80,8 @@ pub(super) fn admit(
         mfa: activity.mfa,
         account: AccountFacts {
             privileged: activity.told.privileged == Some(true),
-            says_privileged: activity.told.privileged.is_some(),
-            names_groups: !groups.is_empty(),
+            says_privileged: activity.told.privileged.is_some() && ruling.plan.keeps_status(),
+            names_groups: !groups.is_empty() && ruling.plan.keeps_status(),
         },
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
@@ -92,13 +92,6 @@ pub(super) fn admit(
         apart: apart(activity, &groups, &ruling.plan).map(Box::new),
     };
     (event, admission.exceptions_dropped)
-}
-
-/// The time at which the record says what it says. What is said of an account holds until somebody says otherwise, and is read
-/// again as a whole: a record that reaches the log too late to be put where it belongs says it when it gets there.
-fn told_at(activity: &Activity<'_>, stamp: Option<Millis>, plan: &Plan) -> Millis {
-    let late = stamp.filter(|stamp| stamp - activity.time > plan.lateness.lateness);
-    late.filter(|_| activity.action == Action::UserProfile).unwrap_or(activity.time)
 }
 
 /// What few records say, where it is asked for and there is room for it.
@@ -119,8 +112,8 @@ fn statement_of(activity: &Activity<'_>, groups: &[Cow<'_, str>]) -> Option<Stat
         groups: told.has_groups.then(|| Facts::groups_of(groups.iter().map(AsRef::as_ref))),
         person: Person::new(&text(&told.display_name), &text(&told.email), &text(&told.department)).map(Arc::new),
     };
-    let is_own = activity.effective.is_some() && activity.outcome == Outcome::Success;
-    (is_own && !facts.is_empty()).then_some(Statement { as_of: activity.time, facts })
+    let effective = activity.effective.filter(|_| activity.outcome == Outcome::Success && !facts.is_empty())?;
+    Some(Statement { as_of: effective.max(activity.time), facts })
 }
 
 /// What the record says of a file, where that may harm it.

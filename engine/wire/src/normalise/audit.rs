@@ -142,12 +142,12 @@ fn action(change: &Change<'_>) -> &'static str {
         },
         "sys_user_has_role" | "sys_group_has_role" | GROUP_MEMBERS if deleted => "role_revoke",
         "sys_user_has_role" | "sys_group_has_role"
-            if matches!(change.field, "role" | "user") && change.old.is_empty() =>
+            if matches!(change.field, "role" | "user") && !change.new.is_empty() =>
         {
             "role_grant"
         }
         // Who comes into a group has the roles of it.
-        GROUP_MEMBERS if matches!(change.field, "group" | "user") && change.old.is_empty() => "role_grant",
+        GROUP_MEMBERS if matches!(change.field, "group" | "user") && !change.new.is_empty() => "role_grant",
         "user_multifactor_auth" | "sys_user_multi_factor_setup" | "sys_user_public_credential" => "mfa_change",
         "sys_attachment" if change.field == "file_name" && !change.old.is_empty() => "rename",
         table if CONFIG_TABLES.contains(&table) => "config_change",
