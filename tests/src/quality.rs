@@ -3,6 +3,7 @@
 //!
 //! Several sets of rules see the same stream at once, each in a task of its own, so that they can be compared.
 
+mod addresses;
 mod follow;
 mod held;
 mod judge;
@@ -10,10 +11,10 @@ mod places;
 mod table;
 mod variants;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Millis;
 use frostwatch_runtime::pipeline::{Origin, Shared, Task};
@@ -22,14 +23,16 @@ use frostwatch_simulator::{Account, AccountKind, Company};
 use frostwatch_wire::alert::{AlertChange, AlertRecord, Entity};
 use frostwatch_wire::normalise::config::{AccountPattern, NormaliseConfig};
 use frostwatch_wire::normalise::{Normalised, Normaliser, Table};
+use serde::Deserialize;
 use serde_json::json;
 
 use held::Held;
 
+pub use addresses::{Stories, stories};
 pub use follow::follow;
 pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_classes, of_confounders, of_kinds, of_scores};
+pub use table::{of_ablations, of_classes, of_confounders, of_held, of_kinds, of_scores, of_stories};
 pub use variants::{Variant, ablations, sensitivities};
 
 /// What the stream carries.
@@ -44,6 +47,12 @@ pub enum Form {
 /// An alert that stands at the end, or a finding that something held back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Final {
+    /// Its id.
+    pub id: String,
+    /// Of an incident: the ids of the alerts that it tells together.
+    pub parts: Vec<String>,
+    /// The attacks of whose events it names one, positions in [`Company::labels`].
+    pub labels: BTreeSet<u32>,
     /// What held it back; `None`: it is an alert.
     pub held_by: Option<String>,
     /// The detector.
@@ -73,34 +82,43 @@ pub fn run(
     locate: &Arc<dyn Locate>,
     variants: &[Variant],
 ) -> anyhow::Result<Vec<Vec<Final>>> {
+    let lists = addresses::lists(company)?;
     let mut lanes = Vec::new();
     for variant in variants {
         let shared = Shared::new(0, Origin::default(), "quality");
-        lanes.push((Task::new(Arc::new(shared), variant.ruling(locate)?, 0), Finals::default(), Held::default()));
+        lanes.push((
+            Task::new(Arc::new(shared), variant.ruling(locate, lists.as_ref())?, 0),
+            Finals::default(),
+            Held::default(),
+        ));
     }
     let mut offset = 0;
     let mut fault = None;
     let mut out = Vec::new();
-    each_record(company, form, &mut |stamp_ms, key, value| {
+    let mut truth = Truth::new();
+    each_record(company, form, &mut |Arrival { stamp_ms, key, value, label }| {
+        truth.extend(label.and_then(|label| Some((serde_json::from_slice::<Named>(value).ok()?.id, label))));
         let record = InputRecord { offset, stamp: Some(stamp_ms), key: Some(key), value };
         offset += 1;
         for (task, finals, held) in &mut lanes {
             task.record(&record, &mut out);
             let found = |record: &OutputRecord| matches!(record.channel, Channel::Alerts | Channel::Suppressions);
             for record in out.drain(..).filter(found) {
-                if let Err(error) = note(&record, finals, held) {
+                if let Err(error) = note(&record, &truth, finals, held) {
                     fault.get_or_insert(error);
                 }
             }
         }
     })?;
     fault.map_or(Ok(()), Err)?;
-    for (task, _, held) in &lanes {
+    for (task, finals, held) in &lanes {
         let counters = task.counters();
         if !counters.is_conserved() || counters.rejected > 0 {
             return Err(anyhow!("records were lost: {counters:?}"));
         }
         held.check(task)?;
+        let (seen, left) = (finals.told_of.len(), finals.standing.len() + finals.taken_back.len());
+        ensure!(seen == left, "{seen} findings, of which {left} stand or were taken back");
     }
     Ok(lanes.into_iter().map(|(_, finals, _)| finals.standing.into_values().collect()).collect())
 }
@@ -112,13 +130,36 @@ struct Finals {
     standing: BTreeMap<String, Final>,
     /// When each was first told, also of those that were taken back: whoever read it knew then.
     told: BTreeMap<String, Millis>,
+    /// Ids of everything that was ever found.
+    told_of: BTreeSet<String>,
+    /// Of these, what was taken back and is not there again.
+    taken_back: BTreeSet<String>,
 }
 
-/// Hands over stamp, key and value of every activity record, in the order of arrival.
-fn each_record(company: &Company, form: Form, take: &mut impl FnMut(Millis, &[u8], &[u8])) -> anyhow::Result<()> {
+/// Which attack each of its records belongs to, by the record's id.
+type Truth = BTreeMap<String, u32>;
+
+/// A record of activity as it arrives.
+struct Arrival<'a> {
+    stamp_ms: Millis,
+    key: &'a [u8],
+    value: &'a [u8],
+    /// The attack that it belongs to.
+    label: Option<u32>,
+}
+
+/// What every record has.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+/// Hands over every activity record, in the order of arrival.
+fn each_record(company: &Company, form: Form, take: &mut impl FnMut(Arrival<'_>)) -> anyhow::Result<()> {
     if form == Form::Activity {
         for delivery in company.activity() {
-            take(delivery.stamp_ms, delivery.key.as_bytes(), delivery.row.as_bytes());
+            let (key, value) = (delivery.key.as_bytes(), delivery.row.as_bytes());
+            take(Arrival { stamp_ms: delivery.stamp_ms, key, value, label: delivery.label });
         }
         return Ok(());
     }
@@ -127,7 +168,8 @@ fn each_record(company: &Company, form: Form, take: &mut impl FnMut(Millis, &[u8
         let table = Table::from_name(delivery.table).with_context(|| format!("no table {}", delivery.table))?;
         normaliser.row(table, delivery.row.as_bytes(), &mut |normalised| {
             if let (Normalised::Activity { key, .. }, Some(bytes)) = (&normalised, normalised.to_bytes()) {
-                take(delivery.stamp_ms, key.as_bytes(), &bytes);
+                let (stamp_ms, label) = (delivery.stamp_ms, delivery.label);
+                take(Arrival { stamp_ms, key: key.as_bytes(), value: &bytes, label });
             }
         });
     }
@@ -147,13 +189,16 @@ fn normaliser_of(company: &Company) -> anyhow::Result<Normaliser> {
 }
 
 /// Keeps the last revision of each alert, and when it, or what it took the place of, was first told.
-fn note(record: &OutputRecord, finals: &mut Finals, held: &mut Held) -> anyhow::Result<()> {
+fn note(record: &OutputRecord, truth: &Truth, finals: &mut Finals, held: &mut Held) -> anyhow::Result<()> {
     let alert: AlertRecord = serde_json::from_slice(&record.value)?;
     held.note(&alert)?;
+    finals.told_of.insert(alert.id.clone());
     let Some(body) = alert.body.filter(|_| alert.change != AlertChange::Retracted) else {
         finals.standing.remove(&alert.id);
+        finals.taken_back.insert(alert.id);
         return Ok(());
     };
+    finals.taken_back.remove(&alert.id);
     let millis = |text: &str| chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
     let (mut user, mut countries) = (String::new(), Vec::new());
     for entity in alert.entities {
@@ -173,7 +218,23 @@ fn note(record: &OutputRecord, finals: &mut Finals, held: &mut Held) -> anyhow::
     let first_ms = millis(&body.first_event_time)?;
     let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
     let kind = body.kind;
-    let told = Final { held_by, policy, kind, user, first_ms, last_ms, told_ms, severity, countries, summary };
+    let labels = body.evidence.events.iter().filter_map(|event| truth.get(&event.id)).copied().collect();
+    let (id, parts) = (alert.id.clone(), body.parts.into_iter().map(|part| part.id).collect());
+    let told = Final {
+        id,
+        parts,
+        labels,
+        held_by,
+        policy,
+        kind,
+        user,
+        first_ms,
+        last_ms,
+        told_ms,
+        severity,
+        countries,
+        summary,
+    };
     finals.standing.insert(alert.id, told);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frostwatch_simulator::{AttackKind, Company, CompanyConfig, FilePlan, Label};
+use frostwatch_simulator::{AddressPlan, AttackKind, Company, CompanyConfig, FilePlan, Label};
 use frostwatch_tests::quality::{Form, Listing, Variant, judge, places, run};
 use serde::Deserialize;
 
@@ -21,6 +21,40 @@ struct Kept {
     downloads: Apart,
     /// Attacks on files, half as many of them slow.
     files: Apart,
+    /// Attacks by way of addresses, accounts that should be off, and devices.
+    addresses: Addresses,
+}
+
+/// Floors of several policies over one company.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Addresses {
+    company: Size,
+    /// Attacks of each of its kinds, half as many of them slow.
+    fast: u32,
+    policies: BTreeMap<String, OfPolicy>,
+    incidents: Incidents,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfPolicy {
+    recall_fast_min: f64,
+    recall_slow_min: f64,
+    precision_min: f64,
+    false_per_1000_user_days_max: f64,
+    /// Those that no attack may pass, or few: by class.
+    classes: BTreeMap<String, OfClass>,
+    why: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Incidents {
+    in_one_min: f64,
+    mixed_max: f64,
+    without_attack_per_1000_user_days_max: f64,
+    why: BTreeMap<String, String>,
 }
 
 /// Floors of a policy with fast and slow attacks, over a company of its own.
@@ -122,6 +156,56 @@ fn attacks_on_files_keep_their_floors_at_medium_sensitivity() {
     assert!(files.why.keys().eq(values) && files.why.values().all(|why| !why.is_empty()), "each floor has a reason");
 }
 
+#[test]
+fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
+    let (Kept { addresses, .. }, _) = floors();
+    let company = company_of_addresses(&addresses);
+    let places = places(company.world(), Listing::Good).unwrap();
+    let medium = [Variant::told("medium", company.world()).unwrap()];
+    let finals = run(&company, Form::Activity, &places, &medium).unwrap();
+    let judged = judge(&company, &finals[0]);
+    let cases = format!("{:#?}\n{:#?}\n{:#?}", judged.missed, judged.false_alerts, judged.stories);
+    for (policy, floors) in &addresses.policies {
+        let score = &judged.scores[policy.as_str()];
+        assert_eq!(score.kinds.len(), 2);
+        for (of_kind, (injected, recall_min)) in score
+            .kinds
+            .values()
+            .zip([(addresses.fast, floors.recall_fast_min), (addresses.fast / 2, floors.recall_slow_min)])
+        {
+            assert_eq!(of_kind.injected, injected as usize);
+            assert!(of_kind.recall() >= recall_min, "{policy}: {of_kind:?}\n{cases}");
+        }
+        for (class, floor) in &floors.classes {
+            let of_class: Vec<_> = score.classes.iter().filter(|((_, of), _)| of == class).collect();
+            let (found, all) = of_class.iter().fold((0, 0), |sum, (_, of)| (sum.0 + of.found, sum.1 + of.injected));
+            assert!(
+                all > 0 && found as f64 >= floor.recall_min * all as f64,
+                "{policy}, {class}: {}\n{cases}",
+                floor.why
+            );
+        }
+        assert!(score.precision() >= floors.precision_min, "{policy}: precision {}\n{cases}", score.precision());
+        let wrong = judged.false_per_1000(score);
+        assert!(wrong <= floors.false_per_1000_user_days_max, "{policy}: {wrong} for 1,000 user-days\n{cases}");
+        let values = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
+        assert!(floors.why.keys().eq(values) && floors.why.values().all(|why| !why.is_empty()), "{policy}: reasons");
+    }
+    let (stories, floors) = (&judged.stories, &addresses.incidents);
+    let in_one = stories.in_one as f64 / stories.several as f64;
+    assert!(in_one >= floors.in_one_min, "{in_one} of the attacks in one incident\n{cases}");
+    let mixed = stories.mixed.len() as f64 / stories.of_attacks as f64;
+    assert!(mixed <= floors.mixed_max, "{mixed} of the incidents mix\n{cases}");
+    let without = judged.stories_per_1000();
+    assert!(without <= floors.without_attack_per_1000_user_days_max, "{without} without an attack\n{cases}");
+    assert_eq!(floors.why.len(), 3);
+}
+
+fn company_of_addresses(addresses: &Addresses) -> Company {
+    let plan = AddressPlan { fast: addresses.fast, slow: addresses.fast / 2, work: true };
+    Company::new(config(&addresses.company).with_addresses(plan)).unwrap()
+}
+
 /// The company whose everyday attacks are those of the others.
 fn company_of_files(files: &Apart) -> Company {
     let fast = files.company.attacks_of_each_kind;
@@ -165,12 +249,19 @@ fn what_is_added_for_downloads_changes_nothing_else() {
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (Kept { files, .. }, company) = floors();
+    let (Kept { files, addresses, .. }, company) = floors();
     let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
     let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
     let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
-    let written: [(&str, String); 2] =
-        [("labels.jsonl", company.labels().iter().map(line).collect()), ("labels_files.jsonl", of_files)];
+    let with_addresses = company_of_addresses(&addresses);
+    let is_of_addresses = |label: &&Label| label.kind >= AttackKind::AnonymousAddress;
+    let harmless = with_addresses.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
+    let of_addresses = with_addresses.labels().iter().filter(is_of_addresses).map(line).chain(harmless).collect();
+    let written: [(&str, String); 3] = [
+        ("labels.jsonl", company.labels().iter().map(line).collect()),
+        ("labels_files.jsonl", of_files),
+        ("labels_addresses.jsonl", of_addresses),
+    ];
     for (name, labels) in written {
         if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
             fs::write(file(name), &labels).unwrap();

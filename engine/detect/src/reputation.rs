@@ -93,6 +93,11 @@ impl<'a> Told<'a> {
         Some(Self { category: None, what: "a network of bad repute", by: &entry.name, tag: "", confidence: 100 })
     }
 
+    /// Is it something that honest people pay for and use day by day: a tunnel, a proxy, a server?
+    pub(crate) const fn can_be_habit(&self) -> bool {
+        matches!(self.category, Some(Category::Vpn | Category::Proxy | Category::Hosting))
+    }
+
     /// One alert for each list and category.
     fn cause(&self) -> u64 {
         let category = self.category.map_or("risky", Category::as_str);

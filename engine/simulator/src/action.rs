@@ -58,6 +58,8 @@ pub(crate) enum Device {
     Unmanaged,
     /// The same, with the user agent of the victim's laptop.
     Impostor,
+    /// A computer or phone with an id of its own beside those of the account's owner: which of the world.
+    Other { number: u8, managed: bool },
 }
 
 /// Why a login failed.
@@ -69,6 +71,17 @@ pub(crate) enum Refusal {
     Expired,
     /// There is no such account.
     UnknownUser,
+}
+
+/// What personnel or the directory tell about an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Its person leaves.
+    Terminated,
+    /// It is switched off.
+    Disabled,
+    /// It is switched on again.
+    Enabled,
 }
 
 /// What was done.
@@ -102,6 +115,10 @@ pub(crate) enum Deed {
     Rename { file: u32 },
     /// Made something of attached files.
     File(FileDeed),
+    /// Declined a second factor that somebody with the password had asked for; activity records alone tell of it.
+    SecondFactorDenied,
+    /// Others tell about the account, and from when that counts, milliseconds since the epoch; activity records alone do.
+    Status { status: Status, counts_from_ms: i64 },
 }
 
 /// The format of a list export.

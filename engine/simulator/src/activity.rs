@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::action::{
-    Action, Deed, Device, ExportFormat, Refusal, file, record_id, table_name, upload_name, upload_type,
+    Action, Deed, Device, ExportFormat, Refusal, Status, file, record_id, table_name, upload_name, upload_type,
 };
 use crate::clock::Rfc3339;
 use crate::files::{FileDeed, State};
@@ -25,10 +25,13 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    effective_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<Auth>,
     channel: &'static str,
     interactive: bool,
-    client: ClientPart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<ClientPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +132,13 @@ pub(crate) fn key(scene: &Scene<'_>) -> String {
 pub(crate) fn write_records(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
     let action = scene.action;
     let record = record(scene);
-    if matches!(action.deed, Deed::Login { .. }) {
+    if let Deed::Status { counts_from_ms, .. } = action.deed {
+        // Told by a directory: nobody's client, and the account's own record.
+        let effective_at = Some(Rfc3339(counts_from_ms).to_string());
+        let told =
+            Record { effective_at, client: None, session: None, channel: "integration", interactive: false, ..record };
+        push(action, 0, told, rows);
+    } else if matches!(action.deed, Deed::Login { .. }) {
         let action_key = Some(format!("login:{}", Hex::upper(action.client.session).as_str()));
         let login = Record { action_key: action_key.clone(), ..record };
         push(action, 0, login, rows);
@@ -156,6 +165,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
         Deed::LoginFailed { refusal: Refusal::Expired } => ("failure", Some("expired")),
         Deed::LoginFailed { refusal: Refusal::UnknownUser } => ("failure", Some("unknown_user")),
         Deed::VendorProbe => ("failure", Some("other")),
+        Deed::SecondFactorDenied => ("failure", Some("mfa_failed")),
         _ => ("success", None),
     };
     let script = action.client.device == Device::Script;
@@ -163,7 +173,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
         Device::Phone => "mobile",
         Device::Script if scene.person.kind == AccountKind::Integration => "integration",
         Device::Script => "api",
-        Device::Laptop | Device::Unmanaged | Device::Impostor => "ui",
+        Device::Laptop | Device::Unmanaged | Device::Impostor | Device::Other { .. } => "ui",
     };
     Record {
         schema: "activity.v1",
@@ -177,7 +187,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
         auth: auth(action),
         channel,
         interactive: !script,
-        client: client(scene),
+        client: Some(client(scene)),
         session: (action.client.session != 0).then(|| Hex::upper(action.client.session).as_str().to_owned()),
         object: content.object,
         quantity: content.quantity,
@@ -202,23 +212,25 @@ fn auth(action: &Action) -> Option<Auth> {
     match action.deed {
         Deed::Login { sso: true, .. } => Some(Auth { method: "saml", mfa: true }),
         Deed::Login { code_by_mail, .. } => Some(Auth { method: "local", mfa: code_by_mail }),
-        Deed::LoginFailed { .. } => Some(Auth { method: "local", mfa: false }),
+        Deed::LoginFailed { .. } | Deed::SecondFactorDenied => Some(Auth { method: "local", mfa: false }),
         _ => None,
     }
 }
 
 fn client(scene: &Scene<'_>) -> ClientPart {
     let client = scene.action.client;
-    let managed = |salt: u128, os| {
-        let id = format!("dev-{}", Hex::lower(scene.person.sys_id ^ salt).as_str());
-        Some(DevicePart { id, managed: true, compliant: true, os })
+    let device = |id, managed, os| {
+        let id = format!("dev-{}", Hex::lower(id).as_str());
+        Some(DevicePart { id, managed, compliant: managed, os })
     };
     let agent = user_agent(scene.action);
     let systems = [("Windows", "windows"), ("Mac OS X 10", "macos"), ("iOS", "ios"), ("Android", "android")];
     let os = systems.iter().find(|(sign, _)| agent.contains(sign)).map_or("linux", |(_, os)| os);
+    let own = |is_phone| scene.person.device_id(is_phone, scene.action.time_ms);
     let device = match client.device {
-        Device::Laptop => managed(1, os),
-        Device::Phone => managed(2, os),
+        Device::Laptop => device(own(false), true, os),
+        Device::Phone => device(own(true), true, os),
+        Device::Other { number, managed } => device(scene.person.other_device_id(number), managed, os),
         Device::Script | Device::Unmanaged | Device::Impostor => None,
     };
     ClientPart { ip: client.ip.to_string(), ip_source: "direct", user_agent: agent, device }
@@ -234,6 +246,12 @@ fn content(action: &Action) -> Content {
     match action.deed {
         Deed::Login { .. } | Deed::LoginFailed { .. } | Deed::VendorProbe => plain("login"),
         Deed::Logout => plain("logout"),
+        Deed::SecondFactorDenied => plain("mfa_challenge"),
+        Deed::Status { status, .. } => plain(match status {
+            Status::Terminated => "user_terminate",
+            Status::Disabled => "user_disable",
+            Status::Enabled => "user_enable",
+        }),
         Deed::View { table, record } => on_record("view", table, record),
         Deed::Update { table, record, .. } => on_record("update", table, record),
         Deed::List { table } => Content { action: "list", object: Some(list(table)), quantity: None },

@@ -52,6 +52,22 @@ pub enum AttackKind {
     Ransomware,
     /// Files made useless over a day.
     SlowRansomware,
+    /// A stolen account used through an address that anybody can hide behind, within the hour.
+    AnonymousAddress,
+    /// The same with a few requests over days.
+    SlowAnonymousAddress,
+    /// A stolen account used from a machine of bad repute, within the hour.
+    BadAddress,
+    /// The same with a few requests over days.
+    SlowBadAddress,
+    /// An account that goes on after its person has left, or after it was switched off, within a day.
+    TerminatedUse,
+    /// The same with a request or two, days later or before anybody tells of the leaving.
+    SlowTerminatedUse,
+    /// An intruder's device soon after passwords were guessed, second factors declined, or a bad address.
+    NewDevice,
+    /// The same hours later.
+    SlowNewDevice,
 }
 
 /// How much an attack carries off, in multiples of the least that is promised to be told.
@@ -296,7 +312,8 @@ fn drafted(
         AttackKind::SlowExfiltration if on_program => hoard::slow_exfiltration_of_program(scouting, number, chance),
         AttackKind::UnusualDownload => hoard::unusual_download(scouting, number, is_heavy, chance),
         AttackKind::SlowExfiltration => hoard::slow_exfiltration(scouting, number, is_heavy, chance),
-        AttackKind::Ransomware | AttackKind::SlowRansomware => None,
+        // These have planners of their own.
+        _ => None,
     }
 }
 

@@ -34,6 +34,12 @@ pub(crate) enum Purpose {
     FileAttack = 11,
     /// What harmless people and programs do to files.
     FileWork = 12,
+    /// One injected attack through a listed address, with an account that is off, or on a device of its own.
+    AddressAttack = 13,
+    /// What harmless people do that looks like these.
+    AddressWork = 14,
+    /// Exits of Tor, and what else lists of addresses name.
+    AddressLists = 15,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -1,9 +1,12 @@
 //! The simulated company: configuration, people, labels, and what it sends.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::action::Action;
+use crate::addresses::{self, AddressList, AddressPlan, Harmless};
 use crate::attacks::{AttackPlan, Label, plan_attacks};
 use crate::behaviour::DayContext;
 use crate::clock::DAY_MS;
@@ -21,6 +24,8 @@ pub const USERS_MAX: u32 = 100_000;
 pub const DAYS_MAX: u32 = 400;
 /// Longest name of an instance, bytes.
 pub const INSTANCE_BYTES_MAX: usize = 40;
+/// Of a thousand people, those who pay for a tunnel, in a company with lists of addresses.
+const TUNNELS: u16 = 40;
 /// No attack begins before this day of the run, counted from 0.
 pub const EARLIEST_ATTACK_DAY: u32 = 10;
 /// Fewest days of a run with attacks.
@@ -50,6 +55,9 @@ pub struct CompanyConfig {
     /// Attacks on files, and what harmless people and programs do to files; `None`: nobody does more to a file than attach,
     /// fetch and rename it. Nothing else changes with it.
     pub files: Option<FilePlan>,
+    /// Attacks by way of listed addresses, accounts that should be off, and devices, with what looks like them; `None`: there
+    /// are no lists, and nobody leaves.
+    pub addresses: Option<AddressPlan>,
 }
 
 /// A configuration that cannot be simulated.
@@ -106,7 +114,11 @@ pub struct Company {
     pub(crate) world: World,
     pub(crate) people: Vec<Person>,
     pub(crate) attack_actions: Vec<Action>,
+    /// When accounts do nothing of what their days would have, milliseconds since the epoch.
+    pub(crate) absences: BTreeMap<u32, Vec<(i64, i64)>>,
     labels: Vec<Label>,
+    harmless: Vec<Harmless>,
+    lists: Vec<AddressList>,
 }
 
 impl CompanyConfig {
@@ -114,7 +126,18 @@ impl CompanyConfig {
     pub fn new(seed: u64, users: u32, days: u32, start_ms: i64) -> Self {
         let instance = "nordvik".to_owned();
         let attacks = AttackPlan::default();
-        Self { seed, users, days, start_ms, attacks, instance, first_visits: 0, confounders: None, files: None }
+        Self {
+            seed,
+            users,
+            days,
+            start_ms,
+            attacks,
+            instance,
+            first_visits: 0,
+            confounders: None,
+            files: None,
+            addresses: None,
+        }
     }
 
     /// A company with all confounders in their everyday shares, and as many attacks of each kind.
@@ -145,6 +168,14 @@ impl CompanyConfig {
         Self { files: Some(files), ..self }
     }
 
+    /// The same with attacks by way of addresses, accounts that should be off, and devices, and with more people who pay for a
+    /// tunnel.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: AddressPlan) -> Self {
+        self.confounders = self.confounders.map(|shares| Confounders { consumer_vpn: TUNNELS, ..shares });
+        Self { addresses: Some(addresses), ..self }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if !(USERS_MIN..=USERS_MAX).contains(&self.users) {
             return Err(ConfigError::Users(self.users));
@@ -152,7 +183,8 @@ impl CompanyConfig {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Err(ConfigError::Days(self.days));
         }
-        if (self.attacks.total() > 0 || self.files.is_some()) && self.days < ATTACK_DAYS_MIN {
+        if (self.attacks.total() > 0 || self.files.is_some() || self.addresses.is_some()) && self.days < ATTACK_DAYS_MIN
+        {
             return Err(ConfigError::DaysForAttacks(self.days));
         }
         if self.start_ms.rem_euclid(DAY_MS) != 0 {
@@ -181,7 +213,16 @@ impl Company {
             None => World::load()?,
         };
         let people = populate(&world, &config);
-        let mut company = Self { config, world, people, attack_actions: Vec::new(), labels: Vec::new() };
+        let mut company = Self {
+            config,
+            world,
+            people,
+            attack_actions: Vec::new(),
+            absences: BTreeMap::new(),
+            labels: Vec::new(),
+            harmless: Vec::new(),
+            lists: Vec::new(),
+        };
         let planned = plan_attacks(&company)?;
         company.labels = planned.labels;
         company.attack_actions = planned.actions;
@@ -190,12 +231,45 @@ impl Company {
             company.labels.extend(planned.labels);
             company.attack_actions.extend(planned.actions);
         }
+        if let Some(plan) = company.config.addresses {
+            let planned = addresses::plan(&company, plan)?;
+            company.take(planned);
+        }
         Ok(company)
+    }
+
+    /// Whoever is away does nothing of what was planned before.
+    fn take(&mut self, planned: addresses::Planned) {
+        self.absences = planned.absences;
+        let mut actions = std::mem::take(&mut self.attack_actions);
+        actions.retain(|action| action.label.is_some() || !self.is_absent(action));
+        actions.extend(planned.actions);
+        self.attack_actions = actions;
+        self.labels.extend(planned.labels);
+        for (account, devices) in planned.devices {
+            self.people[account as usize].devices = devices;
+        }
+        (self.harmless, self.lists) = (planned.harmless, planned.lists);
+    }
+
+    /// Is the account one that does nothing then?
+    pub(crate) fn is_absent(&self, action: &Action) -> bool {
+        addresses::is_absent(&self.absences, action)
     }
 
     /// The attacks that were injected, and nothing else.
     pub fn labels(&self) -> &[Label] {
         &self.labels
+    }
+
+    /// What looks like an attack by way of addresses, accounts that should be off, and devices, and is none.
+    pub fn harmless(&self) -> &[Harmless] {
+        &self.harmless
+    }
+
+    /// The lists of addresses that the company has; none where nobody hides.
+    pub fn address_lists(&self) -> &[AddressList] {
+        &self.lists
     }
 
     /// The user list, in the order of account numbers.

@@ -230,7 +230,9 @@ impl<'a> Actions<'a> {
         let mut actions = std::mem::take(&mut self.scratch);
         for (account, person) in company.people.iter().enumerate() {
             plan_day(company.day_context(), account as u32, person, day, &mut actions);
-            for action in actions.drain(..).filter(|action| span.contains(&action.time_ms)) {
+            for action in
+                actions.drain(..).filter(|action| span.contains(&action.time_ms) && !company.is_absent(action))
+            {
                 self.slots.entry(action.time_ms.div_euclid(SLOT_MS)).or_default().push(action);
             }
         }

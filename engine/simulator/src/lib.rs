@@ -7,6 +7,7 @@
 
 mod action;
 mod activity;
+mod addresses;
 mod attacks;
 mod behaviour;
 mod chance;
@@ -19,6 +20,7 @@ mod people;
 mod raw;
 pub mod world;
 
+pub use addresses::{AddressList, AddressPlan, Harmless, HarmlessKind};
 pub use attacks::{AttackKind, AttackPlan, Label};
 pub use company::{
     ATTACK_DAYS_MIN, Company, CompanyConfig, ConfigError, DAYS_MAX, EARLIEST_ATTACK_DAY, FirstVisit,

@@ -6,7 +6,8 @@ mod population;
 
 use serde::Serialize;
 
-use crate::clock::HOUR_MS;
+use crate::chance::{mix, mix_wide};
+use crate::clock::{DAY_MS, HOUR_MS};
 use crate::confounders::Confounder;
 use crate::world::{Access, CityId, NetworkId, World};
 
@@ -90,6 +91,22 @@ pub(crate) struct Person {
     pub(crate) habits: Habits,
     pub(crate) trips: Vec<Trip>,
     pub(crate) confounders: Vec<Confounder>,
+    pub(crate) devices: Devices,
+}
+
+/// Which devices somebody has, where that is more than one laptop and one phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Devices {
+    /// From then on the laptop is another, milliseconds since the epoch.
+    pub(crate) new_laptop_ms: Option<i64>,
+    /// The same of the phone.
+    pub(crate) new_phone_ms: Option<i64>,
+    /// The browser makes itself another id so often, days.
+    pub(crate) id_days: Option<i64>,
+    /// Sits every day at one of so many desks, whose computers belong to the desk.
+    pub(crate) desks: Option<u64>,
+    /// So many screens share the account.
+    pub(crate) screens: Option<u64>,
 }
 
 /// How somebody works.
@@ -214,6 +231,30 @@ impl Person {
             None => push(self.home, at_home_since, i64::MAX, (false, false)),
         }
         stays
+    }
+
+    /// The id of the laptop or phone in use at a time.
+    pub(crate) fn device_id(&self, is_phone: bool, time_ms: i64) -> u128 {
+        let Devices { new_laptop_ms, new_phone_ms, id_days, desks, screens } = self.devices;
+        let of_day = mix(self.sys_id as u64, time_ms.div_euclid(DAY_MS) as u64);
+        if let Some(desks) = desks.filter(|_| !is_phone) {
+            return mix_wide(0x6465_736b, of_day % desks);
+        }
+        if let Some(screens) = screens {
+            let of_hour = mix(of_day, time_ms.div_euclid(HOUR_MS) as u64);
+            return self.sys_id ^ (0x100 + u128::from(of_hour % screens));
+        }
+        let changed_ms = if is_phone { new_phone_ms } else { new_laptop_ms };
+        let is_new = changed_ms.is_some_and(|changed_ms| changed_ms <= time_ms);
+        let salt = 1 + u128::from(is_phone) + if is_new { 2 } else { 0 };
+        // A phone's app keeps its id.
+        let update = id_days.filter(|_| !is_phone).map_or(0, |days| time_ms.div_euclid(days * DAY_MS));
+        self.sys_id ^ salt ^ (u128::from(update as u64) << 16)
+    }
+
+    /// The id of a device of the world that is used with this account.
+    pub(crate) fn other_device_id(&self, number: u8) -> u128 {
+        mix_wide(self.sys_id as u64 ^ 0x6f_7468_6572, u64::from(number))
     }
 
     /// Whether it is theirs.

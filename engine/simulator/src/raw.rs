@@ -113,10 +113,14 @@ pub(crate) fn user_agent(action: &Action) -> &'static str {
     use crate::action::Device;
     let browser = usize::from(action.client.browser);
     match action.client.device {
-        Device::Laptop | Device::Impostor => LAPTOP_BROWSERS[browser % LAPTOP_BROWSERS.len()],
+        Device::Laptop | Device::Impostor | Device::Other { managed: true, .. } => {
+            LAPTOP_BROWSERS[browser % LAPTOP_BROWSERS.len()]
+        }
         Device::Phone => PHONE_BROWSERS[browser % PHONE_BROWSERS.len()],
         Device::Script => SCRIPT_BROWSERS[browser % SCRIPT_BROWSERS.len()],
-        Device::Unmanaged => UNMANAGED_BROWSERS[browser % UNMANAGED_BROWSERS.len()],
+        Device::Unmanaged | Device::Other { managed: false, .. } => {
+            UNMANAGED_BROWSERS[browser % UNMANAGED_BROWSERS.len()]
+        }
     }
 }
 

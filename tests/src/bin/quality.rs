@@ -8,10 +8,10 @@ use std::thread;
 use anyhow::anyhow;
 use clap::Parser;
 use frostwatch_detect::place::Locate;
-use frostwatch_simulator::{Company, CompanyConfig, FilePlan};
+use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_classes, of_confounders, of_kinds,
-    of_scores, places, run, sensitivities,
+    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_classes, of_confounders, of_held,
+    of_kinds, of_scores, of_stories, places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -33,6 +33,10 @@ struct Arguments {
     /// Fast attacks on files, with the work that looks like it; half as many slow ones. 0: nobody does anything to files
     #[arg(long, default_value_t = 0)]
     files: u32,
+    /// Fast attacks of each kind by way of listed addresses, accounts that should be off, and devices, with what looks like
+    /// them, and half as many slow ones; the stream is that of a producer who knows devices. 0: there are no lists
+    #[arg(long, default_value_t = 0)]
+    addresses: u32,
     /// Seed of the company
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -62,23 +66,28 @@ fn main() -> anyhow::Result<()> {
     let config = CompanyConfig::confounded(seed, users, days, START_MS, attacks);
     let config = if arguments.downloads { config.with_downloads(attacks) } else { config };
     let files = FilePlan { fast: arguments.files, slow: arguments.files / 2, work: true };
-    let company = Company::new(if arguments.files == 0 { config } else { config.with_files(files) })?;
+    let config = if arguments.files == 0 { config } else { config.with_files(files) };
+    let addresses = AddressPlan { fast: arguments.addresses, slow: arguments.addresses / 2, work: true };
+    let with_devices = arguments.addresses > 0;
+    let company = Company::new(if with_devices { config.with_addresses(addresses) } else { config })?;
+    let form = if with_devices { Form::Activity } else { Form::Rows };
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
     if let Some(user) = &arguments.follow {
         let places = if arguments.streams { places(world, Listing::Free)? } else { good };
-        return follow(&company, &places, &Variant::told("medium", world)?, user, &mut |line| println!("{line}"));
+        return follow(&company, form, &places, &Variant::told("medium", world)?, user, &mut |line| println!("{line}"));
     }
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
     names.retain(|variant| !arguments.medium || variant.name == "medium");
-    let judged = measured(&company, Form::Rows, &good, &names)?;
+    let judged = measured(&company, form, &good, &names)?;
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
     let medium = scores.iter().find(|(name, _)| name == "medium");
     let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_classes(&scores));
     println!("{}", of_confounders(medium));
+    println!("{}\n{}", of_held(medium), of_stories(medium));
     if arguments.cases {
         name_cases(medium);
     }
@@ -107,6 +116,9 @@ fn name_cases(judged: &Judged) {
     judged.missed.iter().for_each(|missed| println!("- missed: {missed}"));
     judged.told_low.iter().for_each(|low| println!("- at low severity: {low}"));
     judged.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+    judged.stories.apart.iter().for_each(|apart| println!("- not in one incident: {apart}"));
+    judged.stories.mixed.iter().for_each(|mixed| println!("- an attack with other alerts: {mixed}"));
+    judged.stories.without_attack.iter().for_each(|none| println!("- an incident without an attack: {none}"));
 }
 
 /// The table of what each suppression does.

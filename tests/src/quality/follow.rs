@@ -8,21 +8,22 @@ use frostwatch_runtime::ports::{Channel, InputRecord};
 use frostwatch_simulator::Company;
 use serde_json::Value;
 
-use super::{Form, Variant, each_record};
+use super::{Arrival, Form, Variant, addresses, each_record};
 
 /// Hands over a line for each record of a user, and one for each finding.
 pub fn follow(
     company: &Company,
+    form: Form,
     locate: &Arc<dyn Locate>,
     variant: &Variant,
     user: &str,
     line: &mut impl FnMut(String),
 ) -> anyhow::Result<()> {
     let shared = Arc::new(Shared::new(0, Origin::default(), "quality"));
-    let mut task = Task::new(shared, variant.ruling(locate)?, 0);
+    let mut task = Task::new(shared, variant.ruling(locate, addresses::lists(company)?.as_ref())?, 0);
     let key = format!("{}|{}", company.config().instance, user.to_lowercase());
     let (mut offset, mut out, mut fault) = (0, Vec::new(), None);
-    each_record(company, Form::Rows, &mut |stamp_ms, record_key, value| {
+    each_record(company, form, &mut |Arrival { stamp_ms, key: record_key, value, .. }| {
         if record_key != key.as_bytes() {
             return;
         }

@@ -6,6 +6,7 @@ use frostwatch_detect::time::{HOUR, MINUTE, Millis, SECOND};
 use frostwatch_simulator::{AccountKind, AttackKind, Company, Confounder, FirstVisit, Label};
 
 use super::Final;
+use super::addresses::{BY_EVIDENCE, Stories, episodes, held_counts, is_seen_by_evidence, is_true, stories};
 
 /// `ServiceNow`'s clock has whole seconds, and some rows of an action are written a second later.
 const CLOCK: Millis = 2 * SECOND;
@@ -22,12 +23,16 @@ const TOLD_WITHIN: Millis = 10 * MINUTE;
 const SEVERITY_LOW: u8 = 2;
 
 /// The policies that are measured, each with the kinds of attack that it is for.
-pub(super) const POLICIES: [(&str, &[AttackKind]); 6] = [
+pub(super) const POLICIES: [(&str, &[AttackKind]); 10] = [
+    ("anonymous_ip", &[AttackKind::AnonymousAddress, AttackKind::SlowAnonymousAddress]),
     ("failed_logins", &[AttackKind::FailedLogins]),
     ("impossible_travel", &[AttackKind::ImpossibleTravel]),
     ("infrequent_country", &[AttackKind::InfrequentCountry]),
     ("mass_download", &[AttackKind::MassDownload]),
+    ("new_device", &[AttackKind::NewDevice, AttackKind::SlowNewDevice]),
     ("ransomware", &[AttackKind::Ransomware, AttackKind::SlowRansomware]),
+    ("suspicious_ip", &[AttackKind::BadAddress, AttackKind::SlowBadAddress]),
+    ("terminated_user", &[AttackKind::TerminatedUse, AttackKind::SlowTerminatedUse]),
     ("unusual_download", &[AttackKind::UnusualDownload, AttackKind::SlowExfiltration]),
 ];
 
@@ -98,6 +103,10 @@ pub struct Judged {
     pub told_low: Vec<String>,
     /// False alerts, a sentence each.
     pub false_alerts: Vec<String>,
+    /// What was held back and stands, by policy and by what did: how many, and of how many an attack is part.
+    pub held: BTreeMap<&'static str, BTreeMap<String, (usize, usize)>>,
+    /// How alerts were put together.
+    pub stories: Stories,
 }
 
 impl Score {
@@ -123,6 +132,11 @@ impl Judged {
         score.wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
     }
 
+    /// Incidents without any attack for 1,000 days of a user.
+    pub fn stories_per_1000(&self) -> f64 {
+        self.stories.without_attack.len() as f64 * 1_000.0 / self.user_days.max(1) as f64
+    }
+
     /// The same with the harmless ones.
     pub fn false_per_1000_strict(&self, score: &Score) -> f64 {
         (score.wrong + score.harmless) as f64 * 1_000.0 / self.user_days.max(1) as f64
@@ -131,66 +145,85 @@ impl Judged {
 
 /// Holds the alerts at the end against what was injected.
 pub fn judge(company: &Company, finals: &[Final]) -> Judged {
-    let visits = company.first_visits();
-    let confounders: BTreeMap<String, Vec<Confounder>> =
-        company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
-    let mut judged = Judged { user_days: user_days(company), ..Judged::default() };
+    let mut judged = Judged { user_days: user_days(company), stories: stories(company, finals), ..Judged::default() };
     for (policy, kinds) in POLICIES {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
-        let (of_policy, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
-        let mut score = Score { alerts: of_policy.len(), ..Score::default() };
-        let mut times: Vec<Told> = Vec::new();
-        for label in company.labels() {
-            let own = kinds.contains(&label.kind);
-            let also = label.also_expected.iter().any(|kind| kinds.contains(kind));
-            let about = of_policy.iter().filter(|alert| tells(alert, label));
-            let told = about.clone().map(|alert| alert.told_ms).min();
-            if own && about.map(|alert| alert.severity).max().is_some_and(|most| most <= SEVERITY_LOW) {
-                judged.told_low.push(format!("{policy} of {}: {}", label.user, label.note));
-            }
-            score.injected += usize::from(own);
-            for class in label.classes.iter().filter(|_| own) {
-                let of_class = score.classes.entry((label.kind, class)).or_default();
-                of_class.injected += 1;
-                of_class.found += usize::from(told.is_some());
-            }
-            score.also += usize::from(also);
-            score.also_found += usize::from(also && told.is_some());
-            match told {
-                Some(told) if own => {
-                    score.found += 1;
-                    times.push((label.kind, (told - label.start_ms) / SECOND));
-                }
-                None if own => judged.missed.push(missed(policy, label, &held)),
-                _ => {}
-            }
-        }
-        score.detection_secs = median(times.iter().map(|(_, secs)| *secs));
-        if kinds.len() > 1 {
-            by_kind(company, kinds, &times, &mut score);
-        }
-        for alert in of_policy {
-            if company.labels().iter().any(|label| comes_of(alert, label, policy, kinds)) {
-                score.of_attacks += 1;
-                continue;
-            }
-            let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
-            let first_stay = policy == "infrequent_country" && visits.iter().any(|visit| is_first(alert, visit));
-            let knocks = policy == "failed_logins" && own.contains(&Confounder::ExpiredClient);
-            if first_stay || (knocks && alert.severity <= SEVERITY_LOW) {
-                score.harmless += 1;
-            } else {
-                score.wrong += 1;
-                let reason = attributed(own, policy);
-                judged
-                    .false_alerts
-                    .push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
-                *score.wrong_by.entry(reason).or_default() += 1;
-            }
-        }
+        let (alerts, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
+        judged.held.insert(policy, held_counts(&held));
+        let mut score = Score { alerts: alerts.len(), ..Score::default() };
+        attacks_of(company, (policy, kinds), (&alerts, &held), (&mut score, &mut judged));
+        alerts_of(company, (policy, kinds), &alerts, (&mut score, &mut judged));
         judged.scores.insert(policy, score);
     }
     judged
+}
+
+/// Which attacks have an alert.
+fn attacks_of(
+    company: &Company,
+    (policy, kinds): (&'static str, &[AttackKind]),
+    (alerts, held): (&[&Final], &[&Final]),
+    (score, judged): (&mut Score, &mut Judged),
+) {
+    let mut times: Vec<Told> = Vec::new();
+    for (number, label) in (0..).zip(company.labels()) {
+        let own = kinds.contains(&label.kind);
+        let also = label.also_expected.iter().any(|kind| kinds.contains(kind));
+        let about = alerts.iter().filter(|alert| tells(alert, (number, label)));
+        let told = about.clone().map(|alert| alert.told_ms).min();
+        if own && about.map(|alert| alert.severity).max().is_some_and(|most| most <= SEVERITY_LOW) {
+            judged.told_low.push(format!("{policy} of {}: {}", label.user, label.note));
+        }
+        score.injected += usize::from(own);
+        for class in label.classes.iter().filter(|_| own) {
+            let of_class = score.classes.entry((label.kind, class)).or_default();
+            of_class.injected += 1;
+            of_class.found += usize::from(told.is_some());
+        }
+        score.also += usize::from(also);
+        score.also_found += usize::from(also && told.is_some());
+        match told {
+            Some(told) if own => {
+                score.found += 1;
+                times.push((label.kind, (told - label.start_ms) / SECOND));
+            }
+            None if own => judged.missed.push(missed(policy, (number, label), held)),
+            _ => {}
+        }
+    }
+    score.detection_secs = median(times.iter().map(|(_, secs)| *secs));
+    if kinds.len() > 1 {
+        by_kind(company, kinds, &times, score);
+    }
+}
+
+/// What alerts are about.
+fn alerts_of(
+    company: &Company,
+    (policy, kinds): (&'static str, &[AttackKind]),
+    alerts: &[&Final],
+    (score, judged): (&mut Score, &mut Judged),
+) {
+    let visits = company.first_visits();
+    let confounders: BTreeMap<String, Vec<Confounder>> =
+        company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
+    for alert in alerts {
+        if (0..).zip(company.labels()).any(|label| comes_of(alert, label, (policy, kinds))) {
+            score.of_attacks += 1;
+            continue;
+        }
+        let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
+        let first_stay = policy == "infrequent_country" && visits.iter().any(|visit| is_first(alert, visit));
+        let knocks = policy == "failed_logins" && own.contains(&Confounder::ExpiredClient);
+        if first_stay || (knocks && alert.severity <= SEVERITY_LOW) || is_true(company, alert) {
+            score.harmless += 1;
+        } else {
+            score.wrong += 1;
+            let reason = if BY_EVIDENCE.contains(&policy) { episodes(company, alert) } else { attributed(own, policy) };
+            judged.false_alerts.push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
+            *score.wrong_by.entry(reason).or_default() += 1;
+        }
+    }
 }
 
 /// How the attacks of each kind were found.
@@ -204,8 +237,11 @@ fn by_kind(company: &Company, kinds: &[AttackKind], times: &[Told], score: &mut 
 }
 
 /// A sentence on an attack that was not told, with what held it back.
-fn missed(policy: &str, label: &Label, held: &[&Final]) -> String {
-    let of_it = held.iter().filter(|finding| is_of(finding, label, CLOCK));
+fn missed(policy: &str, (number, label): (u32, &Label), held: &[&Final]) -> String {
+    let is_about = |finding: &Final| {
+        if is_seen_by_evidence(label) { finding.labels.contains(&number) } else { is_of(finding, label, CLOCK) }
+    };
+    let of_it = held.iter().filter(|finding| is_about(finding));
     let by: Vec<String> = of_it
         .map(|finding| format!("{}: {}", finding.held_by.as_deref().unwrap_or_default(), finding.summary))
         .collect();
@@ -238,8 +274,11 @@ fn is_of(alert: &Final, label: &Label, slack: Millis) -> bool {
 
 /// Does the alert tell of this attack? What was told before it began does not, nor what tells of an attack on files long after
 /// it; nor, of what is carried off, what tells of days in place of an hour or of an hour in place of days.
-fn tells(alert: &Final, label: &Label) -> bool {
+fn tells(alert: &Final, (number, label): (u32, &Label)) -> bool {
     let begins = label.start_ms - CLOCK;
+    if is_seen_by_evidence(label) {
+        return alert.labels.contains(&number) && alert.told_ms >= begins;
+    }
     let is_told = match label.kind {
         AttackKind::UnusualDownload => alert.kind.as_deref() == Some("hour") && alert.told_ms >= begins,
         AttackKind::SlowExfiltration => alert.kind.as_deref() == Some("days") && alert.told_ms >= begins,
@@ -251,12 +290,13 @@ fn tells(alert: &Final, label: &Label) -> bool {
     is_told && is_of(alert, label, CLOCK)
 }
 
-fn comes_of(alert: &Final, label: &Label, policy: &str, kinds: &[AttackKind]) -> bool {
+fn comes_of(alert: &Final, (number, label): (u32, &Label), (policy, kinds): (&str, &[AttackKind])) -> bool {
+    if is_seen_by_evidence(label) || BY_EVIDENCE.contains(&policy) {
+        return alert.labels.contains(&number);
+    }
     let expected = kinds.contains(&label.kind) || label.also_expected.iter().any(|kind| kinds.contains(kind));
-    // What goes on for weeks explains nothing else that happens in them but downloads: what a thief takes beside the victim's
-    // own is too much for a minute too.
-    let explains = label.kind != AttackKind::SlowExfiltration || policy == "mass_download";
-    (expected || explains) && is_of(alert, label, if expected { NEAR } else { AFTER })
+    // What goes on for weeks explains nothing else that happens in them.
+    (expected || label.kind != AttackKind::SlowExfiltration) && is_of(alert, label, if expected { NEAR } else { AFTER })
 }
 
 /// Whether the alert tells of this first stay in a country.
@@ -288,6 +328,8 @@ fn attributed(confounders: &[Confounder], policy: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -298,6 +340,9 @@ mod tests {
         let kind = AttackKind::SlowRansomware;
         let label = Label { kind, user, start_ms, end_ms, rows: 1, actions: 1, note, also_expected, classes };
         let told = |told_ms| Final {
+            id: String::new(),
+            parts: Vec::new(),
+            labels: BTreeSet::new(),
             held_by: None,
             policy: "ransomware".to_owned(),
             kind: None,
@@ -317,7 +362,7 @@ mod tests {
             (20 * HOUR + TOLD_WITHIN + 1, false),
         ] {
             assert!(is_of(&told(told_ms), &label, CLOCK), "what it tells of overlaps the attack at any rate");
-            assert_eq!(tells(&told(told_ms), &label), found, "{told_ms}");
+            assert_eq!(tells(&told(told_ms), (0, &label)), found, "{told_ms}");
         }
     }
 }

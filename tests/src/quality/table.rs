@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::addresses::Stories;
 use super::judge::{Judged, OfKind, POLICIES, Score};
 
 const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
@@ -14,7 +15,9 @@ pub fn of_scores(judged: &[(String, Judged)]) -> String {
     let mut text = HEADING.to_owned();
     for (name, judged) in judged {
         for (policy, _) in POLICIES {
-            let Some(score) = judged.scores.get(policy) else { continue };
+            let Some(score) = judged.scores.get(policy).filter(|score| score.injected + score.alerts > 0) else {
+                continue;
+            };
             let Score { injected, also, also_found, alerts, of_attacks, harmless, wrong, detection_secs, .. } = score;
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -41,11 +44,10 @@ pub fn of_kinds(judged: &[(String, Judged)]) -> String {
             for (kind, of_kind) in score.kinds.iter().filter(|(_, of_kind)| of_kind.injected > 0) {
                 let OfKind { injected, found, detection_secs } = of_kind;
                 let recall = of_kind.recall();
-                let hours = *detection_secs as f64 / 3_600.0;
-                let _ = writeln!(
-                    rows,
-                    "| {name} | `{policy}` | {kind:?} | {injected} | {found} | {recall:.3} | {hours:.1} h |"
-                );
+                let (minutes, hours) = (*detection_secs as f64 / 60.0, *detection_secs as f64 / 3_600.0);
+                let took = if hours < 1.0 { format!("{minutes:.1} min") } else { format!("{hours:.1} h") };
+                let _ =
+                    writeln!(rows, "| {name} | `{policy}` | {kind:?} | {injected} | {found} | {recall:.3} | {took} |");
             }
         }
     }
@@ -124,4 +126,33 @@ pub fn of_confounders(judged: &Judged) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What was found and what held it back: a row for each detector that held something back. What stands is told or held back.
+pub fn of_held(judged: &Judged) -> String {
+    let mut text = "| Detector | Found | Told | Held back | By what, and how much of it with an attack |\n\
+                    |---|---:|---:|---:|---|\n"
+        .to_owned();
+    for (policy, held) in &judged.held {
+        let told = judged.scores.get(policy).map_or(0, |score| score.alerts);
+        let all: usize = held.values().map(|(count, _)| count).sum();
+        if told + all == 0 {
+            continue;
+        }
+        let by: Vec<String> = held.iter().map(|(by, (count, of))| format!("`{by}` {count} ({of})")).collect();
+        let _ = writeln!(text, "| `{policy}` | {} | {told} | {all} | {} |", told + all, by.join(", "));
+    }
+    text
+}
+
+/// How alerts were put together.
+pub fn of_stories(judged: &Judged) -> String {
+    let Stories { several, in_one, in_none, stories, of_attacks, mixed, without_attack, .. } = &judged.stories;
+    let (mixed, without_attack) = (mixed.len(), without_attack.len());
+    let per_1000 = judged.stories_per_1000();
+    format!(
+        "| Attacks with alerts of two policies or more | Of these, all alerts in one incident | In none | Incidents | With an attack | Of \
+         these, with other alerts | Without any attack | for 1,000 user-days |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n\
+         | {several} | {in_one} | {in_none} | {stories} | {of_attacks} | {mixed} | {without_attack} | {per_1000:.3} |\n"
+    )
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
+use frostwatch_detect::lists::Lists;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_rulebook::{Rulebook, default_rules};
@@ -50,10 +51,10 @@ impl Variant {
         Ok(self)
     }
 
-    pub(super) fn ruling(&self, locate: &Arc<dyn Locate>) -> anyhow::Result<Arc<Ruling>> {
+    pub(super) fn ruling(&self, locate: &Arc<dyn Locate>, lists: Option<&Arc<Lists>>) -> anyhow::Result<Arc<Ruling>> {
         let texts: Vec<(&str, &str)> = self.texts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
         let book = Rulebook::parse(&texts, None).map_err(|faults| anyhow!("{}: {faults:?}", self.name))?;
-        Ok(Arc::new(Ruling::new(book, Arc::clone(locate), Lateness::DEFAULT)))
+        Ok(Arc::new(Ruling::new(book, Arc::clone(locate), Lateness::DEFAULT).with_lists(lists.cloned())))
     }
 }
 

@@ -117,7 +117,7 @@ impl Detector for State {
         let Some(told) = told else { return };
         let (network, day) = (NetworkId::of_carrier(&seen), day_of(context.event.time));
         let days = self.watch.days(network, day, limits.usual_forget_days);
-        let can_be_usual = matches!(told.category, Some(Category::Vpn | Category::Proxy | Category::Hosting));
+        let can_be_usual = told.can_be_habit();
         if can_be_usual && context.late {
             // Whether the user has long worked through it is a matter of order.
             return;

@@ -4,7 +4,8 @@
 //! A sign-in that succeeds from a device which the user has not used for `device_forget_days`, within `within_secs` of a
 //! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or a sign-in from an address
 //! that a list names as an anonymiser or a machine of bad repute, or that `networks.yaml` tags `risky` (the sign-in itself
-//! may be that). One alert for each device.
+//! may be that). A tunnel or proxy through which the user has signed in on `usual_days_min` different days is their habit
+//! and no risky event, at medium and low sensitivity. One alert for each device.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -15,9 +16,10 @@
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there. Intruders
 //! on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the user's own
-//! carrier, where `usual_network` holds it back with a record. A phone that is replaced on the day of a forgotten password, away from the user's
-//! networks. Risky events of other kinds (a new country, a role that was granted) are told by their own policies, and the
-//! policy `incident` puts them beside it.
+//! carrier, where `usual_network` holds it back with a record, and those who come through the tunnel that the user usually
+//! has. A phone that is replaced on the day of a forgotten password, away from the user's networks. Risky events of other
+//! kinds (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts them beside
+//! it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
@@ -193,12 +195,12 @@ impl Detector for State {
         }
         let limits = params.limits();
         let seen = context.origin.for_place();
-        if let Some(seen) = &seen {
-            self.note_address(seen, &limits, context);
-        }
         let network = seen.as_ref().map(NetworkId::of_carrier);
         let day = day_of(event.time);
         let days = network.map_or(0, |network| self.watch.days(network, day, limits.usual_forget_days));
+        if let Some(seen) = &seen {
+            self.note_address(seen, days, params, context);
+        }
         if event.device != 0 {
             self.use_device(params, days, context);
         }
@@ -241,12 +243,16 @@ impl State {
         }
     }
 
-    fn note_address(&mut self, seen: &SeenAddress, limits: &Limits, context: &Context<'_>) {
+    fn note_address(&mut self, seen: &SeenAddress, days_on_network: u32, params: &Params, context: &Context<'_>) {
+        let limits = &params.limits();
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood);
         let of_lists = || Told::of_lists(seen, limits, counts);
-        let is_told = Told::of_organisation(context.networks, seen).or_else(of_lists).is_some();
+        let Some(told) = Told::of_organisation(context.networks, seen).or_else(of_lists) else { return };
+        // Whoever pays for a tunnel signs in through it day by day; that says nothing of a device.
+        let habit = usual_network(days_on_network, params.usual_days_min).filter(|_| told.can_be_habit());
+        let is_habit = habit.is_some_and(|block| context.takes(block.layer, block.by));
         // The organisation's own networks and what is known to be harmless are on lists too.
-        if is_told && vouched_for(context, seen, limits).is_empty() {
+        if !is_habit && vouched_for(context, seen, limits).is_empty() {
             self.bad_address = Some(context.event.time);
         }
     }

@@ -11,7 +11,7 @@ use crate::world::{Access, CityId, NetworkId, NetworkKind, World};
 
 use super::confounded::Confounding;
 use super::names::{FAMILY, GIVEN};
-use super::{AccountKind, Habits, Person, Trip, flight_ms};
+use super::{AccountKind, Devices, Habits, Person, Trip, flight_ms};
 
 /// The first journeys to regular destinations leave before this day: a frequent traveller's history shows them.
 const FIRST_ROUND_DAYS: i64 = 6;
@@ -167,6 +167,7 @@ impl Maker<'_> {
             habits: Habits::default(),
             trips: Vec::new(),
             confounders: Vec::new(),
+            devices: Devices::default(),
         }
     }
 

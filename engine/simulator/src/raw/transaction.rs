@@ -100,7 +100,13 @@ fn request(scene: &Scene<'_>) -> Option<Request> {
             let url = "/sys_attachment.do".to_owned();
             Some(Request { url, kind: "processor", method: "POST", bytes: 800 })
         }
-        Deed::LoginFailed { .. } | Deed::VendorProbe | Deed::Logout | Deed::Rename { .. } | Deed::File(_) => None,
+        Deed::LoginFailed { .. }
+        | Deed::VendorProbe
+        | Deed::Logout
+        | Deed::Rename { .. }
+        | Deed::File(_)
+        | Deed::SecondFactorDenied
+        | Deed::Status { .. } => None,
     }
 }
 
