@@ -77,7 +77,7 @@ enum Command {
     Record(record::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
     Rejected(rejected::Args),
-    /// Begins a rule of one's own from a shipped one.
+    /// Begins a rule of one's own from a shipped one, or tests rules.
     Rule(rule::Args),
     /// Makes an exception of an alert, in its rule's file.
     Except(except::Args),

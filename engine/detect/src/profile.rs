@@ -107,11 +107,12 @@ impl Facts {
     pub fn groups_of<'a>(names: impl Iterator<Item = &'a str>) -> Arc<[Box<str>]> {
         let full = names.filter(|name| !name.is_empty());
         let mut bytes = 0;
-        let fits = |name: &Box<str>| {
+        let fitting = |name: &str| {
+            let name = clipped(name, GROUP_BYTES_MAX);
             bytes += name.len();
-            bytes <= GROUPS_BYTES_MAX
+            (bytes <= GROUPS_BYTES_MAX).then_some(name)
         };
-        full.take(GROUPS_KEPT_MAX).map(|name| clipped(name, GROUP_BYTES_MAX)).take_while(fits).collect()
+        full.take(GROUPS_KEPT_MAX).map_while(fitting).collect()
     }
 
     /// What is said here, and else what the other ones say.
@@ -337,7 +338,8 @@ mod tests {
 
     #[test]
     fn of_each_fact_what_was_said_last_counts_in_whatever_order_it_came() {
-        let names = |name, department| Facts { person: Person::new(name, "", department).map(Arc::new), ..Facts::default() };
+        let names =
+            |name, department| Facts { person: Person::new(name, "", department).map(Arc::new), ..Facts::default() };
         let said = [
             in_groups(&[], 10),
             Statement { as_of: 20, facts: names("Ana", "Sales") },

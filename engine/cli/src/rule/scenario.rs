@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use frostwatch_detect::model::Action;
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, Millis, SECOND, rfc3339};
 use frostwatch_wire::activity::decode::decode;
 use serde::Deserialize;
@@ -149,11 +150,25 @@ impl Records {
             Some(Repeat { times, every }) => (*times, offset(every).context("repeat.every")?),
             None => (1, 0),
         };
-        ensure!(arrivals.len() + times <= RECORDS_MAX, "more than {RECORDS_MAX} records in a test");
+        ensure!(times <= RECORDS_MAX - arrivals.len(), "more than {RECORDS_MAX} records in a test");
+        ensure!(delay >= 0, "delay: nothing arrives before it happens");
+        for name in ["schema", "time"] {
+            ensure!(!self.activity.contains_key(name), "activity.{name}: every record has its own; leave it out");
+        }
+        let id = self.activity.get("id").and_then(Value::as_str);
+        ensure!(
+            times < 2 || id.is_none_or(|id| id.contains("{n}")),
+            "activity.id: one id for {times} records makes all but one duplicates; put {{n}} into it"
+        );
         for number in 0..times {
             let time = at + every * number as Millis;
             let value = serde_json::to_vec(&self.record(place, number, time))?;
-            decode(&value).map_err(|reject| anyhow!("activity: {reject}"))?;
+            let action = decode(&value).map_err(|reject| anyhow!("activity: {reject}"))?.action;
+            let word = self.activity.get("action").and_then(Value::as_str).unwrap_or_default();
+            ensure!(
+                action != Action::Other || word == "other",
+                "activity.action: '{word}' is no action of activity.v1"
+            );
             arrivals.push(Arrival { stamp: time + delay, value });
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use frostwatch_detect::catalogue::{STATE_FORMAT, since_format};
 use frostwatch_detect::lists::Lists;
 use frostwatch_detect::names::Name;
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Locate, Location, NoPlace, Place, Point};
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use super::scenario::{Arrival, Expected, PlaceOf, Test, TestFile};
 use crate::config::{self, Faults};
+use crate::console::say;
 use crate::engine::{Located, shared};
 
 /// Largest file of tests, bytes.
@@ -71,6 +73,7 @@ struct Bench {
     places: Arc<dyn Locate>,
     lists: Option<Arc<Lists>>,
     lateness: Lateness,
+    state_format: u8,
 }
 
 /// The places of the configuration but for what a test says of some.
@@ -94,12 +97,14 @@ impl Bench {
         let Some(path) = &args.config else {
             let rulebook = config::rules(args.rules.as_deref()).map_err(Faults)?;
             let places = Located::Nothing(NoGeo::new()).into_locate();
-            return Ok(Self { rulebook, places, lists: None, lateness: Lateness::DEFAULT });
+            let (lateness, state_format) = (Lateness::DEFAULT, STATE_FORMAT);
+            return Ok(Self { rulebook, places, lists: None, lateness, state_format });
         };
         let checked = config::load_with(path, args.rules.as_deref())?;
-        let lateness = checked.config.lateness();
+        checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+        let (lateness, state_format) = (checked.config.lateness(), checked.config.state_format);
         let places = checked.located.into_locate();
-        Ok(Self { rulebook: checked.rulebook, places, lists: checked.lists.lists, lateness })
+        Ok(Self { rulebook: checked.rulebook, places, lists: checked.lists.lists, lateness, state_format })
     }
 
     /// Is there such a rule, and does it run?
@@ -110,6 +115,14 @@ impl Bench {
             "no rule '{rule}' runs (is it `enabled: true`, and is `--rules` its folder?); there are {}",
             ids.join(", ")
         );
+        let kind =
+            self.rulebook.rules.iter().find(|known| known.id == rule).map_or("", |known| known.params.detector());
+        let since = since_format(kind);
+        ensure!(
+            since <= self.state_format,
+            "rule '{rule}' is off under state_format {}: {kind} needs {since}",
+            self.state_format
+        );
         Ok(())
     }
 
@@ -117,7 +130,8 @@ impl Bench {
         let places = test.places.iter().map(|(address, place)| Ok((*address, located(place)?)));
         let places = places.collect::<anyhow::Result<_>>().context("places")?;
         let locate = Arc::new(WithPlaces { places, others: Arc::clone(&self.places) });
-        let ruling = Ruling::new(self.rulebook.clone(), locate, self.lateness).with_lists(self.lists.clone());
+        let ruling = Ruling::new(self.rulebook.clone(), locate, self.lateness);
+        let ruling = ruling.with_state_format(self.state_format).with_lists(self.lists.clone());
         let found = run_records(&Arc::new(ruling), &file.arrivals(test)?)?;
         let of_rule: Vec<&Value> = found.iter().filter(|finding| finding["rule"]["id"] == *file.rule).collect();
         let (held, told): (Vec<&Value>, Vec<&Value>) =
@@ -150,7 +164,8 @@ fn run_records(ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> anyhow::Result<Vec
     }
     let mut standing: Vec<Value> = last.into_values().filter(|finding| finding["change"] != "retracted").collect();
     let key = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
-    standing.sort_by_cached_key(|finding| (key(finding, "first_event_time"), key(finding, "id")));
+    let user = |finding: &Value| user_of(finding).unwrap_or_default();
+    standing.sort_by_cached_key(|finding| (key(finding, "first_event_time"), user(finding), key(finding, "id")));
     Ok(standing)
 }
 
@@ -168,8 +183,6 @@ fn compare(what: &str, wanted: &[Expected], found: &[&Value]) -> Vec<String> {
 fn differences(place: &str, wanted: &Expected, found: &Value) -> Vec<String> {
     let number = |name: &str| found[name].as_u64();
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let user = found["entities"].as_array().into_iter().flatten().find(|entity| entity["type"] == "user");
-    let user = user.and_then(|user| text(&user["name"]));
     let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let mut differ = Vec::new();
     let mut same = |name: &str, wanted: Option<String>, found: Option<String>| {
@@ -177,7 +190,7 @@ fn differences(place: &str, wanted: &Expected, found: &Value) -> Vec<String> {
             differ.push(format!("{place}.{name}: {} expected, {} found", shown(wanted), shown(found)));
         }
     };
-    same("user", wanted.user.clone(), user);
+    same("user", wanted.user.as_ref().map(|user| user.to_lowercase()), user_of(found));
     same("count", wanted.count.map(|count| count.to_string()), number("count").map(|count| count.to_string()));
     same("severity", wanted.severity.map(|most| most.to_string()), number("severity").map(|most| most.to_string()));
     same("by", wanted.by.clone(), text(&found["suppressed_by"]["by"]));
@@ -189,6 +202,13 @@ fn differences(place: &str, wanted: &Expected, found: &Value) -> Vec<String> {
         differ.push(format!("  found: {}", described(found)));
     }
     differ
+}
+
+/// Whom it is about, in lower case as keys are.
+fn user_of(finding: &Value) -> Option<String> {
+    let mut entities = finding["entities"].as_array().into_iter().flatten();
+    let user = entities.find(|entity| entity["type"] == "user")?;
+    user["name"].as_str().map(str::to_owned)
 }
 
 fn described(finding: &Value) -> String {
