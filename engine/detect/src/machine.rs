@@ -114,9 +114,7 @@ impl Machine {
             return;
         }
         if self.is_over(event.time) {
-            // Who it is was said of the account, whichever of its histories is over.
-            let known = self.standing.known.take();
-            *self = Self { standing: Standing { succeeded: known.is_some(), known }, ..Self::default() };
+            *self = Self::default();
         }
         let plan = around.plans.of(event.version);
         if event.action == Action::UserProfile {
@@ -252,9 +250,8 @@ impl Machine {
     fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
         let Some(statement) = event.statement() else { return };
         self.standing.succeeded = true;
-        // The row of an account may have been changed last long ago, and is read today.
-        let read_at = event.stamp.map_or(event.time, |stamp| stamp.max(event.time));
-        self.kept_until = Some(self.kept_until.unwrap_or(Millis::MIN).max(read_at + plan.kept(true)));
+        // The row of an account may have been changed last long ago: what it says outlives the end of this history.
+        self.kept_until = Some(event.time + plan.kept(true));
         let known = Arc::make_mut(self.standing.known.get_or_insert_default());
         known.take(statement, event.time, event.time, caps);
     }
