@@ -447,15 +447,21 @@ pub(crate) fn rules(folder: Option<&Path>) -> Result<Rulebook, Vec<String>> {
 
 /// Names and texts of the rule files of a folder, in the order of their names.
 pub(crate) fn rule_files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("rules: {}", folder.display()))?;
+    let paths = yaml_files(folder).context("rules")?;
+    paths.iter().map(|path| Ok((path.display().to_string(), read_bounded(path)?))).collect()
+}
+
+/// The `.yaml` files of a folder in the order of their names.
+pub(crate) fn yaml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            files.push((path.display().to_string(), read_bounded(&path)?));
+            files.push(path);
         }
     }
-    anyhow::ensure!(!files.is_empty(), "rules: no .yaml file in {}", folder.display());
+    anyhow::ensure!(!files.is_empty(), "no .yaml file in {}", folder.display());
     files.sort();
     Ok(files)
 }
@@ -473,7 +479,8 @@ fn collect<T>(faults: &mut Vec<String>, result: Result<T, Vec<String>>) -> Optio
     result.map_err(|more| faults.extend(more)).ok()
 }
 
-fn read_bounded(path: &Path) -> anyhow::Result<String> {
+/// Reads a file of text that is no larger than a configuration may be.
+pub(crate) fn read_bounded(path: &Path) -> anyhow::Result<String> {
     let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
     anyhow::ensure!(size <= CONFIG_BYTES_MAX, "{}: {size} bytes, at most {CONFIG_BYTES_MAX}", path.display());
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))

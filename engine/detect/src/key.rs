@@ -221,16 +221,13 @@ impl Key {
         if self.begins_anew(event) {
             *self = Self::default();
         }
-        let mut reason = self.lateness(event, plan, scratch);
-        let moved = reason.and_then(|_| self.told_now(event));
+        let mut late = self.lateness(event, plan, scratch);
+        let moved = late.and_then(|_| self.told_now(event));
         let event = moved.as_ref().unwrap_or(event);
         if moved.is_some() {
-            reason = self.lateness(event, plan, scratch);
+            late = self.lateness(event, plan, scratch);
         }
-        if event.statement().is_some() && self.has_enough_statements() {
-            reason = reason.or(Some(LateReason::OverCap));
-        }
-        if let Some(reason) = reason {
+        if let Some(reason) = late {
             self.check_late(event, subject, plans, scratch, changes);
             return Verdict::Late(reason);
         }
@@ -238,6 +235,9 @@ impl Key {
         match known {
             Some(content) if content == event.content => return Verdict::Duplicate,
             Some(content) if content < event.content => return Verdict::Conflict,
+            None if event.statement().is_some() && self.has_enough_statements() => {
+                return Verdict::Late(LateReason::OverCap);
+            }
             _ => {}
         }
         for lane in LaneKind::ALL {

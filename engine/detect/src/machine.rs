@@ -114,7 +114,9 @@ impl Machine {
             return;
         }
         if self.is_over(event.time) {
-            *self = Self::default();
+            // Who it is was said of the account, and not of this history of it.
+            let known = self.standing.known.take();
+            *self = Self { standing: Standing { succeeded: known.is_some(), known }, ..Self::default() };
         }
         let plan = around.plans.of(event.version);
         if event.action == Action::UserProfile {
@@ -248,12 +250,11 @@ impl Machine {
     /// Takes what is said of the account. It is no activity, and keeps the history as one would: a name that somebody knows
     /// is none that was made up.
     fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
-        let Some(statement) = event.statement() else { return };
+        let Some(said) = event.statement().filter(|_| event.outcome == Outcome::Success) else { return };
         self.standing.succeeded = true;
-        // The row of an account may have been changed last long ago: what it says outlives the end of this history.
         self.kept_until = Some(event.time + plan.kept(true));
-        let known = Arc::make_mut(self.standing.known.get_or_insert_default());
-        known.take(statement, event.time, event.time, caps);
+        let from = event.counts_from().map_or(said.said_at, |from| from.max(said.said_at));
+        Arc::make_mut(self.standing.known.get_or_insert_default()).take(said, from, event.time, caps);
     }
 
     fn all(&self) -> impl Iterator<Item = &RuleState> {

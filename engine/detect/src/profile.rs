@@ -40,12 +40,12 @@ pub enum Apart {
     Statement(Statement),
 }
 
-/// What a record says of an account. It counts from [`Event::counts_from`], and not before the record's own time.
+/// What a record says of an account. It is true from [`Event::counts_from`] on, and not before it was said; of two the one that
+/// is true from the later time on outranks the other, whichever came first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
-    /// From when it is true: when it was said, or the later time that it names. Of two the later outranks the other, whichever
-    /// came first. The event may have another time, where its record came too late to be put in order.
-    pub as_of: Millis,
+    /// When it was said. The event has another time where its record came too late to be put in order.
+    pub said_at: Millis,
     /// What is said.
     pub facts: Facts,
 }
@@ -176,24 +176,24 @@ impl Known {
         due.iter().for_each(|announced| self.learn(&announced.facts, announced.from));
     }
 
-    /// Takes what is said by this time. Of each fact that counts which is true from the latest time on: what came late takes
-    /// the place of what is older and of nothing else.
-    pub fn take(&mut self, said: &Statement, said_at: Millis, now: Millis, caps: &mut Caps) {
+    /// Takes what is said by now and true from a time on. Of each fact that counts which is true from the latest time on: what
+    /// came late takes the place of what is older and of nothing else.
+    pub fn take(&mut self, said: &Statement, from: Millis, now: Millis, caps: &mut Caps) {
         self.turn(now);
-        if said.as_of <= now {
-            self.learn(&said.facts, said.as_of);
+        let Statement { said_at, facts } = said;
+        if from <= now {
+            self.learn(facts, from);
             return;
         }
-        match self.announced.binary_search_by_key(&said.as_of, |announced| announced.from) {
+        match self.announced.binary_search_by_key(&from, |announced| announced.from) {
             Ok(at) => {
                 let known = &mut self.announced[at];
-                let is_older = said_at < known.said_at;
-                known.facts = if is_older { known.facts.or(&said.facts) } else { said.facts.or(&known.facts) };
-                known.said_at = known.said_at.max(said_at);
+                let is_older = *said_at < known.said_at;
+                known.facts = if is_older { known.facts.or(facts) } else { facts.or(&known.facts) };
+                known.said_at = known.said_at.max(*said_at);
             }
             Err(at) => {
-                let (from, facts) = (said.as_of, said.facts.clone());
-                self.announced.insert(at, Announced { from, said_at, facts });
+                self.announced.insert(at, Announced { from, said_at: *said_at, facts: facts.clone() });
             }
         }
         if self.announced.len() > ANNOUNCED_MAX {
@@ -297,8 +297,11 @@ fn clipped(text: &str, bytes_max: usize) -> Box<str> {
 mod tests {
     use super::*;
 
-    fn in_groups(names: &[&str], as_of: Millis) -> Statement {
-        Statement { as_of, facts: Facts { groups: Some(Facts::groups_of(names.iter().copied())), ..Facts::default() } }
+    fn in_groups(names: &[&str], said_at: Millis) -> Statement {
+        Statement {
+            said_at,
+            facts: Facts { groups: Some(Facts::groups_of(names.iter().copied())), ..Facts::default() },
+        }
     }
 
     fn groups(known: &Known) -> Vec<&str> {
@@ -309,7 +312,7 @@ mod tests {
     fn what_is_announced_counts_from_its_time_over_what_is_said_before_that() {
         let (mut known, mut caps) = (Known::default(), Caps::default());
         known.take(&in_groups(&["sales"], 10), 10, 10, &mut caps);
-        known.take(&in_groups(&["finance"], 50), 20, 20, &mut caps);
+        known.take(&in_groups(&["finance"], 20), 50, 20, &mut caps);
         known.take(&in_groups(&["sales", "fairs"], 30), 30, 30, &mut caps);
         assert_eq!((groups(&known), known.is_due(49), known.is_due(50)), (vec!["sales", "fairs"], false, true));
         known.turn(50);
@@ -325,13 +328,13 @@ mod tests {
     fn an_announcement_that_is_repeated_takes_no_room_and_the_furthest_is_forgotten() {
         let (mut known, mut caps) = (Known::default(), Caps::default());
         for from in [900, 100, 200, 300, 400, 300, 200] {
-            known.take(&in_groups(&["a"], from), 1, 1, &mut caps);
+            known.take(&in_groups(&["a"], 1), from, 1, &mut caps);
         }
         let times: Vec<Millis> = known.announced.iter().map(|announced| announced.from).collect();
         assert_eq!((times, caps.announced), (vec![100, 200, 300, 400], 1));
         // Of two for one time the one that was said later counts, whichever came first.
-        known.take(&in_groups(&["later"], 100), 9, 9, &mut caps);
-        known.take(&in_groups(&["earlier"], 100), 5, 9, &mut caps);
+        known.take(&in_groups(&["later"], 9), 100, 9, &mut caps);
+        known.take(&in_groups(&["earlier"], 5), 100, 9, &mut caps);
         known.turn(100);
         assert_eq!(groups(&known), ["later"]);
     }
@@ -342,16 +345,17 @@ mod tests {
             |name, department| Facts { person: Person::new(name, "", department).map(Arc::new), ..Facts::default() };
         let said = [
             in_groups(&[], 10),
-            Statement { as_of: 20, facts: names("Ana", "Sales") },
+            Statement { said_at: 20, facts: names("Ana", "Sales") },
             in_groups(&["finance"], 30),
-            Statement { as_of: 40, facts: Facts { privileged: Some(true), ..names("", "Finance") } },
-            Statement { as_of: 50, facts: names("Ana Lind", "") },
+            Statement { said_at: 40, facts: Facts { privileged: Some(true), ..names("", "Finance") } },
+            Statement { said_at: 50, facts: names("Ana Lind", "") },
         ];
         for first in 0..said.len() {
             for step in 1..said.len() {
                 let (mut known, mut caps) = (Known::default(), Caps::default());
                 for place in 0..said.len() {
-                    known.take(&said[(first + place * step) % said.len()], 100, 100, &mut caps);
+                    let one = &said[(first + place * step) % said.len()];
+                    known.take(one, one.said_at, 100, &mut caps);
                 }
                 assert_eq!((groups(&known), known.now.privileged), (vec!["finance"], Some(true)), "{first} {step}");
                 assert_eq!(known.now.person.as_deref(), Person::new("Ana Lind", "", "Finance").as_ref());

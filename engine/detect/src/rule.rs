@@ -271,6 +271,11 @@ impl Selector {
         !self.groups.is_empty()
     }
 
+    /// Does it ask for a network or a country?
+    pub const fn asks_for_place(&self) -> bool {
+        !self.networks.is_empty() || !self.countries.is_empty()
+    }
+
     /// Does it ask for kinds of account?
     pub const fn asks_for_kinds(&self) -> bool {
         !self.kinds.is_empty()
@@ -294,8 +299,7 @@ impl Scope {
 
     /// Does any selector ask for a network or a country?
     pub fn asks_for_place(&self) -> bool {
-        let mut all = self.include.iter().chain(&self.exclude);
-        all.any(|selector| !selector.networks.is_empty() || !selector.countries.is_empty())
+        self.asks(Selector::asks_for_place)
     }
 }
 

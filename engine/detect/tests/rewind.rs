@@ -117,7 +117,7 @@ proptest! {
         let person = Facts { person: Person::new("Ana Lind", "", "Sales").map(Arc::new), ..Facts::default() };
         let told = said.iter().enumerate().map(|(index, (second, delay))| {
             let event = view(*second, second + delay * 60, 910_000 + index as u32);
-            let apart = Apart::Statement(Statement { as_of: event.time, facts: person.clone() });
+            let apart = Apart::Statement(Statement { said_at: event.time, facts: person.clone() });
             Event { action: Action::UserProfile, apart: Some(Box::new(apart)), ..event }
         });
         let with: Vec<Event> = without.iter().cloned().chain(told).collect();
@@ -139,7 +139,7 @@ fn a_name_that_somebody_knows_is_kept_though_it_never_succeeds() {
     let said = Event {
         action: Action::UserProfile,
         apart: Some(Box::new(Apart::Statement(Statement {
-            as_of: START,
+            said_at: START,
             facts: Facts { privileged: Some(true), ..Facts::default() },
         }))),
         ..view(0, 0, 1)

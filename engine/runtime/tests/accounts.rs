@@ -3,44 +3,32 @@
 
 #[path = "support/left.rs"]
 mod left;
+#[path = "support/nowhere.rs"]
+mod nowhere;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
-use frostwatch_detect::time::{DAY, HOUR, Lateness, Millis, SECOND, rfc3339};
+use frostwatch_detect::time::{DAY, HOUR, Lateness, MINUTE, Millis, SECOND, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::checkpoint::Resumed;
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSet};
-use frostwatch_runtime::ports::{InputRecord, OutputRecord, Tasks};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks};
 use frostwatch_wire::normalise::config::NormaliseConfig;
 use frostwatch_wire::normalise::{Normalised, Normaliser};
 use left::{Left, PARTITION};
+use nowhere::Nowhere;
 use serde_json::{Value, json};
 
 const START: Millis = 1_772_442_000_000;
 /// Failed sign-ins of a burst: one more than the shipped rule allows.
 const FAILURES: i64 = 11;
 
-/// No address has a place.
-struct Nowhere(GeoBuild);
-
-impl Locate for Nowhere {
-    fn locate(&self, _address: IpAddr) -> Location {
-        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
-    }
-
-    fn build(&self) -> &GeoBuild {
-        &self.0
-    }
-}
-
 /// The shipped rule about failed sign-ins, for one group.
 fn tasks() -> TaskSet {
     let (file, shipped) = default_rules()[2];
     let text = shipped.replace("  include: []", "  include: [{ groups: [finance] }]");
     let book = Rulebook::parse(&[(file, &text)], None).unwrap();
-    let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() });
+    let locate = Nowhere::new("");
     let ruling = Arc::new(Ruling::new(book, Arc::new(locate), Lateness::DEFAULT));
     TaskSet::new(Arc::new(Shared::new(0, Origin::default(), "test")), Arc::new(CurrentRuling::new(ruling)))
 }
@@ -141,4 +129,25 @@ fn what_a_row_says_of_an_account_decides_whom_rules_watch_from_then_on() {
         left.commit(&mut tasks, offset as i64 + 1);
     }
     assert!(sent == wanted, "{:?} is not {:?}", opened(&sent), opened(&wanted));
+}
+
+#[test]
+fn a_row_that_comes_first_or_late_is_heard_and_makes_nothing_else_late() {
+    let finance = json!({ "groups": "finance" });
+    let old = account(START - 200 * DAY, 7, &finance);
+    let first: Vec<(Millis, Value)> = [(START, old)].into_iter().chain(failures(START + HOUR)).collect();
+    // After an outage all of it is stamped at once, in the order in which it happened.
+    let stamp = START + 5 * HOUR;
+    let row = account(START + 10 * MINUTE, 7, &finance);
+    let backlog = failures(START).take(1).chain([(0, row)]).chain(failures(START + 20 * MINUTE));
+    let backlog: Vec<(Millis, Value)> = backlog.map(|(_, row)| (stamp, row)).collect();
+    for (rows, wanted) in [(first, START + HOUR), (backlog, START + 20 * MINUTE)] {
+        let (mut tasks, mut out) = (tasks(), Vec::new());
+        tasks.open(PARTITION);
+        tasks.restored(PARTITION);
+        records(&rows).iter().enumerate().for_each(|(offset, record)| take(&mut tasks, offset, record, &mut out));
+        let times: Vec<Value> = opened(&out).into_iter().map(|(_, time)| time).collect();
+        assert_eq!(times, [rfc3339(wanted)]);
+        assert!(out.iter().all(|record| record.channel != Channel::Late));
+    }
 }

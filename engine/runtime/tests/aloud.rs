@@ -2,11 +2,12 @@
 //! been under the former ruling up to what its record holds, and under the present one from there on.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "support/nowhere.rs"]
+mod nowhere;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{HOUR, Lateness, MINUTE, SECOND, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::checkpoint::{Contents, Progress, Resumed, Room};
@@ -14,24 +15,12 @@ use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSe
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_testkit::chance::Chance;
 use frostwatch_wire::alert::canonical;
+use nowhere::Nowhere;
 use serde_json::Value;
 
 const STAMP: i64 = 1_767_225_600_000;
 const PARTITION: i32 = 3;
 const USERS: u64 = 5;
-
-/// No address has a place.
-struct Nowhere(GeoBuild);
-
-impl Locate for Nowhere {
-    fn locate(&self, _address: IpAddr) -> Location {
-        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
-    }
-
-    fn build(&self) -> &GeoBuild {
-        &self.0
-    }
-}
 
 /// A ruling of one rule, under a build and a semantics version of its own.
 fn ruling(digest: &str, semantics: u32, edits: &[(&str, &str)]) -> Arc<Ruling> {
@@ -40,7 +29,7 @@ fn ruling(digest: &str, semantics: u32, edits: &[(&str, &str)]) -> Arc<Ruling> {
         assert!(text.contains(from), "{from}");
         text.replacen(from, to, 1)
     });
-    let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: digest.to_owned() });
+    let locate = Nowhere::new(digest);
     let book = Rulebook::parse(&[(file, &text)], None).unwrap();
     let mut ruling = Ruling::new(book, Arc::new(locate), Lateness::DEFAULT);
     Arc::get_mut(&mut ruling.plan).unwrap().semantics = semantics;

@@ -3,12 +3,12 @@
 
 #[path = "support/left.rs"]
 mod left;
+#[path = "support/nowhere.rs"]
+mod nowhere;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use frostwatch_detect::place::{Carrier, GeoBuild, Locate, Location, NoPlace};
 use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules};
 use frostwatch_runtime::checkpoint::{Progress, Resumed, Room};
@@ -16,21 +16,9 @@ use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, TaskSe
 use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord, Tasks, Turned};
 use frostwatch_wire::activity::decode::decode;
 use left::Left;
+use nowhere::Nowhere;
 
 const STAMP: i64 = 1_767_225_600_000;
-
-/// No address has a place.
-struct Nowhere(GeoBuild);
-
-impl Locate for Nowhere {
-    fn locate(&self, _address: IpAddr) -> Location {
-        Location { place: Err(NoPlace::Unknown), carrier: Carrier::NONE }
-    }
-
-    fn build(&self) -> &GeoBuild {
-        &self.0
-    }
-}
 
 fn tasks() -> TaskSet {
     tasks_under(shipped()).0
@@ -56,7 +44,7 @@ fn shared() -> Arc<Shared> {
 }
 
 fn ruling(book: Rulebook) -> Arc<Ruling> {
-    let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: String::new() });
+    let locate = Nowhere::new("");
     Arc::new(Ruling::new(book, Arc::new(locate), Lateness::DEFAULT))
 }
 
@@ -278,7 +266,7 @@ fn whoever_takes_over_sends_the_same_and_counts_on_whatever_rules_it_has() {
 #[test]
 fn what_was_scored_under_a_build_that_is_not_at_hand_is_not_run_again_unasked() {
     let with_geo = |digest: &str| {
-        let locate = Nowhere(GeoBuild { kind: "none".to_owned(), built_at_secs: 0, digest: digest.to_owned() });
+        let locate = Nowhere::new(digest);
         Arc::new(Ruling::new(Rulebook::parse(default_rules(), None).unwrap(), Arc::new(locate), Lateness::DEFAULT))
     };
     let mut left = Left::nothing();

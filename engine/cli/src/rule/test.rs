@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,9 +23,6 @@ use super::scenario::{Arrival, Expected, PlaceOf, Test, TestFile};
 use crate::config::{self, Faults};
 use crate::console::say;
 use crate::engine::{Located, shared};
-
-/// Largest file of tests, bytes.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// What to test.
 #[derive(clap::Args)]
@@ -47,8 +44,15 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for path in paths(&args.files)? {
         let name = path.display();
-        let file = TestFile::parse(&read(&path)?).with_context(|| name.to_string())?;
-        bench.has(&file.rule).with_context(|| name.to_string())?;
+        let read = config::read_bounded(&path).and_then(|text| TestFile::parse(&text));
+        let file = match read.and_then(|file| bench.has(&file.rule).map(|()| file)) {
+            Ok(file) => file,
+            Err(why) => {
+                failed += 1;
+                writeln!(out, "{name}: FAILED\n{}", indented(&format!("{why:#}")))?;
+                continue;
+            }
+        };
         writeln!(out, "{name}: {}", file.rule)?;
         for test in &file.tests {
             match bench.check(&file, test) {
@@ -230,33 +234,17 @@ fn located(place: &PlaceOf) -> anyhow::Result<Location> {
     Ok(Location { place: Ok(Place { country, city, point, radius_km }), carrier })
 }
 
-/// The files, and those of folders in the order of their names.
+/// The files, and those of folders.
 fn paths(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in given {
-        if !path.is_dir() {
+        if path.is_dir() {
+            all.extend(config::yaml_files(path)?);
+        } else {
             all.push(path.clone());
-            continue;
         }
-        let failed = || path.display().to_string();
-        let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).with_context(failed)? {
-            let file = entry.with_context(failed)?.path();
-            let is_yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            inside.extend(is_yaml.then_some(file));
-        }
-        ensure!(!inside.is_empty(), "{}: no .yaml file", path.display());
-        inside.sort();
-        all.extend(inside);
     }
     Ok(all)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let failed = || format!("cannot read {}", path.display());
-    let size = std::fs::metadata(path).with_context(failed)?.len();
-    ensure!(size <= FILE_BYTES_MAX, "{}: {size} bytes, at most {FILE_BYTES_MAX}", path.display());
-    std::fs::read_to_string(path).with_context(failed)
 }
 
 fn indented(text: &str) -> String {

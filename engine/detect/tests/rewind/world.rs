@@ -405,7 +405,7 @@ impl Sketch {
             groups: groups.map(|names| Facts::groups_of(names.iter().copied())),
             person: Person::new(if self.place < 2 { "Ana Lind" } else { "" }, "", "Sales").map(Arc::new),
         };
-        Statement { as_of: if self.number.is_multiple_of(5) { time - 3 * DAY } else { time }, facts }
+        Statement { said_at: if self.number.is_multiple_of(5) { time - 3 * DAY } else { time }, facts }
     }
 }
 

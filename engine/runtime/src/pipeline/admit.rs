@@ -78,11 +78,7 @@ pub(super) fn admit(
         channel: activity.channel,
         kind: activity.kind,
         mfa: activity.mfa,
-        account: AccountFacts {
-            privileged: activity.told.privileged == Some(true),
-            says_privileged: activity.told.privileged.is_some() && ruling.plan.keeps_status(),
-            names_groups: !groups.is_empty() && ruling.plan.keeps_status(),
-        },
+        account: account_of(activity, &groups, &ruling.plan),
         test: activity.test,
         quantity: Quantity { objects, rows, bytes },
         rules,
@@ -92,6 +88,16 @@ pub(super) fn admit(
         apart: apart(activity, &groups, &ruling.plan).map(Box::new),
     };
     (event, admission.exceptions_dropped)
+}
+
+/// What the record of an activity says of its account itself, as far as there is room to write that down.
+fn account_of(activity: &Activity<'_>, groups: &[Cow<'_, str>], plan: &Plan) -> AccountFacts {
+    let (privileged, is_kept) = (activity.told.privileged, plan.keeps_status());
+    AccountFacts {
+        privileged: privileged == Some(true),
+        says_privileged: privileged.is_some() && is_kept,
+        names_groups: !groups.is_empty() && is_kept,
+    }
 }
 
 /// What few records say, where it is asked for and there is room for it.
@@ -112,8 +118,8 @@ fn statement_of(activity: &Activity<'_>, groups: &[Cow<'_, str>]) -> Option<Stat
         groups: told.has_groups.then(|| Facts::groups_of(groups.iter().map(AsRef::as_ref))),
         person: Person::new(&text(&told.display_name), &text(&told.email), &text(&told.department)).map(Arc::new),
     };
-    let effective = activity.effective.filter(|_| activity.outcome == Outcome::Success && !facts.is_empty())?;
-    Some(Statement { as_of: effective.max(activity.time), facts })
+    let is_own = activity.effective.is_some() && activity.outcome == Outcome::Success;
+    (is_own && !facts.is_empty()).then_some(Statement { said_at: activity.time, facts })
 }
 
 /// What the record says of a file, where that may harm it.

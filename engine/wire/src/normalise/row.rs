@@ -192,14 +192,7 @@ impl<'a> Row<'a> {
 
     /// The words for a column that refers to other rows: the display value where there is one, else the text.
     pub(super) fn words(&self, column: &str) -> &str {
-        let displayed = match self.find(column) {
-            Some(Cell::Map(cells)) => cells.iter().find(|(key, _)| key == "display_value"),
-            _ => None,
-        };
-        match displayed {
-            Some((_, Cell::Text(text))) if !text.trim().is_empty() => text.trim(),
-            _ => self.text(column),
-        }
+        self.find(column).map_or("", words_of)
     }
 
     /// The texts of a column that holds a list of them, or one text with commas between. `None`: the row does not say.
@@ -207,7 +200,7 @@ impl<'a> Row<'a> {
         let full = |text: &&str| !text.is_empty();
         match self.find(column)? {
             Cell::Null => None,
-            Cell::List(cells, _) => Some(cells.iter().map(|cell| text_of(cell).trim()).filter(full).collect()),
+            Cell::List(cells, _) => Some(cells.iter().map(words_of).filter(full).collect()),
             _ => Some(self.words(column).split(',').map(str::trim).filter(full).collect()),
         }
     }
@@ -219,6 +212,18 @@ impl<'a> Row<'a> {
     fn find(&self, column: &str) -> Option<&Cell<'a>> {
         let same = |key: &str| key.len() == column.len() && key.eq_ignore_ascii_case(column);
         self.cells.iter().find(|(key, _)| same(key)).map(|(_, cell)| cell)
+    }
+}
+
+/// The words of a cell that refers to another row: its display value where it has one, else its text.
+fn words_of<'c>(cell: &'c Cell<'_>) -> &'c str {
+    let displayed = match cell {
+        Cell::Map(cells) => cells.iter().find(|(key, _)| key == "display_value"),
+        _ => None,
+    };
+    match displayed {
+        Some((_, Cell::Text(text))) if !text.trim().is_empty() => text.trim(),
+        _ => text_of(cell).trim(),
     }
 }
 

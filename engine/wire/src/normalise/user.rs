@@ -118,19 +118,27 @@ fn profile(view: &View<'_>) -> Option<User> {
         // A column of this name that means something else must not cost the rest of the row.
         _ => None,
     };
-    let groups = view.names(&GROUPS).find_map(|name| view.row.list(name));
-    let cut = |names: Vec<&str>| {
-        names.into_iter().take(GROUPS_MAX).map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned()).collect()
-    };
     let user = User {
         display_name: text::owned(&words(&DISPLAY_NAME), DISPLAY_NAME_BYTES_MAX),
         department: text::owned(&words(&DEPARTMENT), DEPARTMENT_BYTES_MAX),
         email: text::owned(view.text(&EMAIL), TEXT_BYTES_MAX),
         privileged,
-        groups: groups.map(cut),
+        groups: groups(view),
         ..User::default()
     };
     (user != User::default()).then_some(user)
+}
+
+/// The names of the groups of the first such column that has any. `None`: the row does not say, or says only who is meant and not
+/// what they are called.
+fn groups(view: &View<'_>) -> Option<Vec<String>> {
+    let mut lists: Vec<Vec<&str>> = view.names(&GROUPS).filter_map(|name| view.row.list(name)).collect();
+    let most = lists.iter().position(|list| !list.is_empty()).unwrap_or(0);
+    let said = (most < lists.len()).then(|| lists.swap_remove(most))?;
+    let is_none = said.is_empty();
+    let named = said.into_iter().filter(|name| text::sys_id(name).is_none()).take(GROUPS_MAX);
+    let names: Vec<String> = named.map(|name| text::clip(name, TEXT_BYTES_MAX).to_owned()).collect();
+    (is_none || !names.is_empty()).then_some(names)
 }
 
 /// The end of the last day wherever on earth the person is, or a time, if there is one. What lies beyond the times that can be
