@@ -27,6 +27,9 @@ use crate::world::{CityId, NetworkId, NetworkKind};
 
 use lists::Book;
 
+/// A home line has another address every so many days.
+const LEASE_MS: i64 = 14 * DAY_MS;
+
 /// Attacks by way of addresses, of accounts that should be off, and of devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPlan {
@@ -307,7 +310,7 @@ const SIGN_IN: Deed = Deed::Login { sso: false, code_by_mail: false };
 /// The owner's laptop at home.
 fn at_home(company: &Company, person: &Person, time_ms: i64, session: u128) -> Client {
     let network = person.home_line.v4;
-    let lease = (time_ms - company.config.start_ms).div_euclid(14 * DAY_MS).max(0) as u64;
+    let lease = (time_ms - company.config.start_ms).div_euclid(LEASE_MS).max(0) as u64;
     let ip = company.world.host(network, person.line_number + lease);
     Client { ip, network, body: person.home, device: Device::Laptop, browser: person.habits.laptop_browser, session }
 }

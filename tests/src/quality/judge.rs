@@ -146,13 +146,17 @@ impl Judged {
 /// Holds the alerts at the end against what was injected.
 pub fn judge(company: &Company, finals: &[Final]) -> Judged {
     let mut judged = Judged { user_days: user_days(company), stories: stories(company, finals), ..Judged::default() };
+    let known = Known {
+        visits: company.first_visits(),
+        confounders: company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect(),
+    };
     for (policy, kinds) in POLICIES {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
         let (alerts, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         judged.held.insert(policy, held_counts(&held));
         let mut score = Score { alerts: alerts.len(), ..Score::default() };
         attacks_of(company, (policy, kinds), (&alerts, &held), (&mut score, &mut judged));
-        alerts_of(company, (policy, kinds), &alerts, (&mut score, &mut judged));
+        alerts_of((company, &known), (policy, kinds), &alerts, (&mut score, &mut judged));
         judged.scores.insert(policy, score);
     }
     judged
@@ -197,23 +201,27 @@ fn attacks_of(
     }
 }
 
+/// What is known of harmless people.
+struct Known {
+    visits: Vec<FirstVisit>,
+    /// By the name of the account.
+    confounders: BTreeMap<String, Vec<Confounder>>,
+}
+
 /// What alerts are about.
 fn alerts_of(
-    company: &Company,
+    (company, known): (&Company, &Known),
     (policy, kinds): (&'static str, &[AttackKind]),
     alerts: &[&Final],
     (score, judged): (&mut Score, &mut Judged),
 ) {
-    let visits = company.first_visits();
-    let confounders: BTreeMap<String, Vec<Confounder>> =
-        company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect();
     for alert in alerts {
         if (0..).zip(company.labels()).any(|label| comes_of(alert, label, (policy, kinds))) {
             score.of_attacks += 1;
             continue;
         }
-        let own = confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
-        let first_stay = policy == "infrequent_country" && visits.iter().any(|visit| is_first(alert, visit));
+        let own = known.confounders.get(&alert.user).map_or(&[][..], Vec::as_slice);
+        let first_stay = policy == "infrequent_country" && known.visits.iter().any(|visit| is_first(alert, visit));
         let knocks = policy == "failed_logins" && own.contains(&Confounder::ExpiredClient);
         if first_stay || (knocks && alert.severity <= SEVERITY_LOW) || is_true(company, alert) {
             score.harmless += 1;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use frostwatch_detect::model::Action;
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, Millis, SECOND, rfc3339};
 use frostwatch_wire::activity::decode::decode;
+use frostwatch_wire::activity::record::ActivityRecord;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -162,8 +163,15 @@ impl Records {
         );
         for number in 0..times {
             let time = at + every * number as Millis;
-            let value = serde_json::to_vec(&self.record(place, number, time))?;
+            let record = self.record(place, number, time);
+            let value = serde_json::to_vec(&record)?;
             let action = decode(&value).map_err(|reject| anyhow!("activity: {reject}"))?.action;
+            // All of a series have the same fields.
+            if number == 0
+                && let Some(unknown) = unknown_field(&record)?
+            {
+                bail!("activity: activity.v1 has no field '{unknown}'");
+            }
             let word = self.activity.get("action").and_then(Value::as_str).unwrap_or_default();
             ensure!(
                 action != Action::Other || word == "other",
@@ -184,6 +192,32 @@ impl Records {
             record[name] = numbered(value, number);
         }
         record
+    }
+}
+
+/// A field that activity.v1 does not have. Producers may send such fields; a test that says something in one shows nothing.
+fn unknown_field(record: &Value) -> anyhow::Result<Option<String>> {
+    let read: ActivityRecord = serde_json::from_value(record.clone()).map_err(|fault| anyhow!("activity: {fault}"))?;
+    Ok(lost(record, &serde_json::to_value(read)?))
+}
+
+/// The path of what is in the one and not in the other.
+fn lost(record: &Value, read: &Value) -> Option<String> {
+    let inner = |name: &str, value: &Value, read: Option<&Value>| match read {
+        None if value.is_null() || value.as_array().is_some_and(Vec::is_empty) => None,
+        None => Some(name.to_owned()),
+        Some(read) => lost(value, read).map(|path| format!("{name}.{path}")),
+    };
+    match (record, read) {
+        (Value::Object(fields), Value::Object(read)) => {
+            fields.iter().find_map(|(name, value)| inner(name, value, read.get(name)))
+        }
+        (Value::Array(values), Value::Array(read)) => values
+            .iter()
+            .zip(read)
+            .enumerate()
+            .find_map(|(at, (value, read))| inner(&at.to_string(), value, Some(read))),
+        _ => None,
     }
 }
 
@@ -222,6 +256,27 @@ fn offset(text: &str) -> anyhow::Result<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_that_activity_does_not_have_are_told_by_their_path() {
+        let record = |more: Value| {
+            let activity = more.as_object().unwrap().clone();
+            let records = Records { at: "0s".to_owned(), repeat: None, delay: None, activity };
+            unknown_field(&records.record(0, 0, 0)).unwrap()
+        };
+        for (more, wanted) in [
+            (json!({ "action": "login", "user": { "name": "a", "groups": [], "privileged": null } }), None),
+            (json!({ "action": "login", "attributes": { "any": "thing" } }), None),
+            (json!({ "action": "login", "objekt": {} }), Some("objekt")),
+            (json!({ "action": "login", "object": { "tabel": "x" } }), Some("object.tabel")),
+            (
+                json!({ "action": "share", "recipients": [{ "address": "a@b.example", "kynd": "to" }] }),
+                Some("recipients.0.kynd"),
+            ),
+        ] {
+            assert_eq!(record(more.clone()).as_deref(), wanted, "{more}");
+        }
+    }
 
     #[test]
     fn lengths_of_time() {

@@ -11,7 +11,7 @@ use crate::world::{CityId, NetworkId, NetworkKind};
 
 use super::devices::{own, stays_home};
 use super::lists::{Entry, Relay, relay_host};
-use super::{Ground, HarmlessKind, SIGN_IN, act, at_home, look, midnight_ms, minutes};
+use super::{Ground, HarmlessKind, LEASE_MS, SIGN_IN, act, at_home, look, midnight_ms, minutes};
 
 /// Of a thousand people: a tunnel of one's own from some day on, a maker's relay, the same from some day on.
 const NEW_TUNNELS: u32 = 8;
@@ -23,8 +23,6 @@ const TOR_JUST_BEFORE: u32 = 5;
 /// A machine at home, or somebody else's behind the same carrier, takes orders from a botnet.
 const INFECTED: u32 = 8;
 const SHARED: u32 = 8;
-/// A home line has another address every so many days.
-const LEASE_MS: i64 = 14 * DAY_MS;
 /// Addresses of a carrier that a list names, of the 24 that its subscribers in a city share.
 const CARRIER_LISTED: u64 = 8;
 
