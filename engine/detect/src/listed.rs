@@ -53,11 +53,13 @@ pub enum Category {
     Scanner,
     /// Known to be harmless, whatever other lists say.
     KnownGood,
+    /// A relay that a maker runs for those who have its devices, and which lets them out near where they are.
+    PrivateRelay,
 }
 
 impl Category {
     /// Every category, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tor,
         Self::Vpn,
         Self::Proxy,
@@ -69,6 +71,7 @@ impl Category {
         Self::PasswordSpray,
         Self::Scanner,
         Self::KnownGood,
+        Self::PrivateRelay,
     ];
 
     /// The word as it stands in configuration, lists and alerts.
@@ -85,16 +88,19 @@ impl Category {
             Self::PasswordSpray => "password_spray",
             Self::Scanner => "scanner",
             Self::KnownGood => "known_good",
+            Self::PrivateRelay => "private_relay",
         }
     }
 
-    /// Which of two that hold is told: the smaller. What anybody may use by habit comes after what nobody does.
+    /// Which of two that hold is told: the smaller. What anybody may use by habit comes after what nobody does; that it is a
+    /// maker's relay explains why others call an address a proxy.
     pub const fn rank(self) -> u8 {
         match self {
             Self::Tor | Self::CommandAndControl | Self::Botnet | Self::PasswordSpray => 0,
             Self::ResidentialProxy | Self::Malware => 1,
-            Self::Vpn | Self::Proxy | Self::Scanner => 2,
-            Self::Hosting | Self::KnownGood => 3,
+            Self::PrivateRelay => 2,
+            Self::Vpn | Self::Proxy | Self::Scanner => 3,
+            Self::Hosting | Self::KnownGood => 4,
         }
     }
 
@@ -102,7 +108,9 @@ impl Category {
     const fn side(self) -> Side {
         match self {
             Self::KnownGood => Side::For,
-            Self::Tor | Self::Vpn | Self::Proxy | Self::ResidentialProxy | Self::Hosting => Side::Hidden,
+            Self::Tor | Self::Vpn | Self::Proxy | Self::ResidentialProxy | Self::Hosting | Self::PrivateRelay => {
+                Side::Hidden
+            }
             _ => Side::Repute,
         }
     }
@@ -126,6 +134,7 @@ impl Category {
             Self::PasswordSpray => "a source of password sprays",
             Self::Scanner => "a scanner",
             Self::KnownGood => "a network that is known to be harmless",
+            Self::PrivateRelay => "a private relay",
         }
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Told<'a> {
 
     /// Is it something that honest people pay for and use day by day: a tunnel, a proxy, a server?
     pub(crate) const fn can_be_habit(&self) -> bool {
-        matches!(self.category, Some(Category::Vpn | Category::Proxy | Category::Hosting))
+        matches!(self.category, Some(Category::Vpn | Category::Proxy | Category::Hosting | Category::PrivateRelay))
     }
 
     /// One alert for each list and category.
@@ -182,7 +182,7 @@ impl Watch {
 
     /// Tells of an event from an address that something counts against.
     pub(crate) fn raise(&mut self, context: &mut Context<'_>, case: Case<'_>) {
-        let Case { told, seen, limits, blocks, worse, reliefs, baseline } = case;
+        let Case { told, seen, limits, blocks, worse, reliefs, baseline, aside } = case;
         let event = context.event;
         let blocker = context.blocker(blocks);
         let incident = self.incidents.touch(told.cause(), blocker.is_some(), context);
@@ -200,7 +200,7 @@ impl Watch {
         // What came too late may be of any day.
         let at = if context.late { to_the_minute(event.time) } else { clock(event.time) };
         context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
-            explain((&user, &at), &told, &seen, &limits, (baseline, incident))
+            explain((&user, &at, aside), &told, &seen, &limits, (baseline, incident))
         });
     }
 
@@ -236,6 +236,8 @@ pub(crate) struct Case<'a> {
     pub(crate) reliefs: Vec<Relief>,
     /// The numbers before.
     pub(crate) baseline: Vec<Measure>,
+    /// What the sentence adds, or nothing.
+    pub(crate) aside: &'static str,
 }
 
 /// Holds back what is found on a network that the user has long worked from.
@@ -257,7 +259,7 @@ pub(crate) fn unsure(told: &Told<'_>, limits: &Limits) -> Relief {
 }
 
 fn explain(
-    (user, at): (&str, &str),
+    (user, at, aside): (&str, &str, &str),
     told: &Told<'_>,
     seen: &SeenAddress,
     limits: &Limits,
@@ -275,7 +277,7 @@ fn explain(
     let all = if incident.count == 1 { String::new() } else { many(incident.count) };
     Explanation {
         summary: format!(
-            "{} worked from {}{place} at {at} UTC: {what} by {source} {by}{called}, confidence {confidence} of 100{all}.",
+            "{} worked from {}{place} at {at} UTC: {what} by {source} {by}{called}, confidence {confidence} of 100{aside}{all}.",
             who(user),
             seen.address,
         ),

@@ -37,13 +37,16 @@ pub(crate) fn judge(
         return Err(Outcome::Refused(vec!["no entry holds at any time".to_owned()]));
     }
     // What others send holds no finding back unless the configuration says so. Formats of feeds see to that themselves.
-    if list.format == Format::Csv
-        && list.category != Some(Category::KnownGood)
-        && decoded.list.entries.iter().any(|entry| entry.category == Category::KnownGood)
-    {
-        return Err(Outcome::Refused(vec![
-            "says known_good, which what is fetched may only under `category: known_good` of the list".to_owned(),
-        ]));
+    for word in [Category::KnownGood, Category::PrivateRelay] {
+        if list.format == Format::Csv
+            && list.category != Some(word)
+            && decoded.list.entries.iter().any(|entry| entry.category == word)
+        {
+            let word = word.as_str();
+            return Err(Outcome::Refused(vec![format!(
+                "says {word}, which what is fetched may only under `category: {word}` of the list"
+            )]));
+        }
     }
     if let Some(before) = before.filter(|before| is_shrunk(*before, entries, shrink_max_percent)) {
         return Err(Outcome::Held { entries, before });

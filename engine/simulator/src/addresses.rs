@@ -63,7 +63,7 @@ pub struct AddressList {
 pub enum HarmlessKind {
     /// Leaves, and hands over within the hour after the time that was recorded.
     Leaver,
-    /// Leaves, and personnel record the day without a time: from its first minute on.
+    /// Leaves, and personnel record the day without a time, which reads as its first minute.
     LeaverByDay,
     /// A leaving that was told ahead, and then put off.
     LeaverPutOff,

@@ -65,7 +65,7 @@ pub(super) fn is_true(company: &Company, alert: &Final) -> bool {
     let is_promised = |harmless: &Harmless| {
         matches!(
             (alert.policy.as_str(), harmless.harmless),
-            ("anonymous_ip", HarmlessKind::NewTunnel | HarmlessKind::NewRelay)
+            ("anonymous_ip", HarmlessKind::NewTunnel)
                 | ("suspicious_ip", HarmlessKind::InfectedHome)
                 | ("terminated_user", HarmlessKind::Job)
         )

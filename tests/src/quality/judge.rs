@@ -303,8 +303,11 @@ fn comes_of(alert: &Final, (number, label): (u32, &Label), (policy, kinds): (&st
         return alert.labels.contains(&number);
     }
     let expected = kinds.contains(&label.kind) || label.also_expected.iter().any(|kind| kinds.contains(kind));
-    // What goes on for weeks explains nothing else that happens in them.
-    (expected || label.kind != AttackKind::SlowExfiltration) && is_of(alert, label, if expected { NEAR } else { AFTER })
+    if !expected && label.kind == AttackKind::SlowExfiltration {
+        // What goes on for weeks explains nothing else that happens in them, but what names an event of it.
+        return alert.labels.contains(&number);
+    }
+    is_of(alert, label, if expected { NEAR } else { AFTER })
 }
 
 /// Whether the alert tells of this first stay in a country.

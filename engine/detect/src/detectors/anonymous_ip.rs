@@ -2,9 +2,10 @@
 //!
 //! # Finds
 //! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as
-//! `tor`, `vpn`, `proxy` or `residential_proxy`, and as `hosting` where `hosting` is set, with a confidence of at least
-//! `confidence_min`. One alert for each user, list and category until they have been quiet. Where lists say several things,
-//! the gravest is told: Tor before rented household lines, these before tunnels and proxies, and hosters last.
+//! `tor`, `vpn`, `proxy`, `residential_proxy` or `private_relay`, and as `hosting` where `hosting` is set, with a confidence
+//! of at least `confidence_min`. One alert for each user, list and category until they have been quiet. Where lists say several
+//! things, the gravest is told: Tor before rented household lines, these before tunnels and proxies, and hosters last; that an
+//! address is a maker's private relay is told before that others call it a tunnel or proxy.
 //!
 //! # Why
 //! ATT&CK T1090.003 (Multi-hop Proxy) and T1078.004 (Cloud Accounts): whoever uses a stolen account hides where they are.
@@ -13,18 +14,22 @@
 //!
 //! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where
 //! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; Tor and rented
-//! household lines never are.
+//! household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
+//! on an earlier day is no part of the habit, and is told with a severity that is a step lower.
+//!
+//! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
+//! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
 //!
 //! # Blind spots
-//! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has; activity without an
-//! address of its own or of its session; of what came too late to be put in order, tunnels and hosters. Without a list in
-//! the configuration the rule does not run.
+//! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
+//! devices, and one on a private relay; activity without an address of its own or of its session; of what came too late to be
+//! put in order, tunnels, hosters and relays. Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
 //! `known_good` (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told from
 //! the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or `administrative`,
-//! which outranks every list); at low and medium sensitivity `usual_network`; at low sensitivity
+//! which outranks every list); at low and medium sensitivity `private_relay` and `usual_network`; at low sensitivity
 //! `usual_in_organisation`.
 //!
 //! # References
@@ -33,15 +38,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Detector, bounded};
-use crate::context::Context;
+use crate::context::{Block, Context, Relief};
 use crate::event::Event;
+use crate::finding::Measure;
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
 use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
+use crate::rule::Layer;
 use crate::time::day_of;
+
+/// Devices on networks of tunnels that are remembered of a key; the one unused for longest gives way.
+const COMPANIONS_MAX: usize = 16;
 
 /// Parameters of `anonymous_ip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +80,9 @@ impl Params {
 
     const fn counts(&self, category: Category) -> bool {
         match category {
-            Category::Tor | Category::Vpn | Category::Proxy | Category::ResidentialProxy => true,
+            Category::Tor | Category::Vpn | Category::Proxy | Category::ResidentialProxy | Category::PrivateRelay => {
+                true
+            }
             Category::Hosting => self.hosting,
             _ => false,
         }
@@ -90,6 +102,19 @@ impl Params {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     watch: Watch,
+    /// Devices on networks of tunnels.
+    #[serde(with = "crate::format::since_2")]
+    companions: Vec<Companion>,
+}
+
+/// A device with which the user was on a network of tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Companion {
+    network: NetworkId,
+    #[serde(with = "postcard::fixint::le")]
+    device: u64,
+    first_day: i32,
+    last_day: i32,
 }
 
 impl Detector for State {
@@ -100,7 +125,7 @@ impl Detector for State {
     const ABOUT: About = About::Whereabouts;
 
     const SUPPRESSIONS: &'static [&'static str] =
-        &["known_good", "learning", "own_network", "usual_in_organisation", "usual_network"];
+        &["known_good", "learning", "own_network", "private_relay", "usual_in_organisation", "usual_network"];
 
     const READS_LISTS: bool = true;
 
@@ -124,15 +149,23 @@ impl Detector for State {
         }
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
-        blocks.extend(usual_network(days, params.usual_days_min).filter(|_| can_be_usual));
+        blocks.extend((told.category == Some(Category::PrivateRelay)).then(|| private_relay(&told)));
+        let is_usual = can_be_usual && days >= params.usual_days_min;
+        let is_strange = is_usual && self.is_strange(network, params, context);
+        blocks.extend(usual_network(days, params.usual_days_min).filter(|_| is_usual && !is_strange));
         blocks.extend(context.usual_in_organisation(&seen));
         blocks.extend(context.learning(params.learning_days).filter(|_| can_be_usual));
         let baseline = habit(days, context);
         let worse = if told.category == Some(Category::Tor) { vec!["through Tor"] } else { Vec::new() };
-        let reliefs = vec![unsure(&told, &limits)];
-        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline });
+        let reliefs = vec![
+            unsure(&told, &limits),
+            Relief { reason: "the user usually has this tunnel, with other devices", holds: is_strange },
+        ];
+        let aside = if is_strange { ", the user's usual one, with a device that was not on it before" } else { "" };
+        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside });
         if can_be_usual && !is_vouched_for {
             self.watch.note(network, &limits, context);
+            self.note_device(network, context);
         }
     }
 
@@ -146,5 +179,48 @@ impl Detector for State {
 
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
+        self.companions.clone_from(&other.companions);
+    }
+}
+
+impl State {
+    /// Was another device on this network on an earlier day that is not forgotten, and not this one?
+    fn is_strange(&self, network: NetworkId, params: &Params, context: &Context<'_>) -> bool {
+        let (device, day) = (context.event.device, day_of(context.event.time));
+        let counts = |known: &&Companion| {
+            known.network == network && known.first_day < day && day - known.last_day <= params.usual_forget_days as i32
+        };
+        let mut known = self.companions.iter().filter(counts).peekable();
+        device != 0 && known.peek().is_some() && known.all(|known| known.device != device)
+    }
+
+    fn note_device(&mut self, network: NetworkId, context: &mut Context<'_>) {
+        let (device, day) = (context.event.device, day_of(context.event.time));
+        if device == 0 || context.late || !context.keeps(2) {
+            return;
+        }
+        let same = |known: &&mut Companion| known.network == network && known.device == device;
+        if let Some(known) = self.companions.iter_mut().find(same) {
+            known.last_day = known.last_day.max(day);
+            return;
+        }
+        if self.companions.len() >= COMPANIONS_MAX {
+            context.caps.networks += 1;
+            let oldest = self.companions.iter().enumerate().min_by_key(|(_, known)| known.last_day);
+            if let Some(oldest) = oldest.map(|(index, _)| index) {
+                self.companions.remove(oldest);
+            }
+        }
+        self.companions.push(Companion { network, device, first_day: day, last_day: day });
+    }
+}
+
+/// Holds back what comes through the relay of a device's maker.
+fn private_relay(told: &Told<'_>) -> Block {
+    Block {
+        layer: Layer::User,
+        by: "private_relay",
+        reason: "a maker's relay lets those who have its devices out in their own region".to_owned(),
+        measures: vec![Measure::new("confidence", f64::from(told.confidence), "of 100")],
     }
 }

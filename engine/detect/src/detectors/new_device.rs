@@ -25,7 +25,8 @@
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
 //! user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
 //! signed in on `usual_days_min` different days before) and `many_devices` (the user signs in from `devices_many` devices
-//! and more: a kiosk, a shared account). A device whose first use was held back is known from then on.
+//! and more: a kiosk, a shared account; not what comes from the very address of the failures, or of bad repute, on a network
+//! where the user has never signed in: nobody's kiosk stands there). A device whose first use was held back is known from then on.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
@@ -245,7 +246,7 @@ impl State {
 
     fn note_address(&mut self, seen: &SeenAddress, days_on_network: u32, params: &Params, context: &Context<'_>) {
         let limits = &params.limits();
-        let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood);
+        let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
         let of_lists = || Told::of_lists(seen, limits, counts);
         let Some(told) = Told::of_organisation(context.networks, seen).or_else(of_lists) else { return };
         // Whoever pays for a tunnel signs in through it day by day; that says nothing of a device.
@@ -274,7 +275,8 @@ impl State {
         let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return };
         let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
         blocks.extend(usual_network(days_on_network, params.usual_days_min));
-        blocks.extend((recent >= params.devices_many as usize).then(|| many_devices(recent, params)));
+        let has_many = recent >= params.devices_many as usize && !is_from_the_risk(risks, days_on_network, context);
+        blocks.extend(has_many.then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
         let incident = self.watch.incidents_mut().touch(event.device, blocker.is_some(), context);
         incident.add(context.trace(), event.test);
@@ -299,12 +301,22 @@ impl State {
     }
 }
 
+/// Does it come from the address of the last of the failures?
+fn is_from_failures(risks: Risks, context: &Context<'_>) -> bool {
+    let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
+    risks.run.is_some_and(|run| run.address != 0 && run.address == here)
+}
+
+/// Does it come from the very address of what is risky, where the user has never signed in?
+fn is_from_the_risk(risks: Risks, days_on_network: u32, context: &Context<'_>) -> bool {
+    let is_bad = risks.bad_address == Some(context.event.time);
+    days_on_network == 0 && (is_bad || is_from_failures(risks, context))
+}
+
 fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
     let event = context.event;
-    let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-    let from_there = risks.run.is_some_and(|run| run.address != 0 && run.address == here);
     [
-        (from_there, "from the address of the failures"),
+        (is_from_failures(risks, context), "from the address of the failures"),
         (event.device_facts.managed == Some(false), "nothing manages the device"),
         (event.mfa == Some(false), "signed in without a second factor"),
         (event.account.privileged, "the account is privileged"),

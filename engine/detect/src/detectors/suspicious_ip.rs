@@ -15,16 +15,19 @@
 //! Machines at home do get infected, and households share addresses. From a network (a /24 of IPv4, a /48 of IPv6) that a
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
+//! A mobile carrier (by its name) lets thousands of its customers out at one address, and one infected phone puts it on a
+//! list: from such a network, if it is usual, it is no news of this user, and told at high sensitivity alone.
 //!
 //! # Blind spots
-//! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them; activity
-//! without an address of its own or of its session. Without a list, and without a network tagged `risky`, the rule does
-//! not run. Of what came too late to be put in order the user's own networks do not count.
+//! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
+//! network of the user's mobile carrier; activity without an address of its own or of its session. Without a list, and
+//! without a network tagged `risky`, the rule does not run. Of what came too late to be put in order the user's own networks do not count.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
 //! `known_good` (a list says, with that confidence, that the address is harmless); `own_network` (`networks.yaml` tags the address `corporate`,
-//! `vpn`, `proxy` or `administrative`, which outranks every list); at low sensitivity `usual_in_organisation`.
+//! `vpn`, `proxy` or `administrative`, which outranks every list); at low and medium sensitivity `shared_address`; at low
+//! sensitivity `usual_in_organisation`.
 //!
 //! # References
 //! The reference product's policy "activity from suspicious IP addresses" (password spray, botnet).
@@ -32,14 +35,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Detector};
-use crate::context::{Context, Relief};
+use crate::context::{Block, Context, Relief};
 use crate::event::Event;
+use crate::finding::{Measure, SeenAddress};
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
+use crate::radius::is_mobile;
 use crate::reputation::{Case, Limits, Told, Watch, habit, unsure, vouched_for};
+use crate::rule::Layer;
 use crate::time::day_of;
 
 /// Parameters of `suspicious_ip`.
@@ -84,7 +90,8 @@ impl Detector for State {
 
     const ABOUT: About = About::Whereabouts;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["known_good", "own_network", "usual_in_organisation"];
+    const SUPPRESSIONS: &'static [&'static str] =
+        &["known_good", "own_network", "shared_address", "usual_in_organisation"];
 
     const READS_LISTS: bool = true;
 
@@ -105,6 +112,8 @@ impl Detector for State {
         };
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
         let mut blocks = vouched_for(context, &seen, &limits);
+        // What the organisation calls risky it means.
+        blocks.extend(shared_address(days, &seen, params).filter(|_| told.category.is_some()));
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = habit(days, context);
         let reliefs = vec![
@@ -112,7 +121,7 @@ impl Detector for State {
             Relief { reason: "the user has long worked from this network", holds: days >= params.usual_days_min },
         ];
         let worse = Vec::from_iter(told.category.and_then(graver));
-        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline });
+        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside: "" });
     }
 
     fn incidents(&self) -> &Incidents {
@@ -126,6 +135,24 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
     }
+}
+
+/// Holds back what is found at an address of the user's own mobile carrier, behind which many others are.
+fn shared_address(days: u32, seen: &SeenAddress, params: &Params) -> Option<Block> {
+    let carrier = seen.location.carrier;
+    (is_mobile(carrier) && days >= params.usual_days_min).then(|| Block {
+        layer: Layer::User,
+        by: "shared_address",
+        reason: format!(
+            "AS{} is a mobile carrier, which lets many out at one address, and the user was on this network on {days} days \
+             before",
+            carrier.asn,
+        ),
+        measures: vec![
+            Measure::new("days_on_network", f64::from(days), "days"),
+            Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+        ],
+    })
 }
 
 const fn is_suspicious(category: Category) -> bool {

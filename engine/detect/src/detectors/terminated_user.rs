@@ -3,14 +3,17 @@
 //! # Finds
 //! Any successful activity later than `grace_minutes` after a `user_terminate` (from its `effective_at`) or, with
 //! `disabled_counts`, a `user_disable` that is a record of this account: sign-ins, sessions and tokens that live on,
-//! integrations and jobs that run under the name. And, when the record is told days late, that the account was active
-//! after the day from which it counts.
+//! integrations and jobs that run under the name. Within `grace_minutes` it is told that somebody signs in anew, and that more
+//! than `grace_objects_max` objects are carried out: neither is a session that ends. And, when the record is told days late,
+//! that the account was active after the day from which it counts.
 //!
 //! # Why
 //! ATT&CK T1078 (Valid Accounts): an account that is left over is used by who left or by whoever found its password. The
 //! leaving is a record among the account's own, so a replay knows of it where the engine did.
 //! The severity is raised by a step when somebody signs in anew, when something is carried out, and for a privileged
-//! account: a session that lives on is told apart from a return. Of leavings the newest counts, so one with a later
+//! account: a session that lives on is told apart from a return; within `grace_minutes` it is a step lower. Personnel write
+//! days: with `midnight_is_a_day` a leaving that counts from midnight UTC counts from the end of that day where days end last,
+//! as a day in a row of `sys_user` does. Of leavings the newest counts, so one with a later
 //! `effective_at` postpones; that an account is off counts since it was first said, beside a leaving, and whichever counts
 //! first is told. A `user_enable` or `user_create` ends that the account was off, and a leaving if it counts from later than
 //! that was told: a return, a re-hire, a leaving that was called off; one that counts from a later time ends it then. A row of
@@ -18,7 +21,8 @@
 //! off from a later day. A leaving that has ended is not told again by a column that still holds its day.
 //!
 //! # Blind spots
-//! Accounts whose leaving no record tells. Of the time before a record that is told late only days are known, up to 64 of
+//! Accounts whose leaving no record tells. What is done between the hour of a leaving that is told as a day and the end of that
+//! day, unless a record says that the account is off. Of the time before a record that is told late only days are known, up to 64 of
 //! them, and of the last activity its time. An account that was forgotten since (no activity for the time users are
 //! kept) is a new one. Records under another name of the same person. A record of leaving that is itself late, by its
 //! `time`, is put aside like any late record: whoever publishes gives it the time at which it is told and says in
@@ -29,7 +33,7 @@
 //! seldom does; one by group takes it if a `user_profile` has named the groups.
 //!
 //! # Parameters
-//! See [`Params`]. `suppression.quiet` of the rule closes the incident. `grace` holds back what happens within
+//! See [`Params`]. `suppression.quiet` of the rule closes the incident. `grace` holds back what else happens within
 //! `grace_minutes`, with a record: sessions end and handovers are finished in them.
 //!
 //! # References
@@ -39,7 +43,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Detector, bounded, counted, from_where, who};
-use crate::context::{Block, Context, Explanation, Raise};
+use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::Measure;
 use crate::hash::hash64;
@@ -47,11 +51,15 @@ use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
 use crate::rule::Layer;
-use crate::time::{DAY, MINUTE, Millis, SECOND, date, day_of, spoken, to_the_minute};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, date, day_of, spoken, to_the_minute};
 
 const SIGNED_IN: &str = "somebody signed in anew";
 const CARRIED_OUT: &str = "something was carried out";
 const PRIVILEGED: &str = "the account is privileged";
+const IN_GRACE: &str = "within the time in which sessions end";
+
+/// A day ends so long after it ends in UTC where it ends last, twelve hours west of it.
+const WESTERNMOST: Millis = 12 * HOUR;
 
 /// Parameters of `terminated_user`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +67,10 @@ const PRIVILEGED: &str = "the account is privileged";
 pub struct Params {
     /// Activity this soon after the time that counts is held back, minutes.
     pub grace_minutes: u32,
+    /// So many objects can be carried out meanwhile without being told.
+    pub grace_objects_max: u32,
+    /// A leaving from midnight UTC is a day without a time, and counts from its end.
+    pub midnight_is_a_day: bool,
     /// An account that is switched off counts like one whose person has left.
     pub disabled_counts: bool,
 }
@@ -67,6 +79,7 @@ impl Params {
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         bounded(&mut faults, "grace_minutes", self.grace_minutes, 0, 30 * 24 * 60);
+        bounded(&mut faults, "grace_objects_max", self.grace_objects_max, 0, 100_000);
         faults
     }
 
@@ -99,19 +112,32 @@ struct Ended {
     until: Option<Millis>,
     /// On how many days it had been active when that was told.
     days: u32,
+    /// Objects carried out within the grace.
+    #[serde(with = "crate::format::since_2")]
+    taken: u32,
 }
 
 impl Ended {
     const fn new(is_left: bool, from: Millis, told: Millis) -> Self {
-        Self { is_left, from, told, until: None, days: 0 }
+        Self { is_left, from, told, until: None, days: 0, taken: 0 }
     }
 
     const fn word(&self) -> &'static str {
         if self.is_left { "was recorded as having left" } else { "was disabled" }
     }
 
-    fn holds_at(&self, now: Millis) -> bool {
-        now > self.from && self.until.is_none_or(|until| now < until)
+    /// Is it a day without a time?
+    const fn is_day(&self, params: &Params) -> bool {
+        self.is_left && params.midnight_is_a_day && self.from.rem_euclid(DAY) == 0
+    }
+
+    /// From when somebody is to be told.
+    const fn begins(&self, params: &Params) -> Millis {
+        if self.is_day(params) { self.from + DAY + WESTERNMOST } else { self.from }
+    }
+
+    fn holds_at(&self, params: &Params, now: Millis) -> bool {
+        now > self.begins(params) && self.until.is_none_or(|until| now < until)
     }
 
     /// Is it over at this time?
@@ -250,39 +276,42 @@ impl State {
     /// What holds at this time, the first of both.
     fn ended(&self, params: &Params, now: Millis) -> Option<Ended> {
         let off = self.off.filter(|_| params.disabled_counts);
-        self.left.into_iter().chain(off).filter(|ended| ended.holds_at(now)).min_by_key(|ended| ended.from)
+        let holding = self.left.into_iter().chain(off).filter(|ended| ended.holds_at(params, now));
+        holding.min_by_key(|ended| ended.begins(params))
     }
 
     /// The account is active though nobody should use it.
     fn active(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;
-        let Some(ended) = self.ended(params, event.time) else { return };
-        let grace = (event.time <= ended.from + params.grace()).then(|| Block {
-            layer: Layer::System,
-            by: "grace",
-            reason: format!(
-                "{} after the account {}, within the {} in which sessions end",
-                spoken(event.time - ended.from),
-                ended.word(),
-                spoken(params.grace()),
-            ),
-            measures: vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")],
-        });
+        let Some(mut ended) = self.ended(params, event.time) else { return };
+        let in_grace = event.time <= ended.begins(params) + params.grace();
+        if in_grace && event.action.is_download() && context.keeps(2) {
+            ended.taken = ended.taken.saturating_add(event.quantity.objects.max(1));
+            let slot = if ended.is_left { &mut self.left } else { &mut self.off };
+            *slot = Some(ended);
+        }
+        let is_sign_in = matches!(event.action, Action::Login | Action::SessionStart);
+        let takes_much = event.action.is_download() && ended.taken > params.grace_objects_max;
+        let is_tolerated = in_grace && event.action != Action::Login && !takes_much;
+        let grace = is_tolerated.then(|| grace(ended, params, event.time));
         let blocker = context.blocker(grace.into_iter().collect());
+        let reliefs = [Relief { reason: IN_GRACE, holds: in_grace && blocker.is_none() }];
         let incident = self.incidents.touch(ended.cause(), blocker.is_some(), context);
         incident.add(context.trace(), event.test);
-        let is_sign_in = matches!(event.action, Action::Login | Action::SessionStart);
         let mut aggravations = Vec::from_iter(event.account.privileged.then_some(PRIVILEGED));
         aggravations.extend(is_sign_in.then_some(SIGNED_IN));
         aggravations.extend(event.action.is_download().then_some(CARRIED_OUT));
         let user = context.subject.user();
         let raise = Raise { blocker, aggravations, fresh: false };
-        context.raise(incident, raise, |incident| Words { user, ended, before: None }.explain(params, incident));
+        let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
+        context.raise_as(incident, raise, standing, |incident| {
+            Words { user, ended, before: None }.explain(params, incident)
+        });
     }
 
     /// Was it, before that was told?
     fn look_back(&mut self, params: &Params, context: &mut Context<'_>, ended: &mut Ended) {
-        let Some(before) = self.active.after(ended.from + params.grace()) else { return };
+        let Some(before) = self.active.after(ended.begins(params) + params.grace()) else { return };
         ended.days = before.days;
         let event = context.event;
         let blocker = context.blocker(Vec::new());
@@ -299,6 +328,19 @@ impl State {
     }
 }
 
+/// Holds back what happens within the grace.
+fn grace(ended: Ended, params: &Params, now: Millis) -> Block {
+    let since = spoken(now - ended.begins(params));
+    let span = spoken(params.grace());
+    let mut measures = vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")];
+    if ended.taken > 0 {
+        measures.push(Measure::new("objects_in_grace", f64::from(ended.taken), "objects"));
+        measures.push(Measure::new("grace_objects_max", f64::from(params.grace_objects_max), "objects"));
+    }
+    let reason = format!("{since} after the account {}, within the {span} in which sessions end", ended.word());
+    Block { layer: Layer::System, by: "grace", reason, measures }
+}
+
 struct Words<'a> {
     user: &'a str,
     ended: Ended,
@@ -309,8 +351,14 @@ struct Words<'a> {
 impl Words<'_> {
     fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
         let ended = self.ended;
-        let late = ended.told - ended.from;
+        let begins = ended.begins(params);
+        let late = ended.told - begins;
         let told = if late > MINUTE { format!(", told {} later", spoken(late)) } else { String::new() };
+        let from = if ended.is_day(params) {
+            format!("on {}, a day that ends at {} UTC where it ends last", date(ended.from), to_the_minute(begins))
+        } else {
+            format!("at {} UTC", to_the_minute(ended.from))
+        };
         let days = counted(u64::from(ended.days), "day", "days");
         let what = match self.before {
             Some(After { first, last, .. }) if first < last => {
@@ -330,28 +378,30 @@ impl Words<'_> {
             }
         };
         let last = self.before.map_or(incident.last, |before| before.last);
+        let told_in_grace = self.before.is_none() && incident.first <= begins + params.grace();
         let mut observed = vec![
             Measure::new("events", incident.count as f64, "events"),
-            Measure::new("after", ((last - ended.from) / MINUTE) as f64, "min"),
+            Measure::new("after", ((last - begins) / MINUTE) as f64, "min"),
         ];
+        if ended.taken > 0 {
+            observed.push(Measure::new("objects_in_grace", f64::from(ended.taken), "objects"));
+        }
         if ended.days > 0 {
             observed.push(Measure::new("days_active", f64::from(ended.days), "days"));
         }
         Explanation {
-            summary: format!(
-                "{} {} at {} UTC{told}, and {what}.",
-                who(self.user),
-                ended.word(),
-                to_the_minute(ended.from),
-            ),
+            summary: format!("{} {} {from}{told}, and {what}.", who(self.user), ended.word()),
             observed,
             baseline: Vec::new(),
-            threshold: vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")],
+            threshold: vec![
+                Measure::new("grace_minutes", f64::from(params.grace_minutes), "min"),
+                Measure::new("grace_objects_max", f64::from(params.grace_objects_max), "objects"),
+            ],
             counterfactual: format!(
                 "It would not have fired if the account had been enabled again before that, or if it had counted from {} \
                  UTC or later.",
-                // To the next whole minute, or it would still fire.
-                to_the_minute(last - params.grace() + MINUTE - 1),
+                // To the next whole minute, or it would still fire. What is told within the grace is told whenever that ends.
+                to_the_minute(if told_in_grace { last } else { last - params.grace() } + MINUTE - 1),
             ),
             kind: None,
         }

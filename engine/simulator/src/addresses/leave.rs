@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::action::{Action, Client, Deed, Device, Status};
+use crate::action::{Action, Client, Deed, Device, FILE_COUNT, Status};
 use crate::attacks::{Draft, suits};
 use crate::chance::Chance;
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -27,7 +27,8 @@ enum Way {
     Overrun,
     /// The account is switched off, and a session goes on.
     OffSession,
-    /// All is done in the hour after the leaving.
+    /// All is done in the hour after the leaving: files are carried off from one's own desk, or somebody signs in from
+    /// elsewhere.
     WithinTheHour,
     /// A program's account is switched off, and its key is used.
     Program,
@@ -82,11 +83,15 @@ pub(super) fn attack(ground: &mut Ground<'_>, plot: Plot<'_>, chance: &mut Chanc
     // The last working day ends at some time of it, or somebody is shown the door in the morning.
     let left_ms = midnight_ms(plot.company, plot.person, plot.day) + minutes(chance.random_range(9 * 60..18 * 60));
     let times = times(way, left_ms, chance);
-    let client = client(plot, way, left_ms, chance)?;
+    let is_return = way == Way::Return || way == Way::WithinTheHour && (number / FAST.len()) % 2 == 1;
+    let client = client(plot, way, (left_ms, is_return), chance)?;
     let mut actions: Vec<Action> = Vec::new();
     for (nth, at) in times.iter().enumerate() {
-        let signs_in = nth == 0 && matches!(way, Way::Return);
-        let deed = if signs_in { SIGN_IN } else { carried(way, chance) };
+        let deed = match way {
+            _ if nth == 0 && is_return => SIGN_IN,
+            Way::WithinTheHour if !is_return => Deed::Download { file: chance.random_range(0..FILE_COUNT) },
+            _ => carried(way, chance),
+        };
         actions.push(act(*at, plot.account, client, deed, chance));
     }
     let status = way.status();
@@ -131,7 +136,7 @@ fn times(way: Way, left_ms: i64, chance: &mut Chance) -> Vec<i64> {
         Way::ToldDaysLate | Way::ToldHoursLate => (chance.random_range(0..3), (30 * SECOND_MS, minutes(20))),
         Way::Token => (chance.random_range(1..5), (4 * HOUR_MS, 30 * HOUR_MS)),
         Way::Overrun => (chance.random_range(15..40), (minutes(1), minutes(4))),
-        Way::WithinTheHour => (chance.random_range(5..30), (5 * SECOND_MS, minutes(1))),
+        Way::WithinTheHour => (chance.random_range(11..34), (5 * SECOND_MS, minutes(1))),
         _ => (chance.random_range(2..40), (5 * SECOND_MS, minutes(2))),
     };
     for _ in 0..more {
@@ -141,12 +146,12 @@ fn times(way: Way, left_ms: i64, chance: &mut Chance) -> Vec<i64> {
 }
 
 /// From where and with what.
-fn client(plot: Plot<'_>, way: Way, left_ms: i64, chance: &mut Chance) -> Option<Client> {
+fn client(plot: Plot<'_>, way: Way, (left_ms, is_return): (i64, bool), chance: &mut Chance) -> Option<Client> {
     let Plot { company, person, .. } = plot;
     let session = chance.random();
     let home = at_home(company, person, left_ms, session);
     Some(match way {
-        Way::Return => {
+        _ if is_return => {
             let kind = if chance.random_bool(0.5) { NetworkKind::Fixed } else { NetworkKind::Hosting };
             stranger(company, any_network(company, kind, chance)?, session, chance)
         }

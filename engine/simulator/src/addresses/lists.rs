@@ -16,10 +16,11 @@ use super::AddressList;
 const RELAYS: usize = 25;
 const RELAY_DAYS: (i64, i64) = (3, 30);
 /// How far lists of whole networks are to be trusted: of tunnels, of the proxy that the company has bought, of relays that
-/// devices of a maker use, of hosters.
+/// devices of a maker use, as others call them and as the maker does, of hosters.
 const TUNNELS: u8 = 80;
 const PROXIES: u8 = 60;
 const RELAYED: u8 = 55;
+const PUBLISHED: u8 = 90;
 const HOSTERS: u8 = 90;
 /// Where in a cloud's network the relay's part begins, and its prefix: hosts 8,192 to 9,215.
 const RELAY_FIRST_HOST: u64 = 8_192;
@@ -169,13 +170,15 @@ fn whole_networks(company: &Company) -> Vec<Entry> {
     entries.extend(of_kind(NetworkKind::Hosting, "hosting", HOSTERS, "servers"));
     // The relay of a maker of phones lets its customers out at a cloud, in a part of its own.
     let clouds = company.world.access_of_kind(NetworkKind::Cloud);
-    entries.extend(clouds.iter().map(|(_, access)| Entry {
-        network: format!("{}/{RELAY_PREFIX}", relay_base(company, access.v4)),
-        category: "proxy",
-        confidence: RELAYED,
-        tag: "private relay",
-        valid_ms: None,
-    }));
+    for (category, confidence) in [("proxy", RELAYED), ("private_relay", PUBLISHED)] {
+        entries.extend(clouds.iter().map(|(_, access)| Entry {
+            network: format!("{}/{RELAY_PREFIX}", relay_base(company, access.v4)),
+            category,
+            confidence,
+            tag: "private relay",
+            valid_ms: None,
+        }));
+    }
     entries
 }
 
