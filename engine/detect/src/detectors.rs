@@ -121,6 +121,12 @@ pub trait Detector {
     fn copy_from(&mut self, other: &Self);
 }
 
+/// Is a number of parameters absent? Rules that were written before it do what they did.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+pub(crate) const fn is_nothing(value: &u32) -> bool {
+    *value == 0
+}
+
 /// Adds a fault when a value is outside its bounds.
 pub(crate) fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
     faults: &mut Vec<(&'static str, String)>,

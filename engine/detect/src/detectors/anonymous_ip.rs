@@ -15,7 +15,8 @@
 //! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where
 //! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; Tor and rented
 //! household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
-//! on an earlier day is no part of the habit, and is told with a severity that is a step lower.
+//! on an earlier day, or a record without one where all had named one, is no part of the habit, and is told with a severity
+//! that is a step lower. Of whoever has been there with more than two devices another one says nothing.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
@@ -36,6 +37,7 @@
 //! The reference product's policy "activity from anonymous IP addresses". The Tor Project's list of exits.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{About, Detector, bounded};
 use crate::context::{Block, Context, Relief};
@@ -52,6 +54,8 @@ use crate::time::day_of;
 
 /// Devices on networks of tunnels that are remembered of a key; the one unused for longest gives way.
 const COMPANIONS_MAX: usize = 16;
+/// Whoever has been on a network with more devices than this changes them: a laptop and a phone.
+const COMPANIONS_USUAL: usize = 2;
 
 /// Parameters of `anonymous_ip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +115,7 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Companion {
     network: NetworkId,
+    /// Its hash; 0: a record that named none.
     #[serde(with = "postcard::fixint::le")]
     device: u64,
     first_day: i32,
@@ -184,19 +189,21 @@ impl Detector for State {
 }
 
 impl State {
-    /// Was another device on this network on an earlier day that is not forgotten, and not this one?
+    /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and not this
+    /// one?
     fn is_strange(&self, network: NetworkId, params: &Params, context: &Context<'_>) -> bool {
         let (device, day) = (context.event.device, day_of(context.event.time));
         let counts = |known: &&Companion| {
             known.network == network && known.first_day < day && day - known.last_day <= params.usual_forget_days as i32
         };
-        let mut known = self.companions.iter().filter(counts).peekable();
-        device != 0 && known.peek().is_some() && known.all(|known| known.device != device)
+        let known: SmallVec<[u64; COMPANIONS_MAX]> =
+            self.companions.iter().filter(counts).map(|known| known.device).collect();
+        known.len() <= COMPANIONS_USUAL && known.iter().any(|known| *known != 0) && !known.contains(&device)
     }
 
     fn note_device(&mut self, network: NetworkId, context: &mut Context<'_>) {
         let (device, day) = (context.event.device, day_of(context.event.time));
-        if device == 0 || context.late || !context.keeps(2) {
+        if context.late || !context.keeps(2) {
             return;
         }
         let same = |known: &&mut Companion| known.network == network && known.device == device;

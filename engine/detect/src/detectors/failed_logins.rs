@@ -95,7 +95,7 @@ pub struct Params {
     pub success_within_secs: u32,
     /// Length of the sliding window in which failures are compared with what is usual for the user, seconds. 0: what is
     /// usual is neither learned nor asked.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub baseline_window_secs: u32,
     /// Fewer failures than this are never unusual.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -119,16 +119,16 @@ pub struct Params {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub usual_days_min: u32,
     /// More failures than this within `baseline_window_secs` are never usual. 0: nothing is.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub usual_failures_max: u32,
     /// Intervals between failures that must be even for a client with an old password. 0: nothing looks like one.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub rhythm_intervals: u32,
     /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub rhythm_tolerance_secs: u32,
     /// Failures from so many networks look like stuffing, and not like guessing by one. 0: nothing does.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub stuffing_networks_min: u32,
 }
 
@@ -181,11 +181,6 @@ impl Params {
 
 // Rules that were kept by content before there was a baseline do not name its parameters, and must keep their hash: what
 // they leave out is the least that is allowed, and that is never written.
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_nothing(value: &u32) -> bool {
-    *value == 0
-}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 const fn is_one(value: &u32) -> bool {

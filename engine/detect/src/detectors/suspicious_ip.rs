@@ -16,7 +16,7 @@
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
 //! A mobile carrier (by its name) lets thousands of its customers out at one address, and one infected phone puts it on a
-//! list: from such a network, if it is usual, it is no news of this user, and told at high sensitivity alone.
+//! list: of whoever was with that carrier on two days before, it is no news, and told at high sensitivity alone.
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
@@ -47,6 +47,9 @@ use crate::radius::is_mobile;
 use crate::reputation::{Case, Limits, Told, Watch, habit, unsure, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
+
+/// On so many days before somebody was with a mobile carrier that is theirs.
+const OWN_CARRIER_DAYS: u32 = 2;
 
 /// Parameters of `suspicious_ip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +107,9 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
         let limits = params.limits();
-        let network = NetworkId::of_block(&seen);
+        // The addresses of a mobile carrier are everybody's by turns.
+        let is_shared = is_mobile(seen.location.carrier);
+        let network = if is_shared { NetworkId::of_carrier(&seen) } else { NetworkId::of_block(&seen) };
         let of_lists = || Told::of_lists(&seen, &limits, is_suspicious);
         let told = Told::of_organisation(context.networks, &seen).or_else(of_lists);
         let Some(told) = told else {
@@ -113,7 +118,7 @@ impl Detector for State {
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
         let mut blocks = vouched_for(context, &seen, &limits);
         // What the organisation calls risky it means.
-        blocks.extend(shared_address(days, &seen, params).filter(|_| told.category.is_some()));
+        blocks.extend(shared_address(days, &seen).filter(|_| is_shared && told.category.is_some()));
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = habit(days, context);
         let reliefs = vec![
@@ -138,19 +143,18 @@ impl Detector for State {
 }
 
 /// Holds back what is found at an address of the user's own mobile carrier, behind which many others are.
-fn shared_address(days: u32, seen: &SeenAddress, params: &Params) -> Option<Block> {
+fn shared_address(days: u32, seen: &SeenAddress) -> Option<Block> {
     let carrier = seen.location.carrier;
-    (is_mobile(carrier) && days >= params.usual_days_min).then(|| Block {
+    (days >= OWN_CARRIER_DAYS).then(|| Block {
         layer: Layer::User,
         by: "shared_address",
         reason: format!(
-            "AS{} is a mobile carrier, which lets many out at one address, and the user was on this network on {days} days \
-             before",
+            "AS{} is a mobile carrier, which lets many out at one address, and the user was with it on {days} days before",
             carrier.asn,
         ),
         measures: vec![
             Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+            Measure::new("own_carrier_days_min", f64::from(OWN_CARRIER_DAYS), "days"),
         ],
     })
 }

@@ -3,8 +3,8 @@
 //! # Finds
 //! Any successful activity later than `grace_minutes` after a `user_terminate` (from its `effective_at`) or, with
 //! `disabled_counts`, a `user_disable` that is a record of this account: sign-ins, sessions and tokens that live on,
-//! integrations and jobs that run under the name. Within `grace_minutes` it is told that somebody signs in anew, and that more
-//! than `grace_objects_max` objects are carried out: neither is a session that ends. And, when the record is told days late,
+//! integrations and jobs that run under the name. Within `grace_minutes` it is told that somebody signs in anew
+//! (`grace_tells_sign_ins`), and that more than `grace_objects_max` objects are carried out: neither is a session that ends. And, when the record is told days late,
 //! that the account was active after the day from which it counts.
 //!
 //! # Why
@@ -67,12 +67,22 @@ const WESTERNMOST: Millis = 12 * HOUR;
 pub struct Params {
     /// Activity this soon after the time that counts is held back, minutes.
     pub grace_minutes: u32,
-    /// So many objects can be carried out meanwhile without being told.
+    /// So many objects can be carried out meanwhile without being told. 0: any number.
+    #[serde(default, skip_serializing_if = "super::is_nothing")]
     pub grace_objects_max: u32,
+    /// That somebody signs in anew is told meanwhile as well.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub grace_tells_sign_ins: bool,
     /// A leaving from midnight UTC is a day without a time, and counts from its end.
+    #[serde(default, skip_serializing_if = "is_off")]
     pub midnight_is_a_day: bool,
     /// An account that is switched off counts like one whose person has left.
     pub disabled_counts: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_off(value: &bool) -> bool {
+    !*value
 }
 
 impl Params {
@@ -291,8 +301,9 @@ impl State {
             *slot = Some(ended);
         }
         let is_sign_in = matches!(event.action, Action::Login | Action::SessionStart);
-        let takes_much = event.action.is_download() && ended.taken > params.grace_objects_max;
-        let is_tolerated = in_grace && event.action != Action::Login && !takes_much;
+        let most = params.grace_objects_max;
+        let takes_much = most > 0 && ended.taken > most && event.action.is_download();
+        let is_tolerated = in_grace && !takes_much && !(params.grace_tells_sign_ins && event.action == Action::Login);
         let grace = is_tolerated.then(|| grace(ended, params, event.time));
         let blocker = context.blocker(grace.into_iter().collect());
         let reliefs = [Relief { reason: IN_GRACE, holds: in_grace && blocker.is_none() }];
@@ -352,6 +363,7 @@ impl Words<'_> {
     fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
         let ended = self.ended;
         let begins = ended.begins(params);
+        let told_in_grace = self.before.is_none() && incident.first <= begins + params.grace();
         let late = ended.told - begins;
         let told = if late > MINUTE { format!(", told {} later", spoken(late)) } else { String::new() };
         let from = if ended.is_day(params) {
@@ -374,11 +386,16 @@ impl Words<'_> {
                     first if first == until || ended.days > 0 => format!("last at {until}"),
                     first => format!("from {first} to {until}"),
                 };
-                format!("{before}has been active since: {events}, {span} UTC, {}", from_where(incident))
+                let taken = if told_in_grace && ended.taken > 0 {
+                    let objects = counted(u64::from(ended.taken), "object", "objects");
+                    format!(", {objects} carried out in the first {}", spoken(params.grace()))
+                } else {
+                    String::new()
+                };
+                format!("{before}has been active since: {events}, {span} UTC, {}{taken}", from_where(incident))
             }
         };
         let last = self.before.map_or(incident.last, |before| before.last);
-        let told_in_grace = self.before.is_none() && incident.first <= begins + params.grace();
         let mut observed = vec![
             Measure::new("events", incident.count as f64, "events"),
             Measure::new("after", ((last - begins) / MINUTE) as f64, "min"),

@@ -116,11 +116,6 @@ pub(crate) fn rules() -> Vec<Rule> {
             }),
             600,
         ),
-        (
-            "terminated_user",
-            Params::TerminatedUser(terminated_user::Params { grace_minutes: 10, disabled_counts: true }),
-            3_600,
-        ),
     ];
     let mut rules: Vec<Rule> =
         rules.into_iter().chain(others()).map(|(id, params, quiet_secs)| rule(id, params, quiet_secs)).collect();
@@ -128,8 +123,23 @@ pub(crate) fn rules() -> Vec<Rule> {
     rules
 }
 
+fn left() -> (&'static str, Params, u32) {
+    let params = terminated_user::Params {
+        grace_minutes: 10,
+        grace_objects_max: 1,
+        grace_tells_sign_ins: true,
+        midnight_is_a_day: true,
+        disabled_counts: true,
+    };
+    ("terminated_user", Params::TerminatedUser(params), 3_600)
+}
+
 fn others() -> impl Iterator<Item = (&'static str, Params, u32)> {
-    rules_of_lists().into_iter().chain([unusual(), together(), devices()]).chain(policies()).chain(rules_of_files())
+    rules_of_lists()
+        .into_iter()
+        .chain([left(), unusual(), together(), devices()])
+        .chain(policies())
+        .chain(rules_of_files())
 }
 
 fn devices() -> (&'static str, Params, u32) {
