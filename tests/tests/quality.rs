@@ -23,6 +23,8 @@ struct Kept {
     files: Apart,
     /// Attacks by way of addresses, accounts that should be off, and devices.
     addresses: Addresses,
+    /// Attacks of the first kinds that take days.
+    slow: SlowFloors,
 }
 
 /// Floors of several policies over one company.
@@ -80,6 +82,28 @@ struct OfClass {
     recall_min: f64,
     /// Why it is what it is.
     why: String,
+}
+
+/// Attacks of the first kinds that take days.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlowFloors {
+    company: Size,
+    attacks: u32,
+    policies: BTreeMap<String, SlowFloor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlowFloor {
+    kind: String,
+    recall_min: f64,
+    detection_secs_max: i64,
+    why: String,
+}
+
+fn company_of_days(floors: &SlowFloors) -> Company {
+    Company::new(config(&floors.company).with_slow(floors.attacks)).unwrap()
 }
 
 #[derive(Deserialize)]
@@ -234,6 +258,24 @@ fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(
 }
 
 #[test]
+fn attacks_that_take_days_keep_their_floors_at_medium_sensitivity() {
+    let (Kept { slow, .. }, _) = floors();
+    let company = company_of_days(&slow);
+    let places = places(company.world(), Listing::Good).unwrap();
+    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let judged = judge(&company, &finals[0]);
+    for (policy, floor) in &slow.policies {
+        let kinds = &judged.scores[policy.as_str()].kinds;
+        let named = |kind: &AttackKind| serde_json::to_value(kind).unwrap() == floor.kind.as_str();
+        let (_, of_kind) = kinds.iter().find(|(kind, _)| named(kind)).unwrap();
+        assert_eq!(of_kind.injected, slow.attacks as usize, "{policy}");
+        let (recall, secs) = (of_kind.recall(), of_kind.detection_secs);
+        assert!(recall >= floor.recall_min, "{policy}: {of_kind:?}, {}\n{:#?}", floor.why, judged.missed);
+        assert!(secs <= floor.detection_secs_max, "{policy}: told after {secs} s, {}", floor.why);
+    }
+}
+
+#[test]
 fn what_is_added_for_downloads_changes_nothing_else() {
     let (floors, company) = floors();
     let config = config(&floors.company);
@@ -249,7 +291,7 @@ fn what_is_added_for_downloads_changes_nothing_else() {
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (Kept { files, addresses, .. }, company) = floors();
+    let (Kept { files, addresses, slow, .. }, company) = floors();
     let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
     let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
     let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
@@ -257,10 +299,13 @@ fn the_labels_are_those_that_were_written_down() {
     let is_of_addresses = |label: &&Label| label.kind >= AttackKind::AnonymousAddress;
     let harmless = with_addresses.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
     let of_addresses = with_addresses.labels().iter().filter(is_of_addresses).map(line).chain(harmless).collect();
-    let written: [(&str, String); 3] = [
+    let days = company_of_days(&slow);
+    let is_of_days = |label: &&Label| label.kind > AttackKind::SlowNewDevice;
+    let written: [(&str, String); 4] = [
         ("labels.jsonl", company.labels().iter().map(line).collect()),
         ("labels_files.jsonl", of_files),
         ("labels_addresses.jsonl", of_addresses),
+        ("labels_slow.jsonl", days.labels().iter().filter(is_of_days).map(line).collect()),
     ];
     for (name, labels) in written {
         if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {

@@ -85,11 +85,13 @@ impl Incidents {
     /// The incident of the cause that the event belongs to: the one that is not yet quiet, or a new one with the event
     /// as opener. What is held back and what is not are incidents apart. Incidents that have gone quiet leave.
     pub fn touch(&mut self, cause: u64, held: bool, context: &mut Context<'_>) -> &mut Incident {
-        let quiet = context.quiet();
+        let (now, quiet) = (context.event.time, context.quiet());
+        self.list.retain(|incident| now <= incident.last + quiet);
         self.touch_within(cause, held, [quiet; 2], context)
     }
 
-    /// The same with a quiet time of its own for what is told and for what is held back.
+    /// The same with a quiet time of its own for what is told and for what is held back. Incidents of other causes stay: they
+    /// may have another.
     pub fn touch_within(
         &mut self,
         cause: u64,
@@ -98,7 +100,8 @@ impl Incidents {
         context: &mut Context<'_>,
     ) -> &mut Incident {
         let event = context.event;
-        self.list.retain(|incident| event.time <= incident.last + quiet[usize::from(incident.held)]);
+        let is_open = |incident: &Incident| event.time <= incident.last + quiet[usize::from(incident.held)];
+        self.list.retain(|incident| incident.cause != cause || is_open(incident));
         // Events that came too late are in no order, and may lie before an incident as far as they may lie after it.
         let same = |incident: &Arc<Incident>| {
             let is_near = event.time >= incident.first - quiet[usize::from(held)];

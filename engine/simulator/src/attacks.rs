@@ -6,20 +6,21 @@
 mod burst;
 mod far;
 mod hoard;
+mod scouting;
+mod slow;
 
 use std::collections::BTreeSet;
 
 use rand::RngExt;
 use serde::Serialize;
 
-use crate::action::{Action, Client, Deed, Device};
-use crate::behaviour::plan_day;
-use crate::chance::{Chance, Purpose, pick, stream};
-use crate::clock::{DAY_MS, HOUR_MS};
+use crate::action::Action;
+use crate::chance::{Chance, Purpose, stream};
+use crate::clock::DAY_MS;
 use crate::company::{Company, ConfigError, EARLIEST_ATTACK_DAY};
-use crate::people::Person;
 use crate::raw::{self, Scene};
-use crate::world::{CityId, NetworkId, NetworkKind};
+
+use scouting::Scouting;
 
 /// Days are drawn this often before an attack is given up.
 const TRIES_MAX: u32 = 4_000;
@@ -68,6 +69,12 @@ pub enum AttackKind {
     NewDevice,
     /// The same hours later.
     SlowNewDevice,
+    /// Passwords guessed now and then over days.
+    SlowFailedLogins,
+    /// A session or password used far away now and then over days, while its owner works.
+    SlowImpossibleTravel,
+    /// An account used now and then over days from a country its owner never was in.
+    SlowInfrequentCountry,
 }
 
 /// How much an attack carries off, in multiples of the least that is promised to be told.
@@ -117,6 +124,12 @@ pub struct AttackPlan {
     pub unusual_download: u32,
     /// Slow exfiltration over 5 to 15 working days.
     pub slow_exfiltration: u32,
+    /// Guesses over days: from one address or many, by turns in vain.
+    pub slow_failed_logins: u32,
+    /// Requests from far away over days.
+    pub slow_impossible_travel: u32,
+    /// Requests from a new country over days.
+    pub slow_infrequent_country: u32,
 }
 
 /// One injected attack.
@@ -169,19 +182,6 @@ enum Lair {
     CopiedBrowser,
 }
 
-/// A possible victim on a possible day.
-struct Scouting<'a> {
-    company: &'a Company,
-    account: u32,
-    /// The day, counted from the first.
-    day: u32,
-    person: &'a Person,
-    /// What the victim does from the day before to the day after, in order.
-    days: Vec<Action>,
-    /// Positions in `days` of the day itself, working at a laptop.
-    desk: Vec<usize>,
-}
-
 impl Default for AttackPlan {
     fn default() -> Self {
         Self { impossible_travel: 4, infrequent_country: 3, failed_logins: 4, mass_download: 4, ..Self::none() }
@@ -198,6 +198,9 @@ impl AttackPlan {
             mass_download: 0,
             unusual_download: 0,
             slow_exfiltration: 0,
+            slow_failed_logins: 0,
+            slow_impossible_travel: 0,
+            slow_infrequent_country: 0,
         }
     }
 
@@ -206,7 +209,7 @@ impl AttackPlan {
         self.kinds().into_iter().map(|(_, count, _)| count).sum()
     }
 
-    fn kinds(self) -> [(AttackKind, u32, &'static str); 6] {
+    fn kinds(self) -> [(AttackKind, u32, &'static str); 9] {
         [
             (AttackKind::ImpossibleTravel, self.impossible_travel, "impossible_travel"),
             (AttackKind::InfrequentCountry, self.infrequent_country, "infrequent_country"),
@@ -214,6 +217,9 @@ impl AttackPlan {
             (AttackKind::MassDownload, self.mass_download, "mass_download"),
             (AttackKind::UnusualDownload, self.unusual_download, "unusual_download"),
             (AttackKind::SlowExfiltration, self.slow_exfiltration, "slow_exfiltration"),
+            (AttackKind::SlowFailedLogins, self.slow_failed_logins, "slow_failed_logins"),
+            (AttackKind::SlowImpossibleTravel, self.slow_impossible_travel, "slow_impossible_travel"),
+            (AttackKind::SlowInfrequentCountry, self.slow_infrequent_country, "slow_infrequent_country"),
         ]
     }
 }
@@ -312,6 +318,9 @@ fn drafted(
         AttackKind::SlowExfiltration if on_program => hoard::slow_exfiltration_of_program(scouting, number, chance),
         AttackKind::UnusualDownload => hoard::unusual_download(scouting, number, is_heavy, chance),
         AttackKind::SlowExfiltration => hoard::slow_exfiltration(scouting, number, is_heavy, chance),
+        AttackKind::SlowFailedLogins => slow::failed_logins(scouting, number, chance),
+        AttackKind::SlowImpossibleTravel => slow::impossible_travel(scouting, chance),
+        AttackKind::SlowInfrequentCountry => slow::infrequent_country(scouting, chance),
         // These have planners of their own.
         _ => None,
     }
@@ -351,129 +360,5 @@ fn label(company: &Company, draft: &Draft) -> Label {
         note: draft.note.clone(),
         also_expected: draft.also_expected.clone(),
         classes: draft.classes.clone(),
-    }
-}
-
-impl<'a> Scouting<'a> {
-    fn new(company: &'a Company, account: u32, day: u32) -> Self {
-        let person = &company.people[account as usize];
-        let mut days = Vec::new();
-        for day in i64::from(day) - 1..=i64::from(day) + 1 {
-            plan_day(company.day_context(), account, person, day, &mut days);
-        }
-        days.retain(|action| !action.is_strangers());
-        days.sort_unstable_by_key(|action| (action.time_ms, action.id));
-        let first_epoch_day = company.config.start_ms.div_euclid(DAY_MS);
-        let midnight_ms = company.world.midnight_ms(person.home, first_epoch_day + i64::from(day));
-        let on_day = |action: &Action| (midnight_ms..midnight_ms + DAY_MS).contains(&action.time_ms);
-        let at_desk = |action: &Action| action.client.device == Device::Laptop && action.client.session != 0;
-        let desk = (0..days.len()).filter(|i| on_day(&days[*i]) && at_desk(&days[*i])).collect();
-        Self { company, account, day, person, days, desk }
-    }
-
-    fn action(&self, time_ms: i64, client: Client, deed: Deed, chance: &mut Chance) -> Action {
-        Action { time_ms, account: self.account, id: chance.random(), client, deed, label: None }
-    }
-
-    /// A moment in the middle of the victim's work at a fixed line, with more work soon after it.
-    fn moment_at_desk(&self, chance: &mut Chance) -> Option<&Action> {
-        let settled = |action: &Action| {
-            let kind = self.company.world.network(action.client.network).kind;
-            matches!(kind, NetworkKind::Fixed | NetworkKind::Corporate) || self.is_confounded()
-        };
-        let position = *pick(chance, &self.desk)?;
-        let (now, next) = (self.days.get(position)?, self.days.get(position + 1)?);
-        let busy = next.time_ms - now.time_ms < 8 * 60_000 && next.time_ms - now.time_ms > 60_000;
-        (busy && settled(now) && settled(next) && next.client.device == Device::Laptop).then_some(now)
-    }
-
-    /// Countries the account has truly been used from before or will be: home, journeys, tunnels.
-    fn known_countries(&self) -> BTreeSet<&'a str> {
-        let world = &self.company.world;
-        let mut cities: Vec<CityId> = vec![self.person.home];
-        cities.extend(self.person.trips.iter().map(|trip| trip.city));
-        cities.extend(self.days.iter().map(|action| world.network(action.client.network).true_city));
-        cities.extend(self.days.iter().map(|action| world.network(action.client.network).listed_city));
-        let habits = &self.person.habits;
-        let ways = habits.consumer_vpn.iter().chain(&habits.proxies).chain(&habits.split_tunnel);
-        cities.extend(ways.map(|network| world.network(*network).true_city));
-        cities.extend(habits.moved.map(|moved| moved.city));
-        cities.extend(self.person.habits.corporate_vpn.map(|egress| world.network(egress).true_city));
-        cities.into_iter().map(|city| world.city(city).country.as_str()).collect()
-    }
-
-    /// The highest and lowest door-to-door speed between a place at a time and what the victim does around it:
-    /// from the nearest action before to the place, and on to the nearest action after.
-    fn speeds_kmh(&self, city: CityId, from_ms: i64, to_ms: i64) -> [f64; 2] {
-        let world = &self.company.world;
-        let speed = |action: Option<&Action>| {
-            let Some(action) = action else { return 0.0 };
-            let place = world.network(action.client.network).true_city;
-            let gap_ms = if action.time_ms <= from_ms { from_ms - action.time_ms } else { action.time_ms - to_ms };
-            world.apart_km(place, city) / (gap_ms.max(1_000) as f64 / HOUR_MS as f64)
-        };
-        let successful = |action: &&Action| !matches!(action.deed, Deed::LoginFailed { .. });
-        let before = self.days.iter().rev().filter(successful).find(|action| action.time_ms <= from_ms);
-        let after = self.days.iter().filter(successful).find(|action| action.time_ms >= to_ms);
-        [speed(before), speed(after)]
-    }
-
-    /// The shortest distance between a city and any place the account is used from these days.
-    fn nearest_km(&self, city: CityId) -> f64 {
-        let world = &self.company.world;
-        let places: BTreeSet<CityId> =
-            self.days.iter().map(|action| world.network(action.client.network).true_city).collect();
-        places.into_iter().map(|place| world.apart_km(place, city)).fold(f64::INFINITY, f64::min)
-    }
-
-    /// What else is truly the case when the account succeeds from a city in a span of time.
-    ///
-    /// `None` when the truth is arguable: a speed between a leisurely and an impossible one.
-    fn consequences(&self, city: CityId, from_ms: i64, to_ms: i64) -> Option<Vec<AttackKind>> {
-        let mut consequences = Vec::new();
-        let [before, after] = self.speeds_kmh(city, from_ms, to_ms);
-        let (slow, fast) = (before.max(after) <= PLAUSIBLE_KMH, before.max(after) >= IMPOSSIBLE_KMH);
-        if fast && self.nearest_km(city) >= FAR_KM {
-            consequences.push(AttackKind::ImpossibleTravel);
-        } else if !slow {
-            return None;
-        }
-        if !self.known_countries().contains(self.company.world.city(city).country.as_str()) {
-            consequences.push(AttackKind::InfrequentCountry);
-        }
-        Some(consequences)
-    }
-
-    /// Whether the company has confounders, and with them victims and attackers of more kinds.
-    fn is_confounded(&self) -> bool {
-        self.company.config.confounders.is_some()
-    }
-
-    /// A line of an attacker in a city: a rented server where there is one, a home line elsewhere.
-    fn attacker_line(&self, city: CityId, lair: Lair, chance: &mut Chance) -> Option<NetworkId> {
-        let world = &self.company.world;
-        let rented = world.access(NetworkKind::Hosting, city).first();
-        let home = pick(chance, world.access(NetworkKind::Fixed, city));
-        let rented = rented.filter(|_| chance.random_bool(0.6) || lair == Lair::Hoster);
-        rented.or(home).map(|access| access.v4)
-    }
-
-    /// The attacker's client.
-    fn attacker(&self, city: CityId, session: u128, lair: Lair, chance: &mut Chance) -> Option<Client> {
-        let network = self.attacker_line(city, lair, chance)?;
-        let ip = self.company.world.any_host(network, chance);
-        let browser = chance.random_range(0..4);
-        let (device, browser) = match lair {
-            Lair::CopiedBrowser => (Device::Impostor, self.person.habits.laptop_browser),
-            Lair::Anywhere | Lair::Hoster => (Device::Unmanaged, browser),
-        };
-        Some(Client { ip, network, body: city, device, browser, session })
-    }
-
-    /// A city for which `fits` holds, chosen among all of them.
-    fn city_where(&self, chance: &mut Chance, fits: impl Fn(CityId) -> bool) -> Option<CityId> {
-        let count = self.company.world.cities().len();
-        let fitting: Vec<CityId> = (0..count).map(|index| CityId(index as u16)).filter(|id| fits(*id)).collect();
-        pick(chance, &fitting).copied()
     }
 }

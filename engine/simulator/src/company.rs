@@ -162,6 +162,16 @@ impl CompanyConfig {
         self
     }
 
+    /// The same with so many attacks of each of the first kinds that take days.
+    #[must_use]
+    pub const fn with_slow(mut self, attacks: u32) -> Self {
+        let plan = &mut self.attacks;
+        plan.slow_failed_logins = attacks;
+        plan.slow_impossible_travel = attacks;
+        plan.slow_infrequent_country = attacks;
+        self
+    }
+
     /// The same with attacks on files and what looks like them.
     #[must_use]
     pub fn with_files(self, files: FilePlan) -> Self {

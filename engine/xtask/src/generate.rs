@@ -50,11 +50,24 @@ fn described(root: &Path) -> anyhow::Result<Vec<Described>> {
     DETECTORS
         .iter()
         .map(|id| {
-            let code = read(&root.join(format!("engine/detect/src/detectors/{id}.rs")))?;
+            let code = code_of(root, id)?;
             let rule = read(&root.join(format!("rules/{id}.yaml")))?;
             Described::new(id, &code, &rule).with_context(|| format!("detector {id}"))
         })
         .collect()
+}
+
+/// The file of a detector, and that of its parameters where they have one of their own.
+fn code_of(root: &Path, id: &str) -> anyhow::Result<String> {
+    let detectors = root.join("engine/detect/src/detectors");
+    let code = read(&detectors.join(format!("{id}.rs")))?;
+    let params = detectors.join(id).join("params.rs");
+    if !params.exists() {
+        return Ok(code);
+    }
+    let params = read(&params)?;
+    let (_, params) = params.split_once("\n\n").context("params.rs has nothing behind its first lines")?;
+    Ok(format!("{code}\n{params}"))
 }
 
 /// The front page with its table of detectors brought up to date, if there is a front page.

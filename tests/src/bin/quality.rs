@@ -49,6 +49,9 @@ struct Arguments {
     /// Unusual downloads and slow exfiltration too, and what makes harmless people carry off more than they did
     #[arg(long)]
     downloads: bool,
+    /// Attacks of each of the first kinds that take days. 0: none
+    #[arg(long, default_value_t = 0)]
+    slow: u32,
     /// The other streams, also with `--short`
     #[arg(long)]
     streams: bool,
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Arguments { users, days, attacks, seed, .. } = arguments;
     let config = CompanyConfig::confounded(seed, users, days, START_MS, attacks);
+    let config = config.with_slow(arguments.slow);
     let config = if arguments.downloads { config.with_downloads(attacks) } else { config };
     let files = FilePlan { fast: arguments.files, slow: arguments.files / 2, work: true };
     let config = if arguments.files == 0 { config } else { config.with_files(files) };

@@ -28,6 +28,9 @@ pub(super) const fn is_seen_by_evidence(label: &Label) -> bool {
             | AttackKind::SlowTerminatedUse
             | AttackKind::NewDevice
             | AttackKind::SlowNewDevice
+            | AttackKind::SlowFailedLogins
+            | AttackKind::SlowImpossibleTravel
+            | AttackKind::SlowInfrequentCountry
     )
 }
 

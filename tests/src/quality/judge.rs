@@ -25,9 +25,9 @@ const SEVERITY_LOW: u8 = 2;
 /// The policies that are measured, each with the kinds of attack that it is for.
 pub(super) const POLICIES: [(&str, &[AttackKind]); 10] = [
     ("anonymous_ip", &[AttackKind::AnonymousAddress, AttackKind::SlowAnonymousAddress]),
-    ("failed_logins", &[AttackKind::FailedLogins]),
-    ("impossible_travel", &[AttackKind::ImpossibleTravel]),
-    ("infrequent_country", &[AttackKind::InfrequentCountry]),
+    ("failed_logins", &[AttackKind::FailedLogins, AttackKind::SlowFailedLogins]),
+    ("impossible_travel", &[AttackKind::ImpossibleTravel, AttackKind::SlowImpossibleTravel]),
+    ("infrequent_country", &[AttackKind::InfrequentCountry, AttackKind::SlowInfrequentCountry]),
     ("mass_download", &[AttackKind::MassDownload]),
     ("new_device", &[AttackKind::NewDevice, AttackKind::SlowNewDevice]),
     ("ransomware", &[AttackKind::Ransomware, AttackKind::SlowRansomware]),
@@ -238,6 +238,9 @@ fn alerts_of(
 fn by_kind(company: &Company, kinds: &[AttackKind], times: &[Told], score: &mut Score) {
     for kind in kinds {
         let injected = company.labels().iter().filter(|label| label.kind == *kind).count();
+        if injected == 0 {
+            continue;
+        }
         let found = times.iter().filter(|(of, _)| of == kind);
         let detection_secs = median(found.clone().map(|(_, secs)| *secs));
         score.kinds.insert(*kind, OfKind { injected, found: found.count(), detection_secs });

@@ -4,13 +4,14 @@
 //! More than `failures_max` failed sign-ins or second factors of one user within `window_secs`: guessing at one account,
 //! stuffing of leaked passwords, and a success that follows. And fewer or slower ones that are unusual for this user at
 //! this hour of the week: at least `baseline_floor` within `baseline_window_secs` of which so many or more are less likely
-//! than `baseline_tail_max`.
+//! than `baseline_tail_max`. And guesses that are further apart than any burst: failures from networks that are not the
+//! user's in `slow_hours_min` different hours within `slow_within_hours`.
 //!
 //! # Why
-//! ATT&CK T1110 (Brute Force). Four kinds are told apart, by `kind` of the alert and its techniques: `brute_force`, guesses
+//! ATT&CK T1110 (Brute Force). Five kinds are told apart, by `kind` of the alert and its techniques: `brute_force`, guesses
 //! from few networks (T1110.001); `stuffing`, from `stuffing_networks_min` or more, as leaked passwords are tried through
 //! many machines (T1110.004); `guessed`, once a sign-in raised the severity (T1078.004 beside them); `old_password`, a
-//! client that goes on with one. An alert is of the kind that it looks like when it is written, by the evidence that it
+//! client that goes on with one; `slow_guessing`, an alert of its own, of a day and more. An alert is of the kind that it looks like when it is written, by the evidence that it
 //! names: it may begin as guessing and become another. The alert is raised at the failure that crosses a limit (the 11th of "more than 10"),
 //! brought up to date at 20, 50, 100 … failures, and raised in severity when a sign-in succeeds soon after.
 //!
@@ -32,8 +33,14 @@
 //! of a user who has been watched for less than half a day, a sign-in from elsewhere takes it back only until the same
 //! client has shown its rhythm anew: whoever guesses stops at the password that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
+//! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
+//! somebody failed on a network that has not been the user's for half a day, unless a burst is told meanwhile. In the user's
+//! first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
+//! severity; an even rhythm lowers it by a step, as above.
+//!
 //! # Blind spots
-//! Guessing slower than `baseline_floor` in `baseline_window_secs`, or, before that, right; a name that has never succeeded
+//! Guessing slower than `baseline_floor` in `baseline_window_secs` from the user's own networks, or in fewer hours than
+//! `slow_hours_min`, or, before that, right; a name that has never succeeded
 //! is forgotten from day to day, so nothing becomes usual for it; one password tried over many accounts (that is a
 //! question about the network, not about a user); failures that the identity provider keeps to itself. Whoever fails day
 //! after day at the same hour, or guesses where an integration fails every night, makes that usual: with alerts on the
@@ -58,19 +65,20 @@
 //! Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
 
 mod memory;
+mod params;
 mod rhythm;
+mod slow;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
 use self::memory::{Client, Mark, Memory, ONE, Success};
-use self::rhythm::INTERVALS_MAX;
+pub use self::params::Params;
 use self::words::{Words, usual_failures};
-use super::{About, Detector, bounded, counted, grouped, who};
-use crate::baseline::Weighing;
+use super::{About, Detector, counted, grouped, who};
 use crate::context::{Context, Raise, Relief, Standing};
 use crate::event::Event;
-use crate::finding::{ADDRESSES_MAX, Blocker};
+use crate::finding::Blocker;
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::Outcome;
@@ -82,128 +90,6 @@ const SUCCEEDED_AFTER: &str = "a sign-in succeeded after the failures";
 const PRIVILEGED: &str = "the account is privileged";
 const BELOW_LIMIT: &str = "fewer failures than the limit, though more than usual for this user";
 const OLD_PASSWORD: &str = "an even rhythm from one address: looks like a client with an old password";
-
-/// Parameters of `failed_logins`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Params {
-    /// Failures allowed within the window; one more raises the alert.
-    pub failures_max: u32,
-    /// Length of the sliding window, seconds.
-    pub window_secs: u32,
-    /// A success this soon after the last failure of a burst raises the severity, seconds.
-    pub success_within_secs: u32,
-    /// Length of the sliding window in which failures are compared with what is usual for the user, seconds. 0: what is
-    /// usual is neither learned nor asked.
-    #[serde(default, skip_serializing_if = "super::is_nothing")]
-    pub baseline_window_secs: u32,
-    /// Fewer failures than this are never unusual.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub baseline_floor: u32,
-    /// Failures are unusual when so many or more have a smaller probability than this.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub baseline_tail_max: f64,
-    /// Failures a week of a user of whom nothing is known.
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
-    pub prior_failures_per_week: f64,
-    /// What is assumed of such a user weighs as much as this many weeks of watching, weeks.
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
-    pub prior_weeks: f64,
-    /// What was learned weighs half as much after this time, weeks.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub half_life_weeks: u32,
-    /// Failures over the limit are usual when so many or more have at least this probability.
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
-    pub usual_tail_min: f64,
-    /// And when the user failed at this hour on at least so many days before, days.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub usual_days_min: u32,
-    /// More failures than this within `baseline_window_secs` are never usual. 0: nothing is.
-    #[serde(default, skip_serializing_if = "super::is_nothing")]
-    pub usual_failures_max: u32,
-    /// Intervals between failures that must be even for a client with an old password. 0: nothing looks like one.
-    #[serde(default, skip_serializing_if = "super::is_nothing")]
-    pub rhythm_intervals: u32,
-    /// An even interval differs from the median by at most this, or by a fiftieth of it, seconds.
-    #[serde(default, skip_serializing_if = "super::is_nothing")]
-    pub rhythm_tolerance_secs: u32,
-    /// Failures from so many networks look like stuffing, and not like guessing by one. 0: nothing does.
-    #[serde(default, skip_serializing_if = "super::is_nothing")]
-    pub stuffing_networks_min: u32,
-}
-
-impl Params {
-    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        bounded(&mut faults, "failures_max", self.failures_max, 1, 1_000);
-        bounded(&mut faults, "window_secs", self.window_secs, 1, 86_400);
-        bounded(&mut faults, "success_within_secs", self.success_within_secs, 0, 86_400);
-        bounded(&mut faults, "baseline_window_secs", self.baseline_window_secs, 0, 86_400);
-        bounded(&mut faults, "baseline_floor", self.baseline_floor, 1, 1_000);
-        bounded(&mut faults, "baseline_tail_max", self.baseline_tail_max, 0.0, 0.1);
-        bounded(&mut faults, "prior_failures_per_week", self.prior_failures_per_week, 0.01, 1_000.0);
-        bounded(&mut faults, "prior_weeks", self.prior_weeks, 0.1, 100.0);
-        bounded(&mut faults, "half_life_weeks", self.half_life_weeks, 1, 100);
-        bounded(&mut faults, "usual_tail_min", self.usual_tail_min, 0.000_1, 1.0);
-        bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
-        bounded(&mut faults, "usual_failures_max", self.usual_failures_max, 0, 5_000);
-        bounded(&mut faults, "rhythm_intervals", self.rhythm_intervals, 0, INTERVALS_MAX as u32);
-        bounded(&mut faults, "rhythm_tolerance_secs", self.rhythm_tolerance_secs, 0, 60);
-        bounded(&mut faults, "stuffing_networks_min", self.stuffing_networks_min, 0, ADDRESSES_MAX as u32);
-        faults
-    }
-
-    /// Is what is usual for the user learned?
-    const fn has_baseline(&self) -> bool {
-        self.baseline_window_secs > 0
-    }
-
-    /// How failures are weighed.
-    const fn weighing(&self) -> Weighing {
-        Weighing {
-            window_secs: self.baseline_window_secs,
-            prior_per_week: self.prior_failures_per_week,
-            prior_weeks: self.prior_weeks,
-            half_life_weeks: self.half_life_weeks,
-        }
-    }
-
-    /// The same without what the first format of state has no room for.
-    fn burst_only(&self) -> Self {
-        Self { baseline_window_secs: 0, rhythm_intervals: 0, stuffing_networks_min: 0, ..self.clone() }
-    }
-
-    /// Is more remembered than the shorter window?
-    const fn remembers(&self) -> bool {
-        self.has_baseline() || self.rhythm_intervals > 0
-    }
-}
-
-// Rules that were kept by content before there was a baseline do not name its parameters, and must keep their hash: what
-// they leave out is the least that is allowed, and that is never written.
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_one(value: &u32) -> bool {
-    *value == one()
-}
-
-const fn one() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_zero(value: &f64) -> bool {
-    value.to_bits() == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_unit(value: &f64) -> bool {
-    value.to_bits() == unit().to_bits()
-}
-
-const fn unit() -> f64 {
-    1.0
-}
 
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -240,6 +126,8 @@ impl Detector for State {
         "rhythm_intervals",
         "rhythm_tolerance_secs",
         "stuffing_networks_min",
+        "slow_hours_min",
+        "slow_within_hours",
     ];
 
     fn window_secs(params: &Params) -> u32 {
@@ -266,7 +154,10 @@ impl Detector for State {
             self.memory = Memory::default();
         }
         match event.outcome {
-            Outcome::Failure => self.failure(params, context),
+            Outcome::Failure => {
+                self.failure(params, context);
+                self.fail_slowly(params, context);
+            }
             Outcome::Success => self.success(params, context),
             Outcome::Unknown => {}
         }
@@ -348,7 +239,8 @@ impl State {
     fn success(&mut self, params: &Params, context: &mut Context<'_>) {
         let now = context.event.time;
         let before = self.succeeded_at.replace(now);
-        self.memory.succeed(params, context.event, context.origin.seen);
+        let is_strange = self.memory.succeed(params, context.event, context.origin.seen);
+        self.succeed_slowly(params, context, is_strange);
         let within = Millis::from(params.success_within_secs) * SECOND;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
@@ -436,7 +328,8 @@ impl State {
 
     fn is_raised(&self, held: bool, now: Millis, quiet: [Millis; 2]) -> bool {
         let is_open = |incident: &Incident| now <= incident.last + quiet[usize::from(incident.held)];
-        self.incidents.iter().any(|incident| incident.held == held && incident.is_raised() && is_open(incident))
+        let is_burst = |incident: &&Incident| incident.cause == cause() && incident.held == held;
+        self.incidents.iter().filter(is_burst).any(|incident| incident.is_raised() && is_open(incident))
     }
 
     /// Forgets what was remembered of incidents that are over. Failures that were told are not told again as part of

@@ -77,6 +77,8 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rhythm_intervals: 2,
                 rhythm_tolerance_secs: 30,
                 stuffing_networks_min: 3,
+                slow_hours_min: 2,
+                slow_within_hours: 4,
             }),
             300,
         ),

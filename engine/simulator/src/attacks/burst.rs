@@ -60,7 +60,7 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
 }
 
 /// The same client at another address, of a server or a home line anywhere.
-fn elsewhere(scouting: &Scouting<'_>, client: Client, chance: &mut Chance) -> Option<Client> {
+pub(super) fn elsewhere(scouting: &Scouting<'_>, client: Client, chance: &mut Chance) -> Option<Client> {
     let world = &scouting.company.world;
     let kind = if chance.random_bool(0.5) { NetworkKind::Hosting } else { NetworkKind::Fixed };
     let (body, access) = *pick(chance, &world.access_of_kind(kind))?;

@@ -59,16 +59,7 @@ pub(super) fn impossible_travel(scouting: &Scouting<'_>, number: u32, chance: &m
 /// An account used in the middle of its owner's night from a country the owner never was in.
 pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -> Option<Draft> {
     let world = &scouting.company.world;
-    let last = *scouting.desk.last()?;
-    let evening = scouting.days[last..].windows(2).find(|pair| pair[1].time_ms - pair[0].time_ms >= NIGHT_MS)?;
-    let (before_ms, after_ms) = (evening[0].time_ms, evening[1].time_ms);
-    let known = scouting.known_countries();
-    let start_ms = before_ms + (after_ms - before_ms) * 45 / 100;
-    let city = scouting.city_where(chance, |id| {
-        let [out, back] = scouting.speeds_kmh(id, start_ms, start_ms + HOUR_MS);
-        let abroad = !known.contains(world.city(id).country.as_str()) && scouting.nearest_km(id) >= ABROAD_KM;
-        abroad && out.max(back) <= PLAUSIBLE_KMH
-    })?;
+    let (city, start_ms) = abroad_at_night(scouting, chance)?;
     let session = chance.random();
     let client = scouting.attacker(city, session, Lair::Anywhere, chance)?;
     let steps = chance.random_range(8..20);
@@ -83,6 +74,22 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
         world.city(scouting.person.home).key(),
     );
     Some(Draft { kind: AttackKind::InfrequentCountry, actions, note, also_expected: Vec::new(), classes: Vec::new() })
+}
+
+/// A new country that can be reached and left in time, and the middle of the victim's night.
+pub(super) fn abroad_at_night(scouting: &Scouting<'_>, chance: &mut Chance) -> Option<(CityId, i64)> {
+    let world = &scouting.company.world;
+    let last = *scouting.desk.last()?;
+    let evening = scouting.days[last..].windows(2).find(|pair| pair[1].time_ms - pair[0].time_ms >= NIGHT_MS)?;
+    let (before_ms, after_ms) = (evening[0].time_ms, evening[1].time_ms);
+    let known = scouting.known_countries();
+    let start_ms = before_ms + (after_ms - before_ms) * 45 / 100;
+    let city = scouting.city_where(chance, |id| {
+        let [out, back] = scouting.speeds_kmh(id, start_ms, start_ms + HOUR_MS);
+        let abroad = !known.contains(world.city(id).country.as_str()) && scouting.nearest_km(id) >= ABROAD_KM;
+        abroad && out.max(back) <= PLAUSIBLE_KMH
+    })?;
+    Some((city, start_ms))
 }
 
 /// Signs in where asked to and looks around: lists, records, a few files.

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::Params;
 use super::rhythm::Rhythm;
+use super::slow::Slow;
 use crate::baseline::{Hours, Usual, hour_of};
 use crate::caps::Caps;
 use crate::context::Context;
@@ -23,6 +24,9 @@ const HOMES_MAX: usize = 4;
 /// An address or network counts as known when somebody signed in from it so many counted hours ago, which is half a day at least: not
 /// in what is judged.
 const HOME_HOURS_MIN: u32 = 13;
+
+/// Of whoever is watched for fewer hours nothing says which networks are theirs.
+const STRANGE_HOURS_MIN: u32 = 24;
 
 /// What a failure carries.
 pub(super) const ONE: Quantity = Quantity { objects: 1, rows: 0, bytes: 0 };
@@ -48,6 +52,8 @@ pub(super) struct Failures {
     pub(super) marks: [Mark; 2],
     /// Of failures that no exception covers, and of those that one does.
     facts: [Facts; 2],
+    /// Hours of strange ones, likewise.
+    slow: [Slow; 2],
 }
 
 /// What is remembered of an incident.
@@ -174,7 +180,7 @@ pub(super) struct Facts {
 impl Memory {
     /// Takes note of the time: what is over is forgotten.
     pub(super) fn pass(&mut self, params: &Params, now: Millis, caps: &mut Caps) {
-        if !params.has_baseline() {
+        if !params.has_baseline() && params.slow_hours_min == 0 {
             self.since_hour = 0;
         } else if self.since_hour == 0 {
             self.since_hour = hour_of(now).max(1);
@@ -186,14 +192,16 @@ impl Memory {
         } else {
             (failures.window, failures.hours) = Default::default();
         }
+        failures.slow.iter_mut().for_each(|slow| slow.expire(params, now));
     }
 
     /// The rhythm of failures ends with a success that can be of the client that makes it. Failures from where somebody
     /// then succeeds were mistakes, unless they were told; a success elsewhere says nothing of them. And when nothing else is
-    /// left to remember, nothing is kept.
-    pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) {
+    /// left to remember, nothing is kept. Answers whether it came from where the user is not known to be.
+    pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) -> bool {
         let known = if params.remembers() { self.homes.take(event.time, seen) } else { Known::Nothing };
-        let Some(failures) = &mut self.failures else { return };
+        let is_strange = known == Known::Nothing;
+        let Some(failures) = &mut self.failures else { return is_strange };
         failures.success = match (known, failures.rhythm.is_at(seen)) {
             _ if !failures.has_client(params) => Success::Open,
             (Known::Address, true) => Success::AtHome,
@@ -209,15 +217,35 @@ impl Memory {
             Success::Open => failures.rhythm = Rhythm::default(),
         }
         if failures.marks.iter().any(|mark| mark.raised) {
-            return;
+            return is_strange;
         }
         if let Some(seen) = seen {
             let is_same = |known: SeenAddress| known.address == seen.address;
             failures.window.forget(ONE, |trace| trace.address.is_some_and(is_same));
         }
-        if failures.window.is_empty() && failures.hours.is_empty() {
+        if failures.window.is_empty() && failures.hours.is_empty() && failures.slow.iter().all(Slow::is_empty) {
             self.failures = None;
         }
+        is_strange
+    }
+
+    /// Takes note of a failure on a network that is not the user's; `None`: it is, or nobody can tell.
+    pub(super) fn note_strange(&mut self, params: &Params, context: &Context<'_>, covered: bool) -> Option<&Slow> {
+        let now = context.event.time;
+        let is_known = self.homes.know(now, context.origin.seen) != Known::Nothing;
+        let is_new = hour_of(now).saturating_sub(self.since_hour) < STRANGE_HOURS_MIN;
+        if params.slow_hours_min == 0 || is_known || is_new || context.origin.seen.is_none() {
+            return None;
+        }
+        let slow = &mut self.failures.get_or_insert_default().slow[usize::from(covered)];
+        slow.note(context.trace());
+        Some(slow)
+    }
+
+    /// The hours of strange failures, if there are any.
+    pub(super) fn slow(&self, covered: bool) -> Option<&Slow> {
+        let slow = self.failures.as_ref().map(|failures| &failures.slow[usize::from(covered)]);
+        slow.filter(|slow| !slow.is_empty())
     }
 
     /// Takes the next failure; before it, nothing was in the shorter window if `is_first`.
@@ -338,6 +366,9 @@ impl Failures {
         for (mine, theirs) in self.facts.iter_mut().zip(&other.facts) {
             mine.agents.clone_from(&theirs.agents);
             mine.reasons = theirs.reasons;
+        }
+        for (mine, theirs) in self.slow.iter_mut().zip(&other.slow) {
+            mine.copy_from(theirs);
         }
     }
 }
