@@ -11,6 +11,7 @@ use frostwatch_simulator::{AttackKind, Company, Harmless, HarmlessKind, Label};
 use serde_json::json;
 
 use super::Final;
+use super::judge::SEVERITY_LOW;
 
 /// Policies whose alerts are held against attacks by the events they name: what they tell goes on for days, and overlaps with
 /// much that it has nothing to do with.
@@ -73,7 +74,13 @@ pub(super) fn is_true(company: &Company, alert: &Final) -> bool {
                 | ("terminated_user", HarmlessKind::Job)
         )
     };
-    meanwhile(company, alert).any(is_promised)
+    // What was explained afterwards stands at low severity.
+    let is_explained = |harmless: &Harmless| {
+        alert.policy == "terminated_user"
+            && harmless.harmless == HarmlessKind::RehiredToldLate
+            && alert.severity <= SEVERITY_LOW
+    };
+    meanwhile(company, alert).any(|harmless| is_promised(harmless) || is_explained(harmless))
 }
 
 /// What led the detector astray, in a word or several.

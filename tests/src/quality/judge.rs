@@ -20,7 +20,7 @@ const AFTER: Millis = 10 * MINUTE;
 const TOLD_WITHIN: Millis = 10 * MINUTE;
 
 /// What an alert stands at that asks nobody to get up.
-const SEVERITY_LOW: u8 = 2;
+pub(super) const SEVERITY_LOW: u8 = 2;
 
 /// The policies that are measured, each with the kinds of attack that it is for.
 pub(super) const POLICIES: [(&str, &[AttackKind]); 10] = [

@@ -15,8 +15,9 @@
 //! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where
 //! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; Tor and rented
 //! household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
-//! on an earlier day, or a record without one where all had named one, is no part of the habit, and is told with a severity
-//! that is a step lower. Of whoever has been there with more than two devices another one says nothing.
+//! on an earlier day, or a record without one where all had named one, at an exit (a /24 of IPv4, a /48 of IPv6) where the
+//! user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has been there
+//! with more than two devices another one says nothing.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
@@ -115,6 +116,8 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Companion {
     network: NetworkId,
+    /// The exit.
+    exit: NetworkId,
     /// Its hash; 0: a record that named none.
     #[serde(with = "postcard::fixint::le")]
     device: u64,
@@ -156,7 +159,8 @@ impl Detector for State {
         let is_vouched_for = is_vouched_for(context, &blocks);
         blocks.extend((told.category == Some(Category::PrivateRelay)).then(|| private_relay(&told)));
         let is_usual = can_be_usual && days >= params.usual_days_min;
-        let is_strange = is_usual && self.is_strange(network, params, context);
+        let place = (network, NetworkId::of_block(&seen));
+        let is_strange = is_usual && self.is_strange(place, params, context);
         blocks.extend(usual_network(days, params.usual_days_min).filter(|_| is_usual && !is_strange));
         blocks.extend(context.usual_in_organisation(&seen));
         blocks.extend(context.learning(params.learning_days).filter(|_| can_be_usual));
@@ -166,11 +170,12 @@ impl Detector for State {
             unsure(&told, &limits),
             Relief { reason: "the user usually has this tunnel, with other devices", holds: is_strange },
         ];
-        let aside = if is_strange { ", the user's usual one, with a device that was not on it before" } else { "" };
+        let aside =
+            if is_strange { ", the user's usual one, at an exit and with a device that are new there" } else { "" };
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside });
         if can_be_usual && !is_vouched_for {
             self.watch.note(network, &limits, context);
-            self.note_device(network, context);
+            self.note_device(place, context);
         }
     }
 
@@ -189,24 +194,27 @@ impl Detector for State {
 }
 
 impl State {
-    /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and not this
-    /// one?
-    fn is_strange(&self, network: NetworkId, params: &Params, context: &Context<'_>) -> bool {
+    /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
+    /// one nor any at this exit?
+    fn is_strange(&self, (network, exit): (NetworkId, NetworkId), params: &Params, context: &Context<'_>) -> bool {
         let (device, day) = (context.event.device, day_of(context.event.time));
         let counts = |known: &&Companion| {
             known.network == network && known.first_day < day && day - known.last_day <= params.usual_forget_days as i32
         };
-        let known: SmallVec<[u64; COMPANIONS_MAX]> =
-            self.companions.iter().filter(counts).map(|known| known.device).collect();
-        known.len() <= COMPANIONS_USUAL && known.iter().any(|known| *known != 0) && !known.contains(&device)
+        let known = || self.companions.iter().filter(counts);
+        let mut devices: SmallVec<[u64; COMPANIONS_MAX]> = known().map(|known| known.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let is_new = !devices.contains(&device) && known().all(|known| known.exit != exit);
+        devices.len() <= COMPANIONS_USUAL && devices.iter().any(|known| *known != 0) && is_new
     }
 
-    fn note_device(&mut self, network: NetworkId, context: &mut Context<'_>) {
+    fn note_device(&mut self, (network, exit): (NetworkId, NetworkId), context: &mut Context<'_>) {
         let (device, day) = (context.event.device, day_of(context.event.time));
         if context.late || !context.keeps(2) {
             return;
         }
-        let same = |known: &&mut Companion| known.network == network && known.device == device;
+        let same = |known: &&mut Companion| (known.network, known.exit, known.device) == (network, exit, device);
         if let Some(known) = self.companions.iter_mut().find(same) {
             known.last_day = known.last_day.max(day);
             return;
@@ -218,7 +226,7 @@ impl State {
                 self.companions.remove(oldest);
             }
         }
-        self.companions.push(Companion { network, device, first_day: day, last_day: day });
+        self.companions.push(Companion { network, exit, device, first_day: day, last_day: day });
     }
 }
 

@@ -16,7 +16,8 @@
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
 //! A mobile carrier (by its name) lets thousands of its customers out at one address, and one infected phone puts it on a
-//! list: of whoever was with that carrier on two days before, it is no news, and told at high sensitivity alone.
+//! list: of whoever was with that carrier on two days before, and where the list is not sure, it is no news, and told at
+//! high sensitivity alone.
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
@@ -118,7 +119,9 @@ impl Detector for State {
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
         let mut blocks = vouched_for(context, &seen, &limits);
         // What the organisation calls risky it means.
-        blocks.extend(shared_address(days, &seen).filter(|_| is_shared && told.category.is_some()));
+        if is_shared && told.category.is_some() {
+            blocks.extend(shared_address(days, &seen, &told, params));
+        }
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = habit(days, context);
         let reliefs = vec![
@@ -142,19 +145,23 @@ impl Detector for State {
     }
 }
 
-/// Holds back what is found at an address of the user's own mobile carrier, behind which many others are.
-fn shared_address(days: u32, seen: &SeenAddress) -> Option<Block> {
+/// Holds back what is found at an address of a mobile carrier, behind which many others are, if it is the user's own carrier or
+/// the list is not sure.
+fn shared_address(days: u32, seen: &SeenAddress, told: &Told<'_>, params: &Params) -> Option<Block> {
     let carrier = seen.location.carrier;
-    (days >= OWN_CARRIER_DAYS).then(|| Block {
+    (days >= OWN_CARRIER_DAYS || told.confidence < params.confidence_sure).then(|| Block {
         layer: Layer::User,
         by: "shared_address",
         reason: format!(
-            "AS{} is a mobile carrier, which lets many out at one address, and the user was with it on {days} days before",
-            carrier.asn,
+            "AS{} is a mobile carrier, which lets many out at one address; the user was with it on {days} days before, and the \
+             list's confidence is {} of 100",
+            carrier.asn, told.confidence,
         ),
         measures: vec![
             Measure::new("days_on_network", f64::from(days), "days"),
             Measure::new("own_carrier_days_min", f64::from(OWN_CARRIER_DAYS), "days"),
+            Measure::new("confidence", f64::from(told.confidence), "of 100"),
+            Measure::new("confidence_sure", f64::from(params.confidence_sure), "of 100"),
         ],
     })
 }

@@ -16,7 +16,8 @@
 //! as a day in a row of `sys_user` does. Of leavings the newest counts, so one with a later
 //! `effective_at` postpones; that an account is off counts since it was first said, beside a leaving, and whichever counts
 //! first is told. A `user_enable` or `user_create` ends that the account was off, and a leaving if it counts from later than
-//! that was told: a return, a re-hire, a leaving that was called off; one that counts from a later time ends it then. A row of
+//! that was told: a return, a re-hire, a leaving that was called off; one that counts from a later time ends it then. One that is
+//! told late and counts from before the activity that was told lowers that alert to low, with the reason. A row of
 //! `sys_user` that says "on" counts from when the account was made, so it ends no leaving, and not that the account is to be
 //! off from a later day. A leaving that has ended is not told again by a column that still holds its day.
 //!
@@ -50,12 +51,13 @@ use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::model::{Action, Outcome};
 use crate::plan::LaneKind;
-use crate::rule::Layer;
+use crate::rule::{Layer, Severity};
 use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, date, day_of, spoken, to_the_minute};
 
 const SIGNED_IN: &str = "somebody signed in anew";
 const CARRIED_OUT: &str = "something was carried out";
 const PRIVILEGED: &str = "the account is privileged";
+const RETURNED: &str = "a return was told since, which counts from before this activity";
 const IN_GRACE: &str = "within the time in which sessions end";
 
 /// A day ends so long after it ends in UTC where it ends last, twelve hours west of it.
@@ -263,6 +265,7 @@ impl Detector for State {
             (Action::UserEnable | Action::UserCreate, Some(from)) => {
                 self.off = self.off.map(|off| if off.is_ended_by(from) { off.ends(from, now) } else { off });
                 self.left = self.left.map(|left| if from > left.told { left.ends(from, now) } else { left });
+                self.returned(from, params, context);
             }
             (_, Some(_)) => {}
             (_, None) => {
@@ -320,6 +323,25 @@ impl State {
         });
     }
 
+    /// A return that counts from before what was told as activity explains it: what is told stands, at low severity.
+    fn returned(&mut self, from: Millis, params: &Params, context: &mut Context<'_>) {
+        let Some(left) = self.left.filter(|left| left.until == Some(from)) else { return };
+        let blocker = context.blocker(Vec::new());
+        let Some(incident) = self.incidents.live(left.cause(), blocker.is_some(), context.event.time, context.quiet())
+        else {
+            return;
+        };
+        let is_told = incident.severity_reasons.iter().any(|known| known == RETURNED);
+        if !incident.is_raised() || is_told || incident.first < from {
+            return;
+        }
+        incident.severity = Some(Severity::Low);
+        incident.severity_reasons = vec![RETURNED.to_owned()];
+        let user = context.subject.user();
+        let raise = Raise { blocker, aggravations: Vec::new(), fresh: true };
+        context.raise(incident, raise, |incident| Words { user, ended: left, before: None }.explain(params, incident));
+    }
+
     /// Was it, before that was told?
     fn look_back(&mut self, params: &Params, context: &mut Context<'_>, ended: &mut Ended) {
         let Some(before) = self.active.after(ended.begins(params) + params.grace()) else { return };
@@ -372,6 +394,14 @@ impl Words<'_> {
             format!("at {} UTC", to_the_minute(ended.from))
         };
         let days = counted(u64::from(ended.days), "day", "days");
+        let returned = incident.severity_reasons.iter().any(|known| known == RETURNED);
+        let returned = match ended.until.filter(|_| returned) {
+            Some(at) => format!(
+                "; by a record that was told later the account counts as on again from {} UTC on",
+                to_the_minute(at)
+            ),
+            None => String::new(),
+        };
         let what = match self.before {
             Some(After { first, last, .. }) if first < last => {
                 format!("had been active on {days} since, from {} on, last at {} UTC", date(first), to_the_minute(last))
@@ -407,7 +437,7 @@ impl Words<'_> {
             observed.push(Measure::new("days_active", f64::from(ended.days), "days"));
         }
         Explanation {
-            summary: format!("{} {} {from}{told}, and {what}.", who(self.user), ended.word()),
+            summary: format!("{} {} {from}{told}, and {what}{returned}.", who(self.user), ended.word()),
             observed,
             baseline: Vec::new(),
             threshold: vec![

@@ -208,11 +208,13 @@ impl Memory {
             (Known::Address | Known::Network, false) => Success::Elsewhere,
             _ => Success::Open,
         };
-        // Of a user who has been watched for less than half a day nothing is known. Whoever guesses stops at the password
-        // that works, and a client goes on: it must show an even rhythm anew.
+        // Of a user who has been watched for less than half a day nothing is known, and a client on a network of the user is
+        // most likely theirs. Whoever guesses stops at the password that works, and a client goes on: it must show an even
+        // rhythm anew.
         let is_new = hour_of(event.time).saturating_sub(self.since_hour) < HOME_HOURS_MIN;
         match failures.success {
             Success::Elsewhere | Success::AtHome => failures.rhythm.forget_asides(),
+            Success::Open if failures.rhythm.is_at_home() => failures.rhythm.doubt(),
             Success::Open if is_new && !failures.rhythm.is_at(seen) => failures.rhythm.doubt(),
             Success::Open => failures.rhythm = Rhythm::default(),
         }
@@ -257,11 +259,12 @@ impl Memory {
         }
         failures.facts[usize::from(covered)].add(event);
         let seen = context.origin.seen;
-        let may_be_aside = match (self.homes.know(event.time, seen), failures.rhythm.is_at(seen)) {
+        let known = self.homes.know(event.time, seen);
+        let may_be_aside = match (known, failures.rhythm.is_at(seen)) {
             (Known::Address, _) | (Known::Network, false) => failures.has_client(params),
             _ => false,
         };
-        failures.rhythm.beat(params, event, seen, may_be_aside);
+        failures.rhythm.beat(params, (event, seen), (known != Known::Nothing, may_be_aside));
         if params.has_baseline() {
             if !covered {
                 failures.learn(params, event.time, since_hour);

@@ -45,12 +45,19 @@ pub(super) struct Rhythm {
     asides: u32,
     /// Somebody signed in elsewhere who may be its owner or not.
     doubted: bool,
+    /// Its last failure came from a network of the user.
+    at_home: bool,
 }
 
 impl Rhythm {
     /// Takes the next failure. Whoever has changed a password mistypes the new one while a client goes on with the old:
     /// so a wrong password from where the user is known to be is set aside, though no more of them than anybody may have.
-    pub(super) fn beat(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>, may_be_aside: bool) {
+    pub(super) fn beat(
+        &mut self,
+        params: &Params,
+        (event, seen): (&Event, Option<SeenAddress>),
+        (at_home, may_be_aside): (bool, bool),
+    ) {
         let client = Knocker::of(event, seen);
         let interval = event.time - self.last;
         let is_another = client != self.client;
@@ -59,20 +66,25 @@ impl Rhythm {
             return;
         }
         if client.address == 0 || is_another || interval > PAUSE {
-            *self = Self { client, last: event.time, ..Self::default() };
+            *self = Self { client, last: event.time, at_home, ..Self::default() };
             return;
         }
         if self.intervals.len() == INTERVALS_MAX {
             self.intervals.remove(0);
         }
         self.intervals.push(interval as u32);
-        self.last = event.time;
+        (self.last, self.at_home) = (event.time, at_home);
     }
 
     /// Forgets how even it was, and not who tries.
     pub(super) fn doubt(&mut self) {
         self.intervals.clear();
         (self.asides, self.doubted) = (0, true);
+    }
+
+    /// Does it try from a network of the user?
+    pub(super) const fn is_at_home(&self) -> bool {
+        self.at_home
     }
 
     /// Is it in doubt whose it is?
@@ -115,7 +127,7 @@ impl Rhythm {
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.intervals.clone_from(&other.intervals);
         (self.client, self.last) = (other.client, other.last);
-        (self.asides, self.doubted) = (other.asides, other.doubted);
+        (self.asides, self.doubted, self.at_home) = (other.asides, other.doubted, other.at_home);
     }
 }
 
