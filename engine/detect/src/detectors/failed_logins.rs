@@ -34,13 +34,14 @@
 //! client has shown its rhythm anew: whoever guesses stops at the password that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
-//! somebody failed on a network that has not been the user's for half a day, unless a burst is told meanwhile. In the user's
+//! somebody failed on a network that has not been the user's for half a day and is no mobile carrier's (by its name; a phone
+//! with an old password goes on for days where its owner never signs in), unless a burst is told meanwhile. In the user's
 //! first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
 //! severity; an even rhythm lowers it by a step, as above.
 //!
 //! # Blind spots
-//! Guessing slower than `baseline_floor` in `baseline_window_secs` from the user's own networks, or in fewer hours than
-//! `slow_hours_min`, or, before that, right; a name that has never succeeded
+//! Guessing slower than `baseline_floor` in `baseline_window_secs` from the user's own networks or by a mobile carrier, or in
+//! fewer hours than `slow_hours_min`, or, before that, right; a name that has never succeeded
 //! is forgotten from day to day, so nothing becomes usual for it; one password tried over many accounts (that is a
 //! question about the network, not about a user); failures that the identity provider keeps to itself. Whoever fails day
 //! after day at the same hour, or guesses where an integration fails every night, makes that usual: with alerts on the

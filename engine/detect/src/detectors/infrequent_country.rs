@@ -13,7 +13,7 @@
 //! explain other countries, and so does a journey that was told.
 //!
 //! # Blind spots
-//! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
+//! Attackers in a country the user knows; those behind a tunnel that a list knows, whom `anonymous_ip` has to tell; networks whose country the `GeoIP` file has wrong; activity without an
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
 //! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
 //! at a hoster of which the user has addresses in a known country, which `cloud_provider` or `risky` in `networks.yaml`
@@ -39,7 +39,9 @@
 //! as the user is seen where they mostly are: a proxy takes its users to a data centre nearby; not learned); `earlier_stay`
 //! (the user was there within `half_life_days`, which was told, for a day or longer, in more than one session, while the
 //! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
-//! alert; not learned). These three need `state_format: 2`.
+//! alert; not learned). These three need `state_format: 2`. And `listed_tunnel`: a list says, with a confidence of 60 and
+//! more, that the address is the end of a tunnel for anybody or of a maker's relay, and none says worse; where a tunnel ends
+//! says nothing of its user, and that they are in one is what `anonymous_ip` tells (not learned).
 //!
 //! At low sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and
 //! `risky` raise the severity.
@@ -63,6 +65,7 @@ use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::Incidents;
+use crate::listed::Category;
 use crate::model::Outcome;
 use crate::near;
 use crate::networks::Tag;
@@ -71,6 +74,8 @@ use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{DAY, Millis, day_of};
 
+/// How sure a list must be that a tunnel ends at an address.
+const TUNNEL_CONFIDENCE_MIN: u8 = 60;
 /// Countries that lie in the state itself: more are rare.
 const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
@@ -160,6 +165,7 @@ impl Detector for State {
         "earlier_stay",
         "home_proxy",
         "learning",
+        "listed_tunnel",
         "near_border",
         "tagged_egress",
         "usual_in_organisation",
@@ -229,6 +235,10 @@ impl State {
             return true;
         }
         if let Some(block) = self.dual_stack(params, context, &seen, day) {
+            self.raise(params, context, seen, place, (before, vec![block]));
+            return false;
+        }
+        if let Some(block) = listed_tunnel(context, &seen) {
             self.raise(params, context, seen, place, (before, vec![block]));
             return false;
         }
@@ -435,6 +445,28 @@ impl State {
         usual.truncate(5);
         usual
     }
+}
+
+/// Holds a country in which, by a list, no more lies than the end of a tunnel.
+fn listed_tunnel(context: &Context<'_>, seen: &SeenAddress) -> Option<Block> {
+    use Category::{Hosting, KnownGood, PrivateRelay, Proxy, Vpn};
+    let entries = seen.location.listed.entries();
+    let is_harmless =
+        entries.iter().all(|entry| matches!(entry.category, Hosting | KnownGood | PrivateRelay | Proxy | Vpn));
+    let is_tunnel =
+        |category, confidence| matches!(category, PrivateRelay | Vpn) && confidence >= TUNNEL_CONFIDENCE_MIN;
+    let entry = entries.iter().find(|entry| is_tunnel(entry.category, entry.confidence))?;
+    (is_harmless && context.takes(Layer::User, "listed_tunnel")).then(|| Block {
+        layer: Layer::User,
+        by: "listed_tunnel",
+        reason: format!(
+            "{} is {} by the list {}: where it lies says nothing of its user",
+            seen.address,
+            entry.category.spoken(),
+            entry.list.as_str(),
+        ),
+        measures: vec![Measure::new("confidence", f64::from(entry.confidence), "of 100")],
+    })
 }
 
 /// Is it a network on which anybody rents an address?

@@ -13,6 +13,7 @@ use crate::event::{Event, Quantity};
 use crate::finding::SeenAddress;
 use crate::model::Reason;
 use crate::networks::NetworkId;
+use crate::radius::is_mobile;
 use crate::time::{Millis, SECOND};
 use crate::window::{Counted, Window};
 
@@ -231,12 +232,14 @@ impl Memory {
         is_strange
     }
 
-    /// Takes note of a failure on a network that is not the user's; `None`: it is, or nobody can tell.
+    /// Takes note of a failure on a network that is not the user's; `None`: it is, or nobody can tell. A phone with an old password
+    /// goes on for days on a mobile carrier from which its owner never signs in.
     pub(super) fn note_strange(&mut self, params: &Params, context: &Context<'_>, covered: bool) -> Option<&Slow> {
         let now = context.event.time;
         let is_known = self.homes.know(now, context.origin.seen) != Known::Nothing;
         let is_new = hour_of(now).saturating_sub(self.since_hour) < STRANGE_HOURS_MIN;
-        if params.slow_hours_min == 0 || is_known || is_new || context.origin.seen.is_none() {
+        let is_of_phones = context.origin.seen.is_none_or(|seen| is_mobile(seen.location.carrier));
+        if params.slow_hours_min == 0 || is_known || is_new || is_of_phones {
             return None;
         }
         let slow = &mut self.failures.get_or_insert_default().slow[usize::from(covered)];
