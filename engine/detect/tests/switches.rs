@@ -200,21 +200,21 @@ fn another_lateness_holds_from_the_next_record_of_a_key_on() {
     check_lateness([60, 10], &[at(0, 100, 1), (1, minutes(99, 166, 2))], &[scored, idle]);
 }
 
-/// What a user in Lagos is told who has been known in Malmö for a week, when the rule was gone for a while: the first
+/// What a user in Seattle is told who has been known in Malmö for a week, when the rule was gone for a while: the first
 /// event without it comes at `gone`, the first with it again at `back`.
 fn told_after_a_gap(gone: Millis, back: Millis) -> usize {
     let without: Vec<Rule> = rules().into_iter().filter(|rule| rule.id != "infrequent_country").collect();
     let plans = Plans::restored([(0, Arc::new(plan())), (1, Arc::new(plan_of(without, 1)))], 0).unwrap();
     let day = DAY / SECOND;
     let mut arriving: Vec<Event> = (0..8).map(|index| view(index * day, index * day, index as u32)).collect();
-    let lagos = Sketch { place: 1, object: 1, session: 2, ..Sketch::view(8 * day, 8 * day) }.event();
+    let seattle = Sketch { place: 2, object: 1, session: 2, ..Sketch::view(8 * day, 8 * day) }.event();
     let at = |offset: Millis, version, number: u32, event: &Event| {
         let time = event.time + offset;
         let id = frostwatch_detect::event::EventId::new(&format!("late-{number}"));
         Event { time, stamp: Some(time), id, version, ..event.clone() }
     };
     let malmo = view(8 * day, 8 * day, 100);
-    arriving.extend([at(gone, 1, 1, &malmo), at(back, 0, 2, &lagos)]);
+    arriving.extend([at(gone, 1, 1, &malmo), at(back, 0, 2, &seattle)]);
     let country = plans.of(0).rules.iter().find(|rule| rule.rule.id == "infrequent_country").unwrap().key;
     run(&arriving, &plans).readers.alerts.values().filter(|finding| finding.rule == country).count()
 }
@@ -223,7 +223,7 @@ fn told_after_a_gap(gone: Millis, back: Millis) -> usize {
 fn a_rule_that_is_gone_keeps_its_state_for_as_long_as_its_events_may_be_late() {
     let window = plan().lateness.window();
     let hours = 12 * 60 * MINUTE;
-    assert_eq!(told_after_a_gap(hours - window, hours), 1, "Malmö is still known, Lagos is not");
+    assert_eq!(told_after_a_gap(hours - window, hours), 1, "Malmö is still known, Seattle is not");
     assert_eq!(told_after_a_gap(hours - window - 1, hours), 0, "it begins anew, and its first country says nothing");
 }
 

@@ -240,6 +240,8 @@ impl Detector for State {
 
     const SUPPRESSIONS: &'static [&'static str] = &["grace"];
 
+    const OPTIONAL: &'static [&'static str] = &["grace_objects_max", "grace_tells_sign_ins", "midnight_is_a_day"];
+
     fn wants(event: &Event) -> bool {
         // A logout ends what was; a new name is what others did.
         event.outcome == Outcome::Success && !matches!(event.action, Action::Logout | Action::UserRename)

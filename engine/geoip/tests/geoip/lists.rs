@@ -170,7 +170,7 @@ fn columns_are_found_by_their_names_and_what_is_left_out_the_configuration_says(
         faults(&csv(), text.as_bytes(), ListsLimits::default()),
         [
             "f:2: 'bot' is no category; there are tor, vpn, proxy, residential_proxy, hosting, botnet, \
-             command_and_control, malware, password_spray, scanner, known_good",
+             command_and_control, malware, password_spray, scanner, known_good, private_relay",
             "f:3: confidence 101 is outside 0–100",
             "f:4: 'many' is no confidence of 0 to 100",
             "f:5: '11.2.3' is no address and no network as 11.2.3.0/24",

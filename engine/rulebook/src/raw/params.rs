@@ -144,6 +144,12 @@ pub(crate) struct FailedLogins {
     /// Failures from so many networks look like stuffing, and not like guessing by one. 0: nothing does.
     #[schemars(range(min = 0, max = 16))]
     stuffing_networks_min: u32,
+    /// Failures from networks that are not the user's, in so many different hours, are slow guessing. 0: nothing is.
+    #[schemars(range(min = 0, max = 16))]
+    slow_hours_min: u32,
+    /// Within so many hours.
+    #[schemars(range(min = 1, max = 168))]
+    slow_within_hours: u32,
 }
 
 /// Parameters of `impossible_travel`.
@@ -326,14 +332,21 @@ pub(crate) struct SuspiciousIp {
     usual_forget_days: u32,
 }
 
-/// Parameters of `terminated_user`.
+/// Parameters of `terminated_user`. Where those of the grace or of days are left out, they are off.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("required" = ["grace_minutes", "disabled_counts"]))]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct TerminatedUser {
     /// Activity this soon after the time that counts is held back, minutes.
     #[schemars(range(max = 43_200))]
     grace_minutes: u32,
+    /// So many objects can be carried out meanwhile without being told. 0: any number.
+    #[schemars(range(max = 100_000))]
+    grace_objects_max: u32,
+    /// That somebody signs in anew is told meanwhile as well.
+    grace_tells_sign_ins: bool,
+    /// A leaving from midnight UTC is a day without a time, and counts from its end.
+    midnight_is_a_day: bool,
     /// An account that is switched off counts like one whose person has left.
     disabled_counts: bool,
 }
