@@ -35,7 +35,7 @@
 //!
 //! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
 //! somebody failed on a network that has not been the user's for half a day and is no mobile carrier's (by its name; a phone
-//! with an old password goes on for days where its owner never signs in), unless a burst is told meanwhile. In the user's
+//! with an old password goes on for days where its owner never signs in), unless a burst over the limit is told meanwhile. In the user's
 //! first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
 //! severity; an even rhythm lowers it by a step, as above.
 //!

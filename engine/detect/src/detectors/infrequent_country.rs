@@ -13,7 +13,7 @@
 //! explain other countries, and so does a journey that was told.
 //!
 //! # Blind spots
-//! Attackers in a country the user knows; those behind a tunnel that a list knows, whom `anonymous_ip` has to tell; networks whose country the `GeoIP` file has wrong; activity without an
+//! Attackers in a country the user knows; networks whose country the `GeoIP` file has wrong; activity without an
 //! address of its own or of its session; a user's first `learning_days`, in which findings are only recorded. A thief at
 //! the user's own carrier in another country, by the other family of addresses: hardly at a carrier of one country, easily
 //! at a hoster of which the user has addresses in a known country, which `cloud_provider` or `risky` in `networks.yaml`
@@ -39,11 +39,11 @@
 //! as the user is seen where they mostly are: a proxy takes its users to a data centre nearby; not learned); `earlier_stay`
 //! (the user was there within `half_life_days`, which was told, for a day or longer, in more than one session, while the
 //! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
-//! alert; not learned). These three need `state_format: 2`. And `listed_tunnel`: a list says, with a confidence of 60 and
-//! more, that the address is the end of a tunnel for anybody or of a maker's relay, and none says worse; where a tunnel ends
-//! says nothing of its user, and that they are in one is what `anonymous_ip` tells (not learned).
+//! alert; not learned). These three need `state_format: 2`.
 //!
-//! At low sensitivity `usual_in_organisation` (the country or network is usual there). The tags `cloud_provider` and
+//! At low sensitivity `usual_in_organisation` (the country or network is usual there), and `listed_tunnel`: a list says, with
+//! a confidence of 60 and more, that the address is the end of a tunnel for anybody, and none says worse; that somebody is in
+//! one is what `anonymous_ip` tells, but a thief in the tunnel that the user usually has is told by nobody then (not learned). The tags `cloud_provider` and
 //! `risky` raise the severity.
 //!
 //! # References
@@ -449,15 +449,13 @@ impl State {
 
 /// Holds a country in which, by a list, no more lies than the end of a tunnel.
 fn listed_tunnel(context: &Context<'_>, seen: &SeenAddress) -> Option<Block> {
-    use Category::{Hosting, KnownGood, PrivateRelay, Proxy, Vpn};
+    use Category::{Hosting, KnownGood, Proxy, Vpn};
     let entries = seen.location.listed.entries();
-    let is_harmless =
-        entries.iter().all(|entry| matches!(entry.category, Hosting | KnownGood | PrivateRelay | Proxy | Vpn));
-    let is_tunnel =
-        |category, confidence| matches!(category, PrivateRelay | Vpn) && confidence >= TUNNEL_CONFIDENCE_MIN;
+    let is_harmless = entries.iter().all(|entry| matches!(entry.category, Hosting | KnownGood | Proxy | Vpn));
+    let is_tunnel = |category, confidence| category == Vpn && confidence >= TUNNEL_CONFIDENCE_MIN;
     let entry = entries.iter().find(|entry| is_tunnel(entry.category, entry.confidence))?;
-    (is_harmless && context.takes(Layer::User, "listed_tunnel")).then(|| Block {
-        layer: Layer::User,
+    (is_harmless && context.takes(Layer::Tenant, "listed_tunnel")).then(|| Block {
+        layer: Layer::Tenant,
         by: "listed_tunnel",
         reason: format!(
             "{} is {} by the list {}: where it lies says nothing of its user",

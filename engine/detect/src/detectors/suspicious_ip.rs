@@ -16,8 +16,8 @@
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
 //! A mobile carrier (by its name) lets thousands of its customers out at one address, and one infected phone puts it on a
-//! list: of whoever was with that carrier on two days before, and where the list is not sure, it is no news, and told at
-//! high sensitivity alone.
+//! list: of whoever was with that carrier on two days before, or where a list is not sure of an infected machine, it is no
+//! news, and told at high sensitivity alone. A botnet's control server is told.
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
@@ -149,7 +149,10 @@ impl Detector for State {
 /// the list is not sure.
 fn shared_address(days: u32, seen: &SeenAddress, told: &Told<'_>, params: &Params) -> Option<Block> {
     let carrier = seen.location.carrier;
-    (days >= OWN_CARRIER_DAYS || told.confidence < params.confidence_sure).then(|| Block {
+    // What one infected phone among thousands is, and not who gives it orders.
+    let is_of_phone = matches!(told.category, Some(Category::Botnet | Category::Malware | Category::Scanner));
+    let is_own = days >= OWN_CARRIER_DAYS && told.category != Some(Category::CommandAndControl);
+    (is_own || is_of_phone && told.confidence < params.confidence_sure).then(|| Block {
         layer: Layer::User,
         by: "shared_address",
         reason: format!(

@@ -300,7 +300,7 @@ impl State {
         let event = context.event;
         let Some(mut ended) = self.ended(params, event.time) else { return };
         let in_grace = event.time <= ended.begins(params) + params.grace();
-        if in_grace && event.action.is_download() && context.keeps(2) {
+        if in_grace && event.action.is_download() && context.keeps(2) && context.exception.is_none() {
             ended.taken = ended.taken.saturating_add(event.quantity.objects.max(1));
             let slot = if ended.is_left { &mut self.left } else { &mut self.off };
             *slot = Some(ended);
@@ -329,10 +329,7 @@ impl State {
     fn returned(&mut self, from: Millis, params: &Params, context: &mut Context<'_>) {
         let Some(left) = self.left.filter(|left| left.until == Some(from)) else { return };
         let blocker = context.blocker(Vec::new());
-        let Some(incident) = self.incidents.live(left.cause(), blocker.is_some(), context.event.time, context.quiet())
-        else {
-            return;
-        };
+        let Some(incident) = self.incidents.same(left.cause(), blocker.is_some()) else { return };
         let is_told = incident.severity_reasons.iter().any(|known| known == RETURNED);
         if !incident.is_raised() || is_told || incident.first < from {
             return;

@@ -161,6 +161,11 @@ impl Home {
     }
 }
 
+/// Can nobody tell whose network it is: without an address or its carrier, or of a mobile carrier, which lets phones out anywhere?
+fn is_of_phones(seen: Option<SeenAddress>) -> bool {
+    seen.is_none_or(|seen| seen.location.carrier.asn == 0 || is_mobile(seen.location.carrier))
+}
+
 /// An address, hashed, with its family in the lowest bit.
 fn mark_of(seen: &SeenAddress) -> u64 {
     seen.address.hash64() & !1 | u64::from(seen.address.ip().is_ipv6())
@@ -201,7 +206,7 @@ impl Memory {
     /// left to remember, nothing is kept. Answers whether it came from where the user is not known to be.
     pub(super) fn succeed(&mut self, params: &Params, event: &Event, seen: Option<SeenAddress>) -> bool {
         let known = if params.remembers() { self.homes.take(event.time, seen) } else { Known::Nothing };
-        let is_strange = known == Known::Nothing;
+        let is_strange = known == Known::Nothing && !is_of_phones(seen);
         let Some(failures) = &mut self.failures else { return is_strange };
         failures.success = match (known, failures.rhythm.is_at(seen)) {
             _ if !failures.has_client(params) => Success::Open,
@@ -215,8 +220,9 @@ impl Memory {
         let is_new = hour_of(event.time).saturating_sub(self.since_hour) < HOME_HOURS_MIN;
         match failures.success {
             Success::Elsewhere | Success::AtHome => failures.rhythm.forget_asides(),
-            Success::Open if failures.rhythm.is_at_home() => failures.rhythm.doubt(),
-            Success::Open if is_new && !failures.rhythm.is_at(seen) => failures.rhythm.doubt(),
+            Success::Open if (is_new || failures.rhythm.is_at_home()) && !failures.rhythm.is_at(seen) => {
+                failures.rhythm.doubt();
+            }
             Success::Open => failures.rhythm = Rhythm::default(),
         }
         if failures.marks.iter().any(|mark| mark.raised) {
@@ -238,8 +244,7 @@ impl Memory {
         let now = context.event.time;
         let is_known = self.homes.know(now, context.origin.seen) != Known::Nothing;
         let is_new = hour_of(now).saturating_sub(self.since_hour) < STRANGE_HOURS_MIN;
-        let is_of_phones = context.origin.seen.is_none_or(|seen| is_mobile(seen.location.carrier));
-        if params.slow_hours_min == 0 || is_known || is_new || is_of_phones {
+        if params.slow_hours_min == 0 || is_known || is_new || is_of_phones(context.origin.seen) {
             return None;
         }
         let slow = &mut self.failures.get_or_insert_default().slow[usize::from(covered)];

@@ -57,7 +57,10 @@ impl State {
         let event = context.event;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
-        if params.slow_hours_min == 0 || self.is_raised(held, event.time, self.quiet(params, context)) {
+        // A burst over the limit is told for what it is; what only the baseline raised may be how slow guesses began.
+        let is_burst = self.peaks[usize::from(held)] > params.failures_max
+            && self.is_raised(held, event.time, self.quiet(params, context));
+        if params.slow_hours_min == 0 || is_burst {
             return;
         }
         // As long as its hours count together it is one story.
@@ -91,7 +94,7 @@ impl State {
         let now = context.event.time;
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
-        let Some(slow) = self.memory.slow(held) else { return };
+        let Some(slow) = self.memory.slow(held).filter(|_| params.slow_hours_min > 0) else { return };
         let (soon, quiet) = (Millis::from(params.success_within_secs) * SECOND, within(params));
         let Some(incident) = self.incidents.live(cause(), held, now, quiet) else { return };
         let is_guess = slow.is_from(context.origin.seen) || is_strange && now - incident.last <= soon;
