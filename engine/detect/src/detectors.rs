@@ -127,6 +127,11 @@ pub(crate) const fn is_nothing(value: &u32) -> bool {
     *value == 0
 }
 
+/// Which of several gives way that were last used on these days: the first of those unused for longest.
+pub(crate) fn unused_longest(last_days: impl Iterator<Item = i32>) -> Option<usize> {
+    last_days.enumerate().min_by_key(|(_, day)| *day).map(|(index, _)| index)
+}
+
 /// Adds a fault when a value is outside its bounds.
 pub(crate) fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
     faults: &mut Vec<(&'static str, String)>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
-use crate::detectors::{bounded, counted, named, who};
+use crate::detectors::{bounded, counted, named, unused_longest, who};
 use crate::finding::{Measure, SeenAddress};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
@@ -95,7 +95,7 @@ impl<'a> Told<'a> {
 
     /// Is it something that honest people pay for and use day by day: a tunnel, a proxy, a server?
     pub(crate) const fn can_be_habit(&self) -> bool {
-        matches!(self.category, Some(Category::Vpn | Category::Proxy | Category::Hosting | Category::PrivateRelay))
+        matches!(self.category, Some(Category::Vpn | Category::Proxy | Category::Hosting))
     }
 
     /// One alert for each list and category.
@@ -172,8 +172,7 @@ impl Watch {
         }
         if self.networks.len() >= LISTED_NETWORKS_MAX {
             context.caps.networks += 1;
-            let oldest = self.networks.iter().enumerate().min_by_key(|(_, known)| known.last_day);
-            if let Some(oldest) = oldest.map(|(index, _)| index) {
+            if let Some(oldest) = unused_longest(self.networks.iter().map(|known| known.last_day)) {
                 self.networks.remove(oldest);
             }
         }

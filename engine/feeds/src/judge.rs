@@ -37,16 +37,15 @@ pub(crate) fn judge(
         return Err(Outcome::Refused(vec!["no entry holds at any time".to_owned()]));
     }
     // What others send holds no finding back unless the configuration says so. Formats of feeds see to that themselves.
-    for word in [Category::KnownGood, Category::PrivateRelay] {
-        if list.format == Format::Csv
-            && list.category != Some(word)
-            && decoded.list.entries.iter().any(|entry| entry.category == word)
-        {
-            let word = word.as_str();
-            return Err(Outcome::Refused(vec![format!(
-                "says {word}, which what is fetched may only under `category: {word}` of the list"
-            )]));
-        }
+    let is_unasked = |word: &Category| {
+        list.category != Some(*word) && decoded.list.entries.iter().any(|entry| entry.category == *word)
+    };
+    let unasked = [Category::KnownGood, Category::PrivateRelay].into_iter().find(is_unasked);
+    if let Some(word) = unasked.filter(|_| list.format == Format::Csv) {
+        let word = word.as_str();
+        return Err(Outcome::Refused(vec![format!(
+            "says {word}, which what is fetched may only under `category: {word}` of the list"
+        )]));
     }
     if let Some(before) = before.filter(|before| is_shrunk(*before, entries, shrink_max_percent)) {
         return Err(Outcome::Held { entries, before });

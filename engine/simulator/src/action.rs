@@ -121,6 +121,11 @@ pub(crate) enum Deed {
     Status { status: Status, counts_from_ms: i64 },
 }
 
+impl Deed {
+    /// Signed in with a password and no more.
+    pub(crate) const SIGN_IN: Self = Self::Login { sso: false, code_by_mail: false };
+}
+
 /// The format of a list export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExportFormat {

@@ -305,8 +305,6 @@ fn look(chance: &mut Chance) -> Deed {
     }
 }
 
-const SIGN_IN: Deed = Deed::Login { sso: false, code_by_mail: false };
-
 /// The owner's laptop at home.
 fn at_home(company: &Company, person: &Person, time_ms: i64, session: u128) -> Client {
     let network = person.home_line.v4;
@@ -325,12 +323,6 @@ fn stranger(company: &Company, (body, network): (CityId, NetworkId), session: u1
 fn any_network(company: &Company, kind: NetworkKind, chance: &mut Chance) -> Option<(CityId, NetworkId)> {
     let all = company.world.access_of_kind(kind);
     crate::chance::pick(chance, &all).map(|(city, access)| (*city, access.v4))
-}
-
-/// A length of time of which any order of magnitude is as likely.
-fn log_uniform(chance: &mut Chance, (least_ms, most_ms): (i64, i64)) -> i64 {
-    let (least, most) = (libm::log(least_ms as f64), libm::log(most_ms as f64));
-    libm::exp(least + (most - least) * chance.random::<f64>()) as i64
 }
 
 /// Minutes of a day as milliseconds.

@@ -81,3 +81,9 @@ pub(crate) fn log_normal(chance: &mut Chance, median: f64, sigma: f64) -> f64 {
     let angle = core::f64::consts::TAU * chance.random::<f64>();
     median * libm::exp(sigma * radius * libm::cos(angle))
 }
+
+/// A length of time of which any order of magnitude is as likely.
+pub(crate) fn log_uniform(chance: &mut Chance, (least_ms, most_ms): (i64, i64)) -> i64 {
+    let (least, most) = (libm::log(least_ms as f64), libm::log(most_ms as f64));
+    libm::exp(least + (most - least) * chance.random::<f64>()) as i64
+}

@@ -25,7 +25,7 @@
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
 //! devices, and one on a private relay; activity without an address of its own or of its session; of what came too late to be
-//! put in order, tunnels, hosters and relays. Without a list in the configuration the rule does not run.
+//! put in order, tunnels and hosters. Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
@@ -40,7 +40,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{About, Detector, bounded};
+use super::{About, Detector, bounded, unused_longest};
 use crate::context::{Block, Context, Relief};
 use crate::event::Event;
 use crate::finding::Measure;
@@ -158,10 +158,9 @@ impl Detector for State {
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
         blocks.extend((told.category == Some(Category::PrivateRelay)).then(|| private_relay(&told)));
-        let is_usual = can_be_usual && days >= params.usual_days_min;
         let place = (network, NetworkId::of_block(&seen));
-        let is_strange = is_usual && self.is_strange(place, params, context);
-        blocks.extend(usual_network(days, params.usual_days_min).filter(|_| is_usual && !is_strange));
+        let is_strange = can_be_usual && days >= params.usual_days_min && self.is_strange(place, params, context);
+        blocks.extend(usual_network(days, params.usual_days_min).filter(|_| can_be_usual && !is_strange));
         blocks.extend(context.usual_in_organisation(&seen));
         blocks.extend(context.learning(params.learning_days).filter(|_| can_be_usual));
         let baseline = habit(days, context);
@@ -206,7 +205,8 @@ impl State {
         devices.sort_unstable();
         devices.dedup();
         let is_new = !devices.contains(&device) && known().all(|known| known.exit != exit);
-        devices.len() <= COMPANIONS_USUAL && devices.iter().any(|known| *known != 0) && is_new
+        let named = devices.iter().filter(|known| **known != 0).count();
+        (1..=COMPANIONS_USUAL).contains(&named) && is_new
     }
 
     fn note_device(&mut self, (network, exit): (NetworkId, NetworkId), context: &mut Context<'_>) {
@@ -221,8 +221,7 @@ impl State {
         }
         if self.companions.len() >= COMPANIONS_MAX {
             context.caps.networks += 1;
-            let oldest = self.companions.iter().enumerate().min_by_key(|(_, known)| known.last_day);
-            if let Some(oldest) = oldest.map(|(index, _)| index) {
+            if let Some(oldest) = unused_longest(self.companions.iter().map(|known| known.last_day)) {
                 self.companions.remove(oldest);
             }
         }

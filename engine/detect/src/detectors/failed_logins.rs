@@ -11,9 +11,10 @@
 //! ATT&CK T1110 (Brute Force). Five kinds are told apart, by `kind` of the alert and its techniques: `brute_force`, guesses
 //! from few networks (T1110.001); `stuffing`, from `stuffing_networks_min` or more, as leaked passwords are tried through
 //! many machines (T1110.004); `guessed`, once a sign-in raised the severity (T1078.004 beside them); `old_password`, a
-//! client that goes on with one; `slow_guessing`, an alert of its own, of a day and more. An alert is of the kind that it looks like when it is written, by the evidence that it
-//! names: it may begin as guessing and become another. The alert is raised at the failure that crosses a limit (the 11th of "more than 10"),
-//! brought up to date at 20, 50, 100 … failures, and raised in severity when a sign-in succeeds soon after.
+//! client that goes on with one; `slow_guessing`, an alert of its own, of a day and more. An alert is of the kind that it
+//! looks like when it is written, by the evidence that it names: it may begin as guessing and become another. The alert is
+//! raised at the failure that crosses a limit (the 11th of "more than 10"), brought up to date at 20, 50, 100 … failures, and
+//! raised in severity when a sign-in succeeds soon after.
 //!
 //! What is usual is learned for each user: failures come at a rate that is known as a Gamma distribution, so their number
 //! has a negative binomial one, and its upper tail says how odd they are. It begins with what is usual for anybody, so
@@ -30,13 +31,14 @@
 //! sign-in, or a rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken
 //! for the owner's, and readers are told at once. Two things do not: up to `failures_max` wrong passwords from where the user
 //! has been known for half a day, until the owner signs in, since whoever has changed a password mistypes the new one; and,
-//! of a user who has been watched for less than half a day, a sign-in from elsewhere takes it back only until the same
-//! client has shown its rhythm anew: whoever guesses stops at the password that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
+//! of a user who has been watched for less than half a day, or where the client knocks on a network of the user, a sign-in
+//! from elsewhere takes it back only until the same client has shown its rhythm anew: whoever guesses stops at the password
+//! that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
 //!
 //! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
-//! somebody failed on a network that has not been the user's for half a day and is no mobile carrier's (by its name; a phone
-//! with an old password goes on for days where its owner never signs in), unless a burst over the limit is told meanwhile. In the user's
-//! first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
+//! somebody failed on a network that has not been the user's for half a day, whose carrier is known and is no mobile one (by
+//! its name; a phone with an old password goes on for days where its owner never signs in), unless a burst over the limit is
+//! told meanwhile. In the user's first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
 //! severity; an even rhythm lowers it by a step, as above.
 //!
 //! # Blind spots
@@ -154,6 +156,7 @@ impl Detector for State {
         } else if context.keeps(2) {
             self.memory = Memory::default();
         }
+        self.let_go_of_slow(params, event.time);
         match event.outcome {
             Outcome::Failure => {
                 self.failure(params, context);

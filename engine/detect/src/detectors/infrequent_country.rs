@@ -43,8 +43,8 @@
 //!
 //! At low sensitivity `usual_in_organisation` (the country or network is usual there), and `listed_tunnel`: a list says, with
 //! a confidence of 60 and more, that the address is the end of a tunnel for anybody, and none says worse; that somebody is in
-//! one is what `anonymous_ip` tells, but a thief in the tunnel that the user usually has is told by nobody then (not learned). The tags `cloud_provider` and
-//! `risky` raise the severity.
+//! one is what `anonymous_ip` tells, but a thief in the tunnel that the user usually has is told by nobody then (not learned).
+//! The tags `cloud_provider` and `risky` raise the severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
@@ -58,7 +58,7 @@ use smallvec::SmallVec;
 
 use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
 use self::words::Words;
-use super::{About, Detector, bounded, counted, named, who};
+use super::{About, Detector, bounded, counted, named, unused_longest, who};
 use crate::caps::Caps;
 use crate::context::{Block, Context, Raise};
 use crate::event::Event;
@@ -343,9 +343,10 @@ impl State {
             line.last_day = line.last_day.max(day);
             return;
         }
-        if self.lines.len() >= LINES_MAX {
-            let oldest = self.lines.iter().enumerate().min_by_key(|(_, line)| line.last_day);
-            self.lines.remove(oldest.map_or(0, |(index, _)| index));
+        if self.lines.len() >= LINES_MAX
+            && let Some(oldest) = unused_longest(self.lines.iter().map(|line| line.last_day))
+        {
+            self.lines.remove(oldest);
         }
         self.lines.push(Line { asn, v6, last_day: day });
     }

@@ -35,7 +35,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{About, Detector, bounded, counted, named, who};
+use super::{About, Detector, bounded, counted, named, unused_longest, who};
 use crate::context::{Block, Context, Explanation, Raise};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
@@ -291,11 +291,10 @@ impl State {
             device.last_day = day;
             return;
         }
-        if self.devices.len() >= DEVICES_MAX {
-            let oldest = self.devices.iter().enumerate().min_by_key(|(_, device)| device.last_day);
-            if let Some(oldest) = oldest.map(|(index, _)| index) {
-                self.devices.remove(oldest);
-            }
+        if self.devices.len() >= DEVICES_MAX
+            && let Some(oldest) = unused_longest(self.devices.iter().map(|device| device.last_day))
+        {
+            self.devices.remove(oldest);
         }
         self.devices.push(Device { hash, last_day: day });
     }

@@ -380,11 +380,17 @@ struct Words<'a> {
     before: Option<After>,
 }
 
+/// Did something happen that would be told within the grace as well?
+fn is_told_in_grace(params: &Params, incident: &Incident) -> bool {
+    incident.severity_reasons.iter().any(|reason| {
+        reason == SIGNED_IN && params.grace_tells_sign_ins || reason == CARRIED_OUT && params.grace_objects_max > 0
+    })
+}
+
 impl Words<'_> {
-    fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
-        let ended = self.ended;
-        let begins = ended.begins(params);
-        let told_in_grace = self.before.is_none() && incident.first <= begins + params.grace();
+    /// `was recorded as having left at 2026-03-02 09:00 UTC, told 3 days later`
+    fn since(&self, params: &Params) -> String {
+        let (ended, begins) = (self.ended, self.ended.begins(params));
         let late = ended.told - begins;
         let told = if late > MINUTE { format!(", told {} later", spoken(late)) } else { String::new() };
         let from = if ended.is_day(params) {
@@ -392,15 +398,23 @@ impl Words<'_> {
         } else {
             format!("at {} UTC", to_the_minute(ended.from))
         };
-        let days = counted(u64::from(ended.days), "day", "days");
+        format!("{} {from}{told}", ended.word())
+    }
+
+    /// What a return says of it that was told since.
+    fn returned(&self, incident: &Incident) -> String {
         let returned = incident.severity_reasons.iter().any(|known| known == RETURNED);
-        let returned = match ended.until.filter(|_| returned) {
-            Some(at) => format!(
-                "; by a record that was told later the account counts as on again from {} UTC on",
-                to_the_minute(at)
-            ),
-            None => String::new(),
-        };
+        let at = self.ended.until.filter(|_| returned).map(to_the_minute);
+        at.map_or_else(String::new, |at| {
+            format!("; by a record that was told later the account counts as on again from {at} UTC on")
+        })
+    }
+
+    fn explain(&self, params: &Params, incident: &Incident) -> Explanation {
+        let ended = self.ended;
+        let begins = ended.begins(params);
+        let told_in_grace = self.before.is_none() && incident.first <= begins + params.grace();
+        let days = counted(u64::from(ended.days), "day", "days");
         let what = match self.before {
             Some(After { first, last, .. }) if first < last => {
                 format!("had been active on {days} since, from {} on, last at {} UTC", date(first), to_the_minute(last))
@@ -435,19 +449,22 @@ impl Words<'_> {
         if ended.days > 0 {
             observed.push(Measure::new("days_active", f64::from(ended.days), "days"));
         }
+        let mut threshold = vec![Measure::new("grace_minutes", f64::from(params.grace_minutes), "min")];
+        if params.grace_objects_max > 0 {
+            threshold.push(Measure::new("grace_objects_max", f64::from(params.grace_objects_max), "objects"));
+        }
+        // What is told within the grace is told whenever that ends.
+        let whenever = told_in_grace || is_told_in_grace(params, incident);
         Explanation {
-            summary: format!("{} {} {from}{told}, and {what}{returned}.", who(self.user), ended.word()),
+            summary: format!("{} {}, and {what}{}.", who(self.user), self.since(params), self.returned(incident)),
             observed,
             baseline: Vec::new(),
-            threshold: vec![
-                Measure::new("grace_minutes", f64::from(params.grace_minutes), "min"),
-                Measure::new("grace_objects_max", f64::from(params.grace_objects_max), "objects"),
-            ],
+            threshold,
             counterfactual: format!(
                 "It would not have fired if the account had been enabled again before that, or if it had counted from {} \
                  UTC or later.",
-                // To the next whole minute, or it would still fire. What is told within the grace is told whenever that ends.
-                to_the_minute(if told_in_grace { last } else { last - params.grace() } + MINUTE - 1),
+                // To the next whole minute, or it would still fire.
+                to_the_minute(if whenever { last } else { last - params.grace() } + MINUTE - 1),
             ),
             kind: None,
         }

@@ -4,15 +4,13 @@ use rand::RngExt;
 
 use crate::action::{Action, Client, Deed, Device, Refusal};
 use crate::attacks::{Draft, suits};
-use crate::chance::{Chance, Purpose, stream};
+use crate::chance::{Chance, Purpose, log_uniform, stream};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::people::{Devices, Person};
 use crate::world::{CityId, NetworkId, NetworkKind};
 
 use super::lists::Entry;
-use super::{
-    Ground, HarmlessKind, Plot, SIGN_IN, act, any_network, at_home, log_uniform, look, midnight_ms, minutes, stranger,
-};
+use super::{Ground, HarmlessKind, Plot, act, any_network, at_home, look, midnight_ms, minutes, stranger};
 
 /// What makes the device suspicious, by turns.
 const RISKS: [Risk; 4] = [Risk::Guesses, Risk::Declined, Risk::Guesses, Risk::BadAddress];
@@ -89,7 +87,7 @@ pub(super) fn attack(ground: &mut Ground<'_>, plot: Plot<'_>, chance: &mut Chanc
         actions.clear();
     }
     let hours = (at - last_ms) as f64 / HOUR_MS as f64;
-    actions.push(act(at, account, client, SIGN_IN, chance));
+    actions.push(act(at, account, client, Deed::SIGN_IN, chance));
     for _ in 0..chance.random_range(3..10) {
         at += chance.random_range(5 * SECOND_MS..MINUTE_MS);
         actions.push(act(at, account, client, look(chance), chance));
@@ -125,7 +123,7 @@ pub(super) fn attack(ground: &mut Ground<'_>, plot: Plot<'_>, chance: &mut Chanc
 fn risky(plot: Plot<'_>, risk: Risk, lair: Client, start_ms: i64, chance: &mut Chance) -> (Vec<Action>, Option<i64>) {
     if risk == Risk::BadAddress {
         let client = Client { session: chance.random(), ..lair };
-        return (vec![act(start_ms, plot.account, client, SIGN_IN, chance)], None);
+        return (vec![act(start_ms, plot.account, client, Deed::SIGN_IN, chance)], None);
     }
     let count = log_uniform(chance, FAILURES);
     let step_ms = log_uniform(chance, FAILURES_MS) / count;
@@ -208,7 +206,7 @@ fn new_device(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
         ground.actions.push(act(time_ms, account, Client { session: 0, ..client }, deed, &mut chance));
         time_ms += chance.random_range(6 * SECOND_MS..90 * SECOND_MS);
     }
-    ground.actions.push(act(time_ms, account, client, SIGN_IN, &mut chance));
+    ground.actions.push(act(time_ms, account, client, Deed::SIGN_IN, &mut chance));
     for _ in 0..3 {
         time_ms += chance.random_range(8 * SECOND_MS..MINUTE_MS);
         ground.actions.push(act(time_ms, account, client, look(&mut chance), &mut chance));

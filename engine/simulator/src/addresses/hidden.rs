@@ -11,7 +11,7 @@ use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::world::{CityId, NetworkId, NetworkKind};
 
 use super::lists::{Entry, Relay};
-use super::{Ground, Plot, SIGN_IN, act, any_network, at_home, look, stranger};
+use super::{Ground, Plot, act, any_network, at_home, look, stranger};
 
 /// Behind what the thief hides, by turns.
 const WAYS: [Way; 5] = [Way::Tor, Way::Vpn, Way::Household, Way::Tor, Way::OpenProxy];
@@ -228,7 +228,7 @@ fn drafted(
     let requests = times.iter().zip(clients).enumerate();
     let actions: Vec<Action> = requests
         .map(|(nth, (at, client))| {
-            let deed: Deed = if nth == 0 && signs_in { SIGN_IN } else { look(chance) };
+            let deed: Deed = if nth == 0 && signs_in { Deed::SIGN_IN } else { look(chance) };
             act(*at, plot.account, *client, deed, chance)
         })
         .collect();

@@ -4,14 +4,12 @@ use rand::RngExt;
 
 use crate::action::{Action, Client, Deed, Device, FILE_COUNT, Status};
 use crate::attacks::{Draft, suits};
-use crate::chance::Chance;
+use crate::chance::{Chance, log_uniform};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::people::AccountKind;
 use crate::world::NetworkKind;
 
-use super::{
-    Ground, Plot, SIGN_IN, act, any_network, at_home, log_uniform, look, midnight_ms, minutes, start_after, stranger,
-};
+use super::{Ground, Plot, act, any_network, at_home, look, midnight_ms, minutes, start_after, stranger};
 
 /// What goes on, by turns.
 const FAST: [Way; 6] = [Way::Session, Way::Return, Way::Overrun, Way::OffSession, Way::WithinTheHour, Way::Program];
@@ -88,7 +86,7 @@ pub(super) fn attack(ground: &mut Ground<'_>, plot: Plot<'_>, chance: &mut Chanc
     let mut actions: Vec<Action> = Vec::new();
     for (nth, at) in times.iter().enumerate() {
         let deed = match way {
-            _ if nth == 0 && is_return => SIGN_IN,
+            _ if nth == 0 && is_return => Deed::SIGN_IN,
             Way::WithinTheHour if !is_return => Deed::Download { file: chance.random_range(0..FILE_COUNT) },
             _ => carried(way, chance),
         };

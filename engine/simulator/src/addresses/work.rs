@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::action::{Client, Device};
+use crate::action::{Client, Deed, Device};
 use crate::chance::{Chance, pick};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::confounders::Confounder;
@@ -11,7 +11,7 @@ use crate::world::{CityId, NetworkId, NetworkKind};
 
 use super::devices::{own, stays_home};
 use super::lists::{Entry, Relay, relay_host};
-use super::{Ground, HarmlessKind, LEASE_MS, SIGN_IN, act, at_home, look, midnight_ms, minutes};
+use super::{Ground, HarmlessKind, LEASE_MS, act, at_home, look, midnight_ms, minutes};
 
 /// Of a thousand people: a tunnel of one's own from some day on, a maker's relay, the same from some day on.
 const NEW_TUNNELS: u32 = 8;
@@ -74,7 +74,7 @@ fn through(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
         let browser = if is_tunnel { person.habits.laptop_browser } else { person.habits.phone_browser };
         let client = Client { ip, network, body: person.home, device, browser, session };
         let mut at = midnight_ms(company, person, day) + minutes(chance.random_range(20 * 60..22 * 60));
-        ground.actions.push(act(at, account, client, SIGN_IN, &mut chance));
+        ground.actions.push(act(at, account, client, Deed::SIGN_IN, &mut chance));
         for _ in 0..chance.random_range(2..7) {
             at += chance.random_range(8 * SECOND_MS..3 * MINUTE_MS);
             ground.actions.push(act(at, account, client, look(&mut chance), &mut chance));

@@ -103,7 +103,7 @@ pub(super) fn rummage(
     let mut at = start_ms;
     let mut actions = Vec::new();
     if sign_in {
-        actions.push(scouting.action(at, client, Deed::Login { sso: false, code_by_mail: false }, chance));
+        actions.push(scouting.action(at, client, Deed::SIGN_IN, chance));
         at += chance.random_range(3 * SECOND_MS..12 * SECOND_MS);
     }
     for _ in 0..steps {

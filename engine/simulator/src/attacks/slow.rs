@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use crate::action::{Client, Deed, RECORD_COUNT, Refusal};
-use crate::chance::{Chance, pick};
+use crate::chance::{Chance, log_uniform, pick};
 use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
 
 use super::burst::elsewhere;
@@ -75,7 +75,7 @@ pub(super) fn impossible_travel(scouting: &Scouting<'_>, chance: &mut Chance) ->
         if actions.is_empty() {
             also_expected = on_day.consequences(city, at, at)?;
         }
-        let deed = if actions.is_empty() && signs_in { SIGN_IN } else { view(chance) };
+        let deed = if actions.is_empty() && signs_in { Deed::SIGN_IN } else { view(chance) };
         actions.push(scouting.action(at, client, deed, chance));
     }
     also_expected.retain(|kind| *kind != AttackKind::ImpossibleTravel);
@@ -99,7 +99,7 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
     let mut actions = Vec::new();
     for more in 0..i64::from(chance.random_range(DAYS.0..=DAYS.1)) {
         let at = first_ms + more * 24 * HOUR_MS + chance.random_range(0..HOUR_MS);
-        let deed = if actions.is_empty() && signs_in { SIGN_IN } else { view(chance) };
+        let deed = if actions.is_empty() && signs_in { Deed::SIGN_IN } else { view(chance) };
         actions.push(scouting.action(at, client, deed, chance));
     }
     let world = &scouting.company.world;
@@ -110,8 +110,6 @@ pub(super) fn infrequent_country(scouting: &Scouting<'_>, chance: &mut Chance) -
     done(scouting, Draft { kind: AttackKind::SlowInfrequentCountry, actions, note, also_expected, classes: vec![how] })
 }
 
-const SIGN_IN: Deed = Deed::Login { sso: false, code_by_mail: false };
-
 fn view(chance: &mut Chance) -> Deed {
     Deed::View { table: chance.random_range(0..10), record: chance.random_range(0..RECORD_COUNT) }
 }
@@ -120,10 +118,4 @@ fn view(chance: &mut Chance) -> Deed {
 fn done(scouting: &Scouting<'_>, draft: Draft) -> Option<Draft> {
     let is_over = draft.actions.last().is_some_and(|last| last.time_ms + HOUR_MS < scouting.company.end_ms());
     (is_over && draft.actions.len() >= REQUESTS_MIN).then_some(draft)
-}
-
-/// A length of time of which any order of magnitude is as likely.
-fn log_uniform(chance: &mut Chance, (least_ms, most_ms): (i64, i64)) -> i64 {
-    let (least, most) = (libm::log(least_ms as f64), libm::log(most_ms as f64));
-    libm::exp(least + (most - least) * chance.random::<f64>()) as i64
 }

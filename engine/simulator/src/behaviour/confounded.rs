@@ -107,7 +107,7 @@ impl Planner<'_> {
             at += self.between(6 * SECOND_MS, 20 * SECOND_MS);
         }
         let client = Client { session: self.chance.random(), ..client };
-        self.push(at, client, Deed::Login { sso: false, code_by_mail: false });
+        self.push(at, client, Deed::SIGN_IN);
         for _ in 0..self.chance.random_range(2..9) {
             at += self.between(10 * SECOND_MS, 90 * SECOND_MS);
             let deed = self.office_deed();

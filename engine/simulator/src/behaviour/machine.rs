@@ -57,7 +57,7 @@ impl Planner<'_> {
         let session = self.chance.random();
         let client = self.client(line, Device::Unmanaged, 1, session);
         let mut at = midnight_ms + self.person.habits.start_min * MINUTE_MS;
-        self.push(at, client, Deed::Login { sso: false, code_by_mail: false });
+        self.push(at, client, Deed::SIGN_IN);
         for _ in 0..self.chance.random_range(4..12) {
             at += self.between(30 * SECOND_MS, 4 * MINUTE_MS);
             let record = self.chance.random_range(0..RECORD_COUNT);

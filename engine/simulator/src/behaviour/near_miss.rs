@@ -68,7 +68,7 @@ impl Planner<'_> {
             at += self.between(4 * SECOND_MS, 12 * SECOND_MS);
         }
         let session = self.chance.random();
-        self.at_laptop(window, at, line, session, Deed::Login { sso: false, code_by_mail: false });
+        self.at_laptop(window, at, line, session, Deed::SIGN_IN);
         let record = self.chance.random_range(0..RECORD_COUNT);
         self.at_laptop(window, at + 30 * SECOND_MS, line, session, Deed::View { table: 0, record });
     }

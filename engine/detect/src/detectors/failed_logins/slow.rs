@@ -15,6 +15,7 @@ use crate::time::{HOUR, Millis, SECOND, spoken, to_the_minute};
 pub(super) const HOURS_MAX: usize = 16;
 /// Hours within which they can be asked for at most: a week.
 pub(super) const WITHIN_HOURS_MAX: u32 = 168;
+
 /// Hours of strange failures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Slow {
@@ -52,6 +53,12 @@ impl Slow {
 }
 
 impl State {
+    /// Lets go what is over: nothing else touches it before slow guesses are told again.
+    pub(super) fn let_go_of_slow(&mut self, params: &Params, now: Millis) {
+        let is_over = |incident: &Incident| incident.cause == cause() && now > incident.last + within(params);
+        self.incidents.let_go(is_over);
+    }
+
     /// Takes a failure that a burst has been asked about.
     pub(super) fn fail_slowly(&mut self, params: &Params, context: &mut Context<'_>) {
         let event = context.event;

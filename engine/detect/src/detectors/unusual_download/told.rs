@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hour::{EXPLANATIONS, Limits, Verdict};
-use super::{ASLEEP, HOUR, MEASURES, PRIVILEGED, Params, RISE_QUIET, State, amounts, cause, most, words};
+use super::{ASLEEP, HOUR, MEASURES, PRIVILEGED, Params, State, amounts, cause, most, words};
 use crate::context::{Context, Raise};
 use crate::event::Quantity;
 use crate::finding::{Blocker, Trace};
@@ -89,7 +89,7 @@ impl State {
         if !held && opener.is_some() {
             self.incidents.let_go(|incident| incident.held && Some(&incident.opener) == opener.as_ref());
         }
-        let quiet = [RISE_QUIET.max(context.quiet()); 2];
+        let quiet = [context.quiet(); 2];
         let incident = self.incidents.touch_within(cause(HOUR), held, quiet, context);
         let is_begun = !incident.is_raised();
         if let Some(opener) = opener.filter(|_| is_begun) {
@@ -110,7 +110,7 @@ impl State {
         let last = self.incidents.iter().find(is_told).map_or(event.time, |incident| incident.last);
         let (since, events) = self.window.since(last, false);
         let more = if events > 1 { since } else { fresh };
-        let quiet = [RISE_QUIET.max(context.quiet()); 2];
+        let quiet = [context.quiet(); 2];
         let incident = self.incidents.touch_within(cause(HOUR), false, quiet, context);
         let between = |trace: &&Trace| last < trace.time && trace.id != event.id;
         self.window.traces(false).filter(between).for_each(|trace| incident.evidence.push(trace.clone()));
