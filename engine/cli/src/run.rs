@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use frostwatch_detect::time::Millis;
@@ -29,6 +29,9 @@ use crate::reload::{self, Reloader};
 /// Longer than any call of the client may rightly take: delivery of outputs has two minutes.
 const STANDSTILL_MAX: Duration = Duration::from_mins(3);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Of a process that was asked to stop less is waited for: supervisors kill what does not end, many after a minute or more, and
+/// nobody is told why.
+const STOP_MAX: Duration = Duration::from_secs(50);
 /// Exit code of a process that ended itself (`EX_SOFTWARE` of sysexits).
 const EXIT_STANDSTILL: i32 = 70;
 
@@ -71,7 +74,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let reloader = Reloader::new(&args.config, look, &config, Arc::clone(&observed.current));
     let reloader = Arc::new(reloader.with_list_files(list_files));
     let stop = Arc::new(AtomicBool::new(false));
-    let _signals = stop_on_signal(&stop)?;
+    let asked = Arc::new(AtomicBool::new(false));
+    let _signals = on_signal({
+        let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+        move || [&asked, &stop].iter().for_each(|flag| flag.store(true, Ordering::Release))
+    })?;
     let feeds = feeds::new(if args.no_fetch { Vec::new() } else { config.feeds_with_lists() });
     let _admin = match &config.admin {
         Some(admin) => {
@@ -82,27 +89,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let _reload = reload::watch(&reloader)?;
     let _fetch = feeds::start(&feeds)?;
-    end_when_standing_still(&observed)?;
+    end_when_standing_still(&observed, asked)?;
     say(&format!("reading {} as group {}", config.kafka.topics.activity(), config.kafka.group));
     run_threads(&config.kafka, config.workers, rows, args.accept_change, &observed, &stop)?;
     say("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends the process when a worker stands still: its partitions are only moved to others when it is gone, and a call of
-/// librdkafka that never comes back cannot be broken off.
-fn end_when_standing_still(observed: &Arc<Observed>) -> anyhow::Result<()> {
+/// Ends the process when a worker stands still, or does not stop: its partitions are only moved to others when it is gone, and
+/// a call of librdkafka that never comes back cannot be broken off.
+fn end_when_standing_still(observed: &Arc<Observed>, asked: Arc<AtomicBool>) -> anyhow::Result<()> {
     let observed = Arc::clone(observed);
     thread::Builder::new().name("pulse".to_owned()).spawn(move || {
+        let mut since = None;
         loop {
             thread::park_timeout(LOOK_EVERY);
-            let stands_still = observed.pulse.stands_still();
-            if stands_still > STANDSTILL_MAX {
-                say(&format!(
-                    "error: a worker has stood still for {} s; nothing of its batch is committed, and what it held is \
-                     read again by whoever takes its partitions. Start again",
-                    stands_still.as_secs()
-                ));
+            // After a fault the others may take longer: what the fault was decides how the process ends.
+            if asked.load(Ordering::Acquire) {
+                since.get_or_insert_with(Instant::now);
+            }
+            let stopping = since.map_or(Duration::ZERO, |since| since.elapsed());
+            if let Some(why) = overdue(observed.pulse.stands_still(), stopping, &observed.pulse.spoken()) {
+                say(&why);
                 #[expect(
                     clippy::exit,
                     clippy::disallowed_methods,
@@ -113,6 +121,20 @@ fn end_when_standing_still(observed: &Arc<Observed>) -> anyhow::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Why the process ends itself, if it does: how long a worker has stood still, how long ago it was asked to stop, and what the
+/// workers are at.
+fn overdue(stands_still: Duration, stopping: Duration, at: &str) -> Option<String> {
+    let (what, then) = if stopping > STOP_MAX {
+        (format!("the process was asked to stop {} s ago and has not", stopping.as_secs()), "")
+    } else if stands_still > STANDSTILL_MAX {
+        (format!("a worker has stood still for {} s", stands_still.as_secs()), ". Start again")
+    } else {
+        return None;
+    };
+    let at = if at.is_empty() { "the normaliser" } else { at };
+    Some(format!("error: {what} ({at}); what is not committed is read again by whoever takes its partitions{then}"))
 }
 
 /// Runs workers, and a normaliser if there are rows for it, until `stop` or the first fault.
@@ -177,18 +199,23 @@ fn now_ms() -> Millis {
 
 /// A runtime that sets `stop` on SIGTERM or SIGINT, for as long as it is kept.
 pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> anyhow::Result<tokio::runtime::Runtime> {
+    let stop = Arc::clone(stop);
+    on_signal(move || stop.store(true, Ordering::Release))
+}
+
+/// A runtime that does this on SIGTERM or SIGINT, for as long as it is kept.
+fn on_signal(act: impl FnOnce() + Send + 'static) -> anyhow::Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let guard = runtime.enter();
     let mut terminated = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("signals")?;
     drop(guard);
-    let stop = Arc::clone(stop);
     runtime.spawn(async move {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
-        stop.store(true, Ordering::Release);
+        act();
     });
     Ok(runtime)
 }

@@ -12,6 +12,7 @@ use crate::incident::{Incident, Incidents};
 use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
 use crate::near;
 use crate::networks::{NetworkId, Networks, Tag};
+use crate::radius::is_mobile;
 use crate::rule::Layer;
 use crate::time::{clock, day_of, spoken, to_the_minute};
 
@@ -19,6 +20,9 @@ use crate::time::{clock, day_of, spoken, to_the_minute};
 pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
 /// Networks that lie in the state itself: more are rare.
 const NETWORKS_NEAR: usize = 2;
+/// On so many days before somebody was with a mobile carrier that is theirs.
+const OWN_CARRIER_DAYS: u32 = 2;
+
 /// What is kept for a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Watch {
@@ -154,6 +158,11 @@ impl Watch {
         known.map_or(0, |known| u32::from(known.days).saturating_sub(u32::from(known.last_day == day)))
     }
 
+    /// Was the user on the network, on this day too, and is that not forgotten?
+    pub(crate) fn knows(&self, network: NetworkId, day: i32, forget_days: u32) -> bool {
+        self.networks.iter().any(|known| known.network == network && day - known.last_day <= forget_days as i32)
+    }
+
     /// Notes a day of use.
     pub(crate) fn note(&mut self, network: NetworkId, limits: &Limits, context: &mut Context<'_>) {
         if context.late {
@@ -248,6 +257,32 @@ pub(crate) fn usual_network(days: u32, usual_days_min: u32) -> Option<Block> {
         measures: vec![
             Measure::new("days_on_network", f64::from(days), "days"),
             Measure::new("usual_days_min", f64::from(usual_days_min), "days"),
+        ],
+    })
+}
+
+/// Holds back what is found at an address of a mobile carrier, behind which many others are, if it is the user's own carrier
+/// or the list is not sure. What the organisation calls risky it means.
+pub(crate) fn shared_address(days: u32, seen: &SeenAddress, told: &Told<'_>, limits: &Limits) -> Option<Block> {
+    use Category::{Botnet, Malware, PasswordSpray, Scanner};
+    let carrier = seen.location.carrier;
+    let category = told.category.filter(|_| is_mobile(carrier))?;
+    // What one infected phone among thousands is, and not who gives it orders.
+    let is_of_phone = matches!(category, Botnet | Malware | Scanner);
+    let is_own = days >= OWN_CARRIER_DAYS && (is_of_phone || category == PasswordSpray);
+    (is_own || is_of_phone && told.confidence < limits.confidence_sure).then(|| Block {
+        layer: Layer::User,
+        by: "shared_address",
+        reason: format!(
+            "AS{} is a mobile carrier, which lets many out at one address; the user was with it on {days} days before, and the \
+             list's confidence is {} of 100",
+            carrier.asn, told.confidence,
+        ),
+        measures: vec![
+            Measure::new("days_on_network", f64::from(days), "days"),
+            Measure::new("own_carrier_days_min", f64::from(OWN_CARRIER_DAYS), "days"),
+            Measure::new("confidence", f64::from(told.confidence), "of 100"),
+            Measure::new("confidence_sure", f64::from(limits.confidence_sure), "of 100"),
         ],
     })
 }

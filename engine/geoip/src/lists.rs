@@ -35,8 +35,10 @@ pub use line::ListFault;
 use line::time;
 use sink::Sink;
 
-/// Hours for which an exit of Tor counts beyond the times at which it was seen, if nothing is said.
+/// Hours for which an address counts beyond the times at which it was seen, if nothing is said.
 const HOLD_HOURS: u32 = 24;
+/// The same of an exit of Tor: lists are made of looks now and then, and relays come and go in between.
+const HOLD_HOURS_TOR: u32 = 48;
 /// The longest such time.
 const HOLD_HOURS_MAX: u32 = 8_760;
 
@@ -231,7 +233,8 @@ impl ListConfig {
     }
 
     fn hold(&self) -> Millis {
-        Millis::from(self.hold_hours.unwrap_or(HOLD_HOURS)) * HOUR
+        let usual = if self.format == Format::TorExit { HOLD_HOURS_TOR } else { HOLD_HOURS };
+        Millis::from(self.hold_hours.unwrap_or(usual)) * HOUR
     }
 }
 

@@ -25,7 +25,9 @@ pub fn run_workers<T: Tasks>(
         for worker in 0..count {
             let spawned = thread::Builder::new().name(format!("worker-{worker}")).spawn_scoped(scope, move || {
                 let _stops_the_others = StopOnExit(shared.stop);
-                run_worker(settings, worker, make_tasks(worker), shared)
+                let ended = run_worker(settings, worker, make_tasks(worker), shared);
+                // At once: another worker may not come to its end.
+                ended.inspect_err(|fault| tracing::error!(worker, %fault, "worker ended"))
             })?;
             workers.push(spawned);
         }
@@ -38,7 +40,6 @@ pub fn run_workers<T: Tasks>(
             if let Err(fault) = ended
                 && (first.is_ok() || matches!(first, Err(ref earlier) if earlier.is_of_the_stop()))
             {
-                tracing::error!(worker, %fault, "worker ended");
                 first = Err(fault);
             }
         }

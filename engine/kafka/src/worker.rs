@@ -34,7 +34,7 @@ use crate::fetch::{Chunk, EngineConsumer, FetchQueue, Fetched, RecordView};
 use crate::group::{self, Commits};
 use crate::outbox::Outbox;
 use crate::partitioner::partition_of;
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, Step};
 use crate::settings::{BatchSettings, Delivery, KafkaSettings, commit_name};
 use crate::transaction::Transactions;
 use aloud::{Part, Parts};
@@ -101,11 +101,16 @@ pub fn run_worker<T: Tasks>(
     tasks: T,
     shared: Shared<'_>,
 ) -> Result<(), KafkaFault> {
-    let mut worker = Worker::start(settings, member, tasks, shared)?;
-    let ended = worker.run();
-    worker.counters_folded();
-    // Only now is the loop no longer watched: the clients wait for their threads and for the group when they are dropped.
-    drop(worker);
+    shared.pulse.comes_to(member, Step::Start);
+    let started = Worker::start(settings, member, tasks, shared);
+    let ended = started.and_then(|mut worker| {
+        let ended = worker.run();
+        worker.counters_folded();
+        shared.pulse.comes_to(member, Step::Close);
+        // Only then is the loop no longer watched: the clients wait for their threads and for the group when they are dropped.
+        drop(worker);
+        ended
+    });
     shared.pulse.end(member);
     ended.map_err(|fault| fault.named(settings.instance.as_deref()))
 }
@@ -242,8 +247,10 @@ impl<'a, T: Tasks> Worker<'a, T> {
                 self.serve_events(EVENTS_WAIT)?;
                 continue;
             }
+            self.comes_to(Step::Work);
             self.fill_batch()?;
             let filled = Instant::now();
+            self.comes_to(Step::Commit);
             self.finish_batch()?;
             self.publishing = filled.elapsed();
         }
@@ -252,6 +259,7 @@ impl<'a, T: Tasks> Worker<'a, T> {
 
     /// Gives the partitions back and waits until they are.
     fn leave(&mut self) -> Result<(), KafkaFault> {
+        self.comes_to(Step::Leave);
         self.decline_take_over()?;
         self.consumer.unsubscribe();
         let deadline = Instant::now() + LEAVE_WAIT;
@@ -263,6 +271,11 @@ impl<'a, T: Tasks> Worker<'a, T> {
             }
         }
         Ok(())
+    }
+
+    /// The loop moves, on to this.
+    fn comes_to(&self, step: Step) {
+        self.shared.pulse.comes_to(self.number, step);
     }
 
     /// Lets librdkafka tell of the group, of errors and of its log. Records do not come this way: where they flow nothing is

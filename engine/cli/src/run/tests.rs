@@ -49,6 +49,18 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
 }
 
 #[test]
+fn a_process_that_stands_still_or_does_not_stop_says_so_and_where_it_is() {
+    let check = |stands_still, stopping, at, wanted: Option<&str>| {
+        let why = overdue(Duration::from_secs(stands_still), Duration::from_secs(stopping), at);
+        assert_eq!(why.is_some(), wanted.is_some(), "{why:?}");
+        assert!(why.unwrap_or_default().contains(wanted.unwrap_or_default()));
+    };
+    check(180, 50, "worker 0 connects", None);
+    check(181, 0, "worker 1 leaves the group", Some("still for 181 s (worker 1 leaves the group); what"));
+    check(0, 51, "", Some("was asked to stop 51 s ago and has not (the normaliser); what"));
+}
+
+#[test]
 fn the_fault_that_made_the_process_end_is_told() {
     let missing = || Err(KafkaFault::MissingTopic { topic: "raw".to_owned() });
     let hanging = || Err(KafkaFault::LeftHanging(1));

@@ -13,25 +13,30 @@
 //! held when it happened. A Tor exit raises the severity by a step, a list that is not sure lowers it.
 //!
 //! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where
-//! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; Tor and rented
-//! household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
+//! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; other exits of
+//! Tor and rented household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
 //! on an earlier day, or a record without one where all had named one, at an exit (a /24 of IPv4, a /48 of IPv6) where the
 //! user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has been there
 //! with more than two devices another one says nothing.
+//!
+//! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home; what
+//! a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses of no
+//! list and within 60 km of there the last time, on `usual_days_min` different days, neither is news (`own_carrier`), unless
+//! `networks.yaml` says that anybody rents addresses there. It is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
-//! devices, and one on a private relay; activity without an address of its own or of its session; of what came too late to be
+//! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's carrier in the user's town; activity without an address of its own or of its session; of what came too late to be
 //! put in order, tunnels and hosters. Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
 //! `known_good` (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told from
 //! the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or `administrative`,
-//! which outranks every list); at low and medium sensitivity `private_relay` and `usual_network`; at low sensitivity
+//! which outranks every list); at low and medium sensitivity `own_carrier`, `private_relay` and `usual_network`; at low sensitivity
 //! `usual_in_organisation`.
 //!
 //! # References
@@ -43,18 +48,28 @@ use smallvec::SmallVec;
 use super::{About, Detector, bounded, unused_longest};
 use crate::context::{Block, Context, Relief};
 use crate::event::Event;
-use crate::finding::Measure;
+use crate::finding::{Measure, SeenAddress};
+use crate::geometry::distance_km;
 use crate::incident::Incidents;
-use crate::listed::Category;
+use crate::listed::{Category, ListEntry};
 use crate::model::Outcome;
-use crate::networks::NetworkId;
+use crate::networks::{NetworkId, Tag};
+use crate::place::Point;
 use crate::plan::LaneKind;
+use crate::radius::radius;
 use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
 
 /// Devices on networks of tunnels that are remembered of a key; the one unused for longest gives way.
 const COMPANIONS_MAX: usize = 16;
+/// Carriers that are remembered of a key; the one unused for longest gives way.
+const CARRIERS_MAX: usize = 8;
+/// Carriers that lie in the state itself: at home and on the way.
+const CARRIERS_NEAR: usize = 2;
+/// Two places of a carrier that are one town, and at most, where they are known to a region, one region, km.
+const SAME_TOWN_KM: u16 = 60;
+const SAME_REGION_KM: u16 = 250;
 /// Whoever has been on a network with more devices than this changes them: a laptop and a phone.
 const COMPANIONS_USUAL: usize = 2;
 
@@ -110,6 +125,20 @@ pub struct State {
     /// Devices on networks of tunnels.
     #[serde(with = "crate::format::since_2")]
     companions: Vec<Companion>,
+    /// Carriers that let the user out at addresses of no list.
+    #[serde(with = "crate::format::since_2")]
+    carriers: SmallVec<[Carrier; CARRIERS_NEAR]>,
+}
+
+/// A carrier with which the user was.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Carrier {
+    asn: u32,
+    /// Different days, until they are forgotten.
+    days: u8,
+    last_day: i32,
+    /// Where that was, on the last of them.
+    point: Point,
 }
 
 /// A device with which the user was on a network of tunnels.
@@ -132,8 +161,15 @@ impl Detector for State {
 
     const ABOUT: About = About::Whereabouts;
 
-    const SUPPRESSIONS: &'static [&'static str] =
-        &["known_good", "learning", "own_network", "private_relay", "usual_in_organisation", "usual_network"];
+    const SUPPRESSIONS: &'static [&'static str] = &[
+        "known_good",
+        "learning",
+        "own_carrier",
+        "own_network",
+        "private_relay",
+        "usual_in_organisation",
+        "usual_network",
+    ];
 
     const READS_LISTS: bool = true;
 
@@ -144,7 +180,10 @@ impl Detector for State {
     }
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
-        let Some(seen) = context.origin.for_place().filter(|seen| !seen.location.listed.is_empty()) else { return };
+        let Some(seen) = context.origin.for_place() else { return };
+        if seen.location.listed.is_empty() {
+            return self.note_carrier(&seen, params, context);
+        }
         let limits = params.limits();
         let told = Told::of_lists(&seen, &limits, |category| params.counts(category));
         let Some(told) = told else { return };
@@ -158,6 +197,7 @@ impl Detector for State {
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
         blocks.extend((told.category == Some(Category::PrivateRelay)).then(|| private_relay(&told)));
+        blocks.extend(self.own_carrier(&seen, day, params, context));
         let place = (network, NetworkId::of_block(&seen));
         let is_strange = can_be_usual && days >= params.usual_days_min && self.is_strange(place, params, context);
         blocks.extend(usual_network(days, params.usual_days_min).filter(|_| can_be_usual && !is_strange));
@@ -189,10 +229,69 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
         self.companions.clone_from(&other.companions);
+        self.carriers.clone_from(&other.carriers);
     }
 }
 
 impl State {
+    /// Holds back what is Tor, or a proxy perhaps, and nothing else, on a line of the user's own carrier.
+    fn own_carrier(&self, seen: &SeenAddress, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
+        let asn = seen.location.carrier.asn;
+        let may_be_line = |entry: &ListEntry| match entry.category {
+            Category::Tor | Category::KnownGood => true,
+            Category::Proxy | Category::ResidentialProxy => entry.confidence < params.confidence_sure,
+            _ => false,
+        };
+        if context.late || !seen.location.listed.entries().iter().all(may_be_line) {
+            return None;
+        }
+        if matches!(context.networks.tagged(seen), Some(entry) if matches!(entry.tag, Tag::CloudProvider | Tag::Risky))
+        {
+            return None;
+        }
+        let known = self.carriers.iter().find(|known| known.asn == asn)?;
+        let place = seen.location.place.ok()?;
+        let off = radius(place, seen.location.carrier, SAME_TOWN_KM).km.clamp(SAME_TOWN_KM, SAME_REGION_KM);
+        let km = place.point.map(|point| distance_km(point, known.point)).filter(|km| *km <= f64::from(off))?;
+        let days = u32::from(known.days) - u32::from(known.last_day == day);
+        let lately = day - known.last_day <= params.usual_forget_days as i32;
+        (lately && days >= params.usual_days_min).then(|| Block {
+            layer: Layer::User,
+            by: "own_carrier",
+            reason: format!(
+                "AS{asn} is a carrier of the user, who was with it on {days} days before at addresses of no list, last {km:.0} km \
+                 from here: a line that was somebody else's, or an exit of the user's own"
+            ),
+            measures: vec![
+                Measure::new("days_with_carrier", f64::from(days), "days"),
+                Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+                Measure::new("distance", libm::round(km), "km"),
+            ],
+        })
+    }
+
+    fn note_carrier(&mut self, seen: &SeenAddress, params: &Params, context: &mut Context<'_>) {
+        let (asn, day) = (seen.location.carrier.asn, day_of(context.event.time));
+        let Some(point) = seen.location.place.ok().and_then(|place| place.point) else { return };
+        if let Some(known) = self.carriers.iter_mut().find(|known| known.asn == asn) {
+            if day > known.last_day && !context.late {
+                let forgotten = day - known.last_day > params.usual_forget_days as i32;
+                let days = if forgotten { 1 } else { known.days.saturating_add(1) };
+                *known = Carrier { asn, days, last_day: day, point };
+            }
+            return;
+        }
+        if asn == 0 || context.late || !context.keeps(2) || context.is_egress(seen) {
+            return;
+        }
+        if self.carriers.len() >= CARRIERS_MAX
+            && let Some(oldest) = unused_longest(self.carriers.iter().map(|known| known.last_day))
+        {
+            self.carriers.remove(oldest);
+        }
+        self.carriers.push(Carrier { asn, days: 1, last_day: day, point });
+    }
+
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
     /// one nor any at this exit?
     fn is_strange(&self, (network, exit): (NetworkId, NetworkId), params: &Params, context: &Context<'_>) -> bool {

@@ -41,31 +41,38 @@
 //! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
 //! alert; not learned). These three need `state_format: 2`.
 //!
-//! At low sensitivity `usual_in_organisation` (the country or network is usual there), and `listed_tunnel`: a list says, with
-//! a confidence of 60 and more, that the address is the end of a tunnel for anybody, and none says worse; that somebody is in
-//! one is what `anonymous_ip` tells, but a thief in the tunnel that the user usually has is told by nobody then (not learned).
+//! And `listed_tunnel`: a list says, with a confidence of 60 and more, that the address is the end of a tunnel for anybody, none
+//! says worse, and within `half_life_days` the user was not with that carrier in a country that is
+//! known, nor on an earlier day through any listed tunnel in another one. That somebody begins to use a tunnel is what
+//! `anonymous_ip` tells; where it lies says nothing of them (not learned). From the next day on an end in another country is
+//! told, since `anonymous_ip` takes it for a habit or for more of the same: a thief may have rented one too. Whoever does not
+//! run `anonymous_ip` switches this off.
+//!
+//! At low sensitivity `usual_in_organisation` (the country or network is usual there), and `listed_tunnel` of every tunnel.
 //! The tags `cloud_provider` and `risky` raise the severity.
 //!
 //! # References
 //! The reference product's policy "activity from infrequent country" (7 days of learning). Freeman et al., "Who Are
 //! You? A Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
+mod lines;
 mod whereabouts;
 mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub use self::lines::{LINES_MAX, TUNNELS_MAX};
+use self::lines::{Line, Tunnel, is_rented};
 use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
 use self::words::Words;
 use super::{About, Detector, bounded, counted, named, unused_longest, who};
 use crate::caps::Caps;
 use crate::context::{Block, Context, Raise};
 use crate::event::Event;
-use crate::finding::{Measure, SeenAddress};
+use crate::finding::SeenAddress;
 use crate::hash::hash64;
 use crate::incident::Incidents;
-use crate::listed::Category;
 use crate::model::Outcome;
 use crate::near;
 use crate::networks::Tag;
@@ -74,15 +81,10 @@ use crate::plan::LaneKind;
 use crate::rule::Layer;
 use crate::time::{DAY, Millis, day_of};
 
-/// How sure a list must be that a tunnel ends at an address.
-const TUNNEL_CONFIDENCE_MIN: u8 = 60;
 /// Countries that lie in the state itself: more are rare.
 const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
 pub const COUNTRIES_MAX: usize = 32;
-/// Families of addresses of carriers that a key remembers.
-pub const LINES_MAX: usize = 8;
-
 /// Parameters of `infrequent_country`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,14 +121,9 @@ pub struct State {
     lines: Vec<Line>,
     #[serde(with = "crate::format::since_2")]
     whereabouts: Whereabouts,
-}
-
-/// A family of addresses of a carrier on which the user was where they were taken to be.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Line {
-    asn: u32,
-    v6: bool,
-    last_day: i32,
+    /// Listed tunnels whose ends say nothing; the one unused for longest gives way.
+    #[serde(with = "crate::format::since_2")]
+    tunnels: Vec<Tunnel>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,6 +196,7 @@ impl Detector for State {
         self.incidents.copy_from(&other.incidents);
         self.lines.clone_from(&other.lines);
         self.whereabouts.clone_from(&other.whereabouts);
+        self.tunnels.clone_from(&other.tunnels);
     }
 }
 
@@ -238,7 +236,7 @@ impl State {
             self.raise(params, context, seen, place, (before, vec![block]));
             return false;
         }
-        if let Some(block) = listed_tunnel(context, &seen) {
+        if let Some(block) = self.listed_tunnel(params, context, &seen, place.country) {
             self.raise(params, context, seen, place, (before, vec![block]));
             return false;
         }
@@ -331,54 +329,6 @@ impl State {
         self.countries.len() - 1
     }
 
-    /// Notes the carrier and the family of an address in a country that is known. One that raised an alert, or is on
-    /// trial, must not teach what holds the next.
-    fn remember_line(&mut self, context: &Context<'_>, seen: &SeenAddress, day: i32) {
-        let asn = seen.location.carrier.asn;
-        if asn == 0 || !context.keeps(2) {
-            return;
-        }
-        let v6 = seen.address.ip().is_ipv6();
-        if let Some(line) = self.lines.iter_mut().find(|line| line.asn == asn && line.v6 == v6) {
-            line.last_day = line.last_day.max(day);
-            return;
-        }
-        if self.lines.len() >= LINES_MAX
-            && let Some(oldest) = unused_longest(self.lines.iter().map(|line| line.last_day))
-        {
-            self.lines.remove(oldest);
-        }
-        self.lines.push(Line { asn, v6, last_day: day });
-    }
-
-    /// Holds a country where the user is only by one family of addresses of a carrier on whose other family they were
-    /// lately: the two are listed apart.
-    fn dual_stack(&self, params: &Params, context: &Context<'_>, seen: &SeenAddress, day: i32) -> Option<Block> {
-        let asn = seen.location.carrier.asn;
-        let v6 = seen.address.ip().is_ipv6();
-        // Anybody rents servers of one hoster in one country and the next.
-        if is_rented(context, seen) {
-            return None;
-        }
-        let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
-        let days = day - line.last_day;
-        let lately = i64::from(days) <= i64::from(params.half_life_days);
-        (lately && context.takes(Layer::System, "dual_stack")).then(|| Block {
-            layer: Layer::System,
-            by: "dual_stack",
-            reason: format!(
-                "AS{asn} is a carrier of the user, on whose {} they were {} ago: both families of a connection are often \
-                 listed in different countries",
-                if v6 { "IPv4" } else { "IPv6" },
-                counted(days.unsigned_abs().into(), "day", "days"),
-            ),
-            measures: vec![
-                Measure::new("asn", f64::from(asn), "AS number"),
-                Measure::new("other_family_days_ago", f64::from(days), "days"),
-            ],
-        })
-    }
-
     /// A country where the user is only by the end of a tunnel: if it is not known it is recorded, and it is not learned.
     fn reached_through(&mut self, params: &Params, context: &mut Context<'_>, seen: SeenAddress, place: Place) {
         let day = day_of(context.event.time);
@@ -446,30 +396,4 @@ impl State {
         usual.truncate(5);
         usual
     }
-}
-
-/// Holds a country in which, by a list, no more lies than the end of a tunnel.
-fn listed_tunnel(context: &Context<'_>, seen: &SeenAddress) -> Option<Block> {
-    use Category::{Hosting, KnownGood, Proxy, Vpn};
-    let entries = seen.location.listed.entries();
-    let is_harmless = entries.iter().all(|entry| matches!(entry.category, Hosting | KnownGood | Proxy | Vpn));
-    let is_tunnel = |category, confidence| category == Vpn && confidence >= TUNNEL_CONFIDENCE_MIN;
-    let entry = entries.iter().find(|entry| is_tunnel(entry.category, entry.confidence))?;
-    (is_harmless && context.takes(Layer::Tenant, "listed_tunnel")).then(|| Block {
-        layer: Layer::Tenant,
-        by: "listed_tunnel",
-        reason: format!(
-            "{} is {} by the list {}: where it lies says nothing of its user",
-            seen.address,
-            entry.category.spoken(),
-            entry.list.as_str(),
-        ),
-        measures: vec![Measure::new("confidence", f64::from(entry.confidence), "of 100")],
-    })
-}
-
-/// Is it a network on which anybody rents an address?
-fn is_rented(context: &Context<'_>, seen: &SeenAddress) -> bool {
-    let tag = context.networks.tagged(seen).map(|entry| entry.tag);
-    matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
 }

@@ -2,10 +2,15 @@
 //!
 //! # Finds
 //! A sign-in that succeeds from a device which the user has not used for `device_forget_days`, within `within_secs` of a
-//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or a sign-in from an address
-//! that a list names as an anonymiser or a machine of bad repute, or that `networks.yaml` tags `risky` (the sign-in itself
-//! may be that). A tunnel or proxy through which the user has signed in on `usual_days_min` different days is their habit
-//! and no risky event, at medium and low sensitivity. One alert for each device.
+//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or `failures_strange_min` of
+//! them where each was somebody else's by all that is known: from a network on which the user had not signed in for two
+//! months, further than `near_km` from where they do. Or a sign-in from an address that a list names as an anonymiser or a machine of bad
+//! repute, or that `networks.yaml` tags `risky` (the sign-in itself may be that). A tunnel or proxy through which the user
+//! has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low sensitivity; nor
+//! what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own or the list is not
+//! sure (`shared_address`): thousands share it. Failures after which a known device signs in at the address of all of them
+//! were its user's; what was somebody else's is not made good by a mistake of the user's. One alert for each device; on a
+//! network of the user, after somebody else's failures, a step lower.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -16,35 +21,45 @@
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there. Intruders
 //! on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the user's own
-//! carrier, where `usual_network` holds it back with a record, and those who come through the tunnel that the user usually
-//! has. A phone that is replaced on the day of a forgotten password, away from the user's networks. Risky events of other
-//! kinds (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts them beside
-//! it.
+//! carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those who
+//! guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from the address
+//! from which the user's own device then signs in, and those who come through the tunnel that the user usually has. A phone that is replaced on the day of a forgotten
+//! password, away from the user's networks and town. Risky events of other kinds (a new country, a role that was granted)
+//! are told by their own policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
 //! user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
-//! signed in on `usual_days_min` different days before) and `many_devices` (the user signs in from `devices_many` devices
-//! and more: a kiosk, a shared account; not what comes from the very address of the failures, or of bad repute, on a network
-//! where the user has never signed in: nobody's kiosk stands there). A device whose first use was held back is known from then on.
+//! signed in on `usual_days_min` different days before; not where the failures were somebody else's), `near_home` (fewer
+//! wrong passwords than twice `failures_min`, and the sign-in, come from one address, within `near_km` of where the user signs
+//! in, and nothing else is grave: somebody sets up a phone in the shop) and `many_devices` (the user signs in from `devices_many` devices and more: a kiosk, a shared account; not on a
+//! network where the user has never signed in, if the failures were somebody else's or came from the same address, or after
+//! an address of bad repute: nobody's kiosk stands there). A device whose first use was held back is known from then on.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
+mod failures;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{About, Detector, bounded, counted, named, unused_longest, who};
-use crate::context::{Block, Context, Explanation, Raise};
+use self::failures::{Failures, Tries};
+
+use super::{About, Detector, bounded, counted, is_nothing, named, unused_longest, who};
+use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
+use crate::geometry::distance_km;
 use crate::incident::{Incident, Incidents};
 use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
+use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::reputation::{Limits, Told, Watch, usual_network, vouched_for};
+use crate::radius::{is_mobile, radius};
+use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
 
@@ -65,10 +80,22 @@ pub struct Params {
     pub within_secs: u32,
     /// So many failed sign-ins or second factors are a risky event. 0: none are.
     pub failures_min: u32,
+    /// So many are where each was on a network on which the user had never signed in, away from where they do, at most
+    /// `failures_min`. 0: such failures count as others.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub failures_strange_min: u32,
     /// Within so many seconds.
     pub failures_within_secs: u32,
+    /// What lies nearer to where the user signs in, day by day, is where they are, km; and what may do so, as exact as places of
+    /// its carrier are. 0: that is not asked.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub near_km: u32,
     /// What a list says with less confidence than this is not looked at.
     pub confidence_min: u8,
+    /// Of an address on a network on which the user had never signed in, away from where they do, this much is enough, at most
+    /// `confidence_min`. 0: as of others.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub confidence_strange_min: u32,
     /// Event time from a user's first sign-in with a device in which findings are only recorded, days.
     pub learning_days: u32,
     /// A network the user signed in from on this many different days before is usual.
@@ -84,8 +111,11 @@ impl Params {
         let mut faults = Vec::new();
         bounded(&mut faults, "within_secs", self.within_secs, 60, 7 * 86_400);
         bounded(&mut faults, "failures_min", self.failures_min, 0, FAILURES_MAX as u32);
+        bounded(&mut faults, "failures_strange_min", self.failures_strange_min, 0, self.failures_min);
+        bounded(&mut faults, "near_km", self.near_km, 0, NEAR_KM_MAX);
         bounded(&mut faults, "failures_within_secs", self.failures_within_secs, 60, 86_400);
         bounded(&mut faults, "confidence_min", self.confidence_min, 0, CONFIDENCE_MAX);
+        bounded(&mut faults, "confidence_strange_min", self.confidence_strange_min, 0, u32::from(self.confidence_min));
         bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
         bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
         bounded(&mut faults, "devices_many", self.devices_many, 2, DEVICES_MAX as u32);
@@ -105,19 +135,18 @@ impl Params {
 
 /// Failures that can be asked for at most.
 const FAILURES_MAX: usize = 32;
+/// What can be asked for as near, km: further is another region.
+const NEAR_KM_MAX: u32 = 500;
 
 /// What is kept for a key: nothing before its first sign-in with a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     devices: SmallVec<[Device; DEVICES_NEAR]>,
-    /// Times of the last failures, as many as are asked for.
-    failures: SmallVec<[Millis; 1]>,
-    /// Which of them were second factors: a bit each, the last is the lowest.
-    denied: u32,
-    /// The last run of failures.
-    run: Option<Failures>,
+    tries: Tries,
     /// The last sign-in from an address of bad repute.
     bad_address: Option<Millis>,
+    /// Where the user last signed in on a network of theirs.
+    home: Option<Point>,
     /// Networks of sign-ins, and the incidents.
     watch: Watch,
 }
@@ -127,18 +156,6 @@ struct Device {
     #[serde(with = "postcard::fixint::le")]
     hash: u64,
     last_day: i32,
-}
-
-/// Failures that are a risky event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Failures {
-    /// Time of the last.
-    at: Millis,
-    /// How many of them were second factors.
-    denied: u32,
-    /// From where the last was, hashed; 0: not known.
-    #[serde(with = "postcard::fixint::le")]
-    address: u64,
 }
 
 /// What is risky and recent at a sign-in.
@@ -154,15 +171,21 @@ impl Risks {
         self.run.map(|run| run.at).max(self.bad_address)
     }
 
+    /// Were the failures somebody else's?
+    fn are_strange(self) -> bool {
+        self.run.is_some_and(|run| run.strange)
+    }
+
     /// `3 min after 5 failed sign-ins and 3 min after a sign-in from an address of bad repute`
-    fn spoken(self, now: Millis, failures: u32) -> String {
+    fn spoken(self, now: Millis) -> String {
         let run = self.run.map(|run| {
             let what = match run.denied {
                 0 => "failed sign-ins",
-                denied if denied >= failures => "failed second factors",
+                denied if denied >= run.count => "failed second factors",
                 _ => "failed sign-ins and second factors",
             };
-            format!("{} after at least {failures} {what}", spoken(now - run.at))
+            let whose = if run.strange { " on networks new to the user" } else { "" };
+            format!("{} after at least {} {what}{whose}", spoken(now - run.at), run.count)
         });
         let address = self.bad_address.map(|at| match now - at {
             0 => "from an address of bad repute".to_owned(),
@@ -179,7 +202,10 @@ impl Detector for State {
 
     const ABOUT: About = About::Entry;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["learning", "many_devices", "usual_network"];
+    const SUPPRESSIONS: &'static [&'static str] =
+        &["learning", "many_devices", "near_home", "shared_address", "usual_network"];
+
+    const OPTIONAL: &'static [&'static str] = &["confidence_strange_min", "failures_strange_min", "near_km"];
 
     fn wants(event: &Event) -> bool {
         event.outcome == Outcome::Failure || event.action == Action::Login && event.outcome == Outcome::Success
@@ -202,8 +228,9 @@ impl Detector for State {
         if let Some(seen) = &seen {
             self.note_address(seen, days, params, context);
         }
-        if event.device != 0 {
-            self.use_device(params, days, context);
+        let is_users = event.device != 0 && self.use_device(params, days, context);
+        if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
+            self.settle(seen, context);
         }
         if let Some(network) = network {
             self.watch.note(network, &limits, context);
@@ -216,8 +243,8 @@ impl Detector for State {
 
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
-        self.failures.clone_from(&other.failures);
-        (self.denied, self.run, self.bad_address) = (other.denied, other.run, other.bad_address);
+        self.tries.copy_from(&other.tries);
+        (self.bad_address, self.home) = (other.bad_address, other.home);
         self.watch.copy_from(&other.watch);
     }
 }
@@ -226,39 +253,70 @@ impl State {
     /// Enough failures are a risky event; from where the last of them came says who may follow.
     fn fail(&mut self, params: &Params, context: &Context<'_>) {
         let event = context.event;
-        let most = params.failures_min as usize;
-        if most == 0 {
-            return;
-        }
-        self.failures.push(event.time);
-        self.denied = self.denied << 1 | u32::from(event.action == Action::MfaChallenge);
-        let over = self.failures.len().saturating_sub(most);
-        self.failures.drain(..over);
-        let within = Millis::from(params.failures_within_secs) * SECOND;
-        let is_run =
-            self.failures.len() == most && self.failures.first().is_some_and(|first| event.time - first <= within);
-        if is_run {
+        if params.failures_min > 0 {
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-            let of_run = u32::MAX.checked_shr(u32::BITS - params.failures_min).unwrap_or(0);
-            self.run = Some(Failures { at: event.time, denied: (self.denied & of_run).count_ones(), address });
+            self.tries.take(params, event, (address, self.is_elsewhere(params, context)));
         }
     }
 
+    /// Is it from a network on which the user has not signed in, as far as that is remembered, and away from where they do?
+    fn is_elsewhere(&self, params: &Params, context: &Context<'_>) -> bool {
+        let Some(seen) = context.origin.for_place() else { return false };
+        let day = day_of(context.event.time);
+        let is_known = self.watch.knows(NetworkId::of_carrier(&seen), day, params.limits().usual_forget_days);
+        let is_away = || self.home_km(&seen).is_some_and(|km| km > near_km(&seen, params));
+        !is_known && (params.near_km == 0 || is_away())
+    }
+
+    /// What a list must say here: less where nothing else speaks for the user.
+    fn limits_at(&self, params: &Params, context: &Context<'_>) -> Limits {
+        let limits = params.limits();
+        match u8::try_from(params.confidence_strange_min) {
+            Ok(few @ 1..) if self.is_elsewhere(params, context) => Limits { confidence_min: few, ..limits },
+            _ => limits,
+        }
+    }
+
+    /// How far an address lies from where the user signs in, km.
+    fn home_km(&self, seen: &SeenAddress) -> Option<f64> {
+        Some(distance_km(self.home?, seen.location.place.ok()?.point?))
+    }
+
+    /// Notes where the user signs in.
+    fn settle(&mut self, seen: &SeenAddress, context: &Context<'_>) {
+        if context.is_egress(seen) || !seen.location.listed.is_empty() {
+            return;
+        }
+        let place = seen.location.place.ok().and_then(|place| place.point);
+        // Where a mobile carrier's address lies is known to a region.
+        self.home = place.filter(|_| self.home.is_none() || !is_mobile(seen.location.carrier)).or(self.home);
+    }
+
     fn note_address(&mut self, seen: &SeenAddress, days_on_network: u32, params: &Params, context: &Context<'_>) {
-        let limits = &params.limits();
+        let limits = &self.limits_at(params, context);
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
-        let of_lists = || Told::of_lists(seen, limits, counts);
+        // What one infected phone of a carrier is says nothing of the others behind its address.
+        let is_shared = |told: &Told<'_>| {
+            let block = shared_address(days_on_network, seen, told, &params.limits());
+            block.is_some_and(|block| context.takes(block.layer, block.by))
+        };
+        let of_lists = || {
+            let first = Told::of_lists(seen, limits, counts)?;
+            let hides = |category: Category| counts(category) && category.hides();
+            if is_shared(&first) { Told::of_lists(seen, limits, hides) } else { Some(first) }
+        };
         let Some(told) = Told::of_organisation(context.networks, seen).or_else(of_lists) else { return };
         // Whoever pays for a tunnel signs in through it day by day; that says nothing of a device.
         let habit = usual_network(days_on_network, params.usual_days_min).filter(|_| told.can_be_habit());
         let is_habit = habit.is_some_and(|block| context.takes(block.layer, block.by));
         // The organisation's own networks and what is known to be harmless are on lists too.
-        if !is_habit && vouched_for(context, seen, limits).is_empty() {
+        if !is_habit && vouched_for(context, seen, &params.limits()).is_empty() {
             self.bad_address = Some(context.event.time);
         }
     }
 
-    fn use_device(&mut self, params: &Params, days_on_network: u32, context: &mut Context<'_>) {
+    /// Is it the user's, by all that is known?
+    fn use_device(&mut self, params: &Params, days_on_network: u32, context: &mut Context<'_>) -> bool {
         let event = context.event;
         let day = day_of(event.time);
         let forgotten = |device: &Device| day - device.last_day > params.device_forget_days as i32;
@@ -269,12 +327,19 @@ impl State {
         self.remember(event.device, day);
         let within = Millis::from(params.within_secs) * SECOND;
         let risks = Risks {
-            run: self.run.filter(|run| event.time - run.at <= within),
+            run: self.tries.run_since(event.time - within),
             bad_address: self.bad_address.filter(|at| event.time - at <= within),
         };
-        let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return };
+        if known.is_some() && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
+            // Whoever has the user's device, where all of them failed before, is the user.
+            self.tries.forget();
+        }
+        let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return true };
         let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
-        blocks.extend(usual_network(days_on_network, params.usual_days_min));
+        let usual = usual_network(days_on_network, params.usual_days_min);
+        let is_at_home = usual.is_some();
+        blocks.extend(usual.filter(|_| !risks.are_strange()));
+        blocks.extend(self.near_home(risks, params, context));
         let has_many = recent >= params.devices_many as usize && !is_from_the_risk(risks, days_on_network, context);
         blocks.extend(has_many.then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
@@ -283,7 +348,31 @@ impl State {
         let raise = Raise { blocker, aggravations: aggravations(risks, context), fresh: false };
         let user = context.subject.user();
         let words = Words { user, risks, last_risk, others, days_on_network, params, event, seen: context.origin.seen };
-        context.raise(incident, raise, |incident| words.explain(incident));
+        let reliefs = [Relief { reason: "on a network of the user", holds: is_at_home && risks.are_strange() }];
+        let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
+        context.raise_as(incident, raise, standing, |incident| words.explain(incident));
+        false
+    }
+
+    /// Holds back what was set up, with mistakes, in the user's own town.
+    fn near_home(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
+        let seen = context.origin.for_place()?;
+        let (km, near_km) = (self.home_km(&seen)?, near_km(&seen, params));
+        let is_near = params.near_km > 0 && km <= near_km;
+        let event = context.event;
+        // More than anybody mistypes, pushes that were sent, and whatever else is grave is told in the user's own town too.
+        let few = |run: Failures| !run.strange && run.denied == 0 && run.all < 2 * params.failures_min;
+        let is_plain = event.mfa != Some(false) && !event.account.privileged;
+        let is_mistake =
+            risks.bad_address.is_none() && risks.run.is_some_and(few) && is_of_failures_alone(risks, context);
+        (is_near && is_plain && is_mistake).then(|| Block {
+            layer: Layer::User,
+            by: "near_home",
+            reason: format!(
+                "the failures and the sign-in come from one address, {km:.0} km from where the user signs in day by day"
+            ),
+            measures: vec![Measure::new("home_km", libm::round(km), "km"), Measure::new("near_km", near_km, "km")],
+        })
     }
 
     fn remember(&mut self, hash: u64, day: i32) {
@@ -300,16 +389,27 @@ impl State {
     }
 }
 
+/// So near it may be where the user signs in, km: what is asked for, or how far off the place of an address may be.
+fn near_km(seen: &SeenAddress, params: &Params) -> f64 {
+    let asked = u16::try_from(params.near_km).unwrap_or(u16::MAX);
+    let off = seen.location.place.map_or(0, |place| radius(place, seen.location.carrier, asked).km);
+    f64::from(asked.max(off.min(NEAR_KM_MAX as u16)))
+}
+
 /// Does it come from the address of the last of the failures?
 fn is_from_failures(risks: Risks, context: &Context<'_>) -> bool {
     let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
     risks.run.is_some_and(|run| run.address != 0 && run.address == here)
 }
 
-/// Does it come from the very address of what is risky, where the user has never signed in?
+/// Does it come from the address of all of the failures?
+fn is_of_failures_alone(risks: Risks, context: &Context<'_>) -> bool {
+    risks.run.is_some_and(|run| run.one_address) && is_from_failures(risks, context)
+}
+
+/// Does it come from where the user has never signed in, after what was somebody else's, from a bad address or that of the failures?
 fn is_from_the_risk(risks: Risks, days_on_network: u32, context: &Context<'_>) -> bool {
-    let is_bad = risks.bad_address == Some(context.event.time);
-    days_on_network == 0 && (is_bad || is_from_failures(risks, context))
+    days_on_network == 0 && (risks.bad_address.is_some() || risks.are_strange() || is_from_failures(risks, context))
 }
 
 fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
@@ -362,7 +462,7 @@ impl Words<'_> {
                 "{} signed in at {} UTC from {from} with a device not seen before, {}; {} known.",
                 who(user),
                 clock(event.time),
-                risks.spoken(event.time, params.failures_min),
+                risks.spoken(event.time),
                 counted(others as u64, "other device is", "other devices are"),
             ),
             observed: vec![
@@ -375,9 +475,14 @@ impl Words<'_> {
             ],
             threshold: vec![
                 Measure::new("within_secs", f64::from(params.within_secs), "s"),
-                Measure::new("failures_min", f64::from(params.failures_min), "failures"),
+                Measure::new(
+                    "failures_min",
+                    f64::from(risks.run.map_or(params.failures_min, |run| run.count)),
+                    "failures",
+                ),
                 Measure::new("failures_within_secs", f64::from(params.failures_within_secs), "s"),
                 Measure::new("confidence_min", f64::from(params.confidence_min), "of 100"),
+                Measure::new("confidence_strange_min", f64::from(params.confidence_strange_min), "of 100"),
             ],
             counterfactual: format!(
                 "It would not have fired for a device that the user had used within {} days, or more than {} after the \

@@ -36,21 +36,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Detector};
-use crate::context::{Block, Context, Relief};
+use crate::context::{Context, Relief};
 use crate::event::Event;
-use crate::finding::{Measure, SeenAddress};
 use crate::incident::Incidents;
 use crate::listed::Category;
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
 use crate::radius::is_mobile;
-use crate::reputation::{Case, Limits, Told, Watch, habit, unsure, vouched_for};
-use crate::rule::Layer;
+use crate::reputation::{Case, Limits, Told, Watch, habit, shared_address, unsure, vouched_for};
 use crate::time::day_of;
-
-/// On so many days before somebody was with a mobile carrier that is theirs.
-const OWN_CARRIER_DAYS: u32 = 2;
 
 /// Parameters of `suspicious_ip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,10 +113,7 @@ impl Detector for State {
         };
         let days = self.watch.days(network, day_of(context.event.time), limits.usual_forget_days);
         let mut blocks = vouched_for(context, &seen, &limits);
-        // What the organisation calls risky it means.
-        if is_shared && told.category.is_some() {
-            blocks.extend(shared_address(days, &seen, &told, params));
-        }
+        blocks.extend(shared_address(days, &seen, &told, &limits));
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = habit(days, context);
         let reliefs = vec![
@@ -143,30 +135,6 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
     }
-}
-
-/// Holds back what is found at an address of a mobile carrier, behind which many others are, if it is the user's own carrier or
-/// the list is not sure.
-fn shared_address(days: u32, seen: &SeenAddress, told: &Told<'_>, params: &Params) -> Option<Block> {
-    let carrier = seen.location.carrier;
-    // What one infected phone among thousands is, and not who gives it orders.
-    let is_of_phone = matches!(told.category, Some(Category::Botnet | Category::Malware | Category::Scanner));
-    let is_own = days >= OWN_CARRIER_DAYS && told.category != Some(Category::CommandAndControl);
-    (is_own || is_of_phone && told.confidence < params.confidence_sure).then(|| Block {
-        layer: Layer::User,
-        by: "shared_address",
-        reason: format!(
-            "AS{} is a mobile carrier, which lets many out at one address; the user was with it on {days} days before, and the \
-             list's confidence is {} of 100",
-            carrier.asn, told.confidence,
-        ),
-        measures: vec![
-            Measure::new("days_on_network", f64::from(days), "days"),
-            Measure::new("own_carrier_days_min", f64::from(OWN_CARRIER_DAYS), "days"),
-            Measure::new("confidence", f64::from(told.confidence), "of 100"),
-            Measure::new("confidence_sure", f64::from(params.confidence_sure), "of 100"),
-        ],
-    })
 }
 
 const fn is_suspicious(category: Category) -> bool {

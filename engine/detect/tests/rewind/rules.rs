@@ -101,9 +101,12 @@ fn others() -> impl Iterator<Item = (&'static str, Params, u32)> {
 fn devices() -> (&'static str, Params, u32) {
     let params = new_device::Params {
         within_secs: 1_200,
-        failures_min: 1,
+        failures_min: 2,
+        failures_strange_min: 1,
         failures_within_secs: 600,
+        near_km: 50,
         confidence_min: 50,
+        confidence_strange_min: 20,
         learning_days: 0,
         usual_days_min: 2,
         devices_many: 4,

@@ -97,7 +97,7 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::Incident(params) => (params.policies_min, params.score_min) = (3, 60),
             Params::InfrequentCountry(params) => (params.half_life_days, params.learning_days) = (5, 1),
             Params::MassDownload(params) => (params.objects_max, params.unique_objects) = (2, false),
-            Params::NewDevice(params) => (params.failures_min, params.within_secs) = (2, 3_600),
+            Params::NewDevice(params) => (params.failures_min, params.within_secs) = (3, 3_600),
             Params::Ransomware(params) => (params.changes_min, params.learning_days) = (2, 0),
             Params::TerminatedUser(params) => (params.grace_minutes, params.disabled_counts) = (90, false),
             Params::UnusualDownload(params) => (params.objects_floor, params.half_life_weeks) = (2, 2),

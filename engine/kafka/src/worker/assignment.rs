@@ -17,6 +17,7 @@ use crate::fault::KafkaFault;
 use crate::fetch::RecordView;
 use crate::fetch::member_id;
 use crate::group::{self, list_of};
+use crate::pulse::Step;
 
 /// How long a rebalance may be kept waiting for state to be written; what is left is run again by the next owner.
 const HAND_OVER_MAX: Duration = Duration::from_secs(5);
@@ -170,9 +171,13 @@ impl<T: Tasks> Worker<'_, T> {
                 Rebalanced::Assigned(partitions) => {
                     self.still_member()?;
                     self.member = member_id(&self.consumer);
+                    self.comes_to(Step::TakeOver);
                     self.begin_take_over(partitions)?;
                 }
-                Rebalanced::Revoked { partitions, lost } => self.give_back(&partitions, lost)?,
+                Rebalanced::Revoked { partitions, lost } => {
+                    self.comes_to(Step::GiveBack);
+                    self.give_back(&partitions, lost)?;
+                }
             }
         }
         Ok(())

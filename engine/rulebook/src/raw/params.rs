@@ -243,7 +243,13 @@ pub(crate) struct MassDownload {
 
 /// Parameters of `new_device`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("required" = [
+        "within_secs", "failures_min", "failures_within_secs", "confidence_min", "learning_days", "usual_days_min",
+        "devices_many", "device_forget_days",
+    ])
+)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct NewDevice {
     /// How long a risky event counts, seconds.
@@ -252,9 +258,21 @@ pub(crate) struct NewDevice {
     /// So many failed sign-ins or second factors are a risky event. 0: none are.
     #[schemars(range(min = 0, max = 32))]
     failures_min: u32,
+    /// Of an address on a network on which the user had never signed in, away from where they do, this much is enough, at most
+    /// `confidence_min`. 0: as of others.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_strange_min: u32,
+    /// So many are where each was on a network on which the user had never signed in, away from where they do, at most
+    /// `failures_min`. 0: such failures count as others.
+    #[schemars(range(min = 0, max = 32))]
+    failures_strange_min: u32,
     /// Within so many seconds.
     #[schemars(range(min = 60, max = 86_400))]
     failures_within_secs: u32,
+    /// What lies nearer to where the user signs in, day by day, is where they are, km; and what may do so, as exact as places of
+    /// its carrier are. 0: that is not asked.
+    #[schemars(range(min = 0, max = 500))]
+    near_km: u32,
     /// What a list says with less confidence than this is not looked at.
     #[schemars(range(min = 0, max = 100))]
     confidence_min: u8,

@@ -199,7 +199,7 @@ fn new_device(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
     let browser = if is_phone { person.habits.phone_browser } else { person.habits.laptop_browser };
     let client = Client { ip, network, body, device, browser, session };
     // Most mistype it once or twice, some try all the passwords they ever had.
-    let failures = if chance.random_bool(0.7) { chance.random_range(1..3) } else { chance.random_range(5..9) };
+    let failures = if chance.random_bool(0.7) { chance.random_range(1..3) } else { chance.random_range(3..9) };
     let mut time_ms = at;
     for _ in 0..failures {
         let deed = Deed::LoginFailed { refusal: Refusal::BadPassword };

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use crate::action::{Client, Deed, Device};
-use crate::chance::{Chance, pick};
+use crate::chance::{Chance, Purpose, pick, stream};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::confounders::Confounder;
 use crate::people::Person;
@@ -23,6 +23,17 @@ const TOR_JUST_BEFORE: u32 = 5;
 /// A machine at home, or somebody else's behind the same carrier, takes orders from a botnet.
 const INFECTED: u32 = 8;
 const SHARED: u32 = 8;
+/// Of a thousand addresses of hotels, and of lines of homes, which lists that are hardly sure name for a while.
+const UNSURE_HOTELS: u32 = 50;
+const UNSURE_LINES: u32 = 30;
+/// Addresses that the guests of a city's operator share.
+const HOTEL_ADDRESSES: std::ops::Range<u64> = 1..4;
+/// For how long, and how sure.
+const UNSURE_MS: std::ops::Range<i64> = 3 * DAY_MS..20 * DAY_MS;
+const UNSURE_CONFIDENCE: std::ops::Range<u8> = 20..50;
+/// As what: mostly by what others complained of.
+const UNSURE_CATEGORIES: [&str; 8] =
+    ["scanner", "password_spray", "malware", "scanner", "botnet", "scanner", "password_spray", "proxy"];
 /// Addresses of a carrier that a list names, of the 24 that its subscribers in a city share.
 const CARRIER_LISTED: u64 = 8;
 
@@ -50,6 +61,37 @@ pub(super) fn work(ground: &mut Ground<'_>) {
     for account in ground.some(SHARED, 306, |_, person| stays_home(person) && !person.has(Confounder::MobileJitter)) {
         shared(ground, account);
     }
+    unsure(ground);
+}
+
+/// Lists that are hardly sure name hotels and homes where somebody's machine did something once.
+fn unsure(ground: &mut Ground<'_>) {
+    let company = ground.company;
+    let mut chance = stream(company.config.seed, Purpose::AddressWork, 0, 3);
+    let hotels: Vec<(NetworkId, u64)> = company
+        .world
+        .access_of_kind(NetworkKind::Fixed)
+        .into_iter()
+        .flat_map(|(_, access)| HOTEL_ADDRESSES.map(move |number| (access.v4, number)))
+        .collect();
+    let leases = i64::from(company.config.days) * DAY_MS / LEASE_MS;
+    let lines: Vec<(NetworkId, u64)> = company
+        .people
+        .iter()
+        .map(|person| (person.home_line.v4, person.line_number + chance.random_range(0..leases.max(1).unsigned_abs())))
+        .collect();
+    for (places, per_thousand) in [(hotels, UNSURE_HOTELS), (lines, UNSURE_LINES)] {
+        for (network, number) in places {
+            let from_ms = company.config.start_ms + chance.random_range(0..i64::from(company.config.days) * DAY_MS);
+            let (lasts_ms, confidence) = (chance.random_range(UNSURE_MS), chance.random_range(UNSURE_CONFIDENCE));
+            let category = UNSURE_CATEGORIES[chance.random_range(0..UNSURE_CATEGORIES.len())];
+            if chance.random_range(0..1_000) < per_thousand {
+                let network = company.world.host(network, number).to_string();
+                let valid_ms = Some((from_ms, from_ms + lasts_ms));
+                ground.book.add([Entry { network, category, confidence, tag: "seen once", valid_ms }]);
+            }
+        }
+    }
 }
 
 /// A little every day through a relay, or every second evening through a tunnel.
@@ -59,7 +101,11 @@ fn through(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
     let days = company.config.days;
     let from = if kind == HarmlessKind::Relay { 0 } else { chance.random_range(8..days.saturating_sub(5).max(9)) };
     let is_tunnel = kind == HarmlessKind::NewTunnel;
-    let Some(network) = way_out(ground, person, is_tunnel, &mut chance) else { return };
+    let Some((city, network)) = way_out(ground, person, is_tunnel, &mut chance) else { return };
+    // Makers let people out in their own country; where none of the clouds is there, nobody has a relay.
+    if !is_tunnel && company.world.city(city).country != company.world.city(person.home).country {
+        return;
+    }
     for day in from..days {
         if chance.random_bool(if is_tunnel { 0.5 } else { 0.2 }) {
             continue;
@@ -85,13 +131,13 @@ fn through(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
 }
 
 /// Any exit of a tunnel, or the cloud nearest by.
-fn way_out(ground: &Ground<'_>, person: &Person, is_tunnel: bool, chance: &mut Chance) -> Option<NetworkId> {
+fn way_out(ground: &Ground<'_>, person: &Person, is_tunnel: bool, chance: &mut Chance) -> Option<(CityId, NetworkId)> {
     let world = &ground.company.world;
     let all = world.access_of_kind(if is_tunnel { NetworkKind::Vpn } else { NetworkKind::Cloud });
     let km = |city: CityId| world.apart_km(person.home, city);
     let nearest = all.iter().min_by(|a, b| km(a.0).total_cmp(&km(b.0)));
     let drawn = pick(chance, &all);
-    if is_tunnel { drawn } else { nearest }.map(|(_, access)| access.v4)
+    if is_tunnel { drawn } else { nearest }.map(|(city, access)| (*city, access.v4))
 }
 
 /// The line had been an exit before its address became theirs.
