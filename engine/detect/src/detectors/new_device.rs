@@ -111,11 +111,11 @@ impl Params {
         let mut faults = Vec::new();
         bounded(&mut faults, "within_secs", self.within_secs, 60, 7 * 86_400);
         bounded(&mut faults, "failures_min", self.failures_min, 0, FAILURES_MAX as u32);
-        bounded(&mut faults, "failures_strange_min", self.failures_strange_min, 0, self.failures_min);
+        bounded(&mut faults, "failures_strange_min", self.failures_strange_min, 0, FAILURES_MAX as u32);
         bounded(&mut faults, "near_km", self.near_km, 0, NEAR_KM_MAX);
         bounded(&mut faults, "failures_within_secs", self.failures_within_secs, 60, 86_400);
         bounded(&mut faults, "confidence_min", self.confidence_min, 0, CONFIDENCE_MAX);
-        bounded(&mut faults, "confidence_strange_min", self.confidence_strange_min, 0, u32::from(self.confidence_min));
+        bounded(&mut faults, "confidence_strange_min", self.confidence_strange_min, 0, u32::from(CONFIDENCE_MAX));
         bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
         bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 90);
         bounded(&mut faults, "devices_many", self.devices_many, 2, DEVICES_MAX as u32);
@@ -272,7 +272,9 @@ impl State {
     fn limits_at(&self, params: &Params, context: &Context<'_>) -> Limits {
         let limits = params.limits();
         match u8::try_from(params.confidence_strange_min) {
-            Ok(few @ 1..) if self.is_elsewhere(params, context) => Limits { confidence_min: few, ..limits },
+            Ok(few @ 1..) if self.is_elsewhere(params, context) => {
+                Limits { confidence_min: few.min(limits.confidence_min), ..limits }
+            }
             _ => limits,
         }
     }

@@ -56,7 +56,7 @@ impl Tries {
         self.times.push(event.time);
         let over = self.times.len().saturating_sub(params.failures_min as usize);
         self.times.drain(..over);
-        let (most, few) = (params.failures_min, params.failures_strange_min);
+        let (most, few) = (params.failures_min, params.failures_strange_min.min(params.failures_min));
         let is_many = self.fits(most, params, event.time);
         let is_strange = few > 0 && self.fits(few, params, event.time) && all_of(self.strange, few);
         if !is_many && !is_strange {
