@@ -9,7 +9,7 @@ use crate::finding::{
     Beside, Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace, cut, identity,
 };
 use crate::incident::{Incident, on_ladder};
-use crate::networks::Networks;
+use crate::networks::{Networks, Tag};
 use crate::plan::PlanRule;
 use crate::profile::Person;
 use crate::rule::{Exception, Layer, Sensitivity, Severity};
@@ -180,6 +180,12 @@ impl Context<'_> {
     pub fn is_egress(&self, seen: &SeenAddress) -> bool {
         self.networks.tagged(seen).is_some_and(|entry| entry.tag.is_egress())
             && self.takes(Layer::System, TAGGED_EGRESS)
+    }
+
+    /// Is it a network on which anybody rents an address, by the organisation's word?
+    pub fn is_rented(&self, seen: &SeenAddress) -> bool {
+        let tag = self.networks.tagged(seen).map(|entry| entry.tag);
+        matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
     }
 
     /// A block if an end is on a network where tunnels end: where that is says nothing of the user.

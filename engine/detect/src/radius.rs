@@ -53,6 +53,12 @@ pub fn radius(place: Place, carrier: Carrier, city_km: u16) -> Radius {
     Radius { km, estimated: true }
 }
 
+/// So near to another a place may be the same, km: `least` is what counts as one place, and the radius of a place that is known less
+/// exactly counts up to `most`.
+pub(crate) fn near_km(place: Place, carrier: Carrier, (least, most): (u16, u16)) -> f64 {
+    f64::from(radius(place, carrier, least).km.min(most).max(least))
+}
+
 /// Is it the middle of a country and no more? Two places of one country of which one is that are not apart.
 pub const fn is_centre(place: Place) -> bool {
     place.radius_km == 0 && place.city.is_empty()

@@ -12,12 +12,12 @@
 //! Whether an address was an exit is a matter of time, so a list says from when to when, and an event is judged by what
 //! held when it happened. A Tor exit raises the severity by a step, a list that is not sure lowers it.
 //!
-//! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where
-//! no carrier is known) that a user was on for `usual_days_min` different days is the user's habit; other exits of
-//! Tor and rented household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that network
-//! on an earlier day, or a record without one where all had named one, at an exit (a /24 of IPv4, a /48 of IPv6) where the
-//! user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has been there
-//! with more than two devices another one says nothing.
+//! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where no
+//! carrier is known) that a user was on for `usual_days_min` different days is the user's habit; other exits of Tor and
+//! rented household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that
+//! network on an earlier day, or a record without one where all had named one, at an exit (a /24 of IPv4, a /48 of IPv6)
+//! where the user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has
+//! been there with more than two devices another one says nothing.
 //!
 //! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home; what
 //! a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses of no
@@ -29,15 +29,16 @@
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
-//! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's carrier in the user's town; activity without an address of its own or of its session; of what came too late to be
-//! put in order, tunnels and hosters. Without a list in the configuration the rule does not run.
+//! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's
+//! carrier in the user's town; activity without an address of its own or of its session; of what came too late to be put in
+//! order, tunnels and hosters. Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
-//! `known_good` (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told from
-//! the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or `administrative`,
-//! which outranks every list); at low and medium sensitivity `own_carrier`, `private_relay` and `usual_network`; at low sensitivity
-//! `usual_in_organisation`.
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `known_good`
+//! (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is
+//! told from the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or
+//! `administrative`, which outranks every list); at low and medium sensitivity `own_carrier`, `private_relay` and
+//! `usual_network`; at low sensitivity `usual_in_organisation`.
 //!
 //! # References
 //! The reference product's policy "activity from anonymous IP addresses". The Tor Project's list of exits.
@@ -53,10 +54,10 @@ use crate::geometry::distance_km;
 use crate::incident::Incidents;
 use crate::listed::{Category, ListEntry};
 use crate::model::Outcome;
-use crate::networks::{NetworkId, Tag};
+use crate::networks::NetworkId;
 use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::radius::radius;
+use crate::radius::near_km;
 use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
@@ -242,17 +243,14 @@ impl State {
             Category::Proxy | Category::ResidentialProxy => entry.confidence < params.confidence_sure,
             _ => false,
         };
-        if context.late || !seen.location.listed.entries().iter().all(may_be_line) {
-            return None;
-        }
-        if matches!(context.networks.tagged(seen), Some(entry) if matches!(entry.tag, Tag::CloudProvider | Tag::Risky))
-        {
+        let is_line = seen.location.listed.entries().iter().all(may_be_line);
+        if context.late || !is_line || context.is_rented(seen) {
             return None;
         }
         let known = self.carriers.iter().find(|known| known.asn == asn)?;
         let place = seen.location.place.ok()?;
-        let off = radius(place, seen.location.carrier, SAME_TOWN_KM).km.clamp(SAME_TOWN_KM, SAME_REGION_KM);
-        let km = place.point.map(|point| distance_km(point, known.point)).filter(|km| *km <= f64::from(off))?;
+        let near_km = near_km(place, seen.location.carrier, (SAME_TOWN_KM, SAME_REGION_KM));
+        let km = place.point.map(|point| distance_km(point, known.point)).filter(|km| *km <= near_km)?;
         let days = u32::from(known.days) - u32::from(known.last_day == day);
         let lately = day - known.last_day <= params.usual_forget_days as i32;
         (lately && days >= params.usual_days_min).then(|| Block {

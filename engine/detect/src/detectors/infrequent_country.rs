@@ -41,12 +41,12 @@
 //! account was used nowhere else; whoever uses it elsewhere in between is told, and so is the session that raised the
 //! alert; not learned). These three need `state_format: 2`.
 //!
-//! And `listed_tunnel`: a list says, with a confidence of 60 and more, that the address is the end of a tunnel for anybody, none
-//! says worse, and within `half_life_days` the user was not with that carrier in a country that is
-//! known, nor on an earlier day through any listed tunnel in another one. That somebody begins to use a tunnel is what
-//! `anonymous_ip` tells; where it lies says nothing of them (not learned). From the next day on an end in another country is
-//! told, since `anonymous_ip` takes it for a habit or for more of the same: a thief may have rented one too. Whoever does not
-//! run `anonymous_ip` switches this off.
+//! And `listed_tunnel`: a list says, with a confidence of 60 and more, that the address is the end of a tunnel for anybody,
+//! none says worse, and within `half_life_days` the user was not with that carrier in a country that is known, nor on an
+//! earlier day through any listed tunnel in another one. That somebody begins to use a tunnel is what `anonymous_ip` tells;
+//! where it lies says nothing of them (not learned). From the next day on an end in another country is told, since
+//! `anonymous_ip` takes it for a habit or for more of the same: a thief may have rented one too. Whoever does not run
+//! `anonymous_ip` switches this off.
 //!
 //! At low sensitivity `usual_in_organisation` (the country or network is usual there), and `listed_tunnel` of every tunnel.
 //! The tags `cloud_provider` and `risky` raise the severity.
@@ -63,7 +63,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub use self::lines::{LINES_MAX, TUNNELS_MAX};
-use self::lines::{Line, Tunnel, is_rented};
+use self::lines::{Line, Tunnel};
 use self::whereabouts::{NEAR_BORDER, Visit, Whereabouts};
 use self::words::Words;
 use super::{About, Detector, bounded, counted, named, unused_longest, who};
@@ -85,6 +85,7 @@ use crate::time::{DAY, Millis, day_of};
 const COUNTRIES_NEAR: usize = 2;
 /// Countries a key remembers; the lightest gives way.
 pub const COUNTRIES_MAX: usize = 32;
+
 /// Parameters of `infrequent_country`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -302,7 +303,7 @@ impl State {
         };
         let stay = self.whereabouts.earlier_stay(visit);
         // Anybody rents servers in any country.
-        if is_rented(context, seen) {
+        if context.is_rented(seen) {
             return None;
         }
         let blocks = [

@@ -2,15 +2,15 @@
 //!
 //! # Finds
 //! A sign-in that succeeds from a device which the user has not used for `device_forget_days`, within `within_secs` of a
-//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or `failures_strange_min` of
-//! them where each was somebody else's by all that is known: from a network on which the user had not signed in for two
-//! months, further than `near_km` from where they do. Or a sign-in from an address that a list names as an anonymiser or a machine of bad
-//! repute, or that `networks.yaml` tags `risky` (the sign-in itself may be that). A tunnel or proxy through which the user
-//! has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low sensitivity; nor
-//! what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own or the list is not
-//! sure (`shared_address`): thousands share it. Failures after which a known device signs in at the address of all of them
-//! were its user's; what was somebody else's is not made good by a mistake of the user's. One alert for each device; on a
-//! network of the user, after somebody else's failures, a step lower.
+//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or `failures_strange_min`
+//! of them where each was somebody else's by all that is known: from a network on which the user had not signed in for two
+//! months, further than `near_km` from where they do. Or a sign-in from an address that a list names as an anonymiser or a
+//! machine of bad repute, or that `networks.yaml` tags `risky` (the sign-in itself may be that). A tunnel or proxy through
+//! which the user has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low
+//! sensitivity; nor what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own
+//! or the list is not sure (`shared_address`): thousands share it. Failures after which a known device signs in at the
+//! address of all of them were its user's; what was somebody else's is not made good by a mistake of the user's. One alert
+//! for each device; on a network of the user, after somebody else's failures, a step lower.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -19,22 +19,24 @@
 //!
 //! # Blind spots
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
-//! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there. Intruders
-//! on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the user's own
-//! carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those who
-//! guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from the address
-//! from which the user's own device then signs in, and those who come through the tunnel that the user usually has. A phone that is replaced on the day of a forgotten
-//! password, away from the user's networks and town. Risky events of other kinds (a new country, a role that was granted)
-//! are told by their own policies, and the policy `incident` puts them beside it.
+//! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there.
+//! Intruders on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the
+//! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record),
+//! those who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from
+//! the address from which the user's own device then signs in, and those who come through the tunnel that the user usually
+//! has. A phone that is replaced on the day of a forgotten password, away from the user's networks and town. Risky events
+//! of other kinds (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts
+//! them beside it.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
-//! user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning`
+//! (the user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
 //! signed in on `usual_days_min` different days before; not where the failures were somebody else's), `near_home` (fewer
-//! wrong passwords than twice `failures_min`, and the sign-in, come from one address, within `near_km` of where the user signs
-//! in, and nothing else is grave: somebody sets up a phone in the shop) and `many_devices` (the user signs in from `devices_many` devices and more: a kiosk, a shared account; not on a
-//! network where the user has never signed in, if the failures were somebody else's or came from the same address, or after
-//! an address of bad repute: nobody's kiosk stands there). A device whose first use was held back is known from then on.
+//! wrong passwords than twice `failures_min`, and the sign-in, come from one address, within `near_km` of where the user
+//! signs in, and nothing else is grave: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
+//! `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the
+//! failures were somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands
+//! there). A device whose first use was held back is known from then on.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
@@ -58,7 +60,7 @@ use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
 use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::radius::{is_mobile, radius};
+use crate::radius::{self, is_mobile};
 use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, clock, day_of, spoken};
@@ -80,7 +82,7 @@ pub struct Params {
     pub within_secs: u32,
     /// So many failed sign-ins or second factors are a risky event. 0: none are.
     pub failures_min: u32,
-    /// So many are where each was on a network on which the user had never signed in, away from where they do, at most
+    /// So many are where each was on a network on which the user had not signed in, away from where they do, at most
     /// `failures_min`. 0: such failures count as others.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub failures_strange_min: u32,
@@ -92,7 +94,7 @@ pub struct Params {
     pub near_km: u32,
     /// What a list says with less confidence than this is not looked at.
     pub confidence_min: u8,
-    /// Of an address on a network on which the user had never signed in, away from where they do, this much is enough, at most
+    /// Of an address on a network on which the user had not signed in, away from where they do, this much is enough, at most
     /// `confidence_min`. 0: as of others.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub confidence_strange_min: u32,
@@ -112,7 +114,7 @@ impl Params {
         bounded(&mut faults, "within_secs", self.within_secs, 60, 7 * 86_400);
         bounded(&mut faults, "failures_min", self.failures_min, 0, FAILURES_MAX as u32);
         bounded(&mut faults, "failures_strange_min", self.failures_strange_min, 0, FAILURES_MAX as u32);
-        bounded(&mut faults, "near_km", self.near_km, 0, NEAR_KM_MAX);
+        bounded(&mut faults, "near_km", self.near_km, 0, u32::from(NEAR_KM_MAX));
         bounded(&mut faults, "failures_within_secs", self.failures_within_secs, 60, 86_400);
         bounded(&mut faults, "confidence_min", self.confidence_min, 0, CONFIDENCE_MAX);
         bounded(&mut faults, "confidence_strange_min", self.confidence_strange_min, 0, u32::from(CONFIDENCE_MAX));
@@ -136,7 +138,7 @@ impl Params {
 /// Failures that can be asked for at most.
 const FAILURES_MAX: usize = 32;
 /// What can be asked for as near, km: further is another region.
-const NEAR_KM_MAX: u32 = 500;
+const NEAR_KM_MAX: u16 = 500;
 
 /// What is kept for a key: nothing before its first sign-in with a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -393,9 +395,9 @@ impl State {
 
 /// So near it may be where the user signs in, km: what is asked for, or how far off the place of an address may be.
 fn near_km(seen: &SeenAddress, params: &Params) -> f64 {
-    let asked = u16::try_from(params.near_km).unwrap_or(u16::MAX);
-    let off = seen.location.place.map_or(0, |place| radius(place, seen.location.carrier, asked).km);
-    f64::from(asked.max(off.min(NEAR_KM_MAX as u16)))
+    let asked = u16::try_from(params.near_km).unwrap_or(NEAR_KM_MAX);
+    let of = |place| radius::near_km(place, seen.location.carrier, (asked, NEAR_KM_MAX));
+    seen.location.place.map_or(f64::from(asked), of)
 }
 
 /// Does it come from the address of the last of the failures?

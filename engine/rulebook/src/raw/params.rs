@@ -258,11 +258,11 @@ pub(crate) struct NewDevice {
     /// So many failed sign-ins or second factors are a risky event. 0: none are.
     #[schemars(range(min = 0, max = 32))]
     failures_min: u32,
-    /// Of an address on a network on which the user had never signed in, away from where they do, this much is enough, at most
+    /// Of an address on a network on which the user had not signed in, away from where they do, this much is enough, at most
     /// `confidence_min`. 0: as of others.
     #[schemars(range(min = 0, max = 100))]
     confidence_strange_min: u32,
-    /// So many are where each was on a network on which the user had never signed in, away from where they do, at most
+    /// So many are where each was on a network on which the user had not signed in, away from where they do, at most
     /// `failures_min`. 0: such failures count as others.
     #[schemars(range(min = 0, max = 32))]
     failures_strange_min: u32,

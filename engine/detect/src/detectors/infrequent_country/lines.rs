@@ -6,7 +6,6 @@ use super::{Params, State, counted, unused_longest};
 use crate::context::{Block, Context};
 use crate::finding::{Measure, SeenAddress};
 use crate::listed::{Category, ListEntry};
-use crate::networks::Tag;
 use crate::place::Country;
 use crate::rule::Layer;
 use crate::time::day_of;
@@ -68,7 +67,7 @@ impl State {
         let asn = seen.location.carrier.asn;
         let v6 = seen.address.ip().is_ipv6();
         // Anybody rents servers of one hoster in one country and the next.
-        if is_rented(context, seen) {
+        if context.is_rented(seen) {
             return None;
         }
         let line = self.lines.iter().find(|line| asn != 0 && line.asn == asn && line.v6 != v6)?;
@@ -101,7 +100,7 @@ impl State {
         country: Country,
     ) -> Option<Block> {
         // What the organisation itself has a word for it does not leave to lists.
-        let entry = tunnel_entry(seen).filter(|_| !is_rented(context, seen))?;
+        let entry = tunnel_entry(seen).filter(|_| !context.is_rented(seen))?;
         let (asn, day) = (seen.location.carrier.asn, day_of(context.event.time));
         let lately = |last_day: i32| i64::from(day) - i64::from(last_day) <= i64::from(params.half_life_days);
         let is_known = self.lines.iter().any(|line| line.asn == asn && lately(line.last_day))
@@ -152,10 +151,4 @@ fn tunnel_entry(seen: &SeenAddress) -> Option<&'static ListEntry> {
     let is_harmless = entries.iter().all(|entry| matches!(entry.category, Hosting | KnownGood | Proxy | Vpn));
     let is_tunnel = |entry: &&ListEntry| entry.category == Vpn && entry.confidence >= TUNNEL_CONFIDENCE_MIN;
     entries.iter().find(is_tunnel).filter(|_| is_harmless)
-}
-
-/// Is it a network on which anybody rents an address?
-pub(super) fn is_rented(context: &Context<'_>, seen: &SeenAddress) -> bool {
-    let tag = context.networks.tagged(seen).map(|entry| entry.tag);
-    matches!(tag, Some(Tag::CloudProvider | Tag::Risky))
 }

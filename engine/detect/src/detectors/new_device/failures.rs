@@ -58,24 +58,24 @@ impl Tries {
         self.times.drain(..over);
         let (most, few) = (params.failures_min, params.failures_strange_min.min(params.failures_min));
         let is_many = self.fits(most, params, event.time);
-        let is_strange = few > 0 && self.fits(few, params, event.time) && all_of(self.strange, few);
-        if !is_many && !is_strange {
+        let are_strange = few > 0 && self.fits(few, params, event.time) && all_of(self.strange, few);
+        if !is_many && !are_strange {
             return;
         }
         // What was somebody else's is not made good by a mistake of the user's.
         let within = Millis::from(params.within_secs) * SECOND;
-        if !is_strange && self.run.is_some_and(|run| run.strange && event.time - run.at <= within) {
+        if !are_strange && self.run.is_some_and(|run| run.strange && event.time - run.at <= within) {
             return;
         }
-        let count = if is_many && (!is_strange || all_of(self.strange, most)) { most } else { few };
+        let count = if is_many && (!are_strange || all_of(self.strange, most)) { most } else { few };
         let span = Millis::from(params.failures_within_secs) * SECOND;
-        let before = self.run.filter(|run| run.strange == is_strange && event.time - run.at <= span);
+        let before = self.run.filter(|run| run.strange == are_strange && event.time - run.at <= span);
         self.run = Some(Failures {
             at: event.time,
             count,
             all: before.map_or(count, |run| run.all.saturating_add(1)).max(count),
             denied: (self.denied & last_bits(count)).count_ones(),
-            strange: is_strange,
+            strange: are_strange,
             address,
             one_address: address != 0 && all_of(self.together, count.saturating_sub(1)),
         });
