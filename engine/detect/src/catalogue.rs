@@ -220,6 +220,11 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(state) => state.incidents(),)+ }
             }
 
+            /// Addresses of which nothing was said when somebody was there.
+            pub(crate) fn strangers(&self) -> &[crate::afterwards::Stranger] {
+                match self { $(Self::$variant(state) => state.strangers(),)+ }
+            }
+
             /// What a copy of it costs, beyond the usual.
             pub(crate) fn weight(&self) -> usize {
                 match self { $(Self::$variant(state) => state.weight(),)+ }

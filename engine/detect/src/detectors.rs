@@ -13,6 +13,7 @@ pub mod suspicious_ip;
 pub mod terminated_user;
 pub mod unusual_download;
 
+use crate::afterwards::Stranger;
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::event::Event;
@@ -108,6 +109,11 @@ pub trait Detector {
 
     /// Its incidents.
     fn incidents(&self) -> &Incidents;
+
+    /// Addresses of which nothing was said when somebody was there: lists are asked for them again.
+    fn strangers(&self) -> &[Stranger] {
+        &[]
+    }
 
     /// How many times it keeps apart in its windows: what a copy of it costs, beyond the usual.
     fn weight(&self) -> usize {

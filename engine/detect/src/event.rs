@@ -82,6 +82,21 @@ pub struct Event {
     /// What few records say.
     #[serde(with = "crate::format::since_2")]
     pub apart: Option<Box<Apart>>,
+    /// What lists say, from a later time on, of its address, and of those from which its user was before: see
+    /// [`crate::afterwards`].
+    #[serde(with = "crate::format::since_2")]
+    pub later: Option<Box<[Later]>>,
+}
+
+/// What lists say of an address from a time on that is later than an event from there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Later {
+    /// The address.
+    pub address: Address,
+    /// From when on; earlier than the event where lists say now what they did not say then.
+    pub from: Millis,
+    /// What they say.
+    pub listed: Listed,
 }
 
 /// What a record of an activity says of the account itself. It outranks what others say ([`crate::profile`]).

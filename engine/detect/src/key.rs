@@ -5,6 +5,7 @@ mod stories;
 
 use serde::{Deserialize, Serialize};
 
+use crate::afterwards;
 use crate::caps::Caps;
 use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
@@ -240,6 +241,8 @@ impl Key {
             }
             _ => {}
         }
+        let looked_back = self.look_back(event, plans);
+        let event = looked_back.as_ref().unwrap_or(event);
         for lane in LaneKind::ALL {
             let around = Surroundings { plans, lane, subject };
             if lane.takes(event) && self.is_over_cap(lane, event) {
@@ -252,6 +255,15 @@ impl Key {
         self.note_limits(plan);
         self.settle(plans, subject, scratch);
         if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
+    }
+
+    /// The event with what the lists of the moment say of where the user was before, if that is news.
+    fn look_back(&self, event: &Event, plans: &Plans) -> Option<Event> {
+        let lists = plans.lists()?;
+        let [activity, _] = &self.lanes;
+        let machine = activity.as_ref()?.live();
+        let strangers = machine.strangers().filter(|_| !machine.is_over(event.time));
+        afterwards::looked_back(event, lists, strangers)
     }
 
     /// Brings near what the next event needs, in [`BRING_STEPS`] steps each of which needs what the one before has brought.

@@ -2,12 +2,14 @@
 //!
 //! Everything here is a function of its arguments; that is what makes a replay equal to the live run.
 
+mod afterwards;
 mod baseline;
 pub mod caps;
 pub mod catalogue;
 pub mod condition;
 pub mod context;
 pub mod detectors;
+mod devices;
 pub mod event;
 pub mod files;
 pub mod finding;

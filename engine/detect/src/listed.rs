@@ -223,6 +223,12 @@ impl Listed {
         answers().read().ok().and_then(|held| held.entries.get(self.0 as usize).copied()).unwrap_or(&[])
     }
 
+    /// The most confidence with which a list says that the address is of bad repute; 0: none does.
+    pub fn repute(self) -> u8 {
+        let bad = self.entries().iter().filter(|entry| entry.category.side() == Side::Repute);
+        bad.map(|entry| entry.confidence).max().unwrap_or(0)
+    }
+
     /// On no list?
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Address;
 use crate::listed::{Category, LOADED_ANSWERS_MAX, Listed};
 use crate::names::Name;
-use crate::time::Millis;
+use crate::time::{DAY, Millis};
 use content::{Contents, Kept};
 use table::{Budget, Table};
 
@@ -36,6 +36,9 @@ pub const LIST_NETWORK_ENTRIES_MAX: usize = 64;
 pub const LIST_STEPS_MAX: usize = 1 << 29;
 /// Entries that different answers come of at most, over all of them: memory while lists are laid out, 32 bytes each.
 pub const LIST_PARTS_MAX: usize = 24_000_000;
+
+/// How long after an event what lists say of its address is looked for, at most.
+pub const AFTERWARDS_MAX: Millis = 7 * DAY;
 
 /// What a list says of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +275,27 @@ impl Lists {
     #[inline]
     pub fn of(&self, address: Address, at: Millis) -> Listed {
         self.table.find(address.bits(), at)
+    }
+
+    /// The same, and what they say of bad repute from a later time on, within [`AFTERWARDS_MAX`]: the surest, and of several
+    /// as sure the first. `None`: nothing that is surer than what they say now.
+    #[inline]
+    pub fn of_and_later(&self, address: Address, at: Millis) -> (Listed, Option<(Millis, Listed)>) {
+        let (listed, after) = self.table.find_and_after(address.bits(), at);
+        let mut best = (listed.repute(), None);
+        for (from, later) in after.take_while(|(from, _)| *from - at <= AFTERWARDS_MAX) {
+            let repute = later.repute();
+            if repute > best.0 {
+                best = (repute, Some((from, later)));
+            }
+        }
+        (listed, best.1)
+    }
+
+    /// What they say of bad repute at this time or within [`AFTERWARDS_MAX`] of it, and from when on.
+    pub fn afterwards(&self, address: Address, at: Millis) -> Option<(Millis, Listed)> {
+        let (listed, later) = self.of_and_later(address, at);
+        later.or_else(|| (listed.repute() > 0).then_some((at, listed)))
     }
 
     /// Which lists these are, in the order of their names.

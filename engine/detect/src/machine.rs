@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::afterwards::Stranger;
 use crate::caps::Caps;
 use crate::catalogue::State;
 use crate::context::{Context, Subject};
@@ -195,6 +196,11 @@ impl Machine {
             same && incident.held == held && incident.opener < *opener && opener.time <= incident.last
         });
         took.and_then(|incident| incident.said.as_ref())
+    }
+
+    /// Addresses of which nothing was said when somebody was there, as rules remember them.
+    pub(crate) fn strangers(&self) -> impl Iterator<Item = &Stranger> {
+        self.states.iter().flat_map(|state| state.state.strangers())
     }
 
     /// Pushes what the incidents that are held said last.

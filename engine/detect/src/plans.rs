@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serializer;
 
+use crate::lists::Lists;
 use crate::plan::Plan;
 use crate::time::Millis;
 
@@ -24,6 +25,7 @@ pub struct Plans {
     version: u8,
     current: Arc<Plan>,
     window_max: Millis,
+    lists: Option<Arc<Lists>>,
 }
 
 /// No byte is free for another plan: keys still refer to all of them.
@@ -35,7 +37,7 @@ impl Plans {
     /// One plan, under byte 0.
     pub fn new(plan: Arc<Plan>) -> Self {
         let window_max = plan.lateness.window();
-        Self { known: vec![Some(Arc::clone(&plan))], version: 0, current: plan, window_max }
+        Self { known: vec![Some(Arc::clone(&plan))], version: 0, current: plan, window_max, lists: None }
     }
 
     /// The plans that restored keys refer to, under the bytes that they had. `None` if the current one is not among them
@@ -54,12 +56,25 @@ impl Plans {
         }
         let plan = Arc::clone(known.get(usize::from(current))?.as_ref()?);
         let window_max = known.iter().flatten().map(|plan| plan.lateness.window()).max().unwrap_or_default();
-        Some(Self { known, version: current, current: plan, window_max })
+        Some(Self { known, version: current, current: plan, window_max, lists: None })
     }
 
     /// The plan under which records arrive.
     pub fn current(&self) -> &Plan {
         &self.current
+    }
+
+    /// The lists of addresses under which records arrive.
+    pub(crate) fn lists(&self) -> Option<&Lists> {
+        self.lists.as_deref()
+    }
+
+    /// Records arrive under these lists from here on.
+    #[inline]
+    pub fn look_in(&mut self, lists: Option<&Arc<Lists>>) {
+        if self.lists.as_ref().map(Arc::as_ptr) != lists.map(Arc::as_ptr) {
+            self.lists = lists.cloned();
+        }
     }
 
     /// The byte of the current plan.

@@ -1,12 +1,15 @@
 //! What the detectors of listed addresses share: what counts against an address, what speaks for it, and the networks
 //! that a user has long worked from.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::afterwards::Stranger;
 use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
 use crate::detectors::{bounded, counted, named, unused_longest, who};
-use crate::finding::{Measure, SeenAddress};
+use crate::finding::{Measure, SeenAddress, Trace};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
 use crate::listed::{CONFIDENCE_MAX, Category, ListEntry};
@@ -190,14 +193,22 @@ impl Watch {
 
     /// Tells of an event from an address that something counts against.
     pub(crate) fn raise(&mut self, context: &mut Context<'_>, case: Case<'_>) {
-        let Case { told, seen, limits, blocks, worse, reliefs, baseline, aside } = case;
+        let Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before } = case;
         let event = context.event;
         let blocker = context.blocker(blocks);
         let incident = self.incidents.touch(told.cause(), blocker.is_some(), context);
-        incident.add(context.trace(), event.test);
+        let happened = before.map_or(event.time, |before| before.trace.time);
+        if let Some(before) = before {
+            incident.first = incident.first.min(happened);
+            // With what lists say by now: readers see the address so.
+            incident.add(Trace { address: Some(seen), ..before.trace.clone() }, event.test);
+            incident.count += before.count - 1;
+        } else {
+            incident.add(context.trace(), event.test);
+        }
         let mut aggravations = worse;
         aggravations.extend(context.network_aggravation(&seen));
-        if event.mfa == Some(false) {
+        if before.is_none() && event.mfa == Some(false) {
             aggravations.push("signed in without a second factor");
         }
         if event.account.privileged {
@@ -206,9 +217,9 @@ impl Watch {
         let user = context.subject.user().to_owned();
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
         // What came too late may be of any day.
-        let at = if context.late { to_the_minute(event.time) } else { clock(event.time) };
+        let at = if context.late || before.is_some() { to_the_minute(happened) } else { clock(happened) };
         context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
-            explain((&user, &at, aside), &told, &seen, &limits, (baseline, incident))
+            explain((&user, &at, &aside), &told, &seen, &limits, (baseline, incident))
         });
     }
 
@@ -245,7 +256,9 @@ pub(crate) struct Case<'a> {
     /// The numbers before.
     pub(crate) baseline: Vec<Measure>,
     /// What the sentence adds, or nothing.
-    pub(crate) aside: &'static str,
+    pub(crate) aside: Cow<'a, str>,
+    /// What happened, where that was before the event at which it is told.
+    pub(crate) before: Option<&'a Stranger>,
 }
 
 /// Holds back what is found on a network that the user has long worked from.

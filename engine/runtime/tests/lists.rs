@@ -36,18 +36,28 @@ impl Locate for Nowhere {
     }
 }
 
-/// A list of exits of Tor: those of `11.0.0.0/24` that end in these numbers.
-fn exits(hosts: &[u8]) -> Option<Arc<Lists>> {
+/// A list of what hosts of `11.0.0.0/24` that end in these numbers are.
+fn list(name: &str, category: Category, hosts: &[u8]) -> List {
     let entry = |host: &u8| Listing {
         first: 0xffff_0b00_0000 + u128::from(*host),
         prefix: 128,
-        category: Category::Tor,
+        category,
         confidence: 90,
         tag: Name::new("exit"),
         from: Listing::ALWAYS,
         until: Listing::FOREVER,
     };
-    Lists::new(vec![List { name: "exits".to_owned(), entries: hosts.iter().map(entry).collect() }]).unwrap()
+    List { name: name.to_owned(), entries: hosts.iter().map(entry).collect() }
+}
+
+/// A list of exits of Tor.
+fn exits(hosts: &[u8]) -> Option<Arc<Lists>> {
+    Lists::new(vec![list("exits", Category::Tor, hosts)]).unwrap()
+}
+
+/// The same, and a list of machines of a botnet.
+fn exits_and_bots(exits: &[u8], bots: &[u8]) -> Option<Arc<Lists>> {
+    Lists::new(vec![list("exits", Category::Tor, exits), list("bots", Category::Botnet, bots)]).unwrap()
 }
 
 fn ruling(lists: Option<Arc<Lists>>) -> Arc<Ruling> {
@@ -96,7 +106,12 @@ fn told(out: &[OutputRecord]) -> Vec<Value> {
 #[test]
 fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     const RECORDS: i64 = 400;
-    let rulings = [ruling(exits(&[1, 2, 3])), ruling(exits(&[3, 4])), ruling(None), ruling(exits(&[1, 7]))];
+    let rulings = [
+        ruling(exits(&[1, 2, 3])),
+        ruling(exits_and_bots(&[3, 4], &[0, 5])),
+        ruling(None),
+        ruling(exits_and_bots(&[1, 7], &[2, 5, 8])),
+    ];
     let (mut left, mut sent, mut turns) = (Left::nothing(), Vec::new(), Vec::new());
     for (owner, dies_at) in [90, 130, 250, 251, 370, RECORDS].into_iter().enumerate() {
         let (mut tasks, _, resumed) = taken_over(&left, &rulings[owner % 4]);
@@ -132,9 +147,51 @@ fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     assert!(sent == wanted);
     let policies: BTreeSet<String> = told(&sent).iter().map(|alert| alert["policy"].to_string()).collect();
     assert!(policies.contains("\"anonymous_ip\""), "{policies:?}");
+    let afterwards = told(&sent).iter().filter(|alert| alert.to_string().contains("did not say so then")).count();
+    assert!(afterwards > 3, "what lists said after a switch was told: {afterwards}");
     let late: Vec<Value> = told(&sent).into_iter().filter(|alert| alert["late"] == json!(true)).collect();
     let counts: Vec<Option<u64>> = late.iter().map(|alert| alert["count"].as_u64()).collect();
     assert!(late.len() > 10 && counts.contains(&Some(5)), "what came too late was checked too: {counts:?}");
+}
+
+#[test]
+fn what_newer_lists_say_of_where_a_user_was_is_told_at_the_next_event_whatever_comes_late() {
+    let one = |tasks: &mut TaskSet, (number, minute): (i64, i64), host: u8, out: &mut Vec<OutputRecord>| {
+        let value = json!({
+            "schema": "activity.v1", "id": number.to_string(), "time": rfc3339(STAMP + 60_000 * minute),
+            "instance": "acme", "user": { "name": "ana" }, "action": "view", "outcome": "success",
+            "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
+        });
+        let (value, stamp) = (value.to_string(), Some(STAMP + 60_000 * number));
+        tasks.record(3, &InputRecord { offset: number, stamp, key: Some(b"acme|ana"), value: value.as_bytes() }, out);
+    };
+    // Each is host 9 at some time before minute 30, when lists come that call it a botnet's, and the last record is another host.
+    for (before, after) in [
+        (vec![(0, 0, 9)], vec![(40, 40, 1)]),
+        (vec![(0, 0, 9), (10, 10, 1)], vec![(40, 40, 1)]),
+        (vec![(0, 0, 9), (10, 10, 1)], vec![(40, 40, 1), (41, 5, 1)]),
+        (vec![(10, 10, 1), (11, 0, 9)], vec![(40, 35, 1)]),
+    ] {
+        let (mut tasks, current) = tasks_under(&ruling(exits(&[5])));
+        tasks.open(3);
+        let mut out = Vec::new();
+        before.into_iter().for_each(|(number, minute, host)| one(&mut tasks, (number, minute), host, &mut out));
+        assert!(told(&out).is_empty(), "not listed yet");
+        let newer = exits_and_bots(&[5], &[9]);
+        current.set(ruling(newer.clone()));
+        assert!(matches!(tasks.turn(3, 30), Turned::To { .. }));
+        after.into_iter().for_each(|(number, minute, host)| one(&mut tasks, (number, minute), host, &mut out));
+        let told = told(&out);
+        let alert = &told[0];
+        assert_eq!((told.len(), &alert["policy"], &alert["count"]), (1, &json!("suspicious_ip"), &json!(1)), "{alert}");
+        assert!(
+            alert["evidence"].to_string().contains("11.0.0.9") && !alert["evidence"].to_string().contains("11.0.0.1\""),
+            "{alert}"
+        );
+        assert!(alert["summary"].as_str().unwrap().contains("which did not say so then"), "{alert}");
+        let bots = newer.unwrap().builds()[0].digest.to_string();
+        assert!(alert["versions"]["lists"].to_string().contains(&bots), "{alert}");
+    }
 }
 
 #[test]

@@ -24,21 +24,26 @@
 //! list and within 60 km of there the last time, on `usual_days_min` different days, neither is news (`own_carrier`), unless
 //! `networks.yaml` says that anybody rents addresses there. It is told at high sensitivity.
 //!
+//! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user was
+//! at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
+//! holds of Tor too, on another carrier's line in the town. It is told at high sensitivity.
+//!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
 //!
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
 //! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's
-//! carrier in the user's town; activity without an address of its own or of its session; of what came too late to be put in
-//! order, tunnels and hosters. Without a list in the configuration the rule does not run.
+//! carrier in the user's town; one with the user's device, or a copied id of it, where no list is sure or in the user's town;
+//! activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
+//! Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `known_good`
 //! (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is
 //! told from the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or
-//! `administrative`, which outranks every list); at low and medium sensitivity `own_carrier`, `private_relay` and
-//! `usual_network`; at low sensitivity `usual_in_organisation`.
+//! `administrative`, which outranks every list); at low and medium sensitivity `own_carrier`, `own_device`, `private_relay`
+//! and `usual_network`; at low sensitivity `usual_in_organisation`.
 //!
 //! # References
 //! The reference product's policy "activity from anonymous IP addresses". The Tor Project's list of exits.
@@ -48,6 +53,7 @@ use smallvec::SmallVec;
 
 use super::{About, Detector, bounded, unused_longest};
 use crate::context::{Block, Context, Relief};
+use crate::devices::Devices;
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::geometry::distance_km;
@@ -129,6 +135,9 @@ pub struct State {
     /// Carriers that let the user out at addresses of no list.
     #[serde(with = "crate::format::since_2")]
     carriers: SmallVec<[Carrier; CARRIERS_NEAR]>,
+    /// Devices at addresses of no list.
+    #[serde(with = "crate::format::since_2")]
+    devices: Devices,
 }
 
 /// A carrier with which the user was.
@@ -166,6 +175,7 @@ impl Detector for State {
         "known_good",
         "learning",
         "own_carrier",
+        "own_device",
         "own_network",
         "private_relay",
         "usual_in_organisation",
@@ -183,6 +193,9 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
         if seen.location.listed.is_empty() {
+            if !context.late && context.keeps(2) {
+                self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
+            }
             return self.note_carrier(&seen, params, context);
         }
         let limits = params.limits();
@@ -198,7 +211,8 @@ impl Detector for State {
         let mut blocks = vouched_for(context, &seen, &limits);
         let is_vouched_for = is_vouched_for(context, &blocks);
         blocks.extend((told.category == Some(Category::PrivateRelay)).then(|| private_relay(&told)));
-        blocks.extend(self.own_carrier(&seen, day, params, context));
+        blocks.extend(self.own_line(&seen, day, params, context));
+        blocks.extend(self.own_device(&told, day, params, context));
         let place = (network, NetworkId::of_block(&seen));
         let is_strange = can_be_usual && days >= params.usual_days_min && self.is_strange(place, params, context);
         blocks.extend(usual_network(days, params.usual_days_min).filter(|_| can_be_usual && !is_strange));
@@ -212,7 +226,8 @@ impl Detector for State {
         ];
         let aside =
             if is_strange { ", the user's usual one, at an exit and with a device that are new there" } else { "" };
-        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside });
+        let aside = aside.into();
+        self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before: None });
         if can_be_usual && !is_vouched_for {
             self.watch.note(network, &limits, context);
             self.note_device(place, context);
@@ -231,12 +246,14 @@ impl Detector for State {
         self.watch.copy_from(&other.watch);
         self.companions.clone_from(&other.companions);
         self.carriers.clone_from(&other.carriers);
+        self.devices.copy_from(&other.devices);
     }
 }
 
 impl State {
-    /// Holds back what is Tor, or a proxy perhaps, and nothing else, on a line of the user's own carrier.
-    fn own_carrier(&self, seen: &SeenAddress, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
+    /// Holds back what is Tor, or a proxy perhaps, and nothing else, on a line of the user's own carrier, or with a device of
+    /// theirs on another one in the town where they work.
+    fn own_line(&self, seen: &SeenAddress, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
         let asn = seen.location.carrier.asn;
         let may_be_line = |entry: &ListEntry| match entry.category {
             Category::Tor | Category::KnownGood => true,
@@ -247,25 +264,27 @@ impl State {
         if context.late || !is_line || context.is_rented(seen) {
             return None;
         }
-        let known = self.carriers.iter().find(|known| known.asn == asn)?;
         let place = seen.location.place.ok()?;
-        let near_km = near_km(place, seen.location.carrier, (SAME_TOWN_KM, SAME_REGION_KM));
-        let km = place.point.map(|point| distance_km(point, known.point)).filter(|km| *km <= near_km)?;
-        let days = u32::from(known.days) - u32::from(known.last_day == day);
-        let lately = day - known.last_day <= params.usual_forget_days as i32;
-        (lately && days >= params.usual_days_min).then(|| Block {
-            layer: Layer::User,
-            by: "own_carrier",
-            reason: format!(
-                "AS{asn} is a carrier of the user, who was with it on {days} days before at addresses of no list, last {km:.0} km \
-                 from here: a line that was somebody else's, or an exit of the user's own"
-            ),
-            measures: vec![
-                Measure::new("days_with_carrier", f64::from(days), "days"),
-                Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
-                Measure::new("distance", libm::round(km), "km"),
-            ],
-        })
+        let (here, near_km) = (place.point?, near_km(place, seen.location.carrier, (SAME_TOWN_KM, SAME_REGION_KM)));
+        let km_from = |known: &Carrier| {
+            let lately = day - known.last_day <= params.usual_forget_days as i32;
+            Some(distance_km(here, known.point)).filter(|km| lately && *km <= near_km)
+        };
+        let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
+        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) >= params.usual_days_min);
+        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))) {
+            return Some(own_carrier(asn, days(own), km, params));
+        }
+        let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
+        let nearest = self.carriers.iter().filter_map(km_from).min_by(f64::total_cmp);
+        nearest.filter(|_| is_own_device).map(own_device_in_town)
+    }
+
+    /// Holds back what a list is not sure of, where the user works with a device of theirs.
+    fn own_device(&self, told: &Told<'_>, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
+        let is_unsure = told.confidence < params.confidence_sure;
+        let is_own = || self.devices.knows(context.event.device, day, params.usual_forget_days);
+        (!context.late && is_unsure && is_own()).then(|| own_device(told.confidence, params.confidence_sure))
     }
 
     fn note_carrier(&mut self, seen: &SeenAddress, params: &Params, context: &mut Context<'_>) {
@@ -323,6 +342,47 @@ impl State {
             }
         }
         self.companions.push(Companion { network, exit, device, first_day: day, last_day: day });
+    }
+}
+
+fn own_carrier(asn: u32, days: u32, km: f64, params: &Params) -> Block {
+    Block {
+        layer: Layer::User,
+        by: "own_carrier",
+        reason: format!(
+            "AS{asn} is a carrier of the user, who was with it on {days} days before at addresses of no list, last {km:.0} km from \
+             here: a line that was somebody else's, or an exit of the user's own"
+        ),
+        measures: vec![
+            Measure::new("days_with_carrier", f64::from(days), "days"),
+            Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+            Measure::new("distance", libm::round(km), "km"),
+        ],
+    }
+}
+
+fn own_device_in_town(km: f64) -> Block {
+    Block {
+        layer: Layer::User,
+        by: "own_device",
+        reason: format!(
+            "the device is one that the user had on earlier days, {km:.0} km from where they worked at an address of no list: a \
+             line that was somebody else's"
+        ),
+        measures: vec![Measure::new("distance", libm::round(km), "km")],
+    }
+}
+
+fn own_device(confidence: u8, confidence_sure: u8) -> Block {
+    Block {
+        layer: Layer::User,
+        by: "own_device",
+        reason: "the list is not sure of the address, and the device is one that the user had on earlier days"
+            .to_owned(),
+        measures: vec![
+            Measure::new("confidence", f64::from(confidence), "of 100"),
+            Measure::new("confidence_sure", f64::from(confidence_sure), "of 100"),
+        ],
     }
 }
 

@@ -9,8 +9,9 @@
 //! which the user has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low
 //! sensitivity; nor what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own
 //! or the list is not sure (`shared_address`): thousands share it. Failures after which a known device signs in at the
-//! address of all of them were its user's; what was somebody else's is not made good by a mistake of the user's. One alert
-//! for each device; on a network of the user, after somebody else's failures, a step lower.
+//! address of all of them were its user's, and those that name a device of the user's are no risky event; what was
+//! somebody else's is not made good by a mistake of the user's. One alert for each device; on a network of the user, after
+//! somebody else's failures, a step lower.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -31,9 +32,10 @@
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning`
 //! (the user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
-//! signed in on `usual_days_min` different days before; not where the failures were somebody else's), `near_home` (fewer
-//! wrong passwords than twice `failures_min`, and the sign-in, come from one address, within `near_km` of where the user
-//! signs in, and nothing else is grave: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
+//! signed in on `usual_days_min` different days before; where the failures were somebody else's only if the organisation
+//! manages the device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address,
+//! within `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user
+//! has had one: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
 //! `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the
 //! failures were somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands
 //! there). A device whose first use was held back is known from then on.
@@ -149,6 +151,8 @@ pub struct State {
     bad_address: Option<Millis>,
     /// Where the user last signed in on a network of theirs.
     home: Option<Point>,
+    /// A sign-in that was the user's had a second factor: one without says something.
+    has_factor: bool,
     /// Networks of sign-ins, and the incidents.
     watch: Watch,
 }
@@ -231,6 +235,7 @@ impl Detector for State {
             self.note_address(seen, days, params, context);
         }
         let is_users = event.device != 0 && self.use_device(params, days, context);
+        self.has_factor |= is_users && event.mfa == Some(true);
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
             self.settle(seen, context);
         }
@@ -246,7 +251,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
         self.tries.copy_from(&other.tries);
-        (self.bad_address, self.home) = (other.bad_address, other.home);
+        (self.bad_address, self.home, self.has_factor) = (other.bad_address, other.home, other.has_factor);
         self.watch.copy_from(&other.watch);
     }
 }
@@ -255,10 +260,18 @@ impl State {
     /// Enough failures are a risky event; from where the last of them came says who may follow.
     fn fail(&mut self, params: &Params, context: &Context<'_>) {
         let event = context.event;
-        if params.failures_min > 0 {
+        // Whoever fails with a device of the user's is the user.
+        if params.failures_min > 0 && !self.is_own_device(params, event) {
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
             self.tries.take(params, event, (address, self.is_elsewhere(params, context)));
         }
+    }
+
+    /// Has the user signed in with the device that the record names?
+    fn is_own_device(&self, params: &Params, event: &Event) -> bool {
+        let day = day_of(event.time);
+        let is_kept = |device: &Device| day - device.last_day <= params.device_forget_days as i32;
+        event.device != 0 && self.devices.iter().any(|device| device.hash == event.device && is_kept(device))
     }
 
     /// Is it from a network on which the user has not signed in, as far as that is remembered, and away from where they do?
@@ -342,7 +355,8 @@ impl State {
         let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
         let usual = usual_network(days_on_network, params.usual_days_min);
         let is_at_home = usual.is_some();
-        blocks.extend(usual.filter(|_| !risks.are_strange()));
+        // What the organisation manages, where the user signs in day by day, is no stranger's.
+        blocks.extend(usual.filter(|_| !risks.are_strange() || event.device_facts.managed == Some(true)));
         blocks.extend(self.near_home(risks, params, context));
         let has_many = recent >= params.devices_many as usize && !is_from_the_risk(risks, days_on_network, context);
         blocks.extend(has_many.then(|| many_devices(recent, params)));
@@ -366,7 +380,8 @@ impl State {
         let event = context.event;
         // More than anybody mistypes, pushes that were sent, and whatever else is grave is told in the user's own town too.
         let few = |run: Failures| !run.strange && run.denied == 0 && run.all < 2 * params.failures_min;
-        let is_plain = event.mfa != Some(false) && !event.account.privileged;
+        let is_without = event.mfa == Some(false) && self.has_factor;
+        let is_plain = !is_without && !event.account.privileged;
         let is_mistake =
             risks.bad_address.is_none() && risks.run.is_some_and(few) && is_of_failures_alone(risks, context);
         (is_near && is_plain && is_mistake).then(|| Block {

@@ -4,8 +4,9 @@
 //! Within `window_secs`, at least `objects_floor` different objects, `rows_floor` rows or `bytes_floor` bytes that are
 //! unusual for the user: so many or more are less likely than `tail_max` at this hour of the week, and more than
 //! `peak_times` the most that the user carried off in such a window on any of the last 28 days of activity. At an hour of the
-//! day at which the user is never active the latter does not count. And over days, what no hour shows: daily sums that stay
-//! above the user's usual day until the excess has come to `slow_sum_max` spreads of it, told once.
+//! day at which the user is never active a program's most does not count, and a person's explains no more than as much. And
+//! over days, what no hour shows: daily sums that stay above the user's usual day until the excess has come to
+//! `slow_sum_max` spreads of it, told once.
 //!
 //! # Why
 //! ATT&CK T1530 (Data from Cloud Storage) and T1213 (Data from Information Repositories). A fixed limit, as that of
@@ -30,7 +31,7 @@
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
 //! up, what it is below is taken off; for the sum a day counts as three usual ones at most, for the floors as what it is.
 //! The usual day is the mean of the days before the last 15 (of the first 8 while fewer are known), a day of more than three
-//! medians counted as three. What an alert of an hour has told is left out. What reached a floor within the window and was
+//! medians counted as three; what so few days leave open of it (1.5 standard errors) is added to the slack. What an alert of an hour has told is left out. What reached a floor within the window and was
 //! usual there is left out too, unless that was so on two of three of the last 15 days, and on `slow_days_min`: then it counts
 //! on all days. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
 //! UTC, are left out. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
@@ -73,7 +74,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use self::days::{Carried, Days, Rise};
-use self::hour::{Limits, Verdict, load};
+use self::hour::{Limits, Rest, Verdict, load};
 use self::run::Runs;
 use self::told::Volume;
 use self::turn::{Turn, month_of};
@@ -83,7 +84,7 @@ use crate::context::{Block, Context, Raise, Standing};
 use crate::event::{Event, EventId, OwnedOrder, Quantity};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
-use crate::model::{Action, Outcome};
+use crate::model::{AccountKind, Action, Outcome};
 use crate::plan::LaneKind;
 use crate::time::{DAY, Millis, SECOND, day_of};
 use crate::window::{Counted, Taken, Window};
@@ -326,8 +327,12 @@ impl State {
         let usual = self.hours.usual(&params.weighing(), time, since);
         let month = month_of(time, params.turn_days);
         let turn = month.and_then(|month| self.turn.map(|turn| turn.usual(month))).unwrap_or_default();
-        let (peaks, is_asleep) = (self.days.peaks(), self.days.is_asleep(time));
-        Limits::new(params, now, usual, peaks, turn, is_asleep, self.days.settled())
+        let rest = match context.event.kind {
+            _ if !self.days.is_asleep(time) => Rest::Awake,
+            AccountKind::Employee | AccountKind::External => Rest::Asleep,
+            _ => Rest::Off,
+        };
+        Limits::new(params, now, usual, self.days.peaks(), turn, rest, self.days.settled())
     }
 
     /// What was carried off is usual tomorrow, up to a multiple of what would have passed.

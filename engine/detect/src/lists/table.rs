@@ -79,18 +79,33 @@ impl Table {
 
     #[inline]
     pub(super) fn find(&self, bits: u128, at: Millis) -> Listed {
+        let spans = self.spans_of(bits);
+        let after = spans.partition_point(|span| span.from <= at);
+        after.checked_sub(1).and_then(|index| spans.get(index)).map_or(Listed::NONE, |span| span.listed)
+    }
+
+    /// The same, and what is said from later times on.
+    #[inline]
+    pub(super) fn find_and_after(&self, bits: u128, at: Millis) -> (Listed, impl Iterator<Item = (Millis, Listed)>) {
+        let spans = self.spans_of(bits);
+        let (before, after) = spans.split_at(spans.partition_point(|span| span.from <= at));
+        let now = before.last().map_or(Listed::NONE, |span| span.listed);
+        (now, after.iter().map(|span| (span.from, span.listed)))
+    }
+
+    /// What is said of an address, by the times from which it is.
+    #[inline]
+    fn spans_of(&self, bits: u128) -> &[Span] {
         let is_v4 = bits >> 32 == MAPPED >> 32;
         let answer = if is_v4 { self.v4.find(bits as u32) } else { self.v6.find(bits) };
         if answer == NOTHING {
-            return Listed::NONE;
+            return &[];
         }
         let answer = answer as usize;
-        let (Some(first), Some(end)) = (self.answers.get(answer), self.answers.get(answer + 1)) else {
-            return Listed::NONE;
-        };
-        let spans = self.spans.get(*first as usize..*end as usize).unwrap_or(&[]);
-        let after = spans.partition_point(|span| span.from <= at);
-        after.checked_sub(1).and_then(|index| spans.get(index)).map_or(Listed::NONE, |span| span.listed)
+        match (self.answers.get(answer), self.answers.get(answer + 1)) {
+            (Some(first), Some(end)) => self.spans.get(*first as usize..*end as usize).unwrap_or(&[]),
+            _ => &[],
+        }
     }
 
     pub(super) fn footprint(&self) -> ListsFootprint {

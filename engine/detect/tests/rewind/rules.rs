@@ -161,7 +161,9 @@ fn rules_of_lists() -> [(&'static str, Params, u32); 2] {
         (
             "suspicious_ip",
             Params::SuspiciousIp(suspicious_ip::Params {
-                confidence_min: 10,
+                confidence_min: 30,
+                confidence_strange_min: 10,
+                look_back_hours: 2,
                 confidence_sure: 60,
                 usual_days_min: 1,
                 usual_forget_days: 3,

@@ -137,6 +137,7 @@ pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     event.version = version;
     if plan.state_format() < 2 || plan.named().lists.is_empty() {
         event.location.listed = Listed::NONE;
+        event.later = None;
     }
     event
 }

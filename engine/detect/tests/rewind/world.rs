@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::event::{
-    AccountFacts, Address, DeviceFacts, Event, EventId, EventLocation, ObjectRow, Quantity,
+    AccountFacts, Address, DeviceFacts, Event, EventId, EventLocation, Later, ObjectRow, Quantity,
 };
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
@@ -26,6 +26,8 @@ use proptest::prelude::*;
 pub(crate) use rules::rules;
 
 pub(crate) const START: Millis = 1_767_225_600_000;
+/// From then on the machine in Kiruna is listed.
+const BAD_FROM: Millis = START + 60 * MINUTE;
 /// The number of a place that stands for none.
 const NOWHERE: u8 = 4;
 
@@ -150,7 +152,7 @@ impl Sketch {
             _ => (Action::View, Outcome::Success),
         };
         let time = START + self.second * SECOND;
-        let (address, location) = place(self.place);
+        let (address, location) = place(self.place, time);
         let number = u128::from(self.number);
         // A leaving is told up to some hours late, or before.
         let counts_from = time / SECOND + (2 - i64::from(self.object)) * 3_600;
@@ -201,6 +203,7 @@ impl Sketch {
                 SAID_FROM..240 => Some(Box::new(Apart::Statement(self.statement(time)))),
                 _ => None,
             },
+            later: address.and_then(|address| later(address, self.place, time)),
         }
     }
 }
@@ -220,7 +223,7 @@ impl Sketch {
     }
 }
 
-fn place(number: u8) -> (Option<Address>, EventLocation) {
+fn place(number: u8, time: Millis) -> (Option<Address>, EventLocation) {
     let places = [
         ("11.0.0.1", "SE", "Malmö", 55.6, 13.0, 64_500, ""),
         ("22.0.0.1", "NG", "Lagos", 6.45, 3.39, 64_501, ""),
@@ -246,12 +249,13 @@ fn place(number: u8) -> (Option<Address>, EventLocation) {
     let carrier = Carrier { asn: *asn, organisation: Name::new(organisation) };
     (
         Address::new(address.parse().expect("a constant")),
-        EventLocation { place: Ok(place), carrier, listed: listed(number) },
+        EventLocation { place: Ok(place), carrier, listed: listed(number, time) },
     )
 }
 
-/// What lists say of a place: a tunnel in Lagos; in Seattle an exit of Tor on a machine of bad repute.
-fn listed(number: u8) -> Listed {
+/// What lists say of a place: a tunnel in Lagos; in Seattle an exit of Tor on a machine of bad repute; from some time on the
+/// same of one in Kiruna.
+fn listed(number: u8, time: Millis) -> Listed {
     let entry = |category, confidence, list| {
         let (list, tag) = (Name::new(list), Name::EMPTY);
         ListEntry { category, confidence, list, tag, digest: 7 }
@@ -259,9 +263,16 @@ fn listed(number: u8) -> Listed {
     let entries = match number {
         1 => vec![entry(Category::Vpn, 70, "tunnels")],
         2 => vec![entry(Category::Tor, 90, "exits"), entry(Category::Botnet, 40, "bots")],
+        3 if time >= BAD_FROM => vec![entry(Category::PasswordSpray, 80, "bots")],
         _ => Vec::new(),
     };
     Listed::new(&entries).expect("there is room")
+}
+
+/// What lists say of the place from a later time on.
+fn later(address: Address, number: u8, time: Millis) -> Option<Box<[Later]>> {
+    let listed = listed(number, BAD_FROM);
+    (number == 3 && time < BAD_FROM).then(|| [Later { address, from: BAD_FROM, listed }].into())
 }
 
 /// Histories over some hours or days, dense enough for bursts, each event with a delay within the lateness.

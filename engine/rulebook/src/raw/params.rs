@@ -333,12 +333,22 @@ pub(crate) struct Ransomware {
 
 /// Parameters of `suspicious_ip`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("required" = ["confidence_min", "confidence_sure", "usual_days_min", "usual_forget_days"])
+)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct SuspiciousIp {
     /// What a list says with less confidence than this is not looked at.
     #[schemars(range(min = 0, max = 100))]
     confidence_min: u8,
+    /// Of an address on a network and with a device with which the user was not before this much is enough, at most
+    /// `confidence_min`. 0: as of others.
+    #[schemars(range(min = 0, max = 100))]
+    confidence_strange_min: u32,
+    /// What a list says only afterwards counts for so long after the user was there, hours. 0: it does not.
+    #[schemars(range(min = 0, max = 168))]
+    look_back_hours: u32,
     /// Below this confidence the severity is a step lower.
     #[schemars(range(min = 0, max = 100))]
     confidence_sure: u8,

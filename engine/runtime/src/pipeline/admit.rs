@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use frostwatch_detect::event::{AccountFacts, Address, Event, EventId, EventLocation, Quantity};
+use frostwatch_detect::event::{AccountFacts, Address, Event, EventId, EventLocation, Later, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::Listed;
@@ -31,13 +31,15 @@ pub(super) fn admit(
     let address = activity.ip.and_then(Address::new);
     // An address that the producer only guessed must not open a finding about place; the session join may find better.
     let address = address.filter(|_| activity.ip_is_direct);
-    let location = address.map_or(EventLocation::NONE, |address| {
+    let (location, later) = address.map_or((EventLocation::NONE, None), |address| {
         let known = ruling.locate.locate(address.ip());
         // A wide network of a list may hold private ones: of these no list knows anything.
         let is_special = matches!(known.place, Err(NoPlace::Private | NoPlace::Reserved));
         let lists = ruling.lists.as_ref().filter(|_| !is_special);
-        let listed = lists.map_or(Listed::NONE, |lists| lists.of(address, activity.time));
-        EventLocation { place: known.place, carrier: known.carrier, listed }
+        let told = lists.map(|lists| lists.of_and_later(address, activity.time));
+        let (listed, later) = told.unwrap_or((Listed::NONE, None));
+        let later = later.map(|(from, listed)| [Later { address, from, listed }].into());
+        (EventLocation { place: known.place, carrier: known.carrier, listed }, later)
     });
     let groups = lower(&activity.groups);
     let admission = ruling.rules.admit_as(
@@ -86,6 +88,7 @@ pub(super) fn admit(
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
         apart: apart(activity, &groups, &ruling.plan).map(Box::new),
+        later,
     };
     (event, admission.exceptions_dropped)
 }

@@ -329,6 +329,7 @@ impl Task {
         let user = key.split_once('|').map_or(key, |(_, user)| user);
         let (event, dropped) = admit::admit(activity, user, record.stamp, &self.ruling, self.plans.version());
         self.counters.exceptions_dropped += u64::from(dropped);
+        self.plans.look_in(self.ruling.lists.as_ref());
         self.changes.clear();
         if let Some(aloud) = &mut self.aloud {
             aloud.ask(key, &self.keys, &self.plans);

@@ -26,6 +26,9 @@ const DAY_TIMES_MAX: f64 = 3.0;
 /// The newest days say nothing of the most that is usual within the window, but for what was told or learned of them: or
 /// whoever takes half as much more each day would be excused by the day before. Of fewer than twice as many days, the newer half.
 const FRESH_DAYS: usize = 5;
+/// What so few days leave open of the usual one, in standard errors of their mean, is no rise: a day is above it with so
+/// much more. Without it whoever was known by eight days that happened to be quiet was told for being as usual.
+const STANDARD_ERRORS: f64 = 1.5;
 /// The least spread of a usual day, as a part of it.
 const SPREAD_MIN: f64 = 0.15;
 /// A day with less than this part of the usual work is the rest of a working day that falls into the next one in UTC, or a
@@ -379,7 +382,8 @@ impl Rise {
     fn add(&mut self, params: &Params, carried: f64, work_times: f64, day: i32) -> bool {
         let expected = self.usual * work_times;
         let counted = carried.min(DAY_TIMES_MAX * expected.max(unit(self.measure)));
-        let above = (counted - expected) / self.spread - params.slow_slack;
+        let open = STANDARD_ERRORS / libm::sqrt(f64::from(self.reference.max(1)));
+        let above = (counted - expected) / self.spread - params.slow_slack - open;
         if self.sum <= 0.0 {
             (self.since, self.days, self.days_above, self.work_times) = (day, 0, 0, 1.0);
             (self.carried, self.expected, self.excess) = (0.0, 0.0, 0.0);

@@ -13,6 +13,28 @@ const WEIGHTS: [f64; MEASURES] = [1.0, 1_000.0, 4_194_304.0];
 /// What may explain that much was carried off within a window, the weightiest first.
 pub(super) const EXPLANATIONS: [&str; 3] = ["usual_hour", "usual_peak", "month_turn"];
 
+/// Is the user ever active at this hour of the day?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Awake,
+    /// A person who never is.
+    Asleep,
+    /// A program that never is, or somebody of whom nothing says that they are a person.
+    Off,
+}
+
+impl Rest {
+    /// So many times the most before explain what is carried off. People are early or late at times: their most explains as
+    /// much, and no more than that. A program keeps its hours: what it does at others explains nothing.
+    const fn times(self, params: &Params) -> f64 {
+        match self {
+            Self::Awake => params.peak_times,
+            Self::Asleep => 1.0,
+            Self::Off => 0.0,
+        }
+    }
+}
+
 /// What a download makes of the window.
 pub(super) struct Verdict {
     /// An exception covers it.
@@ -43,6 +65,8 @@ pub(super) struct Limits {
     pub(super) passing: [f64; MEASURES],
     /// The user is never active at this hour of the day.
     pub(super) is_asleep: bool,
+    /// So many times the most before explain what the window holds.
+    pub(super) times: f64,
     /// Days of activity that say what the most is, see [`super::days::Days::settled`].
     pub(super) days: u32,
 }
@@ -54,18 +78,17 @@ impl Limits {
         usual: Usual,
         peaks: [f64; MEASURES],
         turn: [f64; MEASURES],
-        is_asleep: bool,
+        rest: Rest,
         days: usize,
     ) -> Self {
         let (amounts, reached, floors) = (amounts(now), params.reached(now, 1.0), params.floors());
+        let (is_asleep, times) = (rest != Rest::Awake, rest.times(params));
         let mut limits =
-            Self { peaks, turn, expected: usual.belief.expected(), tail: 1.0, is_asleep, ..Self::default() };
+            Self { peaks, turn, expected: usual.belief.expected(), tail: 1.0, is_asleep, times, ..Self::default() };
         limits.days = days as u32;
         for measure in 0..MEASURES {
             let amount = amounts[measure];
-            // What was done at other hours of the day explains nothing at one at which the user is never active.
-            let times = if is_asleep { 0.0 } else { params.peak_times };
-            let (of_days, of_turn) = (times * peaks[measure], times * turn[measure]);
+            let (of_days, of_turn) = (limits.times * peaks[measure], limits.times * turn[measure]);
             limits.passing[measure] = libm::floor(of_days.max(of_turn)).max(floors[measure] - 1.0).max(0.0);
             if !reached[measure] {
                 continue;

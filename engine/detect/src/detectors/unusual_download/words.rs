@@ -54,26 +54,29 @@ pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: 
             "It would not have fired with at most {} within {}, nor had the user's own most before been {}{}.",
             all(" and ", &|measure| said(measure, limits.passing[measure])),
             within(params),
-            all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / params.peak_times))),
-            if limits.is_asleep { " and the user active at this hour of other days" } else { "" },
+            all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / explaining(params, &limits)))),
+            if limits.times > 0.0 { "" } else { " and the user active at this hour of other days" },
         ),
         kind: Some(Box::new(Kind::new("hour", &[]))),
     }
 }
 
+/// So many times the user's own most would have explained it, at this hour or, where none does, at others.
+fn explaining(params: &Params, limits: &Limits) -> f64 {
+    if limits.times > 0.0 { limits.times } else { params.peak_times }
+}
+
 /// One measure beside what would have passed, and whether that is the user's habit or the rule's floor.
 fn limit(params: &Params, limits: &Limits, peak: Quantity, measure: usize) -> String {
-    let (times, passing, most) = (params.peak_times, limits.passing[measure], limits.peaks[measure]);
+    let (times, passing, most) = (limits.times, limits.passing[measure], limits.peaks[measure]);
     let (floor, turn) = (params.floors()[measure], limits.turn[measure]);
     let days = counted(u64::from(limits.days), "day", "days");
     let limit = if passing >= floor && turn > most {
         format!("where up to {} are usual: {times} times the most at the last turn of a month", said(measure, passing))
     } else if passing >= floor {
         let most = said(measure, most);
-        format!(
-            "where up to {} are usual: {times} times the user's own most on {days} before, {most}",
-            said(measure, passing)
-        )
+        let times = if times > 1.0 { format!("{times} times ") } else { String::new() };
+        format!("where up to {} are usual: {times}the user's own most on {days} before, {most}", said(measure, passing))
     } else {
         let known = match limits.days {
             0 => "nothing is known of the user yet".to_owned(),
@@ -184,12 +187,12 @@ pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) 
         ),
         "month_turn" => format!(
             "{now} within {within} are no more than {} times what was carried off at the last turn of a month: {}",
-            params.peak_times,
+            limits.times,
             reached(limits.turn)
         ),
         _ => format!(
             "{now} within {within} are no more than {} times the most in such a time on {} of activity before: {}",
-            params.peak_times,
+            limits.times,
             counted(u64::from(limits.days), "day", "days"),
             reached(limits.peaks)
         ),
