@@ -14,6 +14,7 @@ mod file;
 pub mod fuzzing;
 mod lists;
 mod metrics;
+mod peers;
 mod raw;
 mod record;
 mod rejected;
@@ -75,6 +76,8 @@ enum Command {
     State(state::Args),
     /// Writes a topic's records with their stamps to standard output, for `replay`.
     Record(record::Args),
+    /// Measures what is usual among the colleagues of each person, and writes it as records to publish.
+    Peers(peers::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
     Rejected(rejected::Args),
     /// Begins a rule of one's own from a shipped one, or tests rules.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Topics(args) => topics::run(&args),
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Peers(args) => peers::run(&args),
         Command::Rejected(args) => rejected::run(&args),
         Command::Rule(args) => rule::run(&args),
         Command::Except(args) => except::run(&args),

@@ -136,7 +136,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
 }
 
 /// A normaliser with nothing but the instance's name.
-fn normaliser_of(instance: &str) -> anyhow::Result<Normaliser> {
+pub(crate) fn normaliser_of(instance: &str) -> anyhow::Result<Normaliser> {
     let config = serde_json::from_value(serde_json::json!({ "instance": instance }))?;
     let faults = |faults: Vec<_>| Faults(faults.iter().map(|fault| format!("--instance: {fault}")).collect());
     Ok(Normaliser::new(config).map_err(faults)?)

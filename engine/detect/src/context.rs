@@ -10,6 +10,7 @@ use crate::finding::{
 };
 use crate::incident::{Incident, on_ladder};
 use crate::networks::{Networks, Tag};
+use crate::peers::Peers;
 use crate::plan::PlanRule;
 use crate::profile::Person;
 use crate::rule::{Exception, Layer, Sensitivity, Severity};
@@ -58,6 +59,8 @@ pub struct Context<'a> {
     pub subject: Subject<'a>,
     /// Whose account it is, where somebody has said it.
     pub person: Option<&'a Arc<Person>>,
+    /// What is usual among the user's colleagues, where somebody has said it, however long ago.
+    pub peers: Option<&'a Peers>,
     /// The event came too late to be put in order: the state is not that of the events before it, and only what the event
     /// says of itself counts (see [`crate::detectors::Detector::CHECKS_LATE`]).
     pub late: bool,

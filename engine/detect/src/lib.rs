@@ -27,6 +27,7 @@ pub mod model;
 pub mod names;
 mod near;
 pub mod networks;
+pub mod peers;
 pub mod place;
 pub mod plan;
 pub mod plans;

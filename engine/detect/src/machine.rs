@@ -14,6 +14,7 @@ use crate::format::seldom;
 use crate::lane::ACTION_SPAN;
 use crate::model::{Action, Outcome};
 use crate::near;
+use crate::peers::Peers;
 use crate::plan::{LaneKind, Plan, PlanRule};
 use crate::plans::{NO_VERSION, Plans, VersionSet};
 use crate::profile::{Known, Person};
@@ -136,7 +137,8 @@ impl Machine {
             LaneKind::Authentication => Origin::direct(event),
         };
         let person = known.and_then(|known| known.now().person.as_ref());
-        let step = Step { event, origin: &origin, plan, around, person, late: false };
+        let peers = known.and_then(|known| known.now().peers.as_deref());
+        let step = Step { event, origin: &origin, plan, around, person, peers, late: false };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             step.take(rule, &mut self.states, said, caps);
         }
@@ -161,7 +163,7 @@ impl Machine {
         }
         // Which session it belonged to, and what had been said of the account by then, is a matter of order.
         let origin = Origin::direct(event);
-        let step = Step { event, origin: &origin, plan, around, person: None, late: true };
+        let step = Step { event, origin: &origin, plan, around, person: None, peers: None, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);
@@ -306,12 +308,13 @@ struct Step<'a> {
     plan: &'a Plan,
     around: Surroundings<'a>,
     person: Option<&'a Arc<Person>>,
+    peers: Option<&'a Peers>,
     late: bool,
 }
 
 impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
-        let Self { event, origin, plan, around, person, late } = *self;
+        let Self { event, origin, plan, around, person, peers, late } = *self;
         let networks = &*plan.networks;
         let fulfils = || rule.fulfils(origin.rules, || origin.for_place(), networks);
         if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
@@ -340,6 +343,7 @@ impl Step<'_> {
             networks,
             subject,
             person,
+            peers,
             late,
             said,
             caps,

@@ -14,6 +14,7 @@ use crate::context::Subject;
 use crate::event::{EVENT_EXCEPTIONS_MAX, Event};
 use crate::files::FileFacts;
 use crate::model::AccountKind;
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::time::Millis;
 
@@ -61,6 +62,8 @@ pub struct Facts {
     pub groups: Option<Arc<[Box<str>]>>,
     /// Whose it is.
     pub person: Option<Arc<Person>>,
+    /// What is usual among their colleagues.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// Whose account it is, for whoever reads an alert.
@@ -77,12 +80,7 @@ pub struct Person {
 impl Person {
     /// Cuts texts to what is kept. `None`: nothing is said.
     pub fn new(display_name: &str, email: &str, department: &str) -> Option<Self> {
-        let kept = |text: &str| {
-            // Whoever may edit a name must not turn an analyst's line around.
-            let shown: String = text.chars().filter(|sign| !sign.is_control() && !is_invisible(*sign)).collect();
-            (!shown.trim().is_empty()).then(|| clipped(shown.trim(), PERSON_TEXT_BYTES_MAX))
-        };
-        let person = Self { display_name: kept(display_name), email: kept(email), department: kept(department) };
+        let person = Self { display_name: shown(display_name), email: shown(email), department: shown(department) };
         (person != Self::default()).then_some(person)
     }
 
@@ -125,6 +123,8 @@ impl Facts {
                 (Some(one), Some(other)) => Some(Arc::new(one.or(other))),
                 (one, other) => one.as_ref().or(other.as_ref()).cloned(),
             },
+            // One measurement: its numbers belong together.
+            peers: self.peers.as_ref().or(other.peers.as_ref()).cloned(),
         }
     }
 }
@@ -148,6 +148,7 @@ struct AsOf {
     privileged: Millis,
     groups: Millis,
     person: [Millis; 3],
+    peers: Millis,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +220,9 @@ impl Known {
         if facts.groups.is_some() && is_newer(&mut known.groups) {
             now.groups.clone_from(&facts.groups);
         }
+        if facts.peers.is_some() && is_newer(&mut known.peers) {
+            now.peers.clone_from(&facts.peers);
+        }
         let Some(said) = &facts.person else { return };
         let mut person = now.person.as_deref().cloned().unwrap_or_default();
         let fields = [
@@ -283,6 +287,13 @@ pub struct Readmission {
     pub exceptions_dropped: u16,
 }
 
+/// A text about a person as it is kept. `None`: it says nothing.
+pub(crate) fn shown(text: &str) -> Option<Box<str>> {
+    // Whoever may edit a name must not turn an analyst's line around.
+    let shown: String = text.chars().filter(|sign| !sign.is_control() && !is_invisible(*sign)).collect();
+    (!shown.trim().is_empty()).then(|| clipped(shown.trim(), PERSON_TEXT_BYTES_MAX))
+}
+
 /// Signs that turn or hide what stands beside them.
 const fn is_invisible(sign: char) -> bool {
     matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -343,12 +354,16 @@ mod tests {
     fn of_each_fact_what_was_said_last_counts_in_whatever_order_it_came() {
         let names =
             |name, department| Facts { person: Person::new(name, "", department).map(Arc::new), ..Facts::default() };
+        let peers = |said_at, most| Peers::new(said_at, "finance", 42, [Some(most), None, None], [None; 3]);
+        let among = |peers: &Peers| Facts { peers: Some(Arc::new(peers.clone())), ..Facts::default() };
         let said = [
             in_groups(&[], 10),
             Statement { said_at: 20, facts: names("Ana", "Sales") },
             in_groups(&["finance"], 30),
             Statement { said_at: 40, facts: Facts { privileged: Some(true), ..names("", "Finance") } },
             Statement { said_at: 50, facts: names("Ana Lind", "") },
+            Statement { said_at: 25, facts: among(&peers(25, 30)) },
+            Statement { said_at: 35, facts: among(&peers(35, 31)) },
         ];
         for first in 0..said.len() {
             for step in 1..said.len() {
@@ -359,6 +374,7 @@ mod tests {
                 }
                 assert_eq!((groups(&known), known.now.privileged), (vec!["finance"], Some(true)), "{first} {step}");
                 assert_eq!(known.now.person.as_deref(), Person::new("Ana Lind", "", "Finance").as_ref());
+                assert_eq!(known.now.peers.as_deref(), Some(&peers(35, 31)));
             }
         }
     }

@@ -82,6 +82,11 @@ fn what_is_told_to_conditions_of_rules_is_what_stands_in_the_record() {
             assert!(found.as_deref() != Some(""), "what is empty is not there: {line}");
         }
         assert_eq!(found.producer, whole.source.producer);
+        assert_eq!(found.peers.is_some(), whole.user.peers.is_some());
+        let (told, peers) = (found.peers.unwrap_or_default(), whole.user.peers.unwrap_or_default());
+        assert_eq!((told.group.as_deref(), told.people), (peers.group.as_deref(), peers.people));
+        assert_eq!(told.hour, [peers.objects_hour, peers.rows_hour, peers.bytes_hour]);
+        assert_eq!(told.turn, [peers.turn_objects_hour, peers.turn_rows_hour, peers.turn_bytes_hour]);
         let full = |texts: Vec<String>| texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
         assert_eq!(found.labels, full(object.labels));
         assert_eq!(found.recipients, full(whole.recipients.into_iter().map(|one| one.address).collect()));

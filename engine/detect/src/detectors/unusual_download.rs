@@ -23,6 +23,13 @@
 //! with alerts to make anything usual.
 //! Around the turn of a month (`turn_days` working days on either side) what was carried off at the last turn is usual too.
 //!
+//! What colleagues do is a second opinion on an hour, where somebody has said it: each user's records are all there is to a
+//! detector, so it is measured outside and said in records of the account ([docs/accounts.md](../accounts.md)). Where at least
+//! `peers_min` people stand behind it, an hour that is unusual for the user is held back (`usual_in_group`) if all that reached
+//! its floor is no more than what 19 of 20 of them did not exceed in any hour; but not at an hour at which the user is never
+//! active: colleagues' amounts say nothing of the hour. `peak_times` as much as theirs makes what is told a step graver.
+//! Rises over days are judged by the user's own days alone, and what only colleagues excuse counts in them.
+//!
 //! An alert of an hour opens with the first download after a quiet time, whatever the floors are: its id depends on none
 //! of them. What was held back in that time is taken back once it is told. Only downloads that leave the window with more
 //! than would have passed belong to it, and those between two such ones; so whoever goes on as usual lets it end, and
@@ -49,12 +56,17 @@
 //! working day of the far east lies in two of them. A change of role that brings more documents looks like a slow rise
 //! and is told once. The alert of a rise names one download a day, and how much each day had.
 //!
-//! What colleagues do is not known, since each user's records are all there is to a detector: nothing is learned of a
-//! group. A group is a second opinion by hand: copy the rule under another `id` and give it
+//! Where colleagues' numbers are published: a thief in a group in which much is carried off may take as much as they do in
+//! each hour of work, also who never did before; a group whose people take a little more each month moves its number
+//! with them, and so do a few who take much together (more than one in twenty; of fewer than twenty others one is enough).
+//! Whoever can publish records of an account can say anything of its colleagues. `off: [usual_in_group]` lets colleagues only
+//! make graver.
+//!
+//! A group can also be a second opinion by hand: copy the rule under another `id` and give it
 //! `scope.include: [{ groups: [finance] }]`. In the copy the floors say what nobody of the group needs an alert for,
 //! `prior_objects_per_week` what is usual in it for somebody new, and `sensitivity` whether habits of the user excuse
-//! anything. Who is in the group is then judged by both rules: by themselves, and by what is said of the group. Leave the
-//! group out of the first (`scope.exclude`) where the copy is to judge alone.
+//! anything. Who is in the group is then judged by both rules. Leave the group out of the first (`scope.exclude`) where the
+//! copy is to judge alone.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes what was told of an hour; a rise over days is closed after a week
@@ -65,6 +77,7 @@
 //! 1954. Gelman et al., "Bayesian Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
 
 mod days;
+mod group;
 mod hour;
 mod run;
 mod told;
@@ -77,7 +90,8 @@ use self::days::{Carried, Days, Rise};
 use self::hour::{Limits, Rest, Verdict, load};
 use self::run::Runs;
 use self::told::Volume;
-use self::turn::{Turn, month_of};
+use self::turn::Turn;
+pub use self::turn::month_of;
 use super::{Detector, bounded};
 use crate::baseline::{Hours, Weighing, hour_of};
 use crate::context::{Block, Context, Raise, Standing};
@@ -145,6 +159,16 @@ pub struct Params {
     pub slow_bytes_floor: u64,
     /// More work than usual explains up to so many times the usual downloads of a day. 1: it explains nothing.
     pub work_times_max: f64,
+    /// What was said of at least so many colleagues holds back what they do too, and makes graver what is far more. It is of
+    /// an hour: another `window_secs` is not measured by it. 0: colleagues are not asked.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub peers_min: u32,
+}
+
+/// Are colleagues not asked?
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde passes it")]
+const fn is_nothing(value: &u32) -> bool {
+    *value == 0
 }
 
 impl Params {
@@ -164,6 +188,7 @@ impl Params {
         bounded(&mut faults, "slow_sum_max", self.slow_sum_max, 1.0, 100.0);
         bounded(&mut faults, "slow_objects_floor", self.slow_objects_floor, 0, 100_000);
         bounded(&mut faults, "work_times_max", self.work_times_max, 1.0, 10.0);
+        bounded(&mut faults, "peers_min", self.peers_min, 0, 100_000);
         if self.floors().into_iter().all(|floor| floor <= 0.0) {
             faults.push(("objects_floor", "all three floors are off: the rule could never fire".to_owned()));
         }
@@ -234,7 +259,10 @@ impl Detector for State {
 
     const LANE: LaneKind = LaneKind::Activity;
 
-    const SUPPRESSIONS: &'static [&'static str] = &["learning", "month_turn", "more_work", "usual_hour", "usual_peak"];
+    const SUPPRESSIONS: &'static [&'static str] =
+        &["learning", "month_turn", "more_work", "usual_hour", "usual_in_group", "usual_peak"];
+
+    const OPTIONAL: &'static [&'static str] = &["peers_min"];
 
     fn window_secs(params: &Params) -> u32 {
         params.window_secs

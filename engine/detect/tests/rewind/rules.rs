@@ -140,6 +140,7 @@ fn unusual() -> (&'static str, Params, u32) {
         slow_rows_floor: 500,
         slow_bytes_floor: 1_000,
         work_times_max: 1.5,
+        peers_min: 2,
     };
     ("unusual_download", Params::UnusualDownload(params), 1_800)
 }

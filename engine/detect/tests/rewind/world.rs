@@ -15,6 +15,7 @@ use frostwatch_detect::listed::{Category, ListEntry, Listed};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Outcome, Reason};
 use frostwatch_detect::names::Name;
 use frostwatch_detect::networks::{Networks, Tag, Tagged};
+use frostwatch_detect::peers::Peers;
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::Plans;
@@ -213,13 +214,24 @@ impl Sketch {
     fn statement(&self, time: Millis) -> Statement {
         let groups = [None, Some(&[][..]), Some(&["finance"][..]), Some(&["finance", "temp"][..])];
         let groups = groups[usize::from(self.object % 4)];
+        let said_at = if self.number.is_multiple_of(5) { time - 3 * DAY } else { time };
         let facts = Facts {
             kind: [AccountKind::Unknown, AccountKind::Service, AccountKind::Guest][usize::from(self.place % 3)],
             privileged: [None, Some(true), Some(false)][usize::from(self.session % 3)],
             groups: groups.map(|names| Facts::groups_of(names.iter().copied())),
             person: Person::new(if self.place < 2 { "Ana Lind" } else { "" }, "", "Sales").map(Arc::new),
+            peers: self.number.is_multiple_of(2).then(|| Arc::new(self.peers(said_at))),
         };
-        Statement { said_at: if self.number.is_multiple_of(5) { time - 3 * DAY } else { time }, facts }
+        Statement { said_at, facts }
+    }
+
+    /// What colleagues do: of some it is said that they do little, of some that they do much, and of one that nobody knows.
+    fn peers(&self, said_at: Millis) -> Peers {
+        let number = u64::from(self.place);
+        let hour = [Some(number * 2), (self.session > 0).then_some(number * 1_000), Some(number * 4_000)];
+        // Some of what is said is too old on some of the days of a history.
+        let said_at = said_at - Millis::from(self.session) * 14 * DAY;
+        Peers::new(said_at, "finance", u64::from(self.object), hour, hour.map(|most| most.map(|most| most + 3)))
     }
 }
 

@@ -381,7 +381,14 @@ pub(crate) struct TerminatedUser {
 
 /// Parameters of `unusual_download`. A floor of 0 is off; at least one of the first three must be on.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("required" = [
+        "window_secs", "objects_floor", "rows_floor", "bytes_floor", "tail_max", "prior_objects_per_week", "prior_weeks",
+        "half_life_weeks", "peak_times", "turn_days", "learning_days", "slow_days_min", "slow_slack", "slow_sum_max",
+        "slow_objects_floor", "slow_rows_floor", "slow_bytes_floor", "work_times_max",
+    ])
+)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct UnusualDownload {
     /// Length of the sliding window, seconds.
@@ -434,4 +441,8 @@ pub(crate) struct UnusualDownload {
     /// More work than usual explains up to so many times the usual downloads of a day. 1: it explains nothing.
     #[schemars(range(min = 1, max = 10))]
     work_times_max: f64,
+    /// What was said of at least so many colleagues holds back what they do too, and makes graver what is far more. It is of
+    /// an hour: another `window_secs` is not measured by it. 0: colleagues are not asked.
+    #[schemars(range(min = 0, max = 100_000))]
+    peers_min: u32,
 }

@@ -10,6 +10,7 @@ use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
 use frostwatch_detect::listed::Listed;
 use frostwatch_detect::model::{Action, Outcome};
+use frostwatch_detect::peers::Peers;
 use frostwatch_detect::place::NoPlace;
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
@@ -120,9 +121,17 @@ fn statement_of(activity: &Activity<'_>, groups: &[Cow<'_, str>]) -> Option<Stat
         privileged: told.privileged,
         groups: told.has_groups.then(|| Facts::groups_of(groups.iter().map(AsRef::as_ref))),
         person: Person::new(&text(&told.display_name), &text(&told.email), &text(&told.department)).map(Arc::new),
+        peers: peers_of(activity).map(Arc::new),
     };
     let is_own = activity.effective.is_some() && activity.outcome == Outcome::Success;
     (is_own && !facts.is_empty()).then_some(Statement { said_at: activity.time, facts })
+}
+
+/// What the record says of the user's colleagues. Numbers of nobody knows how many say nothing.
+fn peers_of(activity: &Activity<'_>) -> Option<Peers> {
+    let told = activity.told.peers.as_deref()?;
+    let group = told.group.as_deref().unwrap_or_default();
+    Some(Peers::new(activity.time, group, told.people?, told.hour, told.turn))
 }
 
 /// What the record says of a file, where that may harm it.

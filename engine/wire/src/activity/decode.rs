@@ -5,6 +5,7 @@
 //! to say where it is wrong, so that the good ones do not pay for the path.
 
 mod told;
+mod words;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,23 +14,20 @@ use frostwatch_detect::event::{DeviceFacts, ObjectRow};
 use frostwatch_detect::hash::{hash64, hash64_some};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Os, Outcome, Reason};
 use frostwatch_detect::time::Millis;
-use serde::de;
 use smallvec::SmallVec;
 
-use super::fields::{
-    AnyText, Attributes, Checked, Count, FromText, Instant, Ip, Kept, Named, SysId, Text, Texts, Whole, by_text,
-    object, refused,
-};
+use super::fields::{AnyText, Attributes, Checked, Count, Instant, Ip, Kept, Named, SysId, Text, Texts, Whole, object};
 use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX,
-    ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX,
-    RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
+    ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX,
+    SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
 use crate::subject;
 
-pub use told::Told;
+pub use told::{Told, ToldPeers};
+use words::{AddressSource, Ended, Instance, Schema};
 
 /// Longest precision of a time, milliseconds: a day.
 const PRECISION_MS_MAX: u64 = 86_400_000;
@@ -183,6 +181,24 @@ object! {
             kind: Text<'a, { usize::MAX }>,
             privileged: bool,
             groups: Texts<'a, GROUPS_MAX>,
+            peers: Box<Peers<'a>>,
+        }
+    }
+}
+
+object! {
+    /// `user.peers`.
+    Peers at 3 {
+        required {}
+        optional {
+            group: Text<'a, DEPARTMENT_BYTES_MAX>,
+            people: Count,
+            objects_hour: Count,
+            rows_hour: Count,
+            bytes_hour: Count,
+            turn_objects_hour: Count,
+            turn_rows_hour: Count,
+            turn_bytes_hour: Count,
         }
     }
 }
@@ -295,69 +311,6 @@ object! {
     Source at 2 {
         required { producer: Named<'a, { usize::MAX }>, }
         optional { version: AnyText, table: Text<'a, { usize::MAX }>, row: AnyText, url: AnyText, }
-    }
-}
-
-/// `schema`.
-#[derive(Debug, Default)]
-struct Schema;
-
-by_text!(['a] Schema);
-
-impl FromText<'_> for Schema {
-    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
-        if text == "activity.v1" { Ok(Self) } else { Err(refused("not activity.v1", &text)) }
-    }
-}
-
-/// `outcome`: a closed list.
-#[derive(Debug, Default)]
-struct Ended(Outcome);
-
-by_text!(['a] Ended);
-
-impl FromText<'_> for Ended {
-    fn from_text<E: de::Error>(text: Cow<'_, str>) -> Result<Self, E> {
-        let outcome = Outcome::from_word(&text);
-        if outcome.as_str() == text {
-            Ok(Self(outcome))
-        } else {
-            Err(refused("not success, failure or unknown", &text))
-        }
-    }
-}
-
-/// `client.ip_source`: a closed list.
-#[derive(Debug, Default)]
-struct AddressSource<'a>(Cow<'a, str>);
-
-by_text!(['a] AddressSource<'a>);
-
-impl<'a> FromText<'a> for AddressSource<'a> {
-    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
-        if matches!(&*text, "direct" | "session" | "nearest" | "none") {
-            return Ok(Self(text));
-        }
-        Err(refused("not direct, session, nearest or none", &text))
-    }
-}
-
-/// `instance`: a host label in lower case.
-#[derive(Debug, Default)]
-struct Instance<'a>(Cow<'a, str>);
-
-by_text!(['a] Instance<'a>);
-
-impl<'a> FromText<'a> for Instance<'a> {
-    fn from_text<E: de::Error>(text: Cow<'a, str>) -> Result<Self, E> {
-        let Named(text) = Named::<'a, INSTANCE_BYTES_MAX>::from_text(text)?;
-        let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        let bytes = text.as_bytes();
-        if edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|byte| inner(*byte)) {
-            return Ok(Self(text));
-        }
-        Err(de::Error::custom("not a host label in lower case (a-z, 0-9, - and _), without the domain"))
     }
 }
 

@@ -191,6 +191,47 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = GROUPS_MAX))]
     pub groups: Option<Vec<String>>,
+    /// What is usual among the person's colleagues; read of a `user_profile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Peers>,
+}
+
+/// What the other people of a user's group did at most, as somebody has measured it: of each person the busiest hour of the
+/// span that was measured, and of these the one that 19 of 20 did not exceed. It counts for 45 days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Peers {
+    /// Name of the group, for whoever reads an alert. At most 256 bytes of UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = DEPARTMENT_BYTES_MAX))]
+    pub group: Option<String>,
+    /// People that were measured, the user not among them. Without it nothing is said; 0 takes back what was.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub people: Option<u64>,
+    /// Different objects that were carried off in such an hour, apart from the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub objects_hour: Option<u64>,
+    /// Rows that were carried off in such an hour, apart from the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub rows_hour: Option<u64>,
+    /// Bytes that were carried off in such an hour, apart from the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub bytes_hour: Option<u64>,
+    /// Different objects in such an hour around the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub turn_objects_hour: Option<u64>,
+    /// Rows in such an hour around the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub turn_rows_hour: Option<u64>,
+    /// Bytes in such an hour around the turn of a month.
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = COUNT_MAX))]
+    pub turn_bytes_hour: Option<u64>,
 }
 
 /// Another account that takes part: the one who acts, or the one aimed at.

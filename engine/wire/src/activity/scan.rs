@@ -18,6 +18,12 @@ pub(super) trait Scan<'a> {
     fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()>;
 }
 
+impl<'a, T: Scan<'a>> Scan<'a> for Box<T> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        (**self).scan(scanner)
+    }
+}
+
 /// A place in a text.
 pub(super) struct Scanner<'a> {
     text: &'a str,

@@ -23,6 +23,7 @@ pub(crate) fn params() -> Params {
         slow_rows_floor: 100_000,
         slow_bytes_floor: 536_870_912,
         work_times_max: 2.0,
+        peers_min: 5,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::group::{Colleagues, FAR_MORE, USUAL_IN_GROUP};
 use super::hour::{EXPLANATIONS, Limits, Verdict};
 use super::{ASLEEP, HOUR, MEASURES, PRIVILEGED, Params, State, amounts, cause, most, words};
 use crate::context::{Context, Raise};
@@ -38,8 +39,8 @@ impl Volume {
 }
 
 impl State {
-    /// Raises what is unusual for the hour, and records what is not. `None`: no alert is open; else what of this and of the
-    /// downloads before belongs to it from now on.
+    /// Raises what is unusual for the hour, and records what is not. `None`: it is usual for the user, as far as is known; else
+    /// what of this and of the downloads before belongs to an alert from now on.
     pub(super) fn judge_hour(
         &mut self,
         params: &Params,
@@ -48,7 +49,12 @@ impl State {
     ) -> Option<Quantity> {
         let Verdict { exception, now, fresh, limits } = verdict;
         let covered = exception.is_some();
+        let excusing = Colleagues::of(params, context).filter(|colleagues| colleagues.excuse(&limits, now));
         if !covered && self.is_told(HOUR) {
+            // Who goes on as colleagues do lets it end as well.
+            if excusing.is_some() && context.takes(Layer::User, USUAL_IN_GROUP) {
+                return Some(Quantity::default());
+            }
             return Some(self.go_on(params, context, (fresh, now)));
         }
         if params.reached(now, 1.0) == [false; MEASURES] {
@@ -58,9 +64,11 @@ impl State {
             let taken = EXPLANATIONS.map(|by| context.takes(Layer::User, by));
             let learning = context.learning(params.learning_days);
             let explained = limits.explained(taken).map(|by| words::usual(params, &limits, by, now));
-            context.blocker(learning.into_iter().chain(explained).collect())
+            let excused = excusing.map(|colleagues| colleagues.block(params, &limits, now));
+            context.blocker(learning.into_iter().chain(explained).chain(excused).collect())
         });
         let held = blocker.is_some();
+        let is_of_group = blocker.as_ref().is_some_and(|blocker| blocker.by == USUAL_IN_GROUP);
         let is_begun = self.begin(context, (held, covered));
         let volume = &mut self.raised.get_or_insert_default().volumes[usize::from(held)];
         let incident = self.incidents.same(cause(HOUR), held)?;
@@ -77,7 +85,8 @@ impl State {
             volume.grow(params, fresh, now)
         };
         self.say(params, context, blocker, is_fresh);
-        (!held).then_some(now)
+        // What only colleagues excuse within an hour may still be a rise of the user's own over days.
+        if is_of_group { Some(Quantity::default()) } else { (!held).then_some(now) }
     }
 
     /// Finds the incident that a download belongs to; was it begun just now?
@@ -130,9 +139,14 @@ impl State {
         let Some(incident) = self.incidents.same(cause(HOUR), held) else { return };
         let mut aggravations = Vec::from_iter(context.event.account.privileged.then_some(PRIVILEGED));
         aggravations.extend(volume.limits.is_asleep.then_some(ASLEEP));
+        let known = Colleagues::of(params, context);
+        let is_far = known.is_some_and(|known| known.are_exceeded(params, &volume.limits, volume.peak));
+        aggravations.extend((is_far && !held).then_some(FAR_MORE));
+        let does_excuse = !volume.limits.is_asleep && context.takes(Layer::User, USUAL_IN_GROUP);
+        let beside = words::Beside { known, excusing: known.filter(|_| does_excuse) };
         let (user, told) = (context.subject.user(), *volume);
         let raise = Raise { blocker, aggravations, fresh };
-        context.raise(incident, raise, |incident| words::of_hour(params, user, incident, told));
+        context.raise(incident, raise, |incident| words::of_hour(params, user, incident, told, beside));
         if incident.said.as_ref().is_some_and(|said| said.at.as_order() == context.event.order()) {
             volume.said = volume.peak;
         }

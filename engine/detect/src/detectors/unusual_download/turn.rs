@@ -38,7 +38,7 @@ impl Turn {
 
 /// The month, counted from the year 0, at whose turn this is: one of the last working days before it, of its first ones, or
 /// a day between them. Working days are those from Monday to Friday, in UTC.
-pub(super) fn month_of(now: Millis, days: u32) -> Option<i32> {
+pub fn month_of(now: Millis, days: u32) -> Option<i32> {
     if days == 0 {
         return None;
     }

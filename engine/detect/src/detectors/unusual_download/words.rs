@@ -1,6 +1,7 @@
 //! What an alert about downloads that are unusual for their user says.
 
 use super::days::Rise;
+use super::group::Colleagues;
 use super::hour::{EXPLANATIONS, Limits};
 use super::told::Volume;
 use super::{ASLEEP, BYTES, MEASURES, OBJECTS, Params, amounts};
@@ -15,8 +16,21 @@ use crate::time::{DAY, Millis, SECOND, clock, date, spoken, to_the_minute};
 /// Mechanism that holds back a rise that more work explains.
 const MORE_WORK: &str = "more_work";
 
+/// What colleagues do, for the words: where it is known, and where it would have excused.
+#[derive(Clone, Copy)]
+pub(super) struct Beside<'a> {
+    pub(super) known: Option<Colleagues<'a>>,
+    pub(super) excusing: Option<Colleagues<'a>>,
+}
+
 /// Of something that was told of an hour.
-pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: Volume) -> Explanation {
+pub(super) fn of_hour(
+    params: &Params,
+    user: &str,
+    incident: &Incident,
+    volume: Volume,
+    beside: Beside<'_>,
+) -> Explanation {
     let Volume { carried, peak, limits, .. } = volume;
     let reached = params.reached(peak, 1.0);
     let is_over = |measure: &usize| reached[*measure] && amounts(peak)[*measure] > limits.passing[*measure];
@@ -24,14 +38,16 @@ pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: 
     let is_usual = !(0..MEASURES).any(|measure| is_over(&measure));
     let over = || (0..MEASURES).filter(move |measure| is_over(measure) || is_usual && reached[*measure]);
     let all = |word: &str, of: &dyn Fn(usize) -> String| over().map(of).collect::<Vec<_>>().join(word);
+    let of_colleagues = beside.known.iter().flat_map(Colleagues::measures);
     Explanation {
         summary: format!(
-            "{} downloaded {} {}, {}: {}.",
+            "{} downloaded {} {}, {}: {}.{}",
             who(user),
             all_of(carried),
             span(incident),
             from_where(incident),
             all("; ", &|measure| limit(params, &limits, peak, measure)),
+            beside.known.map(|colleagues| colleagues.sentence(over())).unwrap_or_default(),
         ),
         observed: vec![
             Measure::new("objects", f64::from(carried.objects), "objects"),
@@ -41,7 +57,7 @@ pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: 
             Measure::new("rows_in_window", peak.rows as f64, "rows"),
             Measure::new("bytes_in_window", peak.bytes as f64, "bytes"),
         ],
-        baseline: usual_measures(&limits),
+        baseline: usual_measures(&limits).into_iter().chain(of_colleagues).collect(),
         threshold: vec![
             Measure::new("objects_floor", f64::from(params.objects_floor), "objects"),
             Measure::new("rows_floor", params.rows_floor as f64, "rows"),
@@ -51,11 +67,12 @@ pub(super) fn of_hour(params: &Params, user: &str, incident: &Incident, volume: 
             Measure::new("window_secs", f64::from(params.window_secs), "s"),
         ],
         counterfactual: format!(
-            "It would not have fired with at most {} within {}, nor had the user's own most before been {}{}.",
+            "It would not have fired with at most {} within {}, nor had the user's own most before been {}{}{}.",
             all(" and ", &|measure| said(measure, limits.passing[measure])),
             within(params),
             all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / explaining(params, &limits)))),
             if limits.times > 0.0 { "" } else { " and the user active at this hour of other days" },
+            beside.excusing.map(|colleagues| colleagues.condition(over())).unwrap_or_default(),
         ),
         kind: Some(Box::new(Kind::new("hour", &[]))),
     }
@@ -228,7 +245,7 @@ fn usual_measures(limits: &Limits) -> Vec<Measure> {
 }
 
 /// An amount with its unit.
-fn said(measure: usize, amount: f64) -> String {
+pub(super) fn said(measure: usize, amount: f64) -> String {
     let whole = libm::round(amount.max(0.0)) as u64;
     match measure {
         OBJECTS => counted(whole, "object", "objects"),
@@ -238,7 +255,7 @@ fn said(measure: usize, amount: f64) -> String {
     }
 }
 
-fn within(params: &Params) -> String {
+pub(super) fn within(params: &Params) -> String {
     match params.window_secs {
         3_600 => "an hour".to_owned(),
         secs => spoken(Millis::from(secs) * SECOND),

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Person, Record, Text};
+use super::{Count, Peers, Person, Record, Text};
 
 /// What a record tells; what is empty is not told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,8 +66,23 @@ pub struct Told<'a> {
     pub has_groups: bool,
     /// `user.privileged`.
     pub privileged: Option<bool>,
+    /// `user.peers`, boxed since few records say it.
+    pub peers: Option<Box<ToldPeers<'a>>>,
     /// `interactive`.
     pub interactive: Option<bool>,
+}
+
+/// What a record tells of the user's colleagues; what is `None` is not told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToldPeers<'a> {
+    /// `group`.
+    pub group: Option<Cow<'a, str>>,
+    /// `people`.
+    pub people: Option<u64>,
+    /// `objects_hour`, `rows_hour` and `bytes_hour`.
+    pub hour: [Option<u64>; 3],
+    /// The same around the turn of a month.
+    pub turn: [Option<u64>; 3],
 }
 
 impl<'a> Record<'a> {
@@ -110,8 +125,19 @@ impl<'a> Record<'a> {
             department: self.user.department.take().map(|text| text.0).filter(|text| !text.is_empty()),
             has_groups: self.user.groups.is_some(),
             privileged: self.user.privileged,
+            peers: self.user.peers.take().map(|peers| Box::new(told_of(*peers))),
             interactive: self.interactive,
         }
+    }
+}
+
+fn told_of(peers: Peers<'_>) -> ToldPeers<'_> {
+    let numbers = |numbers: [Option<Count>; 3]| numbers.map(|number| number.map(|number| number.0));
+    ToldPeers {
+        group: peers.group.map(|text| text.0).filter(|text| !text.is_empty()),
+        people: peers.people.map(|people| people.0),
+        hour: numbers([peers.objects_hour, peers.rows_hour, peers.bytes_hour]),
+        turn: numbers([peers.turn_objects_hour, peers.turn_rows_hour, peers.turn_bytes_hour]),
     }
 }
 

@@ -43,7 +43,9 @@ fn amounts_are_read_back_nearly_as_they_were() {
 
 #[test]
 fn a_little_more_on_each_of_some_days_is_a_rise_and_fewer_days_are_none() {
-    for (more, number, is_rise) in [(12, 3, false), (12, 5, false), (12, 7, true), (6, 5, false), (11, 12, true), (2, 14, false)] {
+    for (more, number, is_rise) in
+        [(12, 3, false), (12, 5, false), (12, 7, true), (6, 5, false), (11, 12, true), (2, 14, false)]
+    {
         let mut all = usual_days(14);
         all.extend(usual_days(number).into_iter().map(|(objects, work)| (objects + more, work)));
         let rise = days(all).rise(&params(), true);
