@@ -2,15 +2,17 @@
 //!
 //! Lists lag: what is seen at work today is listed tomorrow. What is found of it must not depend on when a machine runs
 //! again over the past, so it comes with the events and not from the lists of the moment. An event says of its own address
-//! what the lists under which it arrived say from a later time on ([`Event::later`]). And an event says what the lists, when it
-//! arrives, say of the addresses from which its user was before, if that is more than was known: the lists may have been
-//! switched since. A detector remembers a few such addresses ([`Strangers`]).
+//! what the lists under which it arrived say from later times on ([`Event::later`]). And an event says what the lists, when it
+//! arrives, say of the addresses from which its user was before, if that is more than the records from there said: the lists
+//! may have been switched since. Every event after it says so, whatever others have said or found: whichever of them comes
+//! first, is a copy of another, or takes its place, the first in order tells it. A detector remembers a few such addresses
+//! ([`Strangers`]).
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::event::{Address, Event, Later};
+use crate::event::{Event, Later};
 use crate::finding::{SeenAddress, Trace};
 use crate::listed::Listed;
 use crate::lists::Lists;
@@ -18,6 +20,11 @@ use crate::time::Millis;
 
 /// Addresses of a key that are remembered; the one unused for longest gives way.
 const STRANGERS_MAX: usize = 4;
+/// What lists say of an address at different times, each surer than what they said before; of more the last are kept.
+pub const RISES_MAX: usize = 3;
+
+/// What lists say of an address, and from when on.
+pub type Rises = ArrayVec<(Millis, Listed), RISES_MAX>;
 
 /// Addresses of which nothing was said when somebody was there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,29 +40,40 @@ pub struct Stranger {
     pub(crate) last: Millis,
     /// Events from there.
     pub(crate) count: u64,
+    /// One of them is a test.
+    pub(crate) test: bool,
     /// So much confidence must a list have.
     pub(crate) confidence_min: u8,
-    /// What lists say, and from when on.
-    later: Option<(Millis, Listed)>,
+    /// It was told.
+    pub(crate) is_told: bool,
+    /// The most confidence with which a record from there said anything bad of it, of then or of later.
+    own: u8,
+    later: Rises,
 }
 
 impl Stranger {
-    /// What lists say of it at this time, and since when.
+    /// The surest that lists say of it at this time, and since when.
     pub(crate) fn told(&self, now: Millis) -> Option<(Millis, Listed)> {
-        self.later.filter(|(from, _)| *from <= now)
+        let by_now = self.later.iter().filter(|(from, _)| *from <= now);
+        by_now.copied().max_by_key(|(from, listed)| (listed.repute(), std::cmp::Reverse(*from)))
     }
 
-    /// Takes what lists say, if it is more than is known.
+    /// Takes what lists say, where it is not known; of more than have room the least sure is forgotten.
     fn take(&mut self, from: Millis, listed: Listed) {
-        if listed.repute() > self.repute() {
-            self.later = Some((from, listed));
+        if self.later.contains(&(from, listed)) {
+            return;
         }
-    }
-
-    /// The most confidence with which anything bad is said of it.
-    fn repute(&self) -> u8 {
-        let later = self.later.map_or(0, |(_, listed)| listed.repute());
-        later.max(self.seen.location.listed.repute())
+        let key = |(from, listed): &(Millis, Listed)| (listed.repute(), std::cmp::Reverse(*from));
+        if self.later.is_full() {
+            let least = self.later.iter().enumerate().min_by_key(|(_, known)| key(known)).map_or(0, |(at, _)| at);
+            if key(&self.later[least]) >= key(&(from, listed)) {
+                return;
+            }
+            self.later.remove(least);
+        }
+        self.later.push((from, listed));
+        // Whatever order they came in.
+        self.later.sort_unstable_by_key(|(from, listed)| (*from, listed.repute()));
     }
 }
 
@@ -80,32 +98,48 @@ impl Strangers {
     }
 
     /// Notes that somebody is at an address of their own record.
-    pub(crate) fn note(&mut self, seen: SeenAddress, confidence_min: u8, context: &Context<'_>) {
+    pub(crate) fn note(&mut self, seen: SeenAddress, confidence_min: u8, context: &mut Context<'_>) {
         let event = context.event;
-        let later = event.later.iter().flatten().find(|later| later.address == seen.address);
-        let later = later.map(|later| (later.from, later.listed));
         let list = self.0.get_or_insert_default();
-        if let Some(stranger) = list.iter_mut().find(|stranger| stranger.seen.address == seen.address) {
-            (stranger.last, stranger.count) = (event.time, stranger.count + 1);
-            stranger.seen.location.listed = seen.location.listed;
-            return later.into_iter().for_each(|(from, listed)| stranger.take(from, listed));
+        let known = list.iter().position(|stranger| stranger.seen.address == seen.address);
+        let at = known.unwrap_or_else(|| {
+            if list.is_full() {
+                context.caps.networks += 1;
+                let oldest = list.iter().enumerate().min_by_key(|(_, stranger)| stranger.last).map_or(0, |(at, _)| at);
+                list.remove(oldest);
+            }
+            list.push(Stranger {
+                trace: context.trace(),
+                seen,
+                last: event.time,
+                count: 0,
+                test: false,
+                confidence_min,
+                is_told: false,
+                own: 0,
+                later: Rises::new(),
+            });
+            list.len() - 1
+        });
+        let stranger = &mut list[at];
+        (stranger.last, stranger.count) = (event.time, stranger.count + 1);
+        stranger.test |= event.test;
+        stranger.own = stranger.own.max(seen.location.listed.repute());
+        for later in event.later.iter().flatten().filter(|later| later.address == seen.address) {
+            stranger.own = stranger.own.max(later.listed.repute());
+            stranger.take(later.from, later.listed);
         }
-        if list.is_full() {
-            let oldest = list.iter().enumerate().min_by_key(|(_, stranger)| stranger.last).map_or(0, |(at, _)| at);
-            list.remove(oldest);
-        }
-        list.push(Stranger { trace: context.trace(), seen, last: event.time, count: 1, confidence_min, later });
     }
 
-    /// Takes out one of which lists say something by now.
-    pub(crate) fn next_told(&mut self, now: Millis) -> Option<Stranger> {
+    /// One that was not told and of which lists say something by now that is enough: it counts as told.
+    pub(crate) fn next_told(&mut self, now: Millis, is_enough: impl Fn(&Stranger, Listed) -> bool) -> Option<Stranger> {
         let list = self.0.as_mut()?;
-        let at = list.iter().position(|stranger| stranger.told(now).is_some())?;
-        let told = list.remove(at);
-        if list.is_empty() {
-            self.0 = None;
-        }
-        Some(told)
+        let told = list.iter_mut().find(|stranger| {
+            let says = stranger.told(now).filter(|_| !stranger.is_told);
+            says.is_some_and(|(_, listed)| is_enough(stranger, listed))
+        })?;
+        told.is_told = true;
+        Some(told.clone())
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
@@ -113,7 +147,7 @@ impl Strangers {
     }
 }
 
-/// The event with what the lists of the moment say of strangers, where that is more than was known when they came.
+/// The event with what the lists of the moment say of strangers, where that is more than the records from there said.
 pub(crate) fn looked_back<'a>(
     event: &Event,
     lists: &Lists,
@@ -121,11 +155,10 @@ pub(crate) fn looked_back<'a>(
 ) -> Option<Event> {
     let mut found: Vec<Later> = Vec::new();
     for stranger in strangers.filter(|stranger| stranger.last <= event.time) {
-        let address: Address = stranger.seen.address;
-        let news = lists.afterwards(address, stranger.last);
-        if let Some((from, listed)) = news.filter(|(_, listed)| listed.repute() > stranger.repute()) {
-            found.push(Later { address, from, listed });
-        }
+        let address = stranger.seen.address;
+        let news = lists.afterwards(address, stranger.last).into_iter();
+        let news = news.filter(|(_, listed)| listed.repute() > stranger.own);
+        found.extend(news.map(|(from, listed)| Later { address, from, listed }));
     }
     if found.is_empty() {
         return None;

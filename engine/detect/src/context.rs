@@ -131,6 +131,11 @@ pub struct Explanation {
 }
 
 impl Context<'_> {
+    /// The same for what happened elsewhere, before, and is told at this event: whatever covers the event does not cover that.
+    pub(crate) fn elsewhere<'b>(&'b mut self, origin: &'b Origin) -> Context<'b> {
+        Context { origin, exception: None, said: &mut *self.said, caps: &mut *self.caps, ..*self }
+    }
+
     /// The rule's quiet time.
     pub const fn quiet(&self) -> Millis {
         self.rule.rule.quiet_secs as Millis * SECOND

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detectors::unused_longest;
-
-/// Devices of a key that are remembered; the one unused for longest gives way.
+/// Devices of a key that are remembered; of those with the fewest days the one unused for longest gives way: ids that somebody
+/// makes up push out none that is used.
 const DEVICES_MAX: usize = 8;
+/// A device is the user's own after so many days of use, this one not among them: one evening is a thief's as well.
+const DAYS_MIN: u16 = 2;
 /// Whoever has more devices than this changes them as others change seats: another one says nothing.
 const DEVICES_USUAL: usize = 4;
 
@@ -18,17 +19,18 @@ pub(crate) struct Devices(Vec<Device>);
 struct Device {
     #[serde(with = "postcard::fixint::le")]
     hash: u64,
-    first_day: i32,
+    /// Days of use, until they are forgotten.
+    days: u16,
     last_day: i32,
 }
 
 impl Devices {
-    /// Is it one of those of earlier days that are not forgotten? Records that name none are no device.
+    /// Was it used on enough days before that are not forgotten? Records that name none are no device.
     pub(crate) fn knows(&self, hash: u64, day: i32, forget_days: u32) -> bool {
         hash != 0 && self.known(day, forget_days).any(|device| device.hash == hash)
     }
 
-    /// Are one to four others known of earlier days, and not this one? Of records that name none the same is asked.
+    /// Are one to four others known so, and not this one? Of records that name none the same is asked.
     pub(crate) fn are_others(&self, hash: u64, day: i32, forget_days: u32) -> bool {
         let named = self.known(day, forget_days).filter(|device| device.hash != 0).count();
         (1..=DEVICES_USUAL).contains(&named) && self.known(day, forget_days).all(|device| device.hash != hash)
@@ -38,17 +40,20 @@ impl Devices {
     pub(crate) fn note(&mut self, hash: u64, day: i32, forget_days: u32) {
         if let Some(device) = self.0.iter_mut().find(|device| device.hash == hash) {
             if day - device.last_day > forget_days as i32 {
-                device.first_day = day;
+                device.days = 0;
             }
-            device.last_day = device.last_day.max(day);
+            if device.days == 0 || day > device.last_day {
+                (device.days, device.last_day) = (device.days.saturating_add(1), day);
+            }
             return;
         }
         if self.0.len() >= DEVICES_MAX
-            && let Some(oldest) = unused_longest(self.0.iter().map(|device| device.last_day))
+            && let Some((least, _)) =
+                self.0.iter().enumerate().min_by_key(|(_, device)| (device.days.min(DAYS_MIN), device.last_day))
         {
-            self.0.remove(oldest);
+            self.0.remove(least);
         }
-        self.0.push(Device { hash, first_day: day, last_day: day });
+        self.0.push(Device { hash, days: 1, last_day: day });
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
@@ -56,7 +61,10 @@ impl Devices {
     }
 
     fn known(&self, day: i32, forget_days: u32) -> impl Iterator<Item = &Device> {
-        self.0.iter().filter(move |device| device.first_day < day && day - device.last_day <= forget_days as i32)
+        self.0.iter().filter(move |device| {
+            let days = device.days - u16::from(device.last_day == day && device.days > 0);
+            days >= DAYS_MIN && day - device.last_day <= forget_days as i32
+        })
     }
 }
 
@@ -65,8 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_the_users_from_the_next_day_on_and_until_it_is_forgotten() {
+    fn a_device_is_the_users_after_two_days_and_until_it_is_forgotten() {
         let mut devices = Devices::default();
+        devices.note(7, 99, 30);
+        assert!(!devices.knows(7, 100, 30), "one day is a thief's as well");
         devices.note(7, 100, 30);
         for (hash, day, knows, others) in [
             (7, 100, false, false),
@@ -78,25 +88,30 @@ mod tests {
             (0, 101, false, true),
             (8, 131, false, false),
         ] {
-            assert_eq!(
-                (devices.knows(hash, day, 30), devices.are_others(hash, day, 30)),
-                (knows, others),
-                "{hash} {day}"
-            );
+            let found = (devices.knows(hash, day, 30), devices.are_others(hash, day, 30));
+            assert_eq!(found, (knows, others), "{hash} {day}");
         }
-        devices.note(0, 101, 30);
-        assert!(!devices.are_others(0, 102, 30), "records of the user name none at times");
-        devices.note(7, 140, 30);
-        assert!(!devices.knows(7, 140, 30), "after a month it begins anew");
+        (101..103).for_each(|day| devices.note(0, day, 30));
+        assert!(!devices.are_others(0, 103, 30), "records of the user name none at times");
+        (140..142).for_each(|day| devices.note(7, day, 30));
+        assert!(!devices.knows(7, 141, 30) && devices.knows(7, 142, 30), "after a month it begins anew");
     }
 
     #[test]
     fn of_whoever_has_many_devices_another_one_says_nothing() {
         let mut devices = Devices::default();
-        for (many, says) in [(1, true), (4, true), (5, false), (20, false)] {
-            (1..=many).for_each(|hash| devices.note(hash, 100, 30));
+        for (many, says) in [(1, true), (4, true), (5, false), (8, false)] {
+            (1..=many).for_each(|hash| (98..100).for_each(|day| devices.note(hash, day, 30)));
             assert_eq!(devices.are_others(99, 101, 30), says, "{many}");
         }
         assert_eq!(devices.0.len(), DEVICES_MAX);
+    }
+
+    #[test]
+    fn ids_that_somebody_makes_up_push_out_none_that_is_used() {
+        let mut devices = Devices::default();
+        (90..100).for_each(|day| devices.note(7, day, 30));
+        (1_000..1_040).for_each(|hash| devices.note(hash, 100, 30));
+        assert!(devices.knows(7, 101, 30) && devices.are_others(1_039, 101, 30));
     }
 }

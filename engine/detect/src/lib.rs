@@ -2,7 +2,7 @@
 //!
 //! Everything here is a function of its arguments; that is what makes a replay equal to the live run.
 
-mod afterwards;
+pub mod afterwards;
 mod baseline;
 pub mod caps;
 pub mod catalogue;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::afterwards::Rises;
 use crate::event::Address;
 use crate::listed::{Category, LOADED_ANSWERS_MAX, Listed};
 use crate::names::Name;
@@ -277,25 +278,19 @@ impl Lists {
         self.table.find(address.bits(), at)
     }
 
-    /// The same, and what they say of bad repute from a later time on, within [`AFTERWARDS_MAX`]: the surest, and of several
-    /// as sure the first. `None`: nothing that is surer than what they say now.
+    /// The same, and what they say of bad repute from later times on, within [`AFTERWARDS_MAX`]: each time that they are surer
+    /// than before.
     #[inline]
-    pub fn of_and_later(&self, address: Address, at: Millis) -> (Listed, Option<(Millis, Listed)>) {
-        let (listed, after) = self.table.find_and_after(address.bits(), at);
-        let mut best = (listed.repute(), None);
-        for (from, later) in after.take_while(|(from, _)| *from - at <= AFTERWARDS_MAX) {
-            let repute = later.repute();
-            if repute > best.0 {
-                best = (repute, Some((from, later)));
-            }
-        }
-        (listed, best.1)
+    pub fn of_and_later(&self, address: Address, at: Millis) -> (Listed, Rises) {
+        let (_, listed, after) = self.table.find_and_after(address.bits(), at);
+        (listed, rises(at, listed.repute(), after))
     }
 
-    /// What they say of bad repute at this time or within [`AFTERWARDS_MAX`] of it, and from when on.
-    pub fn afterwards(&self, address: Address, at: Millis) -> Option<(Millis, Listed)> {
-        let (listed, later) = self.of_and_later(address, at);
-        later.or_else(|| (listed.repute() > 0).then_some((at, listed)))
+    /// What they say of bad repute at this time, and within [`AFTERWARDS_MAX`] of it each time that they are surer than before.
+    pub fn afterwards(&self, address: Address, at: Millis) -> Vec<(Millis, Listed)> {
+        let (from, listed, after) = self.table.find_and_after(address.bits(), at);
+        let now = (listed.repute() > 0).then_some((from, listed));
+        now.into_iter().chain(rises(at, listed.repute(), after)).collect()
     }
 
     /// Which lists these are, in the order of their names.
@@ -317,6 +312,21 @@ impl Lists {
     pub fn footprint(&self) -> ListsFootprint {
         self.table.footprint()
     }
+}
+
+/// What is surer than all before.
+fn rises(at: Millis, mut most: u8, after: impl Iterator<Item = (Millis, Listed)>) -> Rises {
+    let mut rises = Rises::new();
+    for (from, listed) in after.take_while(|(from, _)| *from - at <= AFTERWARDS_MAX) {
+        if listed.repute() > most {
+            most = listed.repute();
+            if rises.is_full() {
+                rises.pop();
+            }
+            rises.push((from, listed));
+        }
+    }
+    rises
 }
 
 fn check(lists: &[List]) -> Result<(), ListsFault> {

@@ -17,7 +17,7 @@ use crate::near;
 use crate::networks::{NetworkId, Networks, Tag};
 use crate::radius::is_mobile;
 use crate::rule::Layer;
-use crate::time::{clock, day_of, spoken, to_the_minute};
+use crate::time::{SECOND, clock, day_of, spoken, to_the_minute};
 
 /// Networks of a key that are remembered; the one unused for longest gives way.
 pub(crate) const LISTED_NETWORKS_MAX: usize = 16;
@@ -201,7 +201,7 @@ impl Watch {
         if let Some(before) = before {
             incident.first = incident.first.min(happened);
             // With what lists say by now: readers see the address so.
-            incident.add(Trace { address: Some(seen), ..before.trace.clone() }, event.test);
+            incident.add(Trace { address: Some(seen), ..before.trace.clone() }, before.test);
             incident.count += before.count - 1;
         } else {
             incident.add(context.trace(), event.test);
@@ -218,8 +218,8 @@ impl Watch {
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
         // What came too late may be of any day.
         let at = if context.late || before.is_some() { to_the_minute(happened) } else { clock(happened) };
-        context.raise_as(incident, Raise { blocker, aggravations, fresh: false }, standing, |incident| {
-            explain((&user, &at, &aside), &told, &seen, &limits, (baseline, incident))
+        context.raise_as(incident, Raise { blocker, aggravations, fresh: before.is_some() }, standing, |incident| {
+            explain((&user, &at, &aside), &told, &seen, &limits, (baseline, incident, before))
         });
     }
 
@@ -310,7 +310,7 @@ fn explain(
     told: &Told<'_>,
     seen: &SeenAddress,
     limits: &Limits,
-    (baseline, incident): (Vec<Measure>, &Incident),
+    (baseline, incident, before): (Vec<Measure>, &Incident, Option<&Stranger>),
 ) -> Explanation {
     let Told { what, by, tag, confidence, category } = *told;
     let source = if category.is_some() { "the list" } else { "the organisation's networks" };
@@ -319,8 +319,12 @@ fn explain(
     let called = if tag.is_empty() { String::new() } else { format!(", called {tag}") };
     let place = seen.location.place.ok();
     let place = if place.is_some() { format!(" in {}", named(place)) } else { String::new() };
-    let many =
-        |count| format!("; {} within {}", counted(count, "event", "events"), spoken(incident.last - incident.first));
+    // The event at which it is told is none of them.
+    let alone = before.filter(|before| before.count == incident.count);
+    let last = alone.map_or(incident.last, |before| before.last);
+    let many = |count| {
+        format!("; {} within {}", counted(count, "event", "events"), spoken((last - incident.first).max(SECOND)))
+    };
     let all = if incident.count == 1 { String::new() } else { many(incident.count) };
     Explanation {
         summary: format!(
@@ -339,8 +343,10 @@ fn explain(
             Measure::new("usual_days_min", f64::from(limits.usual_days_min), "days"),
         ],
         counterfactual: format!(
-            "It would not have fired if {risky}no list had named {} at that time with a confidence of {} or more.",
-            seen.address, limits.confidence_min,
+            "It would not have fired if {risky}no list had named {} at that time{} with a confidence of {} or more.",
+            seen.address,
+            if before.is_some() { " or since then" } else { "" },
+            limits.confidence_min,
         ),
         kind: None,
     }

@@ -5,7 +5,7 @@
 #[path = "support/left.rs"]
 mod left;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -103,6 +103,12 @@ fn told(out: &[OutputRecord]) -> Vec<Value> {
     alerts.map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
 }
 
+/// What readers are left with: of each alert the last that was said of it, those that were taken back left out.
+fn standing(out: &[OutputRecord]) -> Vec<Value> {
+    let last: BTreeMap<String, Value> = told(out).into_iter().map(|alert| (alert["id"].to_string(), alert)).collect();
+    last.into_values().filter(|alert| alert["change"] != "retracted").collect()
+}
+
 #[test]
 fn whoever_takes_over_sends_the_same_whatever_lists_it_has() {
     const RECORDS: i64 = 400;
@@ -181,9 +187,13 @@ fn what_newer_lists_say_of_where_a_user_was_is_told_at_the_next_event_whatever_c
         current.set(ruling(newer.clone()));
         assert!(matches!(tasks.turn(3, 30), Turned::To { .. }));
         after.into_iter().for_each(|(number, minute, host)| one(&mut tasks, (number, minute), host, &mut out));
-        let told = told(&out);
-        let alert = &told[0];
-        assert_eq!((told.len(), &alert["policy"], &alert["count"]), (1, &json!("suspicious_ip"), &json!(1)), "{alert}");
+        let stand = standing(&out);
+        let alert = &stand[0];
+        assert_eq!(
+            (stand.len(), &alert["policy"], &alert["count"]),
+            (1, &json!("suspicious_ip"), &json!(1)),
+            "{alert}"
+        );
         assert!(
             alert["evidence"].to_string().contains("11.0.0.9") && !alert["evidence"].to_string().contains("11.0.0.1\""),
             "{alert}"
@@ -191,6 +201,53 @@ fn what_newer_lists_say_of_where_a_user_was_is_told_at_the_next_event_whatever_c
         assert!(alert["summary"].as_str().unwrap().contains("which did not say so then"), "{alert}");
         let bots = newer.unwrap().builds()[0].digest.to_string();
         assert!(alert["versions"]["lists"].to_string().contains(&bots), "{alert}");
+    }
+}
+
+/// Minute, host, and which row of one action it is: the second says more.
+type Row = (i64, u8, u8);
+
+#[test]
+fn what_newer_lists_say_is_told_at_the_first_event_after_it_in_whatever_order_they_come() {
+    let found = |rows: &[Row]| {
+        let (mut tasks, current) = tasks_under(&ruling(exits(&[5])));
+        tasks.open(3);
+        let mut out = Vec::new();
+        for (number, (minute, host, row)) in (0..).zip(std::iter::once(&(0, 9, 0)).chain(rows)) {
+            if number == 1 {
+                current.set(ruling(exits_and_bots(&[5], &[9])));
+                assert!(matches!(tasks.turn(3, 1), Turned::To { .. }));
+            }
+            let mut value = json!({
+                "schema": "activity.v1", "id": format!("{minute}-{row}"), "time": rfc3339(STAMP + 60_000 * minute),
+                "instance": "acme", "user": { "name": "ana" }, "action": "view", "outcome": "success",
+                "client": { "ip": format!("11.0.0.{host}") }, "source": { "producer": "test" },
+            });
+            if *row > 0 {
+                value["action_key"] = json!(format!("of {minute}"));
+            }
+            if *row > 1 {
+                value["client"]["user_agent"] = json!("Firefox");
+                value["object"] = json!({ "kind": "record", "table": "incident", "id": "a".repeat(32) });
+            }
+            let (value, stamp) = (value.to_string(), Some(STAMP + 60_000 * 50 + number));
+            let key = Some(&b"acme|ana"[..]);
+            tasks.record(3, &InputRecord { offset: number, stamp, key, value: value.as_bytes() }, &mut out);
+        }
+        let ids = standing(&out).into_iter().map(|alert| (alert["id"].to_string(), alert["count"].to_string()));
+        ids.collect::<BTreeSet<_>>()
+    };
+    for rows in [
+        vec![(10, 1, 0), (5, 1, 0)],
+        vec![(10, 1, 1), (10, 1, 2)],
+        vec![(10, 1, 2), (20, 1, 0), (10, 1, 1)],
+        vec![(20, 1, 0), (10, 1, 0), (2, 9, 0)],
+    ] {
+        let mut turned = rows.clone();
+        turned.reverse();
+        let [one, other] = [found(&rows), found(&turned)];
+        assert_eq!(one.len(), 1, "{rows:?}");
+        assert_eq!(one, other, "{rows:?}");
     }
 }
 

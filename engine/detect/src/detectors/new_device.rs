@@ -35,7 +35,7 @@
 //! signed in on `usual_days_min` different days before; where the failures were somebody else's only if the organisation
 //! manages the device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address,
 //! within `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user
-//! has had one: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
+//! had one the last time: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
 //! `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the
 //! failures were somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands
 //! there). A device whose first use was held back is known from then on.
@@ -46,6 +46,7 @@
 
 mod failures;
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -73,6 +74,10 @@ const DEVICES_MAX: usize = 16;
 const DEVICES_NEAR: usize = 2;
 /// A device used within so many days counts against `devices_many`.
 const RECENT_DAYS: i32 = 30;
+/// Places where somebody signs in day by day; the one unused for longest gives way.
+const HOMES_MAX: usize = 3;
+/// So near they are one, km.
+const SAME_HOME_KM: f64 = 30.0;
 /// A network that is not used for so many days is not usual any more.
 const NETWORK_FORGET_DAYS: u32 = 60;
 
@@ -149,9 +154,9 @@ pub struct State {
     tries: Tries,
     /// The last sign-in from an address of bad repute.
     bad_address: Option<Millis>,
-    /// Where the user last signed in on a network of theirs.
-    home: Option<Point>,
-    /// A sign-in that was the user's had a second factor: one without says something.
+    /// Where the user signs in on networks of theirs: at home, at the office.
+    homes: ArrayVec<Home, HOMES_MAX>,
+    /// The last sign-in that was the user's had a second factor: one without says something.
     has_factor: bool,
     /// Networks of sign-ins, and the incidents.
     watch: Watch,
@@ -161,6 +166,12 @@ pub struct State {
 struct Device {
     #[serde(with = "postcard::fixint::le")]
     hash: u64,
+    last_day: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Home {
+    point: Point,
     last_day: i32,
 }
 
@@ -235,7 +246,9 @@ impl Detector for State {
             self.note_address(seen, days, params, context);
         }
         let is_users = event.device != 0 && self.use_device(params, days, context);
-        self.has_factor |= is_users && event.mfa == Some(true);
+        if let Some(mfa) = event.mfa.filter(|_| is_users) {
+            self.has_factor = mfa;
+        }
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
             self.settle(seen, context);
         }
@@ -251,7 +264,8 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
         self.tries.copy_from(&other.tries);
-        (self.bad_address, self.home, self.has_factor) = (other.bad_address, other.home, other.has_factor);
+        (self.bad_address, self.has_factor) = (other.bad_address, other.has_factor);
+        self.homes.clone_from(&other.homes);
         self.watch.copy_from(&other.watch);
     }
 }
@@ -271,7 +285,9 @@ impl State {
     fn is_own_device(&self, params: &Params, event: &Event) -> bool {
         let day = day_of(event.time);
         let is_kept = |device: &Device| day - device.last_day <= params.device_forget_days as i32;
-        event.device != 0 && self.devices.iter().any(|device| device.hash == event.device && is_kept(device))
+        // Of a second factor some records name the phone that was asked, whoever asked for it.
+        let names_client = event.device != 0 && event.action == Action::Login;
+        names_client && self.devices.iter().any(|device| device.hash == event.device && is_kept(device))
     }
 
     /// Is it from a network on which the user has not signed in, as far as that is remembered, and away from where they do?
@@ -279,7 +295,7 @@ impl State {
         let Some(seen) = context.origin.for_place() else { return false };
         let day = day_of(context.event.time);
         let is_known = self.watch.knows(NetworkId::of_carrier(&seen), day, params.limits().usual_forget_days);
-        let is_away = || self.home_km(&seen).is_some_and(|km| km > near_km(&seen, params));
+        let is_away = || self.home_km(&seen, context.event.time).is_some_and(|km| km > near_km(&seen, params));
         !is_known && (params.near_km == 0 || is_away())
     }
 
@@ -295,8 +311,10 @@ impl State {
     }
 
     /// How far an address lies from where the user signs in, km.
-    fn home_km(&self, seen: &SeenAddress) -> Option<f64> {
-        Some(distance_km(self.home?, seen.location.place.ok()?.point?))
+    fn home_km(&self, seen: &SeenAddress, now: Millis) -> Option<f64> {
+        let (here, day) = (seen.location.place.ok()?.point?, day_of(now));
+        let lately = self.homes.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
+        lately.map(|home| distance_km(home.point, here)).min_by(f64::total_cmp)
     }
 
     /// Notes where the user signs in.
@@ -304,9 +322,22 @@ impl State {
         if context.is_egress(seen) || !seen.location.listed.is_empty() {
             return;
         }
-        let place = seen.location.place.ok().and_then(|place| place.point);
+        let Some(point) = seen.location.place.ok().and_then(|place| place.point) else { return };
         // Where a mobile carrier's address lies is known to a region.
-        self.home = place.filter(|_| self.home.is_none() || !is_mobile(seen.location.carrier)).or(self.home);
+        if is_mobile(seen.location.carrier) && !self.homes.is_empty() {
+            return;
+        }
+        let home = Home { point, last_day: day_of(context.event.time) };
+        if let Some(known) = self.homes.iter_mut().find(|known| distance_km(known.point, point) <= SAME_HOME_KM) {
+            *known = home;
+            return;
+        }
+        if self.homes.is_full()
+            && let Some(oldest) = unused_longest(self.homes.iter().map(|known| known.last_day))
+        {
+            self.homes.remove(oldest);
+        }
+        self.homes.push(home);
     }
 
     fn note_address(&mut self, seen: &SeenAddress, days_on_network: u32, params: &Params, context: &Context<'_>) {
@@ -375,7 +406,7 @@ impl State {
     /// Holds back what was set up, with mistakes, in the user's own town.
     fn near_home(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
         let seen = context.origin.for_place()?;
-        let (km, near_km) = (self.home_km(&seen)?, near_km(&seen, params));
+        let (km, near_km) = (self.home_km(&seen, context.event.time)?, near_km(&seen, params));
         let is_near = params.near_km > 0 && km <= near_km;
         let event = context.event;
         // More than anybody mistypes, pushes that were sent, and whatever else is grave is told in the user's own town too.

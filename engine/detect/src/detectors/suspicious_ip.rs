@@ -4,10 +4,10 @@
 //! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as
 //! `botnet`, `command_and_control`, `malware`, `password_spray` or `scanner`, with a confidence of at least
 //! `confidence_min`, or that `networks.yaml` tags `risky`. On a network where the user was not before, with a device that
-//! none of theirs is, `confidence_strange_min` is enough. And what a list says only afterwards: at the next event of the
-//! user, up to `look_back_hours` after they were there, by lists that came meanwhile too, a step lower. One alert for each
-//! user, list and category until they have been quiet. Where lists say several things, the gravest is told: sources of
-//! malware come after what raises the severity, and scanners last.
+//! none of theirs is, `confidence_strange_min` is enough. And what a list says only afterwards: at the next success of the
+//! user that is in the rule's scope, up to `look_back_hours` after they were there, by lists that came meanwhile too. One
+//! alert for each user, list and category until they have been quiet. Where lists say several things, the gravest is told:
+//! sources of malware come after what raises the severity, and scanners last.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts): stolen credentials are tried and used from machines that others have seen at it. A
@@ -18,8 +18,8 @@
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
 //! A list that is hardly sure (seen once, by one source) names hotels and homes as well as thieves, so alone it says nothing;
-//! a device that the user never had at addresses of no list is a second sign. Where the user has one to four, a record that
-//! names none counts as another, unless theirs do so at times.
+//! a device that the user had on no two days at addresses of no list is a second sign. Where the user has one to four, a record
+//! that names none counts as another, unless theirs do so at times.
 //! Lists lag: an address is seen at work today and listed tomorrow. Four addresses of no list, on networks where the user was
 //! not before, are remembered, unless the device was one of theirs; each record that follows says what the lists of the
 //! moment say of them, so a replay knows it where the live run did.
@@ -30,7 +30,8 @@
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
 //! network of the user's mobile carrier; an address that is listed afterwards where the user does nothing from then on, or
-//! used their own device, or a copied id of it, or was there for the first time more than a day before; activity without an
+//! used their own device, or a copied id of it, or was on that network on an earlier day, and the first of more than four such
+//! addresses within that time; a device with which a thief was at addresses of no list on two days; activity without an
 //! address of its own or of its session. Without a list, and without a network tagged `risky`, the rule does not run. Of what
 //! came too late to be put in order the user's own networks do not count.
 //!
@@ -56,11 +57,13 @@ use crate::finding::SeenAddress;
 use crate::incident::Incidents;
 use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::lists::AFTERWARDS_MAX;
-use crate::model::Outcome;
+use crate::model::{IpSource, Outcome};
 use crate::networks::NetworkId;
+use crate::place::NoPlace;
 use crate::plan::LaneKind;
 use crate::radius::is_mobile;
 use crate::reputation::{Case, Limits, Told, Watch, habit, shared_address, unsure, vouched_for};
+use crate::sessions::Origin;
 use crate::time::{HOUR, Millis, day_of, to_the_minute};
 
 /// How long what a list says afterwards can count at most, hours: what events say of it reaches as far.
@@ -208,7 +211,6 @@ impl State {
         let reliefs = vec![
             unsure(&told, &limits),
             Relief { reason: "the user has long worked from this network", holds: days >= params.usual_days_min },
-            Relief { reason: "a list says so only since then", holds: before.is_some() },
         ];
         let worse = Vec::from_iter(told.category.and_then(graver));
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before });
@@ -221,24 +223,28 @@ impl State {
             return;
         }
         self.strangers.pass(context.event, now - Millis::from(params.look_back_hours) * HOUR);
-        // What an exception covers now was not covered then.
-        if context.exception.is_some() {
-            return;
-        }
-        while let Some(stranger) = self.strangers.next_told(now) {
-            let Some((from, listed)) = stranger.told(now) else { continue };
+        let limits_of = |stranger: &Stranger| Limits { confidence_min: stranger.confidence_min, ..params.limits() };
+        let seen_as = |stranger: &Stranger, listed| {
             let location = EventLocation { listed, ..stranger.seen.location };
-            let seen = SeenAddress { location, ..stranger.seen };
-            let limits = Limits { confidence_min: stranger.confidence_min, ..params.limits() };
+            SeenAddress { location, ..stranger.seen }
+        };
+        let is_enough = |stranger: &Stranger, listed| {
+            Told::of_lists(&seen_as(stranger, listed), &limits_of(stranger), is_suspicious).is_some()
+        };
+        while let Some(stranger) = self.strangers.next_told(now, is_enough) {
+            let Some((from, listed)) = stranger.told(now) else { continue };
+            let (seen, limits) = (seen_as(&stranger, listed), limits_of(&stranger));
             let Some(told) = Told::of_lists(&seen, &limits, is_suspicious) else { continue };
-            let since = if from > stranger.trace.time {
+            let since = if from > stranger.last {
                 format!(", which says so since {} UTC", to_the_minute(from))
             } else {
                 ", which did not say so then".to_owned()
             };
             let of = if told.confidence < params.confidence_min { OF_STRANGERS } else { "" };
             let aside = format!("{since}{of}").into();
-            self.tell(context, Found { told, seen, limits, days: 0, aside, before: Some(&stranger) }, params);
+            let origin = Origin { seen: Some(seen), source: IpSource::Direct, ..context.origin.clone() };
+            let mut elsewhere = context.elsewhere(&origin);
+            self.tell(&mut elsewhere, Found { told, seen, limits, days: 0, aside, before: Some(&stranger) }, params);
         }
     }
 
@@ -248,12 +254,14 @@ impl State {
         (seen, confidence_min): (SeenAddress, u8),
         days_on_network: u32,
         params: &Params,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
     ) {
         let event = context.event;
         let is_of_record = event.address == Some(seen.address);
         let is_own = self.devices.knows(event.device, day_of(event.time), params.usual_forget_days);
-        let counts = is_of_record && days_on_network == 0 && !is_own && !context.is_egress(&seen);
+        // Of these no list is asked.
+        let is_special = matches!(seen.location.place, Err(NoPlace::Private | NoPlace::Reserved));
+        let counts = is_of_record && days_on_network == 0 && !is_own && !is_special && !context.is_egress(&seen);
         if params.look_back_hours > 0 && !context.late && context.keeps(2) && context.exception.is_none() && counts {
             self.strangers.note(seen, confidence_min, context);
         }

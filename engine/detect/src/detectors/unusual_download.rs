@@ -4,7 +4,8 @@
 //! Within `window_secs`, at least `objects_floor` different objects, `rows_floor` rows or `bytes_floor` bytes that are
 //! unusual for the user: so many or more are less likely than `tail_max` at this hour of the week, and more than
 //! `peak_times` the most that the user carried off in such a window on any of the last 28 days of activity. At an hour of the
-//! day at which the user is never active a program's most does not count, and a person's explains no more than as much. And
+//! day at which the user is never active the most of a program (or of whom nobody calls a person) does not count, and a person's explains no more than as
+//! much. And
 //! over days, what no hour shows: daily sums that stay above the user's usual day until the excess has come to
 //! `slow_sum_max` spreads of it, told once.
 //!
@@ -357,7 +358,7 @@ impl State {
         let turn = month.and_then(|month| self.turn.map(|turn| turn.usual(month))).unwrap_or_default();
         let rest = match context.event.kind {
             _ if !self.days.is_asleep(time) => Rest::Awake,
-            AccountKind::Employee | AccountKind::External => Rest::Asleep,
+            AccountKind::Employee | AccountKind::External | AccountKind::Guest => Rest::Asleep,
             _ => Rest::Off,
         };
         Limits::new(params, now, usual, self.days.peaks(), turn, rest, self.days.settled())

@@ -84,13 +84,17 @@ impl Table {
         after.checked_sub(1).and_then(|index| spans.get(index)).map_or(Listed::NONE, |span| span.listed)
     }
 
-    /// The same, and what is said from later times on.
+    /// Since when that is said, the same, and what is said from later times on.
     #[inline]
-    pub(super) fn find_and_after(&self, bits: u128, at: Millis) -> (Listed, impl Iterator<Item = (Millis, Listed)>) {
+    pub(super) fn find_and_after(
+        &self,
+        bits: u128,
+        at: Millis,
+    ) -> (Millis, Listed, impl Iterator<Item = (Millis, Listed)>) {
         let spans = self.spans_of(bits);
         let (before, after) = spans.split_at(spans.partition_point(|span| span.from <= at));
-        let now = before.last().map_or(Listed::NONE, |span| span.listed);
-        (now, after.iter().map(|span| (span.from, span.listed)))
+        let (from, now) = before.last().map_or((at, Listed::NONE), |span| (span.from, span.listed));
+        (from, now, after.iter().map(|span| (span.from, span.listed)))
     }
 
     /// What is said of an address, by the times from which it is.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use frostwatch_detect::event::{AccountFacts, Address, Event, EventId, EventLocation, Later, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
-use frostwatch_detect::listed::Listed;
 use frostwatch_detect::model::{Action, Outcome};
 use frostwatch_detect::peers::Peers;
 use frostwatch_detect::place::NoPlace;
@@ -38,8 +37,9 @@ pub(super) fn admit(
         let is_special = matches!(known.place, Err(NoPlace::Private | NoPlace::Reserved));
         let lists = ruling.lists.as_ref().filter(|_| !is_special);
         let told = lists.map(|lists| lists.of_and_later(address, activity.time));
-        let (listed, later) = told.unwrap_or((Listed::NONE, None));
-        let later = later.map(|(from, listed)| [Later { address, from, listed }].into());
+        let (listed, later) = told.unwrap_or_default();
+        let later: Vec<Later> = later.into_iter().map(|(from, listed)| Later { address, from, listed }).collect();
+        let later = Some(later.into_boxed_slice()).filter(|later| !later.is_empty());
         (EventLocation { place: known.place, carrier: known.carrier, listed }, later)
     });
     let groups = lower(&activity.groups);

@@ -206,7 +206,9 @@ fn new_device(ground: &mut Ground<'_>, account: u32, kind: HarmlessKind) {
         ground.actions.push(act(time_ms, account, Client { session: 0, ..client }, deed, &mut chance));
         time_ms += chance.random_range(6 * SECOND_MS..90 * SECOND_MS);
     }
-    ground.actions.push(act(time_ms, account, client, Deed::SIGN_IN, &mut chance));
+    // As they always sign in.
+    let deed = Deed::Login { sso: person.habits.sso, code_by_mail: false };
+    ground.actions.push(act(time_ms, account, client, deed, &mut chance));
     for _ in 0..3 {
         time_ms += chance.random_range(8 * SECOND_MS..MINUTE_MS);
         ground.actions.push(act(time_ms, account, client, look(&mut chance), &mut chance));

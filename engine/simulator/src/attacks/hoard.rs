@@ -21,7 +21,7 @@ pub(super) use program::{
 };
 
 /// The victim has been at work for so many days.
-const HISTORY_DAYS: u32 = 22;
+const HISTORY_DAYS: u32 = 31;
 /// Minutes over which an hour's pull is spread, least and most.
 const PULL_MIN: (i64, i64) = (20, 55);
 /// Rows of a full export.

@@ -124,6 +124,8 @@ pub(super) struct Rise {
     pub(super) spread: f64,
     /// Days by which that is known.
     pub(super) reference: u32,
+    /// What so few leave open of it, in spreads.
+    pub(super) open: f64,
     /// What days were above the usual and its slack, in spreads, added up; twice the limit at most.
     pub(super) sum: f64,
     /// How many times the usual work was done on them, 1 at least.
@@ -382,8 +384,8 @@ impl Rise {
     fn add(&mut self, params: &Params, carried: f64, work_times: f64, day: i32) -> bool {
         let expected = self.usual * work_times;
         let counted = carried.min(DAY_TIMES_MAX * expected.max(unit(self.measure)));
-        let open = STANDARD_ERRORS / libm::sqrt(f64::from(self.reference.max(1)));
-        let above = (counted - expected) / self.spread - params.slow_slack - open;
+        self.open = STANDARD_ERRORS / libm::sqrt(f64::from(self.reference.max(1)));
+        let above = (counted - expected) / self.spread - params.slow_slack - self.open;
         if self.sum <= 0.0 {
             (self.since, self.days, self.days_above, self.work_times) = (day, 0, 0, 1.0);
             (self.carried, self.expected, self.excess) = (0.0, 0.0, 0.0);

@@ -80,10 +80,11 @@ impl<'a> Colleagues<'a> {
         format!(" 19 of 20 of {} have had no hour above {}.", self.who(), numbers.join(", nor above "))
     }
 
-    /// What would have been held back of these measures, as the end of a sentence; empty: nothing.
-    pub(super) fn condition(&self, measures: impl Iterator<Item = usize>) -> String {
-        let numbers = self.numbers(measures);
-        if numbers.is_empty() {
+    /// What would have been held back where just these measures reached their floors, as the end of a sentence; empty: nothing,
+    /// since one of them was not measured.
+    pub(super) fn condition(&self, reached: impl Iterator<Item = usize> + Clone) -> String {
+        let numbers = self.numbers(reached.clone());
+        if numbers.is_empty() || numbers.len() < reached.count() {
             return String::new();
         }
         format!(", nor with what 19 of 20 colleagues did not exceed ({})", numbers.join(" and "))

@@ -51,10 +51,6 @@ impl State {
         let covered = exception.is_some();
         let excusing = Colleagues::of(params, context).filter(|colleagues| colleagues.excuse(&limits, now));
         if !covered && self.is_told(HOUR) {
-            // Who goes on as colleagues do lets it end as well.
-            if excusing.is_some() && context.takes(Layer::User, USUAL_IN_GROUP) {
-                return Some(Quantity::default());
-            }
             return Some(self.go_on(params, context, (fresh, now)));
         }
         if params.reached(now, 1.0) == [false; MEASURES] {

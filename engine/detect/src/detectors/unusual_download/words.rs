@@ -72,7 +72,10 @@ pub(super) fn of_hour(
             within(params),
             all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / explaining(params, &limits)))),
             if limits.times > 0.0 { "" } else { " and the user active at this hour of other days" },
-            beside.excusing.map(|colleagues| colleagues.condition(over())).unwrap_or_default(),
+            beside
+                .excusing
+                .map(|colleagues| colleagues.condition((0..MEASURES).filter(|at| reached[*at])))
+                .unwrap_or_default(),
         ),
         kind: Some(Box::new(Kind::new("hour", &[]))),
     }
@@ -165,7 +168,7 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
         ],
         threshold: vec![
             Measure::new("slow_sum_max", params.slow_sum_max, "spreads"),
-            Measure::new("slow_slack", params.slow_slack, "spreads"),
+            Measure::new("slow_slack", rounded(params.slow_slack + rise.open), "spreads"),
             Measure::new("slow_days_min", f64::from(params.slow_days_min), "days"),
             Measure::new(["slow_objects_floor", "slow_rows_floor", "slow_bytes_floor"][measure], floor, unit),
         ],
