@@ -277,9 +277,11 @@ fn attacks_that_take_days_keep_their_floors_at_medium_sensitivity() {
 
 #[test]
 fn what_is_added_for_downloads_changes_nothing_else() {
-    let (floors, company) = floors();
-    let config = config(&floors.company);
-    let attacks = floors.company.attacks_of_each_kind;
+    // Those of downloads need more days than the others.
+    let (Kept { downloads, .. }, _) = floors();
+    let config = config(&downloads.company);
+    let attacks = downloads.company.attacks_of_each_kind;
+    let company = Company::new(config.clone()).unwrap();
     let added =
         Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
     let of_before = added
