@@ -6,7 +6,7 @@
 //! arrives, say of the addresses from which its user was before, if that is more than the records from there said: the lists
 //! may have been switched since. Every event after it says so, whatever others have said or found: whichever of them comes
 //! first, is a copy of another, or takes its place, the first in order tells it. A detector remembers a few such addresses
-//! ([`Strangers`]).
+//! as strangers.
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
