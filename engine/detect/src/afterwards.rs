@@ -20,7 +20,8 @@ use crate::time::Millis;
 
 /// Addresses of a key that are remembered; the one unused for longest gives way.
 const STRANGERS_MAX: usize = 4;
-/// What lists say of an address at different times, each surer than what they said before; of more the last are kept.
+/// What lists say of an address at different times, each surer than what they said before; of more the first and the
+/// surest.
 pub const RISES_MAX: usize = 3;
 
 /// What lists say of an address, and from when on.

@@ -45,19 +45,21 @@
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 mod failures;
+mod words;
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::failures::{Failures, Tries};
+use self::words::Words;
 
-use super::{About, Detector, bounded, counted, is_nothing, named, unused_longest, who};
-use crate::context::{Block, Context, Explanation, Raise, Relief, Standing};
+use super::{About, Detector, bounded, is_nothing, unused_longest};
+use crate::context::{Block, Context, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
 use crate::geometry::distance_km;
-use crate::incident::{Incident, Incidents};
+use crate::incident::Incidents;
 use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
@@ -66,7 +68,7 @@ use crate::plan::LaneKind;
 use crate::radius::{self, is_mobile};
 use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
-use crate::time::{Millis, SECOND, clock, day_of, spoken};
+use crate::time::{Millis, SECOND, day_of, spoken};
 
 /// Devices of a key that are remembered; the one unused for longest gives way.
 const DEVICES_MAX: usize = 16;
@@ -484,63 +486,5 @@ fn many_devices(recent: usize, params: &Params) -> Block {
             Measure::new("devices", recent as f64, "devices"),
             Measure::new("devices_many", f64::from(params.devices_many), "devices"),
         ],
-    }
-}
-
-struct Words<'a> {
-    user: &'a str,
-    risks: Risks,
-    last_risk: Millis,
-    /// Devices that are known.
-    others: usize,
-    days_on_network: u32,
-    params: &'a Params,
-    event: &'a Event,
-    seen: Option<SeenAddress>,
-}
-
-impl Words<'_> {
-    fn explain(&self, incident: &Incident) -> Explanation {
-        let Self { user, risks, last_risk, others, days_on_network, params, event, seen } = *self;
-        let since = event.time - last_risk;
-        let from = seen.map_or_else(
-            || "an address that the source does not give".to_owned(),
-            |seen| format!("{} ({})", seen.address, named(seen.location.place.ok())),
-        );
-        Explanation {
-            summary: format!(
-                "{} signed in at {} UTC from {from} with a device not seen before, {}; {} known.",
-                who(user),
-                clock(event.time),
-                risks.spoken(event.time),
-                counted(others as u64, "other device is", "other devices are"),
-            ),
-            observed: vec![
-                Measure::new("since_risk", (since / SECOND) as f64, "s"),
-                Measure::new("events", incident.count as f64, "events"),
-            ],
-            baseline: vec![
-                Measure::new("devices", others as f64, "devices"),
-                Measure::new("days_on_network", f64::from(days_on_network), "days"),
-            ],
-            threshold: vec![
-                Measure::new("within_secs", f64::from(params.within_secs), "s"),
-                Measure::new(
-                    "failures_min",
-                    f64::from(risks.run.map_or(params.failures_min, |run| run.count)),
-                    "failures",
-                ),
-                Measure::new("failures_within_secs", f64::from(params.failures_within_secs), "s"),
-                Measure::new("confidence_min", f64::from(params.confidence_min), "of 100"),
-                Measure::new("confidence_strange_min", f64::from(params.confidence_strange_min), "of 100"),
-            ],
-            counterfactual: format!(
-                "It would not have fired for a device that the user had used within {} days, or more than {} after the \
-                 last risky event.",
-                params.device_forget_days,
-                spoken(Millis::from(params.within_secs) * SECOND),
-            ),
-            kind: None,
-        }
     }
 }

@@ -4,10 +4,9 @@
 //! Within `window_secs`, at least `objects_floor` different objects, `rows_floor` rows or `bytes_floor` bytes that are
 //! unusual for the user: so many or more are less likely than `tail_max` at this hour of the week, and more than
 //! `peak_times` the most that the user carried off in such a window on any of the last 28 days of activity. At an hour of the
-//! day at which the user is never active the most of a program (or of whom nobody calls a person) does not count, and a person's explains no more than as
-//! much. And
-//! over days, what no hour shows: daily sums that stay above the user's usual day until the excess has come to
-//! `slow_sum_max` spreads of it, told once.
+//! day at which the user is never active the most of a program (or of whom nobody calls a person) does not count, and a
+//! person's explains no more than as much. And over days, what no hour shows: daily sums that stay above the user's usual
+//! day until the excess has come to `slow_sum_max` spreads of it, told once.
 //!
 //! # Why
 //! ATT&CK T1530 (Data from Cloud Storage) and T1213 (Data from Information Repositories). A fixed limit, as that of
@@ -39,7 +38,8 @@
 //! The slow rise is Page's cumulative sum over days: what a day is above the usual day and `slow_slack` spreads of it is added
 //! up, what it is below is taken off; for the sum a day counts as three usual ones at most, for the floors as what it is.
 //! The usual day is the mean of the days before the last 15 (of the first 8 while fewer are known), a day of more than three
-//! medians counted as three; what so few days leave open of it (1.5 standard errors) is added to the slack. What an alert of an hour has told is left out. What reached a floor within the window and was
+//! medians counted as three; what so few days leave open of it (1.5 standard errors) is added to the slack. What an alert
+//! of an hour has told is left out. What reached a floor within the window and was
 //! usual there is left out too, unless that was so on two of three of the last 15 days, and on `slow_days_min`: then it counts
 //! on all days. Days with less than a third of the usual work, as where the end of a working day falls into the next one in
 //! UTC, are left out. On a day with more or less work of other kinds than usual, as before a deadline, as many times more or less are
@@ -93,7 +93,7 @@ use self::run::Runs;
 use self::told::Volume;
 use self::turn::Turn;
 pub use self::turn::month_of;
-use super::{Detector, bounded};
+use super::{Detector, bounded, is_nothing};
 use crate::baseline::{Hours, Weighing, hour_of};
 use crate::context::{Block, Context, Raise, Standing};
 use crate::event::{Event, EventId, OwnedOrder, Quantity};
@@ -164,12 +164,6 @@ pub struct Params {
     /// an hour: another `window_secs` is not measured by it. 0: colleagues are not asked.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub peers_min: u32,
-}
-
-/// Are colleagues not asked?
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde passes it")]
-const fn is_nothing(value: &u32) -> bool {
-    *value == 0
 }
 
 impl Params {

@@ -31,17 +31,8 @@ pub(super) fn admit(
     let address = activity.ip.and_then(Address::new);
     // An address that the producer only guessed must not open a finding about place; the session join may find better.
     let address = address.filter(|_| activity.ip_is_direct);
-    let (location, later) = address.map_or((EventLocation::NONE, None), |address| {
-        let known = ruling.locate.locate(address.ip());
-        // A wide network of a list may hold private ones: of these no list knows anything.
-        let is_special = matches!(known.place, Err(NoPlace::Private | NoPlace::Reserved));
-        let lists = ruling.lists.as_ref().filter(|_| !is_special);
-        let told = lists.map(|lists| lists.of_and_later(address, activity.time));
-        let (listed, later) = told.unwrap_or_default();
-        let later: Vec<Later> = later.into_iter().map(|(from, listed)| Later { address, from, listed }).collect();
-        let later = Some(later.into_boxed_slice()).filter(|later| !later.is_empty());
-        (EventLocation { place: known.place, carrier: known.carrier, listed }, later)
-    });
+    let (location, later) =
+        address.map_or((EventLocation::NONE, None), |address| located(address, activity.time, ruling));
     let groups = lower(&activity.groups);
     let admission = ruling.rules.admit_as(
         activity.action,
@@ -92,6 +83,18 @@ pub(super) fn admit(
         later,
     };
     (event, admission.exceptions_dropped)
+}
+
+/// Where an address is, what lists say of it at this time, and from later times on.
+fn located(address: Address, time: Millis, ruling: &Ruling) -> (EventLocation, Option<Box<[Later]>>) {
+    let known = ruling.locate.locate(address.ip());
+    // A wide network of a list may hold private ones: of these no list knows anything.
+    let is_special = matches!(known.place, Err(NoPlace::Private | NoPlace::Reserved));
+    let lists = ruling.lists.as_ref().filter(|_| !is_special);
+    let (listed, later) = lists.map(|lists| lists.of_and_later(address, time)).unwrap_or_default();
+    let later: Vec<Later> = later.into_iter().map(|(from, listed)| Later { address, from, listed }).collect();
+    let later = Some(later.into_boxed_slice()).filter(|later| !later.is_empty());
+    (EventLocation { place: known.place, carrier: known.carrier, listed }, later)
 }
 
 /// What the record of an activity says of its account itself, as far as there is room to write that down.
