@@ -274,16 +274,21 @@ pub(crate) fn usual_network(days: u32, usual_days_min: u32) -> Option<Block> {
     })
 }
 
-/// Holds back what is found at an address of a mobile carrier, behind which many others are, if it is the user's own carrier
-/// or the list is not sure. What the organisation calls risky it means.
-pub(crate) fn shared_address(days: u32, seen: &SeenAddress, told: &Told<'_>, limits: &Limits) -> Option<Block> {
+/// Holds back what is found at an address of a mobile carrier, behind which many others are, if it is the user's own carrier,
+/// lets out where they are known to be, or the list is not sure. What the organisation calls risky it means.
+pub(crate) fn shared_address(
+    (days, is_here): (u32, bool),
+    seen: &SeenAddress,
+    told: &Told<'_>,
+    limits: &Limits,
+) -> Option<Block> {
     use Category::{Botnet, Malware, PasswordSpray, Scanner};
     let carrier = seen.location.carrier;
     let category = told.category.filter(|_| is_mobile(carrier))?;
     // What one infected phone among thousands is, and not who gives it orders.
     let is_of_phone = matches!(category, Botnet | Malware | Scanner);
     let is_own = days >= OWN_CARRIER_DAYS && (is_of_phone || category == PasswordSpray);
-    (is_own || is_of_phone && told.confidence < limits.confidence_sure).then(|| Block {
+    (is_own || is_of_phone && (is_here || told.confidence < limits.confidence_sure)).then(|| Block {
         layer: Layer::User,
         by: "shared_address",
         reason: format!(

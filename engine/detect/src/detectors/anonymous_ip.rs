@@ -63,7 +63,7 @@ use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::radius::near_km;
+use crate::radius::{self, Radius};
 use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
@@ -149,6 +149,7 @@ struct Carrier {
     last_day: i32,
     /// Where that was, on the last of them.
     point: Point,
+    off: Radius,
 }
 
 /// A device with which the user was on a network of tunnels.
@@ -265,9 +266,10 @@ impl State {
             return None;
         }
         let place = seen.location.place.ok()?;
-        let (here, near_km) = (place.point?, near_km(place, seen.location.carrier, (SAME_TOWN_KM, SAME_REGION_KM)));
+        let (here, off) = (place.point?, radius::radius(place, seen.location.carrier, SAME_TOWN_KM));
         let km_from = |known: &Carrier| {
             let lately = day - known.last_day <= params.usual_forget_days as i32;
+            let near_km = off.near_km(known.off, (SAME_TOWN_KM, SAME_REGION_KM));
             Some(distance_km(here, known.point)).filter(|km| lately && *km <= near_km)
         };
         let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
@@ -289,12 +291,14 @@ impl State {
 
     fn note_carrier(&mut self, seen: &SeenAddress, params: &Params, context: &mut Context<'_>) {
         let (asn, day) = (seen.location.carrier.asn, day_of(context.event.time));
-        let Some(point) = seen.location.place.ok().and_then(|place| place.point) else { return };
+        let Some(place) = seen.location.place.ok() else { return };
+        let Some(point) = place.point else { return };
+        let off = radius::radius(place, seen.location.carrier, SAME_TOWN_KM);
         if let Some(known) = self.carriers.iter_mut().find(|known| known.asn == asn) {
             if day > known.last_day && !context.late {
                 let forgotten = day - known.last_day > params.usual_forget_days as i32;
                 let days = if forgotten { 1 } else { known.days.saturating_add(1) };
-                *known = Carrier { asn, days, last_day: day, point };
+                *known = Carrier { asn, days, last_day: day, point, off };
             }
             return;
         }
@@ -306,7 +310,7 @@ impl State {
         {
             self.carriers.remove(oldest);
         }
-        self.carriers.push(Carrier { asn, days: 1, last_day: day, point });
+        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off });
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this

@@ -2,32 +2,34 @@
 //!
 //! # Finds
 //! More than `failures_max` failed sign-ins or second factors of one user within `window_secs`: guessing at one account,
-//! stuffing of leaked passwords, and a success that follows. And fewer or slower ones that are unusual for this user at
-//! this hour of the week: at least `baseline_floor` within `baseline_window_secs` of which so many or more are less likely
-//! than `baseline_tail_max`. And guesses that are further apart than any burst: failures from networks that are not the
-//! user's in `slow_hours_min` different hours within `slow_within_hours`.
+//! stuffing of leaked passwords, and a success that follows. And fewer or slower ones that are unusual for this user at this
+//! hour of the week: at least `baseline_floor` within `baseline_window_secs` of which so many or more are less likely than
+//! `baseline_tail_max`. And guesses that are further apart than any burst: failures from networks that are not the user's in
+//! `slow_hours_min` different hours within `slow_within_hours`.
 //!
 //! # Why
 //! ATT&CK T1110 (Brute Force). Five kinds are told apart, by `kind` of the alert and its techniques: `brute_force`, guesses
 //! from few networks (T1110.001); `stuffing`, from `stuffing_networks_min` or more, as leaked passwords are tried through
-//! many machines (T1110.004); `guessed`, once a sign-in raised the severity (T1078.004 beside them); `old_password`, a
-//! client that goes on with one; `slow_guessing`, an alert of its own, of a day and more. An alert is of the kind that it
-//! looks like when it is written, by the evidence that it names: it may begin as guessing and become another. The alert is
-//! raised at the failure that crosses a limit (the 11th of "more than 10"), brought up to date at 20, 50, 100 … failures, and
-//! raised in severity when a sign-in succeeds soon after.
+//! many machines (T1110.004); `guessed`, once a sign-in raised the severity (T1078.004 beside them); `old_password`, a client
+//! that goes on with one; `slow_guessing`, an alert of its own, of a day and more. An alert is of the kind that it looks like
+//! when it is written, by the evidence that it names: it may begin as guessing and become another. The alert is raised at the
+//! failure that crosses a limit (the 11th of "more than 10"), brought up to date at 20, 50, 100 … failures, and raised in
+//! severity when a sign-in succeeds soon after.
 //!
-//! What is usual is learned for each user: failures come at a rate that is known as a Gamma distribution, so their number
-//! has a negative binomial one, and its upper tail says how odd they are. It begins with what is usual for anybody, so
-//! there is no dead week; with each week it is more the user's own, and old weeks are forgotten by halves. Hours of the
-//! week are UTC, the hour before and after count as the same, since clocks change, and what is usual at this hour on any
-//! day is usual today. Failures from an address from which somebody then succeeds are mistakes and count no more, unless they
-//! were told before; the limit counts them all the same. A day teaches at most `baseline_floor` failures in an hour beyond twice what was usual.
+//! What is usual is learned for each user: failures come at a rate that is known as a Gamma distribution, so their number has
+//! a negative binomial one, and its upper tail says how odd they are. It begins with what is usual for anybody, so there is
+//! no dead week; with each week it is more the user's own, and old weeks are forgotten by halves. Hours of the week are UTC,
+//! the hour before and after count as the same, since clocks change, and what is usual at this hour on any day is usual
+//! today. Failures from an address from which somebody then succeeds are mistakes and count no more, unless they were told
+//! before; the limit counts them all the same. A day teaches at most `baseline_floor` failures in an hour beyond twice what
+//! was usual.
 //!
 //! The severity is a step lower, though never below low and never for a privileged account, while fewer than the limit
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
 //! reason or none that the source gives. A sign-in is its owner's if it comes from elsewhere, out of one of the last four
 //! networks of the user that has been one for half a day, or from the address of the failures, if that has been the user's
-//! last one there for as long (of both families the IPv4 one); any other raises the severity. A second address, such a
+//! last one there for as long (of both families the IPv4 one), or from anywhere if that client is refused since its password
+//! or token has expired: it was right once, and nothing is guessed; any other raises the severity. A second address, such a
 //! sign-in, or a rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken
 //! for the owner's, and readers are told at once. Two things do not: up to `failures_max` wrong passwords from where the user
 //! has been known for half a day, until the owner signs in, since whoever has changed a password mistypes the new one; and,
@@ -38,34 +40,36 @@
 //! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
 //! somebody failed on a network that has not been the user's for half a day, whose carrier is known and is no mobile one (by
 //! its name; a phone with an old password goes on for days where its owner never signs in), unless a burst over the limit is
-//! told meanwhile. In the user's first day none counts. A sign-in from an address of these failures, or soon after one from a network as strange, raises the
-//! severity; an even rhythm lowers it by a step, as above.
+//! told meanwhile. In the user's first day none counts. A sign-in from an address of these failures, or soon after one from a
+//! network as strange, raises the severity, unless they are an expired client's; an even rhythm lowers it by a step, as
+//! above.
 //!
 //! # Blind spots
 //! Guessing slower than `baseline_floor` in `baseline_window_secs` from the user's own networks or by a mobile carrier, or in
-//! fewer hours than `slow_hours_min`, or, before that, right; a name that has never succeeded
-//! is forgotten from day to day, so nothing becomes usual for it; one password tried over many accounts (that is a
-//! question about the network, not about a user); failures that the identity provider keeps to itself. Whoever fails day
-//! after day at the same hour, or guesses where an integration fails every night, makes that usual: with alerts on the
-//! way, and up to `usual_failures_max` in `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy
-//! hour up to twice as much passes. A tool that waits equally long between guesses, from one address under one name, looks
-//! like a client with an old password and stands a step lower: whether the address fails for other users too tells them
-//! apart, which no detector of one user sees. Guesses from an address that the user shares with others (an office, a carrier's
-//! gateway) count as mistakes for the baseline once the user signs in from there; the limit counts them. Somebody behind such an
-//! address who guesses evenly looks like a client of the user's own. While a client knocks, somebody who guesses in a network of
-//! the user may be wrong `failures_max` times before it counts as a second address; a guesser of a user's first half day who
-//! goes on guessing evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. Where neither
-//! records nor a `user_profile` say who is privileged, a rhythm lowers the severity for administrators too: a rule of their
-//! own with `rhythm_intervals: 0` does not.
+//! fewer hours than `slow_hours_min`, or, before that, right; a name that has never succeeded is forgotten from day to day,
+//! so nothing becomes usual for it; one password tried over many accounts (that is a question about the network, not about a
+//! user); failures that the identity provider keeps to itself. Whoever fails day after day at the same hour, or guesses where
+//! an integration fails every night, makes that usual: with alerts on the way, and up to `usual_failures_max` in
+//! `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy hour up to twice as much passes. A tool
+//! that waits equally long between guesses, from one address under one name, looks like a client with an old password and
+//! stands a step lower: whether the address fails for other users too tells them apart, which no detector of one user sees.
+//! Guesses from an address that the user shares with others (an office, a carrier's gateway) count as mistakes for the
+//! baseline once the user signs in from there; the limit counts them. Somebody behind such an address who guesses evenly
+//! looks like a client of the user's own. While a client knocks, somebody who guesses in a network of the user may be wrong
+//! `failures_max` times before it counts as a second address; a guesser of a user's first half day who goes on guessing
+//! evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. A sign-in beside a
+//! client with an expired password raises nothing here, whoever it is: `new_device` and the policies of places look at it.
+//! Where neither records nor a `user_profile` say who is privileged, a rhythm lowers the severity for administrators too: a
+//! rule of their own with `rhythm_intervals: 0` does not.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after
 //! `baseline_window_secs`, if that is longer.
 //!
 //! # References
-//! The reference product's template "multiple failed user sign-in attempts": more than 10 in 5 minutes. Herley and
-//! Schechter, "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019. Gelman et al., "Bayesian
-//! Data Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
+//! The reference product's template "multiple failed user sign-in attempts": more than 10 in 5 minutes. Herley and Schechter,
+//! "Distinguishing Attacks from Legitimate Authentication Traffic at Scale", NDSS 2019. Gelman et al., "Bayesian Data
+//! Analysis", 3rd edition, section 2.6, for the Gamma–Poisson model.
 
 mod memory;
 mod params;

@@ -2,16 +2,16 @@
 //!
 //! # Finds
 //! A sign-in that succeeds from a device which the user has not used for `device_forget_days`, within `within_secs` of a
-//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or `failures_strange_min`
-//! of them where each was somebody else's by all that is known: from a network on which the user had not signed in for two
+//! risky event: `failures_min` failed sign-ins or second factors within `failures_within_secs`, or `failures_strange_min` of
+//! them where each was somebody else's by all that is known: from a network on which the user had not signed in for two
 //! months, further than `near_km` from where they do. Or a sign-in from an address that a list names as an anonymiser or a
 //! machine of bad repute, or that `networks.yaml` tags `risky` (the sign-in itself may be that). A tunnel or proxy through
 //! which the user has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low
-//! sensitivity; nor what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own
-//! or the list is not sure (`shared_address`): thousands share it. Failures after which a known device signs in at the
-//! address of all of them were its user's, and those that name a device of the user's are no risky event; what was
-//! somebody else's is not made good by a mistake of the user's. One alert for each device; on a network of the user, after
-//! somebody else's failures, a step lower.
+//! sensitivity; nor what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own or
+//! lets out where they live, or the list is not sure (`shared_address`): thousands share it. Failures after which a known
+//! device signs in at the address of all of them were its user's, and those that name a device of the user's are no risky
+//! event; what was somebody else's is not made good by a mistake of the user's. One alert for each device; on a network of
+//! the user, after somebody else's failures, a step lower.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -22,50 +22,54 @@
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there.
 //! Intruders on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the
-//! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record),
-//! those who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from
-//! the address from which the user's own device then signs in, and those who come through the tunnel that the user usually
-//! has. A phone that is replaced on the day of a forgotten password, away from the user's networks and town. Risky events
-//! of other kinds (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts
-//! them beside it.
+//! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those
+//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from the
+//! address from which the user's own device then signs in, those who come through the tunnel that the user usually has, those
+//! who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
+//! (`near_home`), and those on a mobile carrier of the user's region whose address is listed for an infected phone (where
+//! they came from is told by `suspicious_ip`). A phone that is replaced on the day of a forgotten password, away from the
+//! user's networks and town. Risky events of other kinds (a new country, a role that was granted) are told by their own
+//! policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning`
-//! (the user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has
-//! signed in on `usual_days_min` different days before; where the failures were somebody else's only if the organisation
-//! manages the device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address,
-//! within `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user
-//! had one the last time: somebody sets up a phone in the shop) and `many_devices` (the user signs in from
-//! `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the
-//! failures were somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands
-//! there). A device whose first use was held back is known from then on.
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
+//! user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has signed
+//! in on `usual_days_min` different days before; where the failures were somebody else's only if the organisation manages the
+//! device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address, within
+//! `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user had one
+//! the last time: somebody sets up a phone in the shop; likewise, within `near_km`, after fewer than `failures_min` wrong
+//! passwords of somebody else, more than `failures_within_secs` before and at another address: leaked passwords are tried on
+//! everybody, every night) and `many_devices` (the user signs in from `devices_many` devices and more: a kiosk, a shared
+//! account; not on a network where the user has never signed in, if the failures were somebody else's or came from the same
+//! address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
+//! else). A device whose first use was held back is known from then on.
+//!
+//! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 mod failures;
+mod homes;
 mod words;
 
-use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::failures::{Failures, Tries};
+use self::homes::Homes;
 use self::words::Words;
 
 use super::{About, Detector, bounded, is_nothing, unused_longest};
 use crate::context::{Block, Context, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
-use crate::geometry::distance_km;
 use crate::incident::Incidents;
 use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
-use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::radius::{self, is_mobile};
 use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, day_of, spoken};
@@ -76,10 +80,6 @@ const DEVICES_MAX: usize = 16;
 const DEVICES_NEAR: usize = 2;
 /// A device used within so many days counts against `devices_many`.
 const RECENT_DAYS: i32 = 30;
-/// Places where somebody signs in day by day; the one unused for longest gives way.
-const HOMES_MAX: usize = 3;
-/// So near they are one, km.
-const SAME_HOME_KM: f64 = 30.0;
 /// A network that is not used for so many days is not usual any more.
 const NETWORK_FORGET_DAYS: u32 = 60;
 
@@ -157,7 +157,7 @@ pub struct State {
     /// The last sign-in from an address of bad repute.
     bad_address: Option<Millis>,
     /// Where the user signs in on networks of theirs: at home, at the office.
-    homes: ArrayVec<Home, HOMES_MAX>,
+    homes: Homes,
     /// The last sign-in that was the user's had a second factor: one without says something.
     has_factor: bool,
     /// Networks of sign-ins, and the incidents.
@@ -168,12 +168,6 @@ pub struct State {
 struct Device {
     #[serde(with = "postcard::fixint::le")]
     hash: u64,
-    last_day: i32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Home {
-    point: Point,
     last_day: i32,
 }
 
@@ -252,7 +246,10 @@ impl Detector for State {
             self.has_factor = mfa;
         }
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
-            self.settle(seen, context);
+            // What a list names may be anybody's, and a tunnel of the organisation's ends where the user is not.
+            if !context.is_egress(seen) && seen.location.listed.is_empty() {
+                self.homes.note(seen, event.time, params);
+            }
         }
         if let Some(network) = network {
             self.watch.note(network, &limits, context);
@@ -267,7 +264,7 @@ impl Detector for State {
         self.devices.clone_from(&other.devices);
         self.tries.copy_from(&other.tries);
         (self.bad_address, self.has_factor) = (other.bad_address, other.has_factor);
-        self.homes.clone_from(&other.homes);
+        self.homes.copy_from(&other.homes);
         self.watch.copy_from(&other.watch);
     }
 }
@@ -297,7 +294,7 @@ impl State {
         let Some(seen) = context.origin.for_place() else { return false };
         let day = day_of(context.event.time);
         let is_known = self.watch.knows(NetworkId::of_carrier(&seen), day, params.limits().usual_forget_days);
-        let is_away = || self.home_km(&seen, context.event.time).is_some_and(|km| km > near_km(&seen, params));
+        let is_away = || self.homes.way(&seen, context.event.time, params).is_some_and(|way| !way.is_near());
         !is_known && (params.near_km == 0 || is_away())
     }
 
@@ -312,42 +309,14 @@ impl State {
         }
     }
 
-    /// How far an address lies from where the user signs in, km.
-    fn home_km(&self, seen: &SeenAddress, now: Millis) -> Option<f64> {
-        let (here, day) = (seen.location.place.ok()?.point?, day_of(now));
-        let lately = self.homes.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
-        lately.map(|home| distance_km(home.point, here)).min_by(f64::total_cmp)
-    }
-
-    /// Notes where the user signs in.
-    fn settle(&mut self, seen: &SeenAddress, context: &Context<'_>) {
-        if context.is_egress(seen) || !seen.location.listed.is_empty() {
-            return;
-        }
-        let Some(point) = seen.location.place.ok().and_then(|place| place.point) else { return };
-        // Where a mobile carrier's address lies is known to a region.
-        if is_mobile(seen.location.carrier) && !self.homes.is_empty() {
-            return;
-        }
-        let home = Home { point, last_day: day_of(context.event.time) };
-        if let Some(known) = self.homes.iter_mut().find(|known| distance_km(known.point, point) <= SAME_HOME_KM) {
-            *known = home;
-            return;
-        }
-        if self.homes.is_full()
-            && let Some(oldest) = unused_longest(self.homes.iter().map(|known| known.last_day))
-        {
-            self.homes.remove(oldest);
-        }
-        self.homes.push(home);
-    }
-
     fn note_address(&mut self, seen: &SeenAddress, days_on_network: u32, params: &Params, context: &Context<'_>) {
         let limits = &self.limits_at(params, context);
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
-        // What one infected phone of a carrier is says nothing of the others behind its address.
+        // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
+        let is_here =
+            params.near_km > 0 && self.homes.way(seen, context.event.time, params).is_some_and(|way| way.is_near());
         let is_shared = |told: &Told<'_>| {
-            let block = shared_address(days_on_network, seen, told, &params.limits());
+            let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
         let of_lists = || {
@@ -391,7 +360,10 @@ impl State {
         // What the organisation manages, where the user signs in day by day, is no stranger's.
         blocks.extend(usual.filter(|_| !risks.are_strange() || event.device_facts.managed == Some(true)));
         blocks.extend(self.near_home(risks, params, context));
-        let has_many = recent >= params.devices_many as usize && !is_from_the_risk(risks, days_on_network, context);
+        // What so many guessed at elsewhere is told of a user with many devices too.
+        let is_guessed = risks.run.is_some_and(|run| run.strange && run.all >= params.failures_min);
+        let is_risk = is_guessed || is_from_the_risk(risks, days_on_network, context);
+        let has_many = recent >= params.devices_many as usize && !is_risk;
         blocks.extend(has_many.then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
         let incident = self.watch.incidents_mut().touch(event.device, blocker.is_some(), context);
@@ -405,25 +377,36 @@ impl State {
         false
     }
 
-    /// Holds back what was set up, with mistakes, in the user's own town.
+    /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away.
     fn near_home(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
-        let seen = context.origin.for_place()?;
-        let (km, near_km) = (self.home_km(&seen, context.event.time)?, near_km(&seen, params));
-        let is_near = params.near_km > 0 && km <= near_km;
-        let event = context.event;
-        // More than anybody mistypes, pushes that were sent, and whatever else is grave is told in the user's own town too.
-        let few = |run: Failures| !run.strange && run.denied == 0 && run.all < 2 * params.failures_min;
+        let (event, seen) = (context.event, context.origin.for_place()?);
+        let way = self.homes.way(&seen, event.time, params).filter(|_| params.near_km > 0)?;
+        // Whatever else is grave is told in the user's own town too.
         let is_without = event.mfa == Some(false) && self.has_factor;
-        let is_plain = !is_without && !event.account.privileged;
-        let is_mistake =
-            risks.bad_address.is_none() && risks.run.is_some_and(few) && is_of_failures_alone(risks, context);
-        (is_near && is_plain && is_mistake).then(|| Block {
+        let is_plain = !is_without && !event.account.privileged && risks.bad_address.is_none();
+        let run = risks.run.filter(|run| is_plain && way.is_near() && run.denied == 0)?;
+        let soon = Millis::from(params.failures_within_secs) * SECOND;
+        // More than anybody mistypes is told, and so is what comes soon after guesses, or from where they came.
+        let is_mistake = !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context);
+        let is_apart = run.strange
+            && run.all < params.failures_min
+            && event.time - run.at > soon
+            && !is_from_failures(risks, context);
+        let what = if is_mistake {
+            "the failures and the sign-in come from one address,"
+        } else if is_apart {
+            "the failures were few and far away, and long after them the sign-in comes from"
+        } else {
+            return None;
+        };
+        Some(Block {
             layer: Layer::User,
             by: "near_home",
-            reason: format!(
-                "the failures and the sign-in come from one address, {km:.0} km from where the user signs in day by day"
-            ),
-            measures: vec![Measure::new("home_km", libm::round(km), "km"), Measure::new("near_km", near_km, "km")],
+            reason: format!("{what} {:.0} km from where the user signs in day by day", way.km),
+            measures: vec![
+                Measure::new("home_km", libm::round(way.km), "km"),
+                Measure::new("near_km", libm::round(way.near_km), "km"),
+            ],
         })
     }
 
@@ -439,13 +422,6 @@ impl State {
         }
         self.devices.push(Device { hash, last_day: day });
     }
-}
-
-/// So near it may be where the user signs in, km: what is asked for, or how far off the place of an address may be.
-fn near_km(seen: &SeenAddress, params: &Params) -> f64 {
-    let asked = u16::try_from(params.near_km).unwrap_or(NEAR_KM_MAX);
-    let of = |place| radius::near_km(place, seen.location.carrier, (asked, NEAR_KM_MAX));
-    seen.location.place.map_or(f64::from(asked), of)
 }
 
 /// Does it come from the address of the last of the failures?

@@ -205,7 +205,7 @@ impl State {
     fn tell(&mut self, context: &mut Context<'_>, found: Found<'_>, params: &Params) {
         let Found { told, seen, limits, days, aside, before } = found;
         let mut blocks = vouched_for(context, &seen, &limits);
-        blocks.extend(shared_address(days, &seen, &told, &limits));
+        blocks.extend(shared_address((days, false), &seen, &told, &limits));
         blocks.extend(context.usual_in_organisation(&seen));
         let baseline = habit(days, context);
         let reliefs = vec![

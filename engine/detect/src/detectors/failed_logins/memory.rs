@@ -92,6 +92,8 @@ pub(super) enum Success {
     Elsewhere,
     /// It came from the client's own address, from where the user has signed in before.
     AtHome,
+    /// It came from anywhere, and the client is refused since its password has expired: nothing was guessed.
+    Expired,
 }
 
 /// Networks from which the user signed in; the latest last.
@@ -212,6 +214,7 @@ impl Memory {
             _ if !failures.has_client(params) => Success::Open,
             (Known::Address, true) => Success::AtHome,
             (Known::Address | Known::Network, false) => Success::Elsewhere,
+            _ if failures.rhythm.is_expired() => Success::Expired,
             _ => Success::Open,
         };
         // Of a user who has been watched for less than half a day nothing is known, and a client on a network of the user is
@@ -219,7 +222,7 @@ impl Memory {
         // rhythm anew.
         let is_new = hour_of(event.time).saturating_sub(self.since_hour) < HOME_HOURS_MIN;
         match failures.success {
-            Success::Elsewhere | Success::AtHome => failures.rhythm.forget_asides(),
+            Success::Elsewhere | Success::AtHome | Success::Expired => failures.rhythm.forget_asides(),
             Success::Open if (is_new || failures.rhythm.is_at_home()) && !failures.rhythm.is_at(seen) => {
                 failures.rhythm.doubt();
             }

@@ -92,6 +92,11 @@ impl Rhythm {
         self.doubted
     }
 
+    /// Is it refused since its password or token has expired? Whoever guesses is told something else until a guess is right.
+    pub(super) const fn is_expired(&self) -> bool {
+        self.client.address != 0 && self.client.reason == Reason::Expired as u8
+    }
+
     /// Its owner has signed in: whatever was mistyped before is over.
     pub(super) const fn forget_asides(&mut self) {
         self.asides = 0;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OLD_PASSWORD, PRIVILEGED, Params, SUCCEEDED_AFTER, State, counted, who};
+use super::{OLD_PASSWORD, PRIVILEGED, Params, SUCCEEDED_AFTER, State, Success, counted, who};
 use crate::baseline::hour_of;
 use crate::context::{Context, Explanation, Raise, Relief, Standing};
 use crate::detectors::from_where;
@@ -105,14 +105,16 @@ impl State {
         let (soon, quiet) = (Millis::from(params.success_within_secs) * SECOND, within(params));
         let Some(incident) = self.incidents.live(cause(), held, now, quiet) else { return };
         let is_guess = slow.is_from(context.origin.seen) || is_strange && now - incident.last <= soon;
-        if !incident.is_raised() || !is_guess {
+        let is_old = incident.severity_reasons.iter().any(|known| known == OLD_PASSWORD);
+        // A client with a password that has expired guesses nothing.
+        let is_of_client = is_old && self.memory.success() == Success::Expired;
+        if !incident.is_raised() || !is_guess || is_of_client {
             return;
         }
         incident.add(context.trace(), context.event.test);
         incident.count -= 1;
         let raise = Raise { blocker, aggravations: vec![SUCCEEDED_AFTER], fresh: false };
         let words = Words { user: context.subject.user(), hours: slow.firsts.len(), succeeded: Some(now) };
-        let is_old = incident.severity_reasons.iter().any(|known| known == OLD_PASSWORD);
         let reliefs = [Relief { reason: OLD_PASSWORD, holds: is_old }];
         let standing = Standing { reliefs: &reliefs, quiet };
         context.raise_as(incident, raise, standing, |incident| words.explain(params, incident));

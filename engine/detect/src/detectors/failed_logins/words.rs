@@ -84,6 +84,11 @@ impl Words<'_> {
             (Some(at), Success::AtHome) => {
                 format!("; a sign-in succeeded at {at} from there, an address of the user for half a day or longer")
             }
+            (Some(at), Success::Expired) => {
+                format!(
+                    "; a sign-in succeeded at {at}, beside a client with a password that has expired, which guesses nothing"
+                )
+            }
         };
         Explanation {
             summary: format!(

@@ -1,0 +1,100 @@
+//! Where a user signs in, day by day.
+
+use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
+
+use super::super::unused_longest;
+use super::{NEAR_KM_MAX, NETWORK_FORGET_DAYS, Params};
+use crate::finding::SeenAddress;
+use crate::geometry::distance_km;
+use crate::place::Point;
+use crate::radius::{Radius, is_mobile, radius};
+use crate::time::{Millis, day_of};
+
+/// Places that are remembered; the one unused for longest gives way.
+const HOMES_MAX: usize = 3;
+/// So near they are one, km.
+const SAME_HOME_KM: f64 = 30.0;
+/// Where a mobile carrier's address lies is known to a region; one that is larger than this says too little, km.
+const REGION_KM_MAX: u16 = 150;
+
+/// At home, at the office.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Homes(ArrayVec<Home, HOMES_MAX>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Home {
+    point: Point,
+    off: Radius,
+    last_day: i32,
+}
+
+/// How far an address lies from where the user signs in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Way {
+    pub(super) km: f64,
+    /// So near it may be the same place: what is asked for, or how far off the places of both may be.
+    pub(super) near_km: f64,
+}
+
+impl Way {
+    pub(super) fn is_near(self) -> bool {
+        self.km <= self.near_km
+    }
+
+    fn beyond_km(self) -> f64 {
+        self.km - self.near_km
+    }
+}
+
+impl Homes {
+    /// From the one that is nearest, by what may be the same place.
+    pub(super) fn way(&self, seen: &SeenAddress, now: Millis, params: &Params) -> Option<Way> {
+        let (place, day) = (seen.location.place.ok()?, day_of(now));
+        let (here, asked) = (place.point?, asked_km(params));
+        let off = radius(place, seen.location.carrier, asked);
+        let lately = self.0.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
+        let ways = lately.map(|home| Way {
+            km: distance_km(home.point, here),
+            near_km: off.near_km(home.off, (asked, NEAR_KM_MAX)),
+        });
+        ways.min_by(|a, b| a.beyond_km().total_cmp(&b.beyond_km()))
+    }
+
+    /// Notes where the user signs in.
+    pub(super) fn note(&mut self, seen: &SeenAddress, now: Millis, params: &Params) {
+        let Some(place) = seen.location.place.ok() else { return };
+        let Some(point) = place.point else { return };
+        let off = radius(place, seen.location.carrier, asked_km(params));
+        let home = Home { point, off, last_day: day_of(now) };
+        let is_region = is_mobile(seen.location.carrier);
+        if is_region && (off.km > REGION_KM_MAX && !self.0.is_empty() || self.is_around(home)) {
+            return;
+        }
+        if let Some(known) = self.0.iter_mut().find(|known| distance_km(known.point, point) <= SAME_HOME_KM) {
+            *known = home;
+            return;
+        }
+        if self.0.is_full()
+            && let Some(oldest) = unused_longest(self.0.iter().map(|known| known.last_day))
+        {
+            self.0.remove(oldest);
+        }
+        self.0.push(home);
+    }
+
+    /// Does a region hold a place that is known, maybe better?
+    fn is_around(&self, region: Home) -> bool {
+        let within_km = f64::from(region.off.km).max(SAME_HOME_KM);
+        self.0.iter().any(|known| known.point != region.point && distance_km(known.point, region.point) <= within_km)
+    }
+
+    /// Copies without giving memory back.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+}
+
+fn asked_km(params: &Params) -> u16 {
+    u16::try_from(params.near_km).unwrap_or(NEAR_KM_MAX)
+}
