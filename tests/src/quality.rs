@@ -4,6 +4,7 @@
 //! Several sets of rules see the same stream at once, each in a task of its own, so that they can be compared.
 
 mod addresses;
+mod colleagues;
 mod follow;
 mod held;
 mod judge;
@@ -29,10 +30,11 @@ use serde_json::json;
 use held::Held;
 
 pub use addresses::{Stories, stories};
+pub use colleagues::{Published, colleagues, departments};
 pub use follow::follow;
 pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_classes, of_confounders, of_held, of_kinds, of_scores, of_stories};
+pub use table::{of_ablations, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories};
 pub use variants::{Variant, ablations, sensitivities};
 
 /// What the stream carries.
@@ -79,6 +81,7 @@ pub struct Final {
 pub fn run(
     company: &Company,
     form: Form,
+    published: &[Published],
     locate: &Arc<dyn Locate>,
     variants: &[Variant],
 ) -> anyhow::Result<Vec<Vec<Final>>> {
@@ -96,7 +99,7 @@ pub fn run(
     let mut fault = None;
     let mut out = Vec::new();
     let mut truth = Truth::new();
-    each_record(company, form, &mut |Arrival { stamp_ms, key, value, label }| {
+    each_record(company, form, published, &mut |Arrival { stamp_ms, key, value, label }| {
         truth.extend(label.and_then(|label| Some((serde_json::from_slice::<Named>(value).ok()?.id, label))));
         let record = InputRecord { offset, stamp: Some(stamp_ms), key: Some(key), value };
         offset += 1;
@@ -154,8 +157,20 @@ struct Named {
     id: String,
 }
 
-/// Hands over every activity record, in the order of arrival.
-fn each_record(company: &Company, form: Form, take: &mut impl FnMut(Arrival<'_>)) -> anyhow::Result<()> {
+/// Hands over every activity record, in the order of arrival, with what is published beside.
+fn each_record(
+    company: &Company,
+    form: Form,
+    published: &[Published],
+    take: &mut impl FnMut(Arrival<'_>),
+) -> anyhow::Result<()> {
+    let mut beside = published.iter().peekable();
+    let take = &mut |arrival: Arrival<'_>| {
+        while let Some(next) = beside.next_if(|next| next.stamp_ms <= arrival.stamp_ms) {
+            take(Arrival { stamp_ms: next.stamp_ms, key: next.key.as_bytes(), value: &next.value, label: None });
+        }
+        take(arrival);
+    };
     if form == Form::Activity {
         for delivery in company.activity() {
             let (key, value) = (delivery.key.as_bytes(), delivery.row.as_bytes());

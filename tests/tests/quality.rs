@@ -144,7 +144,7 @@ fn config(size: &Size) -> CompanyConfig {
 fn detectors_keep_their_floors_at_medium_sensitivity() {
     let (floors, company) = floors();
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     let cases = || format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
     let attacked = || judged.scores.iter().filter(|(_, score)| score.injected > 0);
@@ -186,7 +186,7 @@ fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
     let company = company_of_addresses(&addresses);
     let places = places(company.world(), Listing::Good).unwrap();
     let medium = [Variant::told("medium", company.world()).unwrap()];
-    let finals = run(&company, Form::Activity, &places, &medium).unwrap();
+    let finals = run(&company, Form::Activity, &[], &places, &medium).unwrap();
     let judged = judge(&company, &finals[0]);
     let cases = format!("{:#?}\n{:#?}\n{:#?}", judged.missed, judged.false_alerts, judged.stories);
     for (policy, floors) in &addresses.policies {
@@ -238,7 +238,7 @@ fn company_of_files(files: &Apart) -> Company {
 
 fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(AttackKind, u32); 2]) {
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(company, &finals[0]);
     let score = &judged.scores[policy];
     let cases = format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
@@ -262,7 +262,7 @@ fn attacks_that_take_days_keep_their_floors_at_medium_sensitivity() {
     let (Kept { slow, .. }, _) = floors();
     let company = company_of_days(&slow);
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     for (policy, floor) in &slow.policies {
         let kinds = &judged.scores[policy.as_str()].kinds;

@@ -1,19 +1,13 @@
 //! `frostwatch peers`: what is usual among the colleagues of each person, measured over activity, as records to publish.
 
-mod measure;
-mod people;
-
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use frostwatch_detect::hash::hash64;
-use frostwatch_detect::time::{Millis, SECOND, rfc3339};
-use frostwatch_wire::activity::ID_BYTES_MAX;
+use frostwatch_detect::time::Millis;
+use frostwatch_runtime::peers::{self, Measured, People, Span, measure, record_of};
 use frostwatch_wire::activity::decode::decode;
-use frostwatch_wire::activity::record::{ActivityRecord, Outcome, Peers, SchemaName, Source, User};
 use frostwatch_wire::activity::time::UtcTime;
 use frostwatch_wire::normalise::Normaliser;
 
@@ -21,8 +15,6 @@ use crate::config;
 use crate::console::say;
 use crate::file::{FileRecord, Lines, Read1, progress_bar};
 use crate::replay::normaliser_of;
-use measure::{Measured, measure};
-use people::{People, Span};
 
 /// Unreadable lines that are shown; the rest is counted.
 const SHOWN_MAX: u64 = 5;
@@ -66,6 +58,15 @@ pub(crate) enum By {
     Group,
 }
 
+impl From<By> for peers::By {
+    fn from(by: By) -> Self {
+        match by {
+            By::Department => Self::Department,
+            By::Group => Self::Group,
+        }
+    }
+}
+
 struct Reading<'a> {
     people: People,
     /// More than one file is read, so lines are told with their file.
@@ -77,7 +78,7 @@ struct Reading<'a> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let normaliser = normaliser(args)?;
-    let people = People::new(args.by, Span { days: args.days, at: args.at });
+    let people = People::new(args.by.into(), Span { days: args.days, at: args.at });
     let mut reading = Reading { people, file: None, records: 0, dropped: BTreeMap::new(), unreadable: 0 };
     let mut read = Vec::new();
     for file in &args.files {
@@ -93,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let Reading { people, records, dropped, unreadable, .. } = reading;
     let read = people.counts();
-    let measured = people.at().map(|at| measure(people, at, args.people_min)).unwrap_or_default();
+    let measured = measure(people, args.people_min);
     write(&measured, args.keyed)?;
     say(&format!(
         "{records} records: {} downloads of {} people; {} groups measured, {} people told of theirs",
@@ -127,7 +128,7 @@ fn normaliser(args: &Args) -> anyhow::Result<Option<Normaliser>> {
 impl Reading<'_> {
     fn take(&mut self, one: &Read1) -> anyhow::Result<()> {
         match one {
-            Read1::Record(record) => return self.record(record),
+            Read1::Record(record) => return Ok(self.record(record)?),
             Read1::Dropped(why) => *self.dropped.entry(why).or_default() += 1,
             Read1::Unreadable(line, why) => self.unreadable(*line, why),
             // Which rules held says nothing of what was done.
@@ -136,7 +137,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn record(&mut self, record: &FileRecord) -> anyhow::Result<()> {
+    fn record(&mut self, record: &FileRecord) -> Result<(), peers::Overflow> {
         match decode(&record.value) {
             Ok(activity) => {
                 self.records += 1;
@@ -167,45 +168,6 @@ fn write(measured: &Measured, keyed: bool) -> anyhow::Result<()> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
-}
-
-/// The record that says it of a person. `None`: the end of the span is no time that can be written.
-fn record_of(key: &str, name: &str, peers: &Peers, at: Millis) -> Option<ActivityRecord> {
-    let (instance, user) = key.split_once('|')?;
-    let at = at.div_euclid(SECOND) * SECOND;
-    let id = format!("peers:{instance}:{user}:{}", rfc3339(at));
-    // A name of any length has an id.
-    let hashed = || format!("peers:{instance}:{:016x}:{}", hash64(user.as_bytes()), rfc3339(at));
-    Some(ActivityRecord {
-        schema: SchemaName::ActivityV1,
-        id: if id.len() <= ID_BYTES_MAX { id } else { hashed() },
-        action_key: None,
-        time: UtcTime::from_ms(at)?,
-        time_precision_ms: None,
-        observed_time: None,
-        instance: instance.to_owned(),
-        domain: None,
-        user: User { name: name.to_owned(), peers: Some(peers.clone()), ..User::default() },
-        actor: None,
-        target: None,
-        action: Cow::Borrowed("user_profile"),
-        action_raw: None,
-        outcome: Outcome::Success,
-        reason: None,
-        effective_at: None,
-        auth: None,
-        channel: None,
-        interactive: None,
-        client: None,
-        session: None,
-        object: None,
-        quantity: None,
-        recipients: Vec::new(),
-        inspection: None,
-        source: Source { producer: Cow::Borrowed("frostwatch-peers"), ..Source::default() },
-        attributes: BTreeMap::new(),
-        test: None,
-    })
 }
 
 fn at_arg(text: &str) -> Result<Millis, String> {

@@ -3,5 +3,6 @@
 pub mod board;
 pub mod checkpoint;
 pub mod histogram;
+pub mod peers;
 pub mod pipeline;
 pub mod ports;

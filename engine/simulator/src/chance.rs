@@ -40,6 +40,8 @@ pub(crate) enum Purpose {
     AddressWork = 14,
     /// Exits of Tor, and what else lists of addresses name.
     AddressLists = 15,
+    /// Who works with whom.
+    Departments = 16,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

@@ -162,6 +162,13 @@ impl CompanyConfig {
         self
     }
 
+    /// The same company with departments, in one of which some have always carried off what is new to others.
+    #[must_use]
+    pub fn with_departments(mut self) -> Self {
+        self.confounders = self.confounders.map(|shares| Confounders { departments: true, ..shares });
+        self
+    }
+
     /// The same with so many attacks of each of the first kinds that take days.
     #[must_use]
     pub const fn with_slow(mut self, attacks: u32) -> Self {

@@ -51,6 +51,8 @@ pub struct Confounders {
     pub new_role: u16,
     /// Reports, and evenings, in the last week of a quarter.
     pub quarter_end: u16,
+    /// People have departments, and some have always done what is new to others.
+    pub departments: bool,
 }
 
 /// What a person has.
@@ -118,6 +120,7 @@ impl Confounders {
         crunch: 0,
         new_role: 0,
         quarter_end: 0,
+        departments: false,
     };
 
     /// Everything at once, in the shares of a company whose people work from everywhere.

@@ -1,6 +1,7 @@
 //! Who works at the simulated company, with which habits.
 
 mod confounded;
+mod departments;
 mod names;
 mod population;
 
@@ -71,6 +72,8 @@ pub struct Account {
     pub first_day: u32,
     /// What its owner does that looks like an attack, as far as it was drawn by a share.
     pub confounders: Vec<Confounder>,
+    /// Departments by the time from which each is theirs, milliseconds since the epoch; none unless the company has them.
+    pub departments: Vec<(i64, String)>,
 }
 
 /// A person or program with an account.
@@ -91,6 +94,7 @@ pub(crate) struct Person {
     pub(crate) habits: Habits,
     pub(crate) trips: Vec<Trip>,
     pub(crate) confounders: Vec<Confounder>,
+    pub(crate) departments: Vec<(i64, String)>,
     pub(crate) devices: Devices,
 }
 
@@ -280,6 +284,7 @@ impl Person {
             home_country: home.country.clone(),
             first_day: self.first_day,
             confounders: self.confounders.clone(),
+            departments: self.departments.clone(),
         }
     }
 }

@@ -10,8 +10,8 @@ use clap::Parser;
 use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Variant, ablations, follow, judge, of_ablations, of_classes, of_confounders, of_held,
-    of_kinds, of_scores, of_stories, places, run, sensitivities,
+    Form, Judged, Listing, Published, Variant, ablations, colleagues, departments, follow, judge, of_ablations,
+    of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories, places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -58,6 +58,10 @@ struct Arguments {
     /// Name every attack that was missed or told at low severity, and every false alert, at medium
     #[arg(long)]
     cases: bool,
+    /// People have departments, and what their colleagues do is measured and published week after week: the rules with it and
+    /// without it
+    #[arg(long, conflicts_with_all = ["streams", "medium"])]
+    colleagues: bool,
     /// Print what was recorded of this user and what was said of it at medium, and nothing else
     #[arg(long)]
     follow: Option<String>,
@@ -73,7 +77,8 @@ fn main() -> anyhow::Result<()> {
     let config = if arguments.files == 0 { config } else { config.with_files(files) };
     let addresses = AddressPlan { fast: arguments.addresses, slow: arguments.addresses / 2, work: true };
     let with_devices = arguments.addresses > 0;
-    let company = Company::new(if with_devices { config.with_addresses(addresses) } else { config })?;
+    let config = if with_devices { config.with_addresses(addresses) } else { config };
+    let company = Company::new(if arguments.colleagues { config.with_departments() } else { config })?;
     let form = if with_devices { Form::Activity } else { Form::Rows };
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
@@ -81,10 +86,13 @@ fn main() -> anyhow::Result<()> {
         let places = if arguments.streams { places(world, Listing::Free)? } else { good };
         return follow(&company, form, &places, &Variant::told("medium", world)?, user, &mut |line| println!("{line}"));
     }
+    if arguments.colleagues {
+        return with_colleagues(&company, form, &good, arguments.cases);
+    }
     let mut names = sensitivities(world)?;
     names.push(Variant::shipped("medium, no networks told"));
     names.retain(|variant| !arguments.medium || variant.name == "medium");
-    let judged = measured(&company, form, &good, &names)?;
+    let judged = measured((&company, form, &[]), &good, &names)?;
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
     let medium = scores.iter().find(|(name, _)| name == "medium");
     let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
@@ -106,7 +114,9 @@ fn main() -> anyhow::Result<()> {
     let free = places(company.world(), Listing::Free)?;
     let mut others = Vec::new();
     for (name, form, places) in [("with devices", Form::Activity, &good), ("free places", Form::Rows, &free)] {
-        others.extend(measured(&company, form, places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)));
+        others.extend(
+            measured((&company, form, &[]), places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)),
+        );
     }
     println!("{}", of_scores(&others));
     for (name, judged) in others.iter().filter(|_| arguments.cases) {
@@ -130,23 +140,48 @@ fn without_each(company: &Company, good: &Arc<dyn Locate>, medium: &Judged) -> a
     eprintln!("without each suppression in turn …");
     let ablations = ablations(company.world())?;
     let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
-    let judged = measured(company, Form::Rows, good, &variants)?;
+    let judged = measured((company, Form::Rows, &[]), good, &variants)?;
     let without: Vec<(&str, &str, Judged)> =
         ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
     println!("{}", of_ablations(medium, &without));
     Ok(())
 }
 
+/// What the second opinion of colleagues adds and takes away.
+fn with_colleagues(company: &Company, form: Form, good: &Arc<dyn Locate>, cases: bool) -> anyhow::Result<()> {
+    let published = colleagues(company, form)?;
+    let variants =
+        [Variant::told("medium", company.world())?, Variant::alone("nobody has colleagues", company.world())?];
+    let judged = measured((company, form, &published), good, &variants)?;
+    let seed = company.config().seed;
+    println!(
+        "{} user-days, {} attacks, seed {seed}, {} records beside\n",
+        judged[0].user_days,
+        company.labels().len(),
+        published.len()
+    );
+    println!("{}\n", of_departments(&departments(company)));
+    let scores: Vec<(String, Judged)> = variants.iter().map(|variant| variant.name.clone()).zip(judged).collect();
+    println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_classes(&scores));
+    for (name, judged) in &scores {
+        println!("{name}:\n\n{}", of_held(judged));
+        if cases {
+            name_cases(judged);
+        }
+    }
+    Ok(())
+}
+
 /// Runs the variants on two threads, each with a stream of its own.
 fn measured(
-    company: &Company,
-    form: Form,
+    (company, form, published): (&Company, Form, &[Published]),
     locate: &Arc<dyn Locate>,
     variants: &[Variant],
 ) -> anyhow::Result<Vec<Judged>> {
     let halves = variants.chunks(variants.len().div_ceil(2).max(1));
     let outcomes = thread::scope(|scope| {
-        let threads: Vec<_> = halves.map(|half| scope.spawn(move || run(company, form, locate, half))).collect();
+        let threads: Vec<_> =
+            halves.map(|half| scope.spawn(move || run(company, form, published, locate, half))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a run panicked"))?).collect::<Vec<_>>()
     });
     let mut judged = Vec::new();

@@ -23,7 +23,7 @@ pub fn follow(
     let mut task = Task::new(shared, variant.ruling(locate, addresses::lists(company)?.as_ref())?, 0);
     let key = format!("{}|{}", company.config().instance, user.to_lowercase());
     let (mut offset, mut out, mut fault) = (0, Vec::new(), None);
-    each_record(company, form, &mut |Arrival { stamp_ms, key: record_key, value, .. }| {
+    each_record(company, form, &[], &mut |Arrival { stamp_ms, key: record_key, value, .. }| {
         if record_key != key.as_bytes() {
             return;
         }

@@ -128,6 +128,15 @@ pub fn of_confounders(judged: &Judged) -> String {
     text
 }
 
+/// Who works with whom: the departments with work of their own, and how large the others are.
+pub fn of_departments(sizes: &[(String, usize)]) -> String {
+    let (sales, own): (Vec<_>, Vec<_>) =
+        sizes.iter().partition(|(name, _)| name.is_empty() || name.starts_with("Sales"));
+    let own: Vec<String> = own.iter().map(|(name, people)| format!("{name} {people}")).collect();
+    let people: usize = sales.iter().map(|(_, people)| people).sum();
+    format!("{}; {} others with {people} people in all", own.join(", "), sales.len())
+}
+
 /// What was found and what held it back: a row for each detector that held something back. What stands is told or held back.
 pub fn of_held(judged: &Judged) -> String {
     let mut text = "| Detector | Found | Told | Held back | By what, and how much of it with an attack |\n\

@@ -40,6 +40,11 @@ impl Variant {
         Self::shipped(name).with("networks", "\nnetworks:\n", &lines)
     }
 
+    /// The same where nobody's colleagues are asked.
+    pub fn alone(name: &str, world: &World) -> anyhow::Result<Self> {
+        Self::told(name, world)?.with("unusual_download", "\n    peers_min: 5\n", "\n    peers_min: 0\n")
+    }
+
     /// The same with a line of the rules changed, where they have it; `rule` is the file's name, or empty for all.
     fn with(mut self, rule: &str, line: &str, changed: &str) -> anyhow::Result<Self> {
         let mut count = 0;

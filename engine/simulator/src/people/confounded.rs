@@ -8,7 +8,7 @@ use crate::company::CompanyConfig;
 use crate::confounders::{Confounder, Confounders};
 use crate::world::{Access, CityId, NetworkId, NetworkKind, World};
 
-use super::{Habits, Hammering, Move, NewRole, Person, Trip, flight_ms};
+use super::{Habits, Hammering, Move, NewRole, Person, Trip, departments, flight_ms};
 
 /// Whoever lives across a border works no further away than this.
 const COMMUTE_KM_MAX: f64 = 130.0;
@@ -62,6 +62,9 @@ impl Confounding<'_> {
             person.habits.month_end = true;
         }
         self.projects(number, person);
+        if self.shares.departments {
+            departments::assign(self.config, number, person);
+        }
         person.confounders.sort_unstable();
     }
 

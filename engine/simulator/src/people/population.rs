@@ -167,6 +167,7 @@ impl Maker<'_> {
             habits: Habits::default(),
             trips: Vec::new(),
             confounders: Vec::new(),
+            departments: Vec::new(),
             devices: Devices::default(),
         }
     }

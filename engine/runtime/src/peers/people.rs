@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use anyhow::bail;
 use frostwatch_detect::event::Quantity;
 use frostwatch_detect::hash::{hash64, hash64_some};
 use frostwatch_detect::model::{AccountKind, Action, Outcome};
@@ -15,7 +14,7 @@ use frostwatch_detect::time::{DAY, Millis};
 use frostwatch_wire::activity::DEPARTMENT_BYTES_MAX;
 use frostwatch_wire::activity::decode::{Activity, key_of};
 
-use super::By;
+use super::{By, Overflow, Span};
 
 /// Downloads of the span that are held at most.
 const DOWNLOADS_MAX: usize = 1 << 24;
@@ -26,24 +25,17 @@ const NAMES_MAX: usize = 1 << 16;
 /// Downloads after which those that are too old are looked for first.
 const PRUNE_FROM: usize = 1 << 20;
 
-/// What is measured.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    /// Its length.
-    pub(super) days: u32,
-    /// Its end; without it the time of the newest activity.
-    pub(super) at: Option<Millis>,
-}
-
 /// How much was read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counts {
-    pub(super) downloads: usize,
-    pub(super) people: usize,
+pub struct Counts {
+    /// Downloads of the span.
+    pub downloads: usize,
+    /// People who did something.
+    pub people: usize,
 }
 
 /// Everybody who did something, by their keys.
-pub(super) struct People {
+pub struct People {
     by: By,
     span: Span,
     pub(super) all: BTreeMap<Box<str>, Person>,
@@ -120,14 +112,15 @@ impl Person {
 }
 
 impl People {
-    pub(super) fn new(by: By, span: Span) -> Self {
+    /// Nobody so far.
+    pub fn new(by: By, span: Span) -> Self {
         let (oldest, newest) = (Millis::MAX, Millis::MIN);
         let (all, written) = (BTreeMap::new(), BTreeMap::new());
         Self { by, span, all, written, oldest, newest, downloads: 0, prune_at: PRUNE_FROM }
     }
 
     /// The end of the span. `None`: nothing was read.
-    pub(super) fn at(&self) -> Option<Millis> {
+    pub fn at(&self) -> Option<Millis> {
         self.span.at.or((self.newest > Millis::MIN).then_some(self.newest))
     }
 
@@ -141,12 +134,17 @@ impl People {
         self.oldest
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    /// How much was read.
+    pub fn counts(&self) -> Counts {
         Counts { downloads: self.downloads, people: self.all.len() }
     }
 
-    /// Takes a record. Fails where there is no room for more.
-    pub(super) fn take(&mut self, activity: &Activity<'_>, key: Option<&[u8]>) -> anyhow::Result<()> {
+    /// Takes a record, with the key of its topic where it has one.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for more.
+    pub fn take(&mut self, activity: &Activity<'_>, key: Option<&[u8]>) -> Result<(), Overflow> {
         let is_ahead = self.span.at.is_some_and(|at| activity.time > at);
         if activity.test || activity.outcome != Outcome::Success || is_ahead {
             return Ok(());
@@ -158,7 +156,7 @@ impl People {
         }
         if !self.all.contains_key(&*key) {
             if self.all.len() >= PEOPLE_MAX {
-                bail!("more than {PEOPLE_MAX} people: measure each instance, or parts of it, by itself");
+                return Err(Overflow::People { most: PEOPLE_MAX });
             }
             self.all.insert((&*key).into(), Person::default());
         }
@@ -212,7 +210,7 @@ impl People {
     }
 
     /// Forgets what is too old for the span whenever there is twice as much as before.
-    fn make_room(&mut self) -> anyhow::Result<()> {
+    fn make_room(&mut self) -> Result<(), Overflow> {
         if self.downloads < self.prune_at {
             return Ok(());
         }
@@ -224,7 +222,7 @@ impl People {
             self.downloads += person.downloads.len();
         }
         if self.downloads >= DOWNLOADS_MAX {
-            bail!("more than {DOWNLOADS_MAX} downloads in {} days: give fewer `--days`", self.span.days);
+            return Err(Overflow::Downloads { most: DOWNLOADS_MAX, days: self.span.days });
         }
         self.prune_at = (2 * self.downloads).clamp(PRUNE_FROM, DOWNLOADS_MAX);
         Ok(())

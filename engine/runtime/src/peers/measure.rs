@@ -21,17 +21,18 @@ const TURN: usize = 1;
 type Busiest = [[u64; MEASURES]; 2];
 
 /// What was measured.
-#[derive(Default)]
-pub(super) struct Measured {
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
     /// The end of the span.
-    pub(super) at: Millis,
+    pub at: Millis,
     /// By the key: the person's name, and what their colleagues do.
-    pub(super) told: BTreeMap<Box<str>, (Box<str>, Peers)>,
-    pub(super) groups: usize,
+    pub told: BTreeMap<Box<str>, (Box<str>, Peers)>,
+    /// Groups that are large enough.
+    pub groups: usize,
     /// People of whom nobody said a group.
-    pub(super) alone: usize,
+    pub alone: usize,
     /// People all of whose groups are too small.
-    pub(super) few: usize,
+    pub few: usize,
 }
 
 /// The people of a group who did something in the span.
@@ -42,8 +43,9 @@ struct Group {
     people: usize,
 }
 
-/// Measures everybody who did something in the span that ends at this time.
-pub(super) fn measure(mut people: People, at: Millis, people_min: u32) -> Measured {
+/// Measures everybody who did something in the span; `people_min` others must be behind a number.
+pub fn measure(mut people: People, people_min: u32) -> Measured {
+    let Some(at) = people.at() else { return Measured::default() };
     let begins = people.begins(at);
     let is_measured = kinds_of_days(begins.max(people.oldest().saturating_sub(1)), at);
     people.all.retain(|_, person| person.is_person() && person.active.is_some_and(|active| active > begins));
