@@ -60,7 +60,7 @@ struct Arguments {
     cases: bool,
     /// People have departments, and what their colleagues do is measured and published week after week: the rules with it and
     /// without it
-    #[arg(long, conflicts_with_all = ["streams", "medium"])]
+    #[arg(long, conflicts_with_all = ["streams", "medium", "follow"])]
     colleagues: bool,
     /// Print what was recorded of this user and what was said of it at medium, and nothing else
     #[arg(long)]

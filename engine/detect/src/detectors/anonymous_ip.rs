@@ -1,16 +1,16 @@
 //! Activity from an address behind which anybody can hide: a Tor exit, a VPN for anybody, an open proxy.
 //!
 //! # Finds
-//! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as
-//! `tor`, `vpn`, `proxy`, `residential_proxy` or `private_relay`, and as `hosting` where `hosting` is set, with a confidence
-//! of at least `confidence_min`. One alert for each user, list and category until they have been quiet. Where lists say several
-//! things, the gravest is told: Tor before rented household lines, these before tunnels and proxies, and hosters last; that an
-//! address is a maker's private relay is told before that others call it a tunnel or proxy.
+//! Successful activity of a user from an address that a list of the configuration named, at the time of the event, as `tor`,
+//! `vpn`, `proxy`, `residential_proxy` or `private_relay`, and as `hosting` where `hosting` is set, with a confidence of at
+//! least `confidence_min`. One alert for each user, list and category until they have been quiet. Where lists say several
+//! things, the gravest is told: Tor before rented household lines, these before tunnels and proxies, and hosters last; that
+//! an address is a maker's private relay is told before that others call it a tunnel or proxy.
 //!
 //! # Why
 //! ATT&CK T1090.003 (Multi-hop Proxy) and T1078.004 (Cloud Accounts): whoever uses a stolen account hides where they are.
-//! Whether an address was an exit is a matter of time, so a list says from when to when, and an event is judged by what
-//! held when it happened. A Tor exit raises the severity by a step, a list that is not sure lowers it.
+//! Whether an address was an exit is a matter of time, so a list says from when to when, and an event is judged by what held
+//! when it happened. A Tor exit raises the severity by a step, a list that is not sure lowers it.
 //!
 //! People do work through tunnels that they pay for. A network of a tunnel (its carrier, or its block of addresses where no
 //! carrier is known) that a user was on for `usual_days_min` different days is the user's habit; other exits of Tor and
@@ -19,13 +19,14 @@
 //! where the user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has
 //! been there with more than two devices another one says nothing.
 //!
-//! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home; what
-//! a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses of no
-//! list and within 60 km of there the last time, on `usual_days_min` different days, neither is news (`own_carrier`), unless
-//! `networks.yaml` says that anybody rents addresses there. It is told at high sensitivity.
+//! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home;
+//! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
+//! of no list and within 60 km of there the last time, or as far off as the places of both may be, up to 250, on
+//! `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents addresses
+//! there. It is told at high sensitivity.
 //!
-//! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user was
-//! at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
+//! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
+//! was at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
 //! holds of Tor too, on another carrier's line in the town. It is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
@@ -39,11 +40,11 @@
 //! Without a list in the configuration the rule does not run.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `known_good`
-//! (a list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is
-//! told from the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or
-//! `administrative`, which outranks every list); at low and medium sensitivity `own_carrier`, `own_device`, `private_relay`
-//! and `usual_network`; at low sensitivity `usual_in_organisation`.
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `known_good` (a
+//! list says, with that confidence, that the address is harmless); `learning`, for tunnels and hosters alone: Tor is told
+//! from the first event on; `own_network` (`networks.yaml` tags the address `corporate`, `vpn`, `proxy` or `administrative`,
+//! which outranks every list); at low and medium sensitivity `own_carrier`, `own_device`, `private_relay` and
+//! `usual_network`; at low sensitivity `usual_in_organisation`.
 //!
 //! # References
 //! The reference product's policy "activity from anonymous IP addresses". The Tor Project's list of exits.

@@ -28,14 +28,15 @@
 //! failed, and while it looks like a client with an old password: an even rhythm from one address and program, with one
 //! reason or none that the source gives. A sign-in is its owner's if it comes from elsewhere, out of one of the last four
 //! networks of the user that has been one for half a day, or from the address of the failures, if that has been the user's
-//! last one there for as long (of both families the IPv4 one), or from anywhere if that client is refused since its password
-//! or token has expired: it was right once, and nothing is guessed; any other raises the severity. A second address, such a
-//! sign-in, or a rhythm that half of the intervals break takes the lower severity back for good, weighs again what was taken
-//! for the owner's, and readers are told at once. Two things do not: up to `failures_max` wrong passwords from where the user
-//! has been known for half a day, until the owner signs in, since whoever has changed a password mistypes the new one; and,
-//! of a user who has been watched for less than half a day, or where the client knocks on a network of the user, a sign-in
-//! from elsewhere takes it back only until the same client has shown its rhythm anew: whoever guesses stops at the password
-//! that works. What reaches the limit and is usual for its user at this hour is held back as `usual_failures`.
+//! last one there for as long (of both families the IPv4 one), or from anywhere if that client, and nobody else, fails since
+//! its password or token has expired: it was right once, and nothing is guessed; any other raises the severity. A second
+//! address, such a sign-in, or a rhythm that half of the intervals break takes the lower severity back for good, weighs again
+//! what was taken for the owner's, and readers are told at once. Two things do not: up to `failures_max` wrong passwords from
+//! where the user has been known for half a day, until the owner signs in, since whoever has changed a password mistypes the
+//! new one; and, of a user who has been watched for less than half a day, or where the client knocks on a network of the
+//! user, a sign-in from elsewhere takes it back only until the same client has shown its rhythm anew: whoever guesses stops
+//! at the password that works. What reaches the limit and is usual for its user at this hour is held back as
+//! `usual_failures`.
 //!
 //! Whoever guesses below every limit of a burst needs days, and people mistype where they are: so each hour counts in which
 //! somebody failed on a network that has not been the user's for half a day, whose carrier is known and is no mobile one (by
@@ -57,10 +58,11 @@
 //! baseline once the user signs in from there; the limit counts them. Somebody behind such an address who guesses evenly
 //! looks like a client of the user's own. While a client knocks, somebody who guesses in a network of the user may be wrong
 //! `failures_max` times before it counts as a second address; a guesser of a user's first half day who goes on guessing
-//! evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. A sign-in beside a
-//! client with an expired password raises nothing here, whoever it is: `new_device` and the policies of places look at it.
-//! Where neither records nor a `user_profile` say who is privileged, a rhythm lowers the severity for administrators too: a
-//! rule of their own with `rhythm_intervals: 0` does not.
+//! evenly, and signs in elsewhere with what was found, gets the step back that the sign-in had taken. While nothing else
+//! fails, a sign-in beside or at the address of a client with an expired password raises nothing here, whoever it is, also
+//! somebody who has that password and sets a new one: `new_device` and the policies of places look at it. Where neither
+//! records nor a `user_profile` say who is privileged, a rhythm lowers the severity for administrators too: a rule of their
+//! own with `rhythm_intervals: 0` does not.
 //!
 //! # Parameters
 //! See [`Params`]. `suppression.quiet` of the rule closes the burst; what only the baseline raised is closed after

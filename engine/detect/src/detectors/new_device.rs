@@ -26,10 +26,11 @@
 //! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from the
 //! address from which the user's own device then signs in, those who come through the tunnel that the user usually has, those
 //! who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
-//! (`near_home`), and those on a mobile carrier of the user's region whose address is listed for an infected phone (where
-//! they came from is told by `suspicious_ip`). A phone that is replaced on the day of a forgotten password, away from the
-//! user's networks and town. Risky events of other kinds (a new country, a role that was granted) are told by their own
-//! policies, and the policy `incident` puts them beside it.
+//! (`near_home`), and those on a mobile carrier of the user's region whose address is listed for an infected phone
+//! (`suspicious_ip` tells it where the list is sure). Whoever signs in on the user's own mobile carrier with the user's
+//! device makes that region the user's.. A phone that is replaced on the day of a forgotten password, away from the user's
+//! networks and town. Risky events of other kinds (a new country, a role that was granted) are told by their own policies,
+//! and the policy `incident` puts them beside it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
@@ -38,13 +39,14 @@
 //! device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address, within
 //! `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user had one
 //! the last time: somebody sets up a phone in the shop; likewise, within `near_km`, after fewer than `failures_min` wrong
-//! passwords of somebody else, more than `failures_within_secs` before and at another address: leaked passwords are tried on
-//! everybody, every night) and `many_devices` (the user signs in from `devices_many` devices and more: a kiosk, a shared
-//! account; not on a network where the user has never signed in, if the failures were somebody else's or came from the same
-//! address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
-//! else). A device whose first use was held back is known from then on.
+//! passwords in all, those of somebody else far away, the last of them more than `failures_within_secs` before and at another
+//! address: leaked passwords are tried on everybody, every night) and `many_devices` (the user signs in from `devices_many`
+//! devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the failures were
+//! somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands there; nor after
+//! `failures_min` failures of somebody else). A device whose first use was held back is known from then on.
 //!
-//! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii.
+//! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
+//! whole country is nobody's town.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
@@ -58,7 +60,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::failures::{Failures, Tries};
-use self::homes::{Homes, Way};
+use self::homes::Homes;
 use self::words::Words;
 
 use super::{About, Detector, bounded, is_nothing, unused_longest};
@@ -70,6 +72,7 @@ use crate::listed::{CONFIDENCE_MAX, Category};
 use crate::model::{Action, Outcome};
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
+use crate::radius::is_mobile;
 use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::{Millis, SECOND, day_of, spoken};
@@ -241,13 +244,16 @@ impl Detector for State {
         if let Some(seen) = &seen {
             self.note_address(seen, days, params, context);
         }
+        let was_known = self.is_own_device(params, event);
         let is_users = event.device != 0 && self.use_device(params, days, context);
         if let Some(mfa) = event.mfa.filter(|_| is_users) {
             self.has_factor = mfa;
         }
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
             // What a list names may be anybody's, and a tunnel of the organisation's ends where the user is not.
-            if !context.is_egress(seen) && seen.location.listed.is_empty() {
+            // And of a carrier that is everybody's only a device that was known says it.
+            let is_theirs = was_known || !is_mobile(seen.location.carrier);
+            if is_theirs && !context.is_egress(seen) && seen.location.listed.is_empty() {
                 self.homes.note(seen, event.time, params);
             }
         }
@@ -313,7 +319,8 @@ impl State {
         let limits = &self.limits_at(params, context);
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
         // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
-        let is_here = params.near_km > 0 && self.homes.way(seen, context.event.time, params).is_some_and(Way::is_near);
+        let is_here = params.near_km > 0
+            && self.homes.way(seen, context.event.time, params).is_some_and(|way| way.is_exact && way.is_near());
         let is_shared = |told: &Told<'_>| {
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
@@ -387,10 +394,11 @@ impl State {
         let soon = Millis::from(params.failures_within_secs) * SECOND;
         // More than anybody mistypes is told, and so is what comes soon after guesses, or from where they came.
         let is_mistake = !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context);
+        let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
         let is_apart = run.strange
-            && run.all < params.failures_min
-            && event.time - run.at > soon
-            && !is_from_failures(risks, context);
+            && way.is_exact
+            && !is_from_failures(risks, context)
+            && self.tries.were_few(params, event.time, (soon, here));
         let what = if is_mistake {
             "the failures and the sign-in come from one address,"
         } else if is_apart {

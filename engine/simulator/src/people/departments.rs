@@ -11,9 +11,9 @@ use super::{NewRole, Person};
 
 /// Of a thousand people, so many have always had the role that others are given (see `Confounders::new_role`).
 const OLD_HANDS: u32 = 60;
-/// Of a hundred, so many stand under another department than the one they work for, and under none.
-const MISFILED: u32 = 10;
+/// Of a hundred, so many stand under no department, and so many under none or another than the one they work for.
 const NOWHERE: u32 = 3;
+const MISFILED: u32 = 10;
 /// People of a department that has no work of its own, about.
 const SALES: u32 = 40;
 

@@ -214,7 +214,7 @@ impl Memory {
             _ if !failures.has_client(params) => Success::Open,
             (Known::Address, true) => Success::AtHome,
             (Known::Address | Known::Network, false) => Success::Elsewhere,
-            _ if failures.rhythm.is_expired() => Success::Expired,
+            _ if failures.rhythm.is_expired() && failures.are_expired() => Success::Expired,
             _ => Success::Open,
         };
         // Of a user who has been watched for less than half a day nothing is known, and a client on a network of the user is
@@ -259,6 +259,13 @@ impl Memory {
     pub(super) fn slow(&self, covered: bool) -> Option<&Slow> {
         let slow = self.failures.as_ref().map(|failures| &failures.slow[usize::from(covered)]);
         slow.filter(|slow| !slow.is_empty())
+    }
+
+    /// Were all hours of strange failures those of the client that tries?
+    pub(super) fn is_slow_of_client(&self, covered: bool) -> bool {
+        let failures = self.failures.as_ref();
+        failures
+            .is_some_and(|failures| failures.slow[usize::from(covered)].is_all_at(|seen| failures.rhythm.is_at(seen)))
     }
 
     /// Takes the next failure; before it, nothing was in the shorter window if `is_first`.
@@ -353,6 +360,11 @@ impl Failures {
     fn rhythm(&self, params: &Params, mark: Mark) -> Option<Millis> {
         let may_stray = mark.client == Client::Likely;
         self.rhythm.even(params).or_else(|| self.rhythm.going_on(params).filter(|_| may_stray))
+    }
+
+    /// Since there were none, did all of them name an expired password or token?
+    fn are_expired(&self) -> bool {
+        self.facts.iter().fold(0, |reasons, facts| reasons | facts.reasons) == 1 << Reason::Expired as u16
     }
 
     fn has_client(&self, params: &Params) -> bool {

@@ -47,6 +47,10 @@ impl Slow {
         self.firsts.iter().any(is_same)
     }
 
+    pub(super) fn is_all_at(&self, is_there: impl Fn(Option<SeenAddress>) -> bool) -> bool {
+        self.firsts.iter().all(|first| first.address.is_some() && is_there(first.address))
+    }
+
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.firsts.clone_from(&other.firsts);
     }
@@ -107,7 +111,7 @@ impl State {
         let is_guess = slow.is_from(context.origin.seen) || is_strange && now - incident.last <= soon;
         let is_old = incident.severity_reasons.iter().any(|known| known == OLD_PASSWORD);
         // A client with a password that has expired guesses nothing.
-        let is_of_client = is_old && self.memory.success() == Success::Expired;
+        let is_of_client = is_old && self.memory.success() == Success::Expired && self.memory.is_slow_of_client(held);
         if !incident.is_raised() || !is_guess || is_of_client {
             return;
         }

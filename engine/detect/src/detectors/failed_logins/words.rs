@@ -77,17 +77,16 @@ impl Words<'_> {
         let span = (incident.last - incident.first).max(SECOND);
         let end = match (self.succeeded.map(clock), self.success) {
             (None, _) => "; none succeeded so far".to_owned(),
-            (Some(at), Success::Open) => format!("; a sign-in succeeded at {at}"),
+            // Of an administrator's client nothing is forgiven.
+            (Some(at), Success::Expired) if self.mark.client == Client::Likely => format!(
+                "; a sign-in succeeded at {at}, beside a client with an expired password or token, which guesses nothing"
+            ),
+            (Some(at), Success::Open | Success::Expired) => format!("; a sign-in succeeded at {at}"),
             (Some(at), Success::Elsewhere) => {
                 format!("; a sign-in succeeded at {at} from elsewhere, a network of the user for half a day or longer")
             }
             (Some(at), Success::AtHome) => {
                 format!("; a sign-in succeeded at {at} from there, an address of the user for half a day or longer")
-            }
-            (Some(at), Success::Expired) => {
-                format!(
-                    "; a sign-in succeeded at {at}, beside a client with a password that has expired, which guesses nothing"
-                )
             }
         };
         Explanation {

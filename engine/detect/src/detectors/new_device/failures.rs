@@ -23,6 +23,8 @@ pub(super) struct Tries {
     #[serde(with = "postcard::fixint::le")]
     address: u64,
     run: Option<Failures>,
+    /// Those since there was none for as long as a risky event counts, and how many of them were second factors.
+    lately: [u32; 2],
 }
 
 /// Failures that are a risky event.
@@ -53,6 +55,13 @@ impl Tries {
         self.strange = bit(self.strange, is_strange);
         self.together = bit(self.together, address != 0 && address == self.address);
         self.address = address;
+        let within = Millis::from(params.within_secs) * SECOND;
+        if self.times.last().is_none_or(|last| event.time - last > within) {
+            self.lately = [0; 2];
+        }
+        let [all, denied] = &mut self.lately;
+        *all = all.saturating_add(1);
+        *denied = denied.saturating_add(u32::from(event.action == Action::MfaChallenge));
         self.times.push(event.time);
         let over = self.times.len().saturating_sub(params.failures_min as usize);
         self.times.drain(..over);
@@ -63,7 +72,6 @@ impl Tries {
             return;
         }
         // What was somebody else's is not made good by a mistake of the user's.
-        let within = Millis::from(params.within_secs) * SECOND;
         if !are_strange && self.run.is_some_and(|run| run.strange && event.time - run.at <= within) {
             return;
         }
@@ -86,6 +94,14 @@ impl Tries {
         self.run.filter(|run| run.at >= since)
     }
 
+    /// Were there few of late, of whatever kind and whoever's, none of them a second factor, and none within this time of now or
+    /// from this address?
+    pub(super) fn were_few(&self, params: &Params, now: Millis, (soon, here): (Millis, u64)) -> bool {
+        let [all, denied] = self.lately;
+        let is_over = self.times.last().is_none_or(|last| now - last > soon);
+        is_over && all < params.failures_min && denied == 0 && (self.address == 0 || self.address != here)
+    }
+
     /// They were the user's.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -94,7 +110,7 @@ impl Tries {
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.times.clone_from(&other.times);
         (self.denied, self.strange, self.together) = (other.denied, other.strange, other.together);
-        (self.address, self.run) = (other.address, other.run);
+        (self.address, self.run, self.lately) = (other.address, other.run, other.lately);
     }
 
     /// Are there so many within the time that is asked for?

@@ -15,7 +15,7 @@ use crate::time::{Millis, day_of};
 const HOMES_MAX: usize = 3;
 /// So near they are one, km.
 const SAME_HOME_KM: f64 = 30.0;
-/// Where a mobile carrier's address lies is known to a region; one that is larger than this says too little, km.
+/// A place that is known less exactly than this says too little of where somebody is, km.
 const REGION_KM_MAX: u16 = 150;
 
 /// At home, at the office.
@@ -35,6 +35,8 @@ pub(super) struct Way {
     pub(super) km: f64,
     /// So near it may be the same place: what is asked for, or how far off the places of both may be.
     pub(super) near_km: f64,
+    /// The place of the address is no whole country.
+    pub(super) is_exact: bool,
 }
 
 impl Way {
@@ -57,22 +59,31 @@ impl Homes {
         let ways = lately.map(|home| Way {
             km: distance_km(home.point, here),
             near_km: off.near_km(home.off, (asked, NEAR_KM_MAX)),
+            is_exact: off.km <= REGION_KM_MAX,
         });
         ways.min_by(|a, b| a.beyond_km().total_cmp(&b.beyond_km()))
     }
 
-    /// Notes where the user signs in.
+    /// Notes where the user signs in: of a mobile carrier the region, unless a place in it is known.
     pub(super) fn note(&mut self, seen: &SeenAddress, now: Millis, params: &Params) {
         let Some(place) = seen.location.place.ok() else { return };
         let Some(point) = place.point else { return };
+        let day = day_of(now);
+        self.0.retain(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
         let off = radius(place, seen.location.carrier, asked_km(params));
-        let home = Home { point, off, last_day: day_of(now) };
         let is_region = is_mobile(seen.location.carrier);
-        if is_region && (off.km > REGION_KM_MAX && !self.0.is_empty() || self.is_around(home)) {
+        if is_region && off.km > REGION_KM_MAX && !self.0.is_empty() {
             return;
         }
-        if let Some(known) = self.0.iter_mut().find(|known| distance_km(known.point, point) <= SAME_HOME_KM) {
-            *known = home;
+        // What is known less exactly widens a home no further.
+        let off = Radius { km: off.km.min(REGION_KM_MAX), ..off };
+        let same_km = if is_region { f64::from(off.km).max(SAME_HOME_KM) } else { SAME_HOME_KM };
+        if let Some(known) = self.0.iter_mut().find(|known| distance_km(known.point, point) <= same_km) {
+            // What is known better stays.
+            if off.km < known.off.km {
+                (known.point, known.off) = (point, off);
+            }
+            known.last_day = day;
             return;
         }
         if self.0.is_full()
@@ -80,13 +91,7 @@ impl Homes {
         {
             self.0.remove(oldest);
         }
-        self.0.push(home);
-    }
-
-    /// Does a region hold a place that is known, maybe better?
-    fn is_around(&self, region: Home) -> bool {
-        let within_km = f64::from(region.off.km).max(SAME_HOME_KM);
-        self.0.iter().any(|known| known.point != region.point && distance_km(known.point, region.point) <= within_km)
+        self.0.push(Home { point, off, last_day: day });
     }
 
     /// Copies without giving memory back.
@@ -96,5 +101,5 @@ impl Homes {
 }
 
 fn asked_km(params: &Params) -> u16 {
-    u16::try_from(params.near_km).unwrap_or(NEAR_KM_MAX)
+    u16::try_from(params.near_km).map_or(NEAR_KM_MAX, |km| km.min(NEAR_KM_MAX))
 }
