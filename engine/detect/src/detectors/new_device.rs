@@ -319,9 +319,9 @@ impl State {
         let limits = &self.limits_at(params, context);
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
         // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
-        let is_here = params.near_km > 0
-            && self.homes.way(seen, context.event.time, params).is_some_and(|way| way.is_exact && way.is_near());
         let is_shared = |told: &Told<'_>| {
+            let way = self.homes.way(seen, context.event.time, params).filter(|_| params.near_km > 0);
+            let is_here = way.is_some_and(|way| way.is_exact && way.is_near());
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
