@@ -1,10 +1,10 @@
 //! A set of rules that belong together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use frostwatch_detect::networks::{Networks, Tag};
-use frostwatch_detect::rule::{EXCEPTIONS_MAX, RULES_MAX, Rule};
+use frostwatch_detect::rule::{EXCEPTIONS_MAX, Layer, RULES_MAX, Rule};
 use frostwatch_detect::time::Millis;
 
 use crate::check::networks::is_networks;
@@ -13,6 +13,9 @@ use crate::content::{canonical, hash, networks};
 use crate::fault::{Fault, Notes, Spot};
 use crate::limits::{CONTENT_BYTES_MAX, FILES_MAX};
 use crate::tree;
+
+/// What a detector leaves to another one: its kind, the suppression and its layer, and who tells it.
+const LEAVES: &[(&str, &str, Layer, &str)] = &[("infrequent_country", "listed_tunnel", Layer::User, "anonymous_ip")];
 
 /// Checked rules, ready to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,11 +96,13 @@ impl Rulebook {
     fn assemble(read: Vec<Read<'_>>, networks: Networks) -> (Self, usize) {
         let mut warnings = Vec::new();
         let mut rules = BTreeMap::new();
+        let kinds: BTreeSet<&str> =
+            read.iter().filter(|one| one.draft.enabled).map(|one| one.draft.rule.params.detector()).collect();
         for Read { draft: Draft { mut rule, enabled, warnings: found }, id_at, file, text } in read {
             warnings.extend(found);
             if enabled {
-                warnings
-                    .extend(untagged(&rule, &networks).map(|fault| Notes::new(file, text).fault(id_at, "id", fault)));
+                let worth_a_look = [untagged(&rule, &networks), untold(&rule, &kinds)].into_iter().flatten();
+                warnings.extend(worth_a_look.map(|fault| Notes::new(file, text).fault(id_at, "id", fault)));
                 let text = canonical(&rule);
                 rule.hash = hash([text.as_str()]);
                 rules.insert(rule.id.clone(), (rule, text));
@@ -135,6 +140,19 @@ fn untagged(rule: &Rule, networks: &Networks) -> Option<String> {
     let names = unknown.join(", ");
     (!unknown.is_empty())
         .then(|| format!("asks for `network.tag` {names}, and networks.yaml gives no network that tag"))
+}
+
+/// A rule that leaves something to a detector of which the set has no rule, in words: nobody tells it then.
+fn untold(rule: &Rule, kinds: &BTreeSet<&str>) -> Option<String> {
+    let (_, by, layer, other) = LEAVES.iter().find(|(detector, ..)| *detector == rule.params.detector())?;
+    let mut sensitivities = rule.sensitivity_for.iter().map(|some| some.is).chain([rule.sensitivity]);
+    let is_left = sensitivities.any(|sensitivity| sensitivity.takes(*layer)) && !rule.off.iter().any(|off| off == by);
+    (is_left && !kinds.contains(other)).then(|| {
+        format!(
+            "`{by}` leaves what it holds back to `{other}`, and no rule of that kind is enabled: enable one, or switch it \
+             off with `suppression: {{ off: [{by}] }}`"
+        )
+    })
 }
 
 /// Ids that stand in more than one file, whether or not the files are otherwise in order.

@@ -88,6 +88,29 @@ fn limits_hold_at_their_edge() {
 }
 
 #[test]
+fn what_is_left_to_a_policy_that_is_not_there_is_a_warning() {
+    let country = include_str!("../../../rules/infrequent_country.yaml");
+    let tunnels = include_str!("../../../rules/anonymous_ip.yaml");
+    let edit = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    };
+    for (country, others, warned) in [
+        (country.to_owned(), vec![], true),
+        (country.to_owned(), vec![tunnels.to_owned()], false),
+        (country.to_owned(), vec![edit(tunnels, "enabled: true", "enabled: false")], true),
+        (edit(country, "sensitivity: medium", "sensitivity: high"), vec![], false),
+        (edit(country, "quiet: 7d", "quiet: 7d\n  off: [listed_tunnel]"), vec![], false),
+    ] {
+        let texts: Vec<String> = [country].into_iter().chain(others).collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|text| ("rule.yaml", text.as_str())).collect();
+        let warnings = Rulebook::parse(&files, None).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(warned), "{warnings:?}");
+        assert!(warnings.iter().all(|found| found.message.contains("leaves what it holds back to `anonymous_ip`")));
+    }
+}
+
+#[test]
 fn an_expired_exception_is_a_warning() {
     let with = |expires: &str| {
         let exception =
