@@ -123,6 +123,18 @@ struct Floor {
     precision_min: f64,
     false_per_1000_user_days_max: f64,
     detection_secs_max: i64,
+    /// Why each of the other values is what it is, by its name.
+    why: BTreeMap<String, String>,
+}
+
+/// The values of a policy with fast attacks.
+const OF_ONE: [&str; 4] = ["detection_secs_max", "false_per_1000_user_days_max", "precision_min", "recall_min"];
+/// The same of a policy with fast and slow attacks.
+const OF_TWO: [&str; 4] = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
+
+/// Has each of the values a reason?
+fn are_explained(why: &BTreeMap<String, String>, values: [&str; 4]) -> bool {
+    why.keys().eq(values) && why.values().all(|why| !why.is_empty())
 }
 
 fn file(name: &str) -> PathBuf {
@@ -158,6 +170,7 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
         assert!(wrong <= most, "{policy}: {wrong} false alerts for 1,000 user-days\n{}", cases());
         let secs = score.detection_secs;
         assert!(secs <= floor.detection_secs_max, "{policy}: told after {secs} s");
+        assert!(are_explained(&floor.why, OF_ONE), "{policy}: reasons");
     }
 }
 
@@ -168,6 +181,7 @@ fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
     let company = Company::new(config(&downloads.company).with_downloads(attacks)).unwrap();
     let kinds = [(AttackKind::UnusualDownload, attacks), (AttackKind::SlowExfiltration, attacks)];
     keep_floors("unusual_download", &downloads, &company, kinds);
+    assert!(are_explained(&downloads.why, OF_TWO), "each floor has a reason");
 }
 
 #[test]
@@ -176,8 +190,7 @@ fn attacks_on_files_keep_their_floors_at_medium_sensitivity() {
     let fast = files.company.attacks_of_each_kind;
     let kinds = [(AttackKind::Ransomware, fast), (AttackKind::SlowRansomware, fast / 2)];
     keep_floors("ransomware", &files, &company_of_files(&files), kinds);
-    let values = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
-    assert!(files.why.keys().eq(values) && files.why.values().all(|why| !why.is_empty()), "each floor has a reason");
+    assert!(are_explained(&files.why, OF_TWO), "each floor has a reason");
 }
 
 #[test]
@@ -212,8 +225,7 @@ fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
         assert!(score.precision() >= floors.precision_min, "{policy}: precision {}\n{cases}", score.precision());
         let wrong = judged.false_per_1000(score);
         assert!(wrong <= floors.false_per_1000_user_days_max, "{policy}: {wrong} for 1,000 user-days\n{cases}");
-        let values = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
-        assert!(floors.why.keys().eq(values) && floors.why.values().all(|why| !why.is_empty()), "{policy}: reasons");
+        assert!(are_explained(&floors.why, OF_TWO), "{policy}: reasons");
     }
     let (stories, floors) = (&judged.stories, &addresses.incidents);
     let in_one = stories.in_one as f64 / stories.several as f64;
