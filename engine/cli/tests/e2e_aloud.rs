@@ -24,19 +24,11 @@ use frostwatch_runtime::pipeline::{self, CurrentRuling, Origin, Ruling, TaskSet}
 use frostwatch_runtime::ports::{Channel, InputRecord, Tasks as _};
 use frostwatch_testkit::broker::{Broker, unique_name};
 use frostwatch_testkit::mmdb::{Meta, Value as Field, Writer, demo_files};
-use group::{Group, Membership, PARTITIONS, wait_for};
-use judge::{finals, recorded, revisions, same, values};
 use serde_json::{Value, json};
+use support::group::{Group, Membership, PARTITIONS, wait_for};
+use support::judge::{finals, recorded, revisions, same, values};
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 /// An address in Stockholm and one in Tokyo, by the demo's files.
 const HOME: &str = "11.0.0.10";

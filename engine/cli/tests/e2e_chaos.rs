@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fleet::{EXPELLED_RECORDS, Fault, Fleet, PROCESSES_MAX};
 use frostwatch_detect::catalogue::STATE_FORMAT;
 use frostwatch_detect::time::rfc3339;
 use frostwatch_kafka::produce::TopicProducer;
@@ -20,27 +19,16 @@ use frostwatch_runtime::ports::Channel;
 use frostwatch_testkit::broker::{Broker, Settings, proxied_port, unique_name};
 use frostwatch_testkit::chance::Chance;
 use frostwatch_testkit::proxy::Proxy;
-use group::{Group, PARTITIONS};
-use judge::{finals, recorded, repeats, revisions, same, values};
-use log::{Log, Mixture};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::json;
+use support::fleet::{EXPELLED_RECORDS, Fault, Fleet, PROCESSES_MAX};
+use support::group::{Group, PARTITIONS};
+use support::judge::{finals, recorded, repeats, revisions, same, values};
+use support::log::{Log, Mixture};
 
-#[path = "support/fleet.rs"]
-mod fleet;
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/log.rs"]
-mod log;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 /// Records published at the very end, to a process that has seen nothing but its start.
 const LAST_RECORDS: usize = 2_000;

@@ -11,15 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use frostwatch_testkit::broker::{Broker, Settings, checkout, unique_name};
-use group::{Group, wait_for};
 use serde_json::Value;
+use support::group::{Group, wait_for};
+use support::rows::Rows;
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 /// The range that Grafana makes of the time between two points and the interval of scrapes.
 const RATE_INTERVAL: &str = "5m";
@@ -118,7 +114,7 @@ fn every_panel_of_the_dashboard_has_data_and_every_alert_rule_is_evaluated() {
     }
     let Some(broker) = Broker::own(&Settings::default()).unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
-    rows::Rows::simulate(folder.path());
+    Rows::simulate(folder.path());
     let group = Group::create(folder.path(), broker.bootstrap(), &unique_name("dashboard"));
     let process = group.join();
     let prometheus = Prometheus::start(folder.path(), &format!("127.0.0.1:{}", process.port()));

@@ -7,22 +7,12 @@ use std::fs;
 
 use frostwatch_detect::time::{Millis, rfc3339};
 use frostwatch_testkit::broker::{Broker, unique_name};
-use group::{Group, wait_for};
-use judge::recorded;
 use serde_json::{Value, json};
-use web::Web;
+use support::group::{Group, PARTITIONS, wait_for};
+use support::judge::recorded;
+use support::web::Web;
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
-#[path = "support/web.rs"]
-mod web;
+mod support;
 
 const OBJECTS: &str = "/api/collections/c1/objects/";
 const DAY: Millis = 1_772_442_000_000;
@@ -68,10 +58,10 @@ fn who_works_from_an_address_that_a_feed_names_is_told_with_the_name_of_the_feed
 
     // It begins without the list, fetches it, and turns to it.
     let engine = group.join();
-    wait_for("it holds all partitions", || engine.live_partitions() == group::PARTITIONS);
+    wait_for("it holds all partitions", || engine.live_partitions() == PARTITIONS);
     let holds = |text: &str| engine.metrics().is_some_and(|metrics| metrics.contains(text));
     wait_for("the list is fetched and read", || holds("frostwatch_list_entries{list=\"our_taxii\"} 1"));
-    wait_for("every partition turned to it", || engine.count("ruling_turned") >= group::PARTITIONS);
+    wait_for("every partition turned to it", || engine.count("ruling_turned") >= PARTITIONS);
     work(&group, "ana", 4);
     work(&group, "bo", 5);
 
@@ -79,9 +69,7 @@ fn who_works_from_an_address_that_a_feed_names_is_told_with_the_name_of_the_feed
     web.say(OBJECTS, &collection(&[4, 5]));
     let turns = engine.count("ruling_turned");
     group.frostwatch(&["lists", "fetch", "--once"]);
-    wait_for("every partition turned to the changed feed", || {
-        engine.count("ruling_turned") >= turns + group::PARTITIONS
-    });
+    wait_for("every partition turned to the changed feed", || engine.count("ruling_turned") >= turns + PARTITIONS);
     work(&group, "cy", 5);
     let metrics = engine.metrics().unwrap();
     for wanted in [

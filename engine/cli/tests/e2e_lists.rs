@@ -11,19 +11,11 @@ use std::path::Path;
 use frostwatch_detect::time::{Millis, rfc3339};
 use frostwatch_rulebook::default_rules;
 use frostwatch_testkit::broker::{Broker, unique_name};
-use group::{Group, wait_for};
-use judge::{finals, recorded, same, values};
 use serde_json::{Value, json};
+use support::group::{Group, PARTITIONS, wait_for};
+use support::judge::{finals, recorded, same, values};
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 const CONFIG: &str = r#"{ "schema": "config.v1", "rules": "rules", "lists": [
     { "name": "exits", "path": "exits.txt", "format": "plain", "category": "tor", "confidence": 95 } ] }"#;
@@ -91,13 +83,11 @@ fn whoever_takes_over_has_the_lists_that_records_were_scored_under() {
     let group = Group::create(folder.path(), broker.bootstrap(), &unique_name("lists"));
 
     let first = group.join();
-    wait_for("it holds all partitions", || first.live_partitions() == group::PARTITIONS);
+    wait_for("it holds all partitions", || first.live_partitions() == PARTITIONS);
     publish(&group, 0);
     let turns = first.count("ruling_turned");
     write_exits(folder.path(), &[5]);
-    wait_for("every partition turned to the changed list", || {
-        first.count("ruling_turned") >= turns + group::PARTITIONS
-    });
+    wait_for("every partition turned to the changed list", || first.count("ruling_turned") >= turns + PARTITIONS);
     publish(&group, 1);
     let metrics = first.metrics().unwrap();
     assert!(metrics.contains("frostwatch_list_entries{list=\"exits\"} 1"), "{metrics}");
@@ -107,7 +97,7 @@ fn whoever_takes_over_has_the_lists_that_records_were_scored_under() {
     // Nothing of the tail is written, and the lists of its records are only where they were kept.
     write_exits(folder.path(), &[6]);
     let second = group.join();
-    wait_for("the next one holds all partitions", || second.live_partitions() == group::PARTITIONS);
+    wait_for("the next one holds all partitions", || second.live_partitions() == PARTITIONS);
     assert!(second.count("restored_in_silence") >= 30, "the tail was run again");
     (2..5).for_each(|minute| publish(&group, minute));
     assert!(second.stop().success());

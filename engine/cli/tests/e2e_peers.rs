@@ -10,19 +10,11 @@ use std::process::Command;
 use frostwatch_detect::time::{DAY, HOUR, MINUTE, Millis, SECOND, rfc3339};
 use frostwatch_testkit::broker::{Broker, unique_name};
 use frostwatch_wire::activity::time::UtcTime;
-use group::{Group, wait_for};
-use judge::{finals, recorded, same, values};
 use serde_json::{Value, json};
+use support::group::{Group, wait_for};
+use support::judge::{finals, recorded, same, values};
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 /// Tuesday, 3 February 2026.
 const BEGIN: &str = "2026-02-03T09:00:00Z";

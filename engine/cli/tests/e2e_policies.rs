@@ -11,20 +11,13 @@ use std::path::Path;
 use frostwatch_detect::catalogue::DETECTORS;
 use frostwatch_rulebook::{default_rules, policy_templates};
 use frostwatch_testkit::broker::{Broker, unique_name};
-use group::{Group, wait_for};
-use judge::{finals, recorded, same, values};
 use scenario::{Arrival, Scenario};
 use serde_json::{Value, json};
+use support::group::{Group, PARTITIONS, wait_for};
+use support::judge::{finals, recorded, same, values};
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
+
 #[path = "../../../tests/tests/detectors/scenario.rs"]
 #[allow(dead_code, reason = "that test reads more of it")]
 mod scenario;
@@ -147,11 +140,11 @@ fn every_policy_tells_on_kafka_what_its_scenario_says_and_a_replay_tells_the_sam
 
     let (before, after) = records.split_at(records.len() / 2);
     let first = group.join();
-    wait_for("it holds all partitions", || first.live_partitions() == group::PARTITIONS);
+    wait_for("it holds all partitions", || first.live_partitions() == PARTITIONS);
     publish(before);
     first.kill();
     let second = group.join();
-    wait_for("the next one holds all partitions", || second.live_partitions() == group::PARTITIONS);
+    wait_for("the next one holds all partitions", || second.live_partitions() == PARTITIONS);
     publish(after);
     assert!(second.stop().success());
 

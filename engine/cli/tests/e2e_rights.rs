@@ -7,15 +7,11 @@
 use std::process::Command;
 
 use frostwatch_testkit::broker::{Broker, Settings, guarded_port, unique_name};
-use group::{Group, Membership, wait_for};
 use serde_json::{Value, json};
+use support::group::{Group, Membership, wait_for};
+use support::rows::Rows;
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 const PASSWORD: &str = "no-secret";
 /// Rows that cannot be read, and records of activity.
@@ -89,7 +85,7 @@ fn each_command_needs_the_rights_that_are_printed_for_it_and_no_others() {
     let users = users.map(|name| (name.to_owned(), PASSWORD.to_owned())).to_vec();
     let Some(broker) = Broker::own(&Settings { users, ..Settings::default() }).unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
-    rows::Rows::simulate(folder.path());
+    Rows::simulate(folder.path());
     let name = unique_name("rights");
     let consumer = json!({ "session.timeout.ms": 6000, "heartbeat.interval.ms": 500 });
     let group = Group::without_topics(folder.path(), broker.bootstrap(), &name, &consumer);

@@ -7,18 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use frostwatch_testkit::broker::{Broker, unique_name};
-use group::{Engine, Group, wait_for};
-use judge::{finals, recorded, revisions, same, values};
-use rows::Rows;
+use support::group::{Engine, Group, PARTITIONS, wait_for};
+use support::judge::{finals, recorded, revisions, same, values};
+use support::rows::Rows;
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-mod rows;
+mod support;
 
 /// Rows published at last, while processes read: less than an hour of the company. More of them at once would reach the
 /// topics in another order than they happened, by more than the lateness.
@@ -68,7 +61,7 @@ fn alerts_of_processes_that_come_go_and_die_are_those_of_a_replay() {
 /// Do all of them have live partitions, and together all there are?
 fn all_hold(engines: &[&Engine]) -> bool {
     let held: Vec<u64> = engines.iter().map(|engine| engine.live_partitions()).collect();
-    held.iter().all(|held| *held > 0) && held.iter().sum::<u64>() == group::PARTITIONS
+    held.iter().all(|held| *held > 0) && held.iter().sum::<u64>() == PARTITIONS
 }
 
 fn pages_tell_of_the_process(engine: &Engine) {

@@ -7,15 +7,11 @@
 use std::path::Path;
 
 use frostwatch_testkit::broker::{Broker, Certificates, Settings, secure_port, unique_name};
-use group::{Group, Membership, wait_for};
 use serde_json::json;
+use support::group::{Group, Membership, wait_for};
+use support::rows::Rows;
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 const PASSWORD: &str = "right-of-way";
 const WRONG: &str = "wrong-of-way";
@@ -40,7 +36,7 @@ fn the_right_authority_name_and_password_are_let_in_and_others_are_told_why_not(
     let secure_users = vec![("engine".to_owned(), PASSWORD.to_owned())];
     let Some(broker) = Broker::own(&Settings { secure_users, ..Settings::default() }).unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
-    rows::Rows::simulate(folder.path());
+    Rows::simulate(folder.path());
     let group = Group::create(folder.path(), broker.bootstrap(), &unique_name("secure"));
     let authority = broker.authority().unwrap();
     let other = Certificates::make(folder.path(), "other").unwrap();

@@ -9,19 +9,11 @@ use std::path::Path;
 use frostwatch_rulebook::default_rules;
 use frostwatch_testkit::broker::{Broker, unique_name};
 use frostwatch_testkit::mmdb::demo_files;
-use group::{Engine, Group, Membership, PARTITIONS, wait_for};
-use judge::{finals, recorded, repeats, same, values};
 use serde_json::{Value, json};
+use support::group::{Engine, Group, Membership, PARTITIONS, wait_for};
+use support::judge::{finals, recorded, repeats, same, values};
 
-#[path = "support/group.rs"]
-#[allow(dead_code, reason = "tests of processes share it, each uses its part")]
-mod group;
-#[path = "support/judge.rs"]
-#[allow(dead_code, reason = "the same")]
-mod judge;
-#[path = "support/rows.rs"]
-#[allow(dead_code, reason = "the same")]
-mod rows;
+mod support;
 
 /// The shipped rules with another limit of failed sign-ins, and the demo's map.
 fn set_up(folder: &Path) {

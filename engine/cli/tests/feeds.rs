@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use web::Web;
+use support::web::Web;
 
-#[path = "support/web.rs"]
-mod web;
+mod support;
 
 fn frostwatch(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_frostwatch")).args(args).current_dir(folder).output().unwrap()
