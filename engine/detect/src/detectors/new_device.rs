@@ -8,10 +8,10 @@
 //! machine of bad repute, or that `networks.yaml` tags `risky` (the sign-in itself may be that). A tunnel or proxy through
 //! which the user has signed in on `usual_days_min` different days is their habit and no risky event, at medium and low
 //! sensitivity; nor what a list says of the machines behind a mobile carrier's address, if that carrier is the user's own or
-//! lets out where they live, or the list is not sure (`shared_address`): thousands share it. Failures after which a known
-//! device signs in at the address of all of them were its user's, and those that name a device of the user's are no risky
-//! event; what was somebody else's is not made good by a mistake of the user's. One alert for each device; on a network of
-//! the user, after somebody else's failures, a step lower.
+//! lets out where they live, or may do so and the list is not sure of it, or the list is hardly sure (`shared_address`):
+//! thousands share it. Failures after which a known device signs in at the address of all of them were its user's, and those
+//! that name a device of the user's are no risky event; what was somebody else's is not made good by a mistake of the user's.
+//! One alert for each device; on a network of the user, after somebody else's failures, a step lower.
 //!
 //! # Why
 //! ATT&CK T1078.004 (Cloud Accounts) and T1110 (Brute Force): a guessed or phished account is used from the intruder's
@@ -23,14 +23,15 @@
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there.
 //! Intruders on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the
 //! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those
-//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who fail from the
-//! address from which the user's own device then signs in, those who come through the tunnel that the user usually has, those
-//! who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
-//! (`near_home`), and those on a mobile carrier of the user's region whose address is listed for an infected phone
-//! (`suspicious_ip` tells it where the list is sure). Whoever signs in on the user's own mobile carrier with the user's
-//! device makes that region the user's.. A phone that is replaced on the day of a forgotten password, away from the user's
-//! networks and town. Risky events of other kinds (a new country, a role that was granted) are told by their own policies,
-//! and the policy `incident` puts them beside it.
+//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who guess on a network
+//! of the user, as in the same office, and sign in an hour or more later elsewhere in the town (`near_home`; many guesses are
+//! told by `failed_logins`), those who fail from the address from which the user's own device then signs in, those who come
+//! through the tunnel that the user usually has, those who guess fewer than `failures_min` times far away and come an hour or
+//! more later out of the user's own town (`near_home`), and those on a mobile carrier of the user's region whose address is
+//! listed for an infected phone (`suspicious_ip` tells it where the list is sure). Whoever signs in on the user's own mobile
+//! carrier with the user's device makes that region the user's. A phone that is replaced on the day of a forgotten password,
+//! away from the user's networks and town. Risky events of other kinds (a new country, a role that was granted) are told by
+//! their own policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
@@ -40,10 +41,12 @@
 //! `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user had one
 //! the last time: somebody sets up a phone in the shop; likewise, within `near_km`, after fewer than `failures_min` wrong
 //! passwords in all, those of somebody else far away, the last of them more than `failures_within_secs` before and at another
-//! address: leaked passwords are tried on everybody, every night) and `many_devices` (the user signs in from `devices_many`
-//! devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the failures were
-//! somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands there; nor after
-//! `failures_min` failures of somebody else). A device whose first use was held back is known from then on.
+//! address: leaked passwords are tried on everybody, every night; or as long after failures on networks on which the user
+//! signs in day by day, carriers of phones left out: a program of theirs that knows the old password) and `many_devices` (the
+//! user signs in from `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never
+//! signed in, if the failures were somebody else's or came from the same address, or after an address of bad repute: nobody's
+//! kiosk stands there; nor after `failures_min` failures of somebody else). A device whose first use was held back is known
+//! from then on.
 //!
 //! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
 //! whole country is nobody's town.
@@ -54,13 +57,15 @@
 
 mod failures;
 mod homes;
+mod risks;
 mod words;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use self::failures::{Failures, Tries};
+use self::failures::{Tries, Whose};
 use self::homes::Homes;
+use self::risks::{Risks, aggravations, is_from_failures, is_from_the_risk, is_of_failures_alone};
 use self::words::Words;
 
 use super::{About, Detector, bounded, is_nothing, unused_longest};
@@ -75,7 +80,7 @@ use crate::plan::LaneKind;
 use crate::radius::is_mobile;
 use crate::reputation::{Limits, Told, Watch, shared_address, usual_network, vouched_for};
 use crate::rule::Layer;
-use crate::time::{Millis, SECOND, day_of, spoken};
+use crate::time::{Millis, SECOND, day_of};
 
 /// Devices of a key that are remembered; the one unused for longest gives way.
 const DEVICES_MAX: usize = 16;
@@ -149,6 +154,8 @@ impl Params {
 
 /// Failures that can be asked for at most.
 const FAILURES_MAX: usize = 32;
+/// A list that says it with less confidence is not sure: as `suspicious_ip` ships.
+const CONFIDENCE_SURE: u8 = 75;
 /// What can be asked for as near, km: further is another region.
 const NEAR_KM_MAX: u16 = 500;
 
@@ -172,43 +179,6 @@ struct Device {
     #[serde(with = "postcard::fixint::le")]
     hash: u64,
     last_day: i32,
-}
-
-/// What is risky and recent at a sign-in.
-#[derive(Clone, Copy, Debug)]
-struct Risks {
-    run: Option<Failures>,
-    bad_address: Option<Millis>,
-}
-
-impl Risks {
-    /// The last of both.
-    fn last(self) -> Option<Millis> {
-        self.run.map(|run| run.at).max(self.bad_address)
-    }
-
-    /// Were the failures somebody else's?
-    fn are_strange(self) -> bool {
-        self.run.is_some_and(|run| run.strange)
-    }
-
-    /// `3 min after 5 failed sign-ins and 3 min after a sign-in from an address of bad repute`
-    fn spoken(self, now: Millis) -> String {
-        let run = self.run.map(|run| {
-            let what = match run.denied {
-                0 => "failed sign-ins",
-                denied if denied >= run.count => "failed second factors",
-                _ => "failed sign-ins and second factors",
-            };
-            let whose = if run.strange { " on networks new to the user" } else { "" };
-            format!("{} after at least {} {what}{whose}", spoken(now - run.at), run.count)
-        });
-        let address = self.bad_address.map(|at| match now - at {
-            0 => "from an address of bad repute".to_owned(),
-            since => format!("{} after a sign-in from an address of bad repute", spoken(since)),
-        });
-        run.into_iter().chain(address).collect::<Vec<_>>().join(" and ")
-    }
 }
 
 impl Detector for State {
@@ -282,7 +252,7 @@ impl State {
         // Whoever fails with a device of the user's is the user.
         if params.failures_min > 0 && !self.is_own_device(params, event) {
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-            self.tries.take(params, event, (address, self.is_elsewhere(params, context)));
+            self.tries.take(params, event, (address, self.whose(params, context)));
         }
     }
 
@@ -304,6 +274,23 @@ impl State {
         !is_known && (params.near_km == 0 || is_away())
     }
 
+    /// Whose a failure is, by where it comes from.
+    fn whose(&self, params: &Params, context: &Context<'_>) -> Whose {
+        let Some(seen) = context.origin.for_place() else { return Whose::Anybody };
+        let (day, limits) = (day_of(context.event.time), params.limits());
+        let days = self.watch.days(NetworkId::of_carrier(&seen), day, limits.usual_forget_days);
+        // Behind a mobile carrier and at the end of a tunnel anybody may be.
+        let is_theirs =
+            !is_mobile(seen.location.carrier) && !context.is_egress(&seen) && seen.location.listed.is_empty();
+        if days >= params.usual_days_min && is_theirs {
+            Whose::Own
+        } else if self.is_elsewhere(params, context) {
+            Whose::Strange
+        } else {
+            Whose::Anybody
+        }
+    }
+
     /// What a list must say here: less where nothing else speaks for the user.
     fn limits_at(&self, params: &Params, context: &Context<'_>) -> Limits {
         let limits = params.limits();
@@ -321,7 +308,8 @@ impl State {
         // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
         let is_shared = |told: &Told<'_>| {
             let way = self.homes.way(seen, context.event.time, params).filter(|_| params.near_km > 0);
-            let is_here = way.is_some_and(|way| way.is_exact && way.is_near());
+            // A gateway that may let out half a country says the user is there only where the list is not sure either.
+            let is_here = way.is_some_and(|way| way.is_near() && (way.is_exact || told.confidence < CONFIDENCE_SURE));
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
@@ -383,7 +371,8 @@ impl State {
         false
     }
 
-    /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away.
+    /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away
+    /// or such as were the user's.
     fn near_home(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
         let (event, seen) = (context.event, context.origin.for_place()?);
         let way = self.homes.way(&seen, event.time, params).filter(|_| params.near_km > 0)?;
@@ -395,6 +384,7 @@ impl State {
         // More than anybody mistypes is told, and so is what comes soon after guesses, or from where they came.
         let is_mistake = !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context);
         let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
+        let is_forgotten = run.own && event.time - run.at > soon && !is_from_failures(risks, context);
         let is_apart = run.strange
             && way.is_exact
             && !is_from_failures(risks, context)
@@ -403,6 +393,8 @@ impl State {
             "the failures and the sign-in come from one address,"
         } else if is_apart {
             "the failures were few and far away, and long after them the sign-in comes from"
+        } else if is_forgotten {
+            "the failures came from networks of the user, and long after them the sign-in comes from"
         } else {
             return None;
         };
@@ -429,35 +421,6 @@ impl State {
         }
         self.devices.push(Device { hash, last_day: day });
     }
-}
-
-/// Does it come from the address of the last of the failures?
-fn is_from_failures(risks: Risks, context: &Context<'_>) -> bool {
-    let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-    risks.run.is_some_and(|run| run.address != 0 && run.address == here)
-}
-
-/// Does it come from the address of all of the failures?
-fn is_of_failures_alone(risks: Risks, context: &Context<'_>) -> bool {
-    risks.run.is_some_and(|run| run.one_address) && is_from_failures(risks, context)
-}
-
-/// Does it come from where the user has never signed in, after what was somebody else's, from a bad address or that of the failures?
-fn is_from_the_risk(risks: Risks, days_on_network: u32, context: &Context<'_>) -> bool {
-    days_on_network == 0 && (risks.bad_address.is_some() || risks.are_strange() || is_from_failures(risks, context))
-}
-
-fn aggravations(risks: Risks, context: &Context<'_>) -> Vec<&'static str> {
-    let event = context.event;
-    [
-        (is_from_failures(risks, context), "from the address of the failures"),
-        (event.device_facts.managed == Some(false), "nothing manages the device"),
-        (event.mfa == Some(false), "signed in without a second factor"),
-        (event.account.privileged, "the account is privileged"),
-    ]
-    .into_iter()
-    .filter_map(|(holds, reason)| holds.then_some(reason))
-    .collect()
 }
 
 fn many_devices(recent: usize, params: &Params) -> Block {

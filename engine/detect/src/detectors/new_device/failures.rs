@@ -17,6 +17,8 @@ pub(super) struct Tries {
     denied: u32,
     /// Which of them were somebody else's.
     strange: u32,
+    /// Which of them came from a network on which the user signs in day by day.
+    own: u32,
     /// Which of them came from the address of the one before.
     together: u32,
     /// From where the last was, hashed; 0: not known.
@@ -40,6 +42,8 @@ pub(super) struct Failures {
     pub(super) denied: u32,
     /// All of `count` were somebody else's.
     pub(super) strange: bool,
+    /// All of `count` came from networks on which the user signs in day by day.
+    pub(super) own: bool,
     /// From where the last was, hashed; 0: not known.
     #[serde(with = "postcard::fixint::le")]
     pub(super) address: u64,
@@ -47,12 +51,24 @@ pub(super) struct Failures {
     pub(super) one_address: bool,
 }
 
+/// Whose a failure was, by where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// From a network on which the user signs in day by day.
+    Own,
+    /// From one on which the user has not signed in, away from where they do.
+    Strange,
+    /// Nothing speaks for either.
+    Anybody,
+}
+
 impl Tries {
-    /// Takes the next failure: from an address, hashed, which may be somebody else's by all that is known.
-    pub(super) fn take(&mut self, params: &Params, event: &Event, (address, is_strange): (u64, bool)) {
+    /// Takes the next failure: from an address, hashed.
+    pub(super) fn take(&mut self, params: &Params, event: &Event, (address, whose): (u64, Whose)) {
         let bit = |bits: u32, is: bool| bits << 1 | u32::from(is);
         self.denied = bit(self.denied, event.action == Action::MfaChallenge);
-        self.strange = bit(self.strange, is_strange);
+        self.strange = bit(self.strange, whose == Whose::Strange);
+        self.own = bit(self.own, whose == Whose::Own);
         self.together = bit(self.together, address != 0 && address == self.address);
         self.address = address;
         let within = Millis::from(params.within_secs) * SECOND;
@@ -84,6 +100,7 @@ impl Tries {
             all: before.map_or(count, |run| run.all.saturating_add(1)).max(count),
             denied: (self.denied & last_bits(count)).count_ones(),
             strange: are_strange,
+            own: all_of(self.own, count),
             address,
             one_address: address != 0 && all_of(self.together, count.saturating_sub(1)),
         });
@@ -109,7 +126,7 @@ impl Tries {
 
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.times.clone_from(&other.times);
-        (self.denied, self.strange, self.together) = (other.denied, other.strange, other.together);
+        (self.denied, self.strange, self.own, self.together) = (other.denied, other.strange, other.own, other.together);
         (self.address, self.run, self.lately) = (other.address, other.run, other.lately);
     }
 
