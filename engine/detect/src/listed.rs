@@ -115,11 +115,6 @@ impl Category {
         }
     }
 
-    /// Is it something behind which anybody can hide?
-    pub(crate) fn hides(self) -> bool {
-        self.side() == Side::Hidden
-    }
-
     /// The category of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.as_str() == word)

@@ -81,11 +81,22 @@ impl Limits {
 impl<'a> Told<'a> {
     /// The gravest that lists say, with as much confidence as is asked for, of the categories that count; of two as grave the
     /// surer.
-    pub(crate) fn of_lists(seen: &SeenAddress, limits: &Limits, counts: impl Fn(Category) -> bool) -> Option<Self> {
+    pub(crate) fn of_lists(seen: &'a SeenAddress, limits: &Limits, counts: impl Fn(Category) -> bool) -> Option<Self> {
+        Self::of_lists_unless(seen, limits, counts, |_| false)
+    }
+
+    /// The same of those that are not left out: what is held back by itself hides nothing that is not.
+    pub(crate) fn of_lists_unless(
+        seen: &'a SeenAddress,
+        limits: &Limits,
+        counts: impl Fn(Category) -> bool,
+        is_left_out: impl Fn(&Told<'_>) -> bool,
+    ) -> Option<Self> {
         let entries = seen.location.listed.entries().iter();
         let told = entries.filter(|entry| counts(entry.category) && entry.confidence >= limits.confidence_min);
-        told.min_by_key(|entry| (entry.category.rank(), CONFIDENCE_MAX.saturating_sub(entry.confidence)))
-            .map(Told::of_list)
+        let told = told.map(|entry| (entry, Told::of_list(entry))).filter(|(_, told)| !is_left_out(told));
+        told.min_by_key(|(entry, _)| (entry.category.rank(), CONFIDENCE_MAX.saturating_sub(entry.confidence)))
+            .map(|(_, told)| told)
     }
 
     /// What a list says.

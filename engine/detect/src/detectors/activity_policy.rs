@@ -1,22 +1,26 @@
 //! Activity that an organisation's own rule describes: one that fits, or many within a time.
 //!
 //! # Finds
-//! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one
-//! user at least `events_min` times within `window_secs`. Without these two each activity that fits is told, as one alert
-//! until there has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is one example, many deletions; rules of
-//! one's own stand beside it, each with its id, its state and everything else that a rule has. How a filter is written,
-//! which fields there are and how policies of the reference product are carried over: [policies.md](../policies.md).
+//! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one user at
+//! least `events_min` times within `window_secs`. Without these two each activity that fits is told, as one alert until there
+//! has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is
+//! one example, many deletions; rules of one's own stand beside it, each with its id, its state and everything else that a
+//! rule has. How a filter is written, which fields there are and how policies of the reference product are carried over:
+//! [policies.md](../policies.md).
 //!
 //! # Why
-//! What is worth an alert in one organisation is daily work in another: a table that nobody should export, a role that
-//! nobody should grant at night, a client that nobody uses. Such rules need no learning and say exactly what they say.
-//! The shipped one is ATT&CK T1485 (Data Destruction): records deleted one after the other by somebody who leaves, or by
-//! a stolen account.
+//! What is worth an alert in one organisation is daily work in another: a table that nobody should export, a role that nobody
+//! should grant at night, a client that nobody uses. Such rules need no learning and say exactly what they say. The shipped
+//! one is ATT&CK T1485 (Data Destruction): records deleted one after the other by somebody who leaves, or by a stolen
+//! account.
 //!
 //! # Blind spots
-//! What the record does not carry: a test of an absent field is unknown, its negation too, and what is unknown does not
-//! fit. What others do at the same address: counts are of one user, since a user's records are all that is in order. Of
-//! activity that failed only sign-ins are kept, so only a filter for sign-ins alone counts failures.
+//! What the record does not carry: a test of an absent field is unknown, its negation too, and what is unknown does not fit.
+//! What others do at the same address: counts are of one user, since a user's records are all that is in order. Of activity
+//! that failed only sign-ins are kept, so only a filter for sign-ins alone counts failures. Activity that goes on without a
+//! break of the quiet time, however thin, is one finding: another burst in it updates the alert as its counts grow, and opens
+//! no other. Audited rows of `ServiceNow` carry neither address nor session: what asks for address, network or place is
+//! unknown for them.
 //!
 //! # Parameters
 //! See [`Params`]. Nothing is learned and nothing holds a finding back but exceptions; severity is the rule's own.

@@ -23,15 +23,17 @@
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there.
 //! Intruders on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the
 //! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those
-//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who guess on a network
-//! of the user, as in the same office, and sign in an hour or more later elsewhere in the town (`near_home`; many guesses are
-//! told by `failed_logins`), those who fail from the address from which the user's own device then signs in, those who come
-//! through the tunnel that the user usually has, those who guess fewer than `failures_min` times far away and come an hour or
-//! more later out of the user's own town (`near_home`), and those on a mobile carrier of the user's region whose address is
-//! listed for an infected phone (`suspicious_ip` tells it where the list is sure). Whoever signs in on the user's own mobile
-//! carrier with the user's device makes that region the user's. A phone that is replaced on the day of a forgotten password,
-//! away from the user's networks and town. Risky events of other kinds (a new country, a role that was granted) are told by
-//! their own policies, and the policy `incident` puts them beside it.
+//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who guess from one
+//! address of the user's carrier in their town, as in the same office, and sign in an hour or more later elsewhere in the
+//! town (`near_home`; `failed_logins` tells eleven guesses within an hour, where they are even a step lower), those who fail
+//! from the address from which the user's own device then signs in, those who come through the tunnel that the user usually
+//! has, those who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
+//! (`near_home`), and those on a mobile carrier of the user's region, or whose gateway may let out there where the list is
+//! not sure (below 75), whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure). Such
+//! a risky event is dropped, and leaves no record. Whoever signs in on the user's own mobile carrier with the user's device
+//! makes that region the user's. A phone that is replaced on the day of a forgotten password, away from the user's networks
+//! and town. Risky events of other kinds (a new country, a role that was granted) are told by their own policies, and the
+//! policy `incident` puts them beside it.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
@@ -41,15 +43,15 @@
 //! `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user had one
 //! the last time: somebody sets up a phone in the shop; likewise, within `near_km`, after fewer than `failures_min` wrong
 //! passwords in all, those of somebody else far away, the last of them more than `failures_within_secs` before and at another
-//! address: leaked passwords are tried on everybody, every night; or as long after failures on networks on which the user
-//! signs in day by day, carriers of phones left out: a program of theirs that knows the old password) and `many_devices` (the
-//! user signs in from `devices_many` devices and more: a kiosk, a shared account; not on a network where the user has never
-//! signed in, if the failures were somebody else's or came from the same address, or after an address of bad repute: nobody's
-//! kiosk stands there; nor after `failures_min` failures of somebody else). A device whose first use was held back is known
-//! from then on.
+//! address: leaked passwords are tried on everybody, every night; or as long after failures that all came, for a day without
+//! others, from one address on a carrier of the user's near where they are, which is no carrier of phones, no tunnel and
+//! nothing rented: a program of theirs that knows the old password) and `many_devices` (the user signs in from `devices_many`
+//! devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the failures were
+//! somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands there; nor after
+//! `failures_min` failures of somebody else). A device whose first use was held back is known from then on.
 //!
 //! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
-//! whole country is nobody's town.
+//! whole country is nobody's town, but to a list that is not sure.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
@@ -279,10 +281,14 @@ impl State {
         let Some(seen) = context.origin.for_place() else { return Whose::Anybody };
         let (day, limits) = (day_of(context.event.time), params.limits());
         let days = self.watch.days(NetworkId::of_carrier(&seen), day, limits.usual_forget_days);
-        // Behind a mobile carrier and at the end of a tunnel anybody may be.
-        let is_theirs =
-            !is_mobile(seen.location.carrier) && !context.is_egress(&seen) && seen.location.listed.is_empty();
-        if days >= params.usual_days_min && is_theirs {
+        // Behind a mobile carrier, at the end of a tunnel and on a rented machine anybody may be.
+        let is_anybodys = is_mobile(seen.location.carrier)
+            || context.is_egress(&seen)
+            || context.is_rented(&seen)
+            || !seen.location.listed.is_empty();
+        let is_there =
+            || self.homes.way(&seen, context.event.time, params).is_some_and(|way| way.is_exact && way.is_near());
+        if days >= params.usual_days_min && !is_anybodys && is_there() {
             Whose::Own
         } else if self.is_elsewhere(params, context) {
             Whose::Strange
@@ -313,11 +319,7 @@ impl State {
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
-        let of_lists = || {
-            let first = Told::of_lists(seen, limits, counts)?;
-            let hides = |category: Category| counts(category) && category.hides();
-            if is_shared(&first) { Told::of_lists(seen, limits, hides) } else { Some(first) }
-        };
+        let of_lists = || Told::of_lists_unless(seen, limits, counts, is_shared);
         let Some(told) = Told::of_organisation(context.networks, seen).or_else(of_lists) else { return };
         // Whoever pays for a tunnel signs in through it day by day; that says nothing of a device.
         let habit = usual_network(days_on_network, params.usual_days_min).filter(|_| told.can_be_habit());
@@ -384,7 +386,7 @@ impl State {
         // More than anybody mistypes is told, and so is what comes soon after guesses, or from where they came.
         let is_mistake = !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context);
         let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-        let is_forgotten = run.own && event.time - run.at > soon && !is_from_failures(risks, context);
+        let is_forgotten = way.is_exact && run.one_address && self.tries.were_own(event.time, (soon, here));
         let is_apart = run.strange
             && way.is_exact
             && !is_from_failures(risks, context)
@@ -394,7 +396,7 @@ impl State {
         } else if is_apart {
             "the failures were few and far away, and long after them the sign-in comes from"
         } else if is_forgotten {
-            "the failures came from networks of the user, and long after them the sign-in comes from"
+            "the failures came from an address where the user signs in day by day, and long after them the sign-in comes from"
         } else {
             return None;
         };

@@ -3,64 +3,66 @@
 //! # Finds
 //! At least two independent signs, which together weigh `score_min` points or more, among: many files changed, replaced or
 //! deleted within `window_secs`; and within `slow_window_secs` many files that got the same new extension, one that no usual
-//! program writes; an extension of known ransomware; a note of a blackmailer; files whose media type contradicts their
-//! name, or whose bytes look random though they should not; many records touched. A file counts once, and one that was
-//! deleted while another of its name came counts as one that was replaced. Renames that keep the extension, or change it
-//! to one of a usual program (`.zip`, `.webp`, `.bak`, `.processed`), say nothing. Files are attachments and whatever else a
-//! producer calls `attachment`, `file`, `image` or `document`.
+//! program writes; an extension of known ransomware; a note of a blackmailer; files whose media type contradicts their name,
+//! or whose bytes look random though they should not; many records touched. A file counts once, and one that was deleted
+//! while another of its name came counts as one that was replaced. Renames that keep the extension, or change it to one of a
+//! usual program (`.zip`, `.webp`, `.bak`, `.processed`), say nothing. Files are attachments and whatever else a producer
+//! calls `attachment`, `file`, `image` or `document`.
 //!
-//! The alert's `kind` is `encryption` (T1486) where something says that content was made unreadable, `destruction` (T1485) where
-//! files were deleted beside a note, and `encryption_and_destruction` where `changes_min` files or more were deleted beside it.
-//! Its summary names the time to restore from: the first change of one of the files that were harmed, as far as can be told.
+//! The alert's `kind` is `encryption` (T1486) where something says that content was made unreadable, `destruction` (T1485)
+//! where files were deleted beside a note, and `encryption_and_destruction` where `changes_min` files or more were deleted
+//! beside it. Its summary names the time to restore from: the first change of one of the files that were harmed, as far as
+//! can be told.
 //!
 //! # Why
 //! ATT&CK T1486 (Data Encrypted for Impact) and T1485 (Data Destruction). One sign alone is daily work: clean-ups delete by
 //! the hundred, projects rename, packed files look random. What weighs how much:
 //!
-//! | Sign | From | Points |
-//! |---|---|---:|
-//! | Rate: files changed within `window_secs` | `changes_min` | 20 |
-//! | Spread: records whose files were changed | `records_min` | 20 |
-//! | New extension, the same for so many files | `extension_min` | 50 |
-//! | Extension that only ransomware is known to write | 3 files | 40 |
-//! | Extension of ransomware that honest programs write too | 3 files | 10 |
-//! | Note of a blackmailer, by its name | 1 file | 50 |
-//! | Name that notes and guides have ("how to restore a backup") | 1 file | 10 |
-//! | Media type against the name, where the extension is not known to be new | `content_min` | 40 |
-//! | Random bytes where they should not be | `content_min` | 40 |
+//! | Sign | From | Points | |---|---|---:| | Rate: files changed within `window_secs` | `changes_min` | 20 | | Spread:
+//! records whose files were changed | `records_min` | 20 | | New extension, the same for so many files | `extension_min` | 50
+//! | | Extension that only ransomware is known to write | 3 files | 40 | | Extension of ransomware that honest programs write
+//! too | 3 files | 10 | | Note of a blackmailer, by its name | 1 file | 50 | | Name that notes and guides have ("how to
+//! restore a backup") | 1 file | 10 | | Media type against the name, where the extension is not known to be new |
+//! `content_min` | 40 | | Random bytes where they should not be | `content_min` | 40 |
 //!
 //! Rate and spread are a matter of volume and do not suffice together. That many files got an extension and that it is one of
 //! ransomware is one sign where both are said of the same extension. What an organisation is used to is not evidence:
-//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. What rests on extensions
-//! that no list of ransomware has, or on a media type that nobody told, is held back for `learning_days` from the first activity
-//! of a user on (`learning`).
+//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. What rests on
+//! extensions that no list of ransomware has, or on a media type that nobody told, is held back for `learning_days` from the
+//! first activity of a user on (`learning`).
 //!
-//! An extension that the account wrote on `usual_days_min` days before is its habit (`habit`), for up to four times as many files
-//! in a day as on any of these; so is an overwriting without a media type, or with random bytes, of files with the same
-//! extension: whoever uploads the same `.xlsx` anew every night is not used to overwriting `.docx`. Formats of known programs for
-//! encryption (`.gpg`, `.age`) are a habit of a technical account after two days (`known_tool`). Habits learn from what was
-//! changed, not from what only came or an exception covers, and grow to twice as many files a day at most. What they explain is
-//! recorded as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
+//! An extension that the account wrote on `usual_days_min` days before is its habit (`habit`), for up to four times as many
+//! files in a day as on any of these; so is an overwriting without a media type, or with random bytes, of files with the same
+//! extension: whoever uploads the same `.xlsx` anew every night is not used to overwriting `.docx`. Formats of known programs
+//! for encryption (`.gpg`, `.age`) are a habit of a technical account after two days (`known_tool`). Habits learn from what
+//! was changed, not from what only came or an exception covers, and grow to twice as many files a day at most. What they
+//! explain is recorded as suppressed; a note, or an extension that only ransomware writes, becomes no habit.
 //!
 //! # Blind spots
 //! Content that is overwritten in place under the same name and media type, where the source gives no entropy. (Through
-//! `ServiceNow`'s own interfaces a file is replaced, not overwritten.) Fewer files than `extension_min` within `slow_window_secs`. Another
-//! extension for each file, unless the media type tells. Names all new, when slow: nothing says which file took whose place; when
-//! fast they become no habit, and `usual_extensions` is what helps. Archives with a password and usual extensions, those of digits
-//! and words such as `.processed` among them. A user in the first `learning_days`, unless a note, an extension of ransomware or
-//! random bytes speak. Who stays below `extension_min` files a day for `usual_days_min` days has a habit, and may then take
-//! four times as many, and twice that on each further day; a stolen account with a habit may do as much under the extension of
-//! that habit at once. A note in other words than those known. Deletions alone, without a note, are not told. Of more
-//! than 256 files in a window those that mean nothing alone are forgotten first; how many and since when is still told. Content in
-//! tables, and deletions of records, are no files: see `activity_policy`.
+//! `ServiceNow`'s own interfaces a file is replaced, not overwritten; one that takes the place of a deleted file under the
+//! same name and a media type that fits the name shows as a deletion alone.) New names without any extension, or with one
+//! that has spaces or more than 40 bytes. A media type that does not fit a usual extension, but for
+//! `application/octet-stream` where a file is replaced. How rare an extension is at the organisation is what
+//! `usual_extensions` says; it is not measured. Content that a technical account deletes: `activity_policy` as it ships
+//! leaves those out. Fewer files than `extension_min` within `slow_window_secs`. Another extension for each file, unless the
+//! media type tells. Names all new, when slow: nothing says which file took whose place; when fast they become no habit, and
+//! `usual_extensions` is what helps. Archives with a password and usual extensions, those of digits and words such as
+//! `.processed` among them. A user in the first `learning_days`, unless a note, an extension of ransomware or random bytes
+//! speak. Who stays below `extension_min` files a day for `usual_days_min` days has a habit, and may then take four times as
+//! many, and twice that on each further day; a stolen account with a habit may do as much under the extension of that habit
+//! at once. A note in other words than those known. Deletions alone, without a note, are not told. Of more than 256 files in
+//! a window those that mean nothing alone are forgotten first; how many and since when is still told. Content in tables, and
+//! deletions of records, are no files: see `activity_policy`.
 //!
 //! # Parameters
 //! See [`Params`].
 //!
 //! # References
-//! Kharraz et al., UNVEIL, 2016; Scaife et al., `CryptoDrop`, 2016; Continella et al., `ShieldFS`, 2016: several weak indicators in
-//! place of a strong one. Davies, Macfarlane and Buchanan, Entropy 24(10):1503, 2022: packed formats look encrypted, so entropy
-//! counts only where plain bytes belong. The words that files are judged by: `engine/detect/src/files/words.rs`.
+//! Kharraz et al., UNVEIL, 2016; Scaife et al., `CryptoDrop`, 2016; Continella et al., `ShieldFS`, 2016: several weak
+//! indicators in place of a strong one. Davies, Macfarlane and Buchanan, Entropy 24(10):1503, 2022: packed formats look
+//! encrypted, so entropy counts only where plain bytes belong. The words that files are judged by:
+//! `engine/detect/src/files/words.rs`.
 
 mod changes;
 mod habits;

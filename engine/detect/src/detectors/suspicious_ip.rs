@@ -158,7 +158,15 @@ impl Detector for State {
         let days = self.watch.days(network, day, asked.usual_forget_days);
         let is_strange = !context.late && days == 0 && self.is_strange(day, params, context);
         let limits = if is_strange { params.limits_of_strangers() } else { asked };
-        let of_lists = || Told::of_lists(&seen, &limits, is_suspicious);
+        // What is everybody's by one list hides nothing that another is sure of.
+        let is_everybodys = |told: &Told<'_>| {
+            let block = shared_address((days, false), &seen, told, &limits);
+            block.is_some_and(|block| context.takes(block.layer, block.by))
+        };
+        let of_lists = || {
+            Told::of_lists_unless(&seen, &limits, is_suspicious, is_everybodys)
+                .or_else(|| Told::of_lists(&seen, &limits, is_suspicious))
+        };
         let told = Told::of_organisation(context.networks, &seen).or_else(of_lists);
         let Some(told) = told else {
             self.note_stranger((seen, limits.confidence_min), days, params, context);

@@ -17,16 +17,15 @@ pub(super) struct Tries {
     denied: u32,
     /// Which of them were somebody else's.
     strange: u32,
-    /// Which of them came from a network on which the user signs in day by day.
-    own: u32,
     /// Which of them came from the address of the one before.
     together: u32,
     /// From where the last was, hashed; 0: not known.
     #[serde(with = "postcard::fixint::le")]
     address: u64,
     run: Option<Failures>,
-    /// Those since there was none for as long as a risky event counts, and how many of them were second factors.
-    lately: [u32; 2],
+    /// Those since there was none for as long as a risky event counts, how many of them were second factors, and how many were not
+    /// where the user signs in day by day.
+    lately: [u32; 3],
 }
 
 /// Failures that are a risky event.
@@ -42,8 +41,6 @@ pub(super) struct Failures {
     pub(super) denied: u32,
     /// All of `count` were somebody else's.
     pub(super) strange: bool,
-    /// All of `count` came from networks on which the user signs in day by day.
-    pub(super) own: bool,
     /// From where the last was, hashed; 0: not known.
     #[serde(with = "postcard::fixint::le")]
     pub(super) address: u64,
@@ -54,7 +51,7 @@ pub(super) struct Failures {
 /// Whose a failure was, by where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// From a network on which the user signs in day by day.
+    /// From a network on which the user signs in day by day, where they do.
     Own,
     /// From one on which the user has not signed in, away from where they do.
     Strange,
@@ -68,16 +65,16 @@ impl Tries {
         let bit = |bits: u32, is: bool| bits << 1 | u32::from(is);
         self.denied = bit(self.denied, event.action == Action::MfaChallenge);
         self.strange = bit(self.strange, whose == Whose::Strange);
-        self.own = bit(self.own, whose == Whose::Own);
         self.together = bit(self.together, address != 0 && address == self.address);
         self.address = address;
         let within = Millis::from(params.within_secs) * SECOND;
         if self.times.last().is_none_or(|last| event.time - last > within) {
-            self.lately = [0; 2];
+            self.lately = [0; 3];
         }
-        let [all, denied] = &mut self.lately;
+        let [all, denied, others] = &mut self.lately;
         *all = all.saturating_add(1);
         *denied = denied.saturating_add(u32::from(event.action == Action::MfaChallenge));
+        *others = others.saturating_add(u32::from(whose != Whose::Own));
         self.times.push(event.time);
         let over = self.times.len().saturating_sub(params.failures_min as usize);
         self.times.drain(..over);
@@ -100,7 +97,6 @@ impl Tries {
             all: before.map_or(count, |run| run.all.saturating_add(1)).max(count),
             denied: (self.denied & last_bits(count)).count_ones(),
             strange: are_strange,
-            own: all_of(self.own, count),
             address,
             one_address: address != 0 && all_of(self.together, count.saturating_sub(1)),
         });
@@ -111,12 +107,20 @@ impl Tries {
         self.run.filter(|run| run.at >= since)
     }
 
-    /// Were there few of late, of whatever kind and whoever's, none of them a second factor, and none within this time of now or
-    /// from this address?
-    pub(super) fn were_few(&self, params: &Params, now: Millis, (soon, here): (Millis, u64)) -> bool {
-        let [all, denied] = self.lately;
+    /// Were there few of late, of whatever kind and whoever's, and are they over?
+    pub(super) fn were_few(&self, params: &Params, now: Millis, soon_and_here: (Millis, u64)) -> bool {
+        self.lately[0] < params.failures_min && self.are_over(now, soon_and_here)
+    }
+
+    /// Were all of late where the user signs in day by day, and are they over?
+    pub(super) fn were_own(&self, now: Millis, soon_and_here: (Millis, u64)) -> bool {
+        self.lately[2] == 0 && self.are_over(now, soon_and_here)
+    }
+
+    /// Was none of late a second factor, and none within this time of now, nor the last from this address?
+    fn are_over(&self, now: Millis, (soon, here): (Millis, u64)) -> bool {
         let is_over = self.times.last().is_none_or(|last| now - last > soon);
-        is_over && all < params.failures_min && denied == 0 && (self.address == 0 || self.address != here)
+        is_over && self.lately[1] == 0 && (self.address == 0 || self.address != here)
     }
 
     /// They were the user's.
@@ -126,7 +130,7 @@ impl Tries {
 
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.times.clone_from(&other.times);
-        (self.denied, self.strange, self.own, self.together) = (other.denied, other.strange, other.own, other.together);
+        (self.denied, self.strange, self.together) = (other.denied, other.strange, other.together);
         (self.address, self.run, self.lately) = (other.address, other.run, other.lately);
     }
 
