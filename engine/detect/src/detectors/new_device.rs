@@ -396,7 +396,7 @@ impl State {
         } else if is_apart {
             "the failures were few and far away, and long after them the sign-in comes from"
         } else if is_forgotten {
-            "the failures came from an address where the user signs in day by day, and long after them the sign-in comes from"
+            "the failures came from one address of the user's carrier where they are, and long after them the sign-in comes from"
         } else {
             return None;
         };
