@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frostwatch_geoip::lists::ListConfig;
+use frostwatch_geoip::lists::{EMPTY_LIST, ListConfig};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -14,7 +14,7 @@ use crate::config::{FeedConfig, FeedKind};
 use crate::counts::Counts;
 use crate::fault::FetchFault;
 use crate::http::Http;
-use crate::judge::{entries, judge};
+use crate::judge::{Bounds, entries, judge};
 use crate::kinds::{Context, Gained, fetch};
 use crate::place::{digest, folder_of, sweep, write};
 use crate::secret::ReadVariable;
@@ -43,7 +43,7 @@ pub struct Feed {
 /// What a fetch may do that it does not by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Take a list that lost more than its share.
+    /// Take a list that lost more than its share, or all.
     pub shrunk: bool,
     /// Forget what was fetched before.
     pub afresh: bool,
@@ -242,7 +242,9 @@ impl Feeds {
         // A clock that was set back would put it off for as long.
         let full_due = since_full < 0 || since_full >= Millis::from(config.full_hours) * 3_600_000;
         let is_full = allowed.afresh || (full_due && matches!(config.kind, FeedKind::Taxii | FeedKind::Misp));
-        let ours = current.as_deref().filter(|_| is_ours);
+        let is_empty = current.as_deref() == Some(EMPTY_LIST);
+        // Nothing is laid over a list that is empty: it is in no format.
+        let ours = current.as_deref().filter(|_| is_ours && !is_empty);
         let context = Context { http: &http, config, path: &list.path, current: ours, now, is_full };
         let gained = fetch(&context, &state).await;
         *bytes = http.received();
@@ -261,8 +263,13 @@ impl Feeds {
             if is_ours && state.entries > 0 { Some(state.entries) } else { entries(list, current) }
         });
         let shrink_max_percent = if allowed.shrunk { 100 } else { config.shrink_max_percent };
-        let entries = match judge(list, &content, before, shrink_max_percent) {
-            Ok(entries) => entries,
+        let bounds = Bounds { before, shrink_max_percent, may_be_empty: allowed.shrunk || is_empty };
+        let (entries, content) = match judge(list, &content, bounds) {
+            Ok(0) if is_empty => {
+                return Ok(self.unchanged(feed, State { content: digest(EMPTY_LIST), entries: 0, ..next }));
+            }
+            Ok(0) => (0, EMPTY_LIST.to_vec()),
+            Ok(entries) => (entries, content),
             Err(outcome) => return Ok(outcome),
         };
         write(&list.path, &content)?;

@@ -26,6 +26,10 @@ const REDIRECTS_MAX: usize = 5;
 const CONNECT_MAX: Duration = Duration::from_secs(20);
 /// Largest file of authorities, bytes.
 const CA_BYTES_MAX: u64 = 4 << 20;
+/// From so many signs on a part of a path of letters and digits may be a key.
+const KEY_CHARS_MIN: usize = 20;
+/// Signs of such a part that a message shows.
+const KEY_CHARS_SHOWN: usize = 4;
 /// Signs of what failed that a message shows.
 const WHY_CHARS_MAX: usize = 300;
 
@@ -257,15 +261,20 @@ fn not_asked(url: &Url) -> FetchFault {
     unexpected(url, "says that nothing changed, and was not asked for that")
 }
 
-/// An address as a message shows it: a query may hold a key.
+/// An address as a message shows it: a query may hold a key, and so may a path. Of a part of the path that looks like one
+/// only the first signs are shown, which tell events of a feed apart.
 pub(crate) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    // Of an address that cannot have them nothing is to be taken.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
+    let path: Vec<String> = url.path().split('/').map(shown_part).collect();
+    format!("{}{}", url.origin().ascii_serialization(), path.join("/"))
+}
+
+/// Long, of letters and digits: a key, or at least no word.
+fn shown_part(part: &str) -> String {
+    let has = |is: fn(&char) -> bool| part.chars().any(|sign| is(&sign));
+    if part.len() >= KEY_CHARS_MIN && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic) {
+        return part.chars().take(KEY_CHARS_SHOWN).chain(['…']).collect();
+    }
+    part.to_owned()
 }
 
 /// What is wrong with a certificate, if that is the cause: another attempt does not change it.
@@ -301,4 +310,24 @@ fn bounded(path: &Path) -> Result<Vec<u8>, FetchFault> {
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(CA_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_a_key() {
+        for (url, wanted) in [
+            ("https://user:word@f.example:8443/lists/tor?key=hidden#x", "https://f.example:8443/lists/tor"),
+            ("https://f.example/", "https://f.example/"),
+            ("https://f.example/v1/0a1b2c3d4e5f60718293/list.txt", "https://f.example/v1/0a1b…/list.txt"),
+            ("https://f.example/v1/0a1b2c3d4e5f6071829/list.txt", "https://f.example/v1/0a1b2c3d4e5f6071829/list.txt"),
+            ("https://f.example/indicators-of-the-whole-sector/", "https://f.example/indicators-of-the-whole-sector/"),
+            ("https://f.example/20260301000000000000/", "https://f.example/20260301000000000000/"),
+            ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a"),
+        ] {
+            assert_eq!(shown(&Url::parse(url).unwrap()), wanted);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use frostwatch_detect::listed::Category;
 use frostwatch_detect::lists::{Lists, ListsFault};
-use frostwatch_geoip::lists::{Format, ListConfig, ListsLimits, decode};
+use frostwatch_geoip::lists::{Format, ListConfig, ListFault, ListsLimits, decode};
 
 use crate::feed::Outcome;
 
@@ -14,27 +14,31 @@ pub(crate) fn entries(list: &ListConfig, bytes: &[u8]) -> Option<usize> {
     decode(list, bytes, ListsLimits::default()).ok().map(|decoded| decoded.list.entries.len())
 }
 
+/// What the answer must hold to.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Entries of the list that is there.
+    pub(crate) before: Option<usize>,
+    pub(crate) shrink_max_percent: u8,
+    /// May nothing be left? Somebody said so, now or when the list that is there was taken.
+    pub(crate) may_be_empty: bool,
+}
+
 /// Judges the answer against what is there: its entries, or why it does not take the list's place.
 pub(crate) fn judge(
     list: &ListConfig,
     bytes: &[u8],
-    before: Option<usize>,
-    shrink_max_percent: u8,
+    Bounds { before, shrink_max_percent, may_be_empty }: Bounds,
 ) -> Result<usize, Outcome> {
-    let decoded = decode(list, bytes, ListsLimits::default()).map_err(|faults| {
-        let mut told: Vec<String> = faults
-            .iter()
-            .take(FAULTS_TOLD_MAX)
-            .map(|fault| format!("line {}: {}", fault.line, fault.message))
-            .collect();
-        if faults.len() > told.len() {
-            told.push(format!("{} faults more", faults.len() - told.len()));
-        }
-        Outcome::Refused(told)
-    })?;
+    let decoded = match decode(list, bytes, ListsLimits::default()) {
+        Ok(decoded) => decoded,
+        Err(faults) if faults.iter().all(ListFault::is_of_empty) && may_be_empty => return Ok(0),
+        Err(faults) => return Err(refused(&list.name, &faults)),
+    };
     let entries = decoded.list.entries.len();
     if entries == 0 {
-        return Err(Outcome::Refused(vec!["no entry holds at any time".to_owned()]));
+        let refused = Outcome::Refused(vec!["no entry holds at any time".to_owned(), if_right(&list.name)]);
+        return if may_be_empty { Ok(0) } else { Err(refused) };
     }
     // What others send holds no finding back unless the configuration says so. Formats of feeds see to that themselves.
     let is_unasked = |word: &Category| {
@@ -56,6 +60,24 @@ pub(crate) fn judge(
         Ok(_) | Err(ListsFault::NoRoom) => Ok(entries),
         Err(fault) => Err(Outcome::Refused(vec![fault.to_string()])),
     }
+}
+
+/// Faults of an answer, the first of many.
+fn refused(list: &str, faults: &[ListFault]) -> Outcome {
+    let shown = faults.iter().take(FAULTS_TOLD_MAX);
+    let mut told: Vec<String> = shown.map(|fault| format!("line {}: {}", fault.line, fault.message)).collect();
+    if faults.len() > told.len() {
+        told.push(format!("{} faults more", faults.len() - told.len()));
+    }
+    if faults.iter().all(ListFault::is_of_empty) {
+        told.push(if_right(list));
+    }
+    Outcome::Refused(told)
+}
+
+/// What takes an answer of which nothing is left.
+fn if_right(list: &str) -> String {
+    format!("if nothing is left of it, `frostwatch lists fetch --once --accept-shrunk {list}`")
 }
 
 /// Did more than this share of the entries go?

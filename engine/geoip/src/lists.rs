@@ -35,6 +35,10 @@ pub use line::ListFault;
 use line::time;
 use sink::Sink;
 
+/// The whole content, in any format, of a list that is meant to be empty. A file that merely names nothing is refused, since
+/// it may be half of one.
+pub const EMPTY_LIST: &[u8] = b"# frostwatch: this list is empty, and somebody said that it is right so\n";
+
 /// Hours for which an address counts beyond the times at which it was seen, if nothing is said.
 const HOLD_HOURS: u32 = 24;
 /// The same of an exit of Tor: lists are made of looks now and then, and relays come and go in between.
@@ -248,6 +252,10 @@ fn needed<T>(field: &'static str, value: Option<&T>) -> Option<(&'static str, St
 /// # Errors
 /// All faults of the file, in the order of its lines; of very many the first.
 pub fn decode(config: &ListConfig, bytes: &[u8], limits: ListsLimits) -> Result<Decoded, Vec<ListFault>> {
+    if bytes == EMPTY_LIST {
+        let list = List { name: config.name.clone(), entries: Vec::new() };
+        return Ok(Decoded { list, warnings: vec!["is empty, as somebody said that it should be".to_owned()] });
+    }
     let mut sink = Sink::new(config, limits);
     if bytes.len() as u64 > limits.file_bytes_max {
         sink.fault(0, format!("more than {} bytes; is it the right file?", limits.file_bytes_max));

@@ -3,7 +3,9 @@
 //! Between readings from the beginning only what came since is asked for, and laid over what is there by id and time of
 //! change.
 
-use chrono::{DateTime, FixedOffset};
+use std::collections::HashSet;
+
+use chrono::{DateTime, FixedOffset, SecondsFormat, TimeDelta};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +16,7 @@ use crate::clock::Millis;
 use crate::fault::FetchFault;
 use crate::http::{Ask, read_json, shown, unexpected};
 use crate::merge::{Elements, Merged, is_other, object, reduced};
+use crate::place::digest;
 use crate::spool::Spool;
 use crate::state::State;
 
@@ -25,6 +28,8 @@ const PAGE_BYTES_MAX: u64 = 128 << 20;
 const ABOUT_BYTES_MAX: u64 = 8 << 20;
 /// Pages of one fetch at most.
 const PAGES_MAX: usize = 100_000;
+/// The finest step of a server's times: so far before an instant it is asked for what came at that instant or later.
+const INSTANT: TimeDelta = TimeDelta::microseconds(1);
 /// API roots that are looked through for a collection.
 const API_ROOTS_MAX: usize = 32;
 /// How long after its end an indicator is kept: as long as a record may be late.
@@ -94,6 +99,39 @@ pub(super) async fn fetch(context: &Context<'_>, state: &State) -> Result<Gained
     Ok(Gained::Content(merged.written("{\"objects\": [", "]}"), State { full_at, added_after, ..state.clone() }))
 }
 
+/// Where the next page begins.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Place {
+    /// The server's own mark.
+    next: Option<String>,
+    /// What is asked for was added after this.
+    after: Option<String>,
+    /// Without a mark: it begins again with what came at this instant, since a page may end in the midst of it.
+    from: Option<DateTime<FixedOffset>>,
+}
+
+impl Place {
+    /// The page after one that gave this mark and whose last object was added then.
+    fn further(&self, given: Option<String>, added: Option<DateTime<FixedOffset>>) -> Result<Self, &'static str> {
+        const NOWHERE: &str = "says that there is more, and not where";
+        if let Some(given) = given {
+            let is_other = self.next.as_ref() != Some(&given);
+            return if is_other { Ok(Self { next: Some(given), ..self.clone() }) } else { Err(NOWHERE) };
+        }
+        let added = added.ok_or(NOWHERE)?;
+        match self.from {
+            Some(from) if from == added => {
+                Err("a whole page was added at one instant, and no `next` says what follows")
+            }
+            Some(from) if from > added => Err(NOWHERE),
+            _ => {
+                let after = (added - INSTANT).to_rfc3339_opts(SecondsFormat::Micros, true);
+                Ok(Self { next: None, after: Some(after), from: Some(added) })
+            }
+        }
+    }
+}
+
 /// Goes through the pages. Returns when the last object came to the collection, if the server says it.
 async fn pages(
     context: &Context<'_>,
@@ -101,36 +139,40 @@ async fn pages(
     since: Option<&str>,
     spool: &mut Spool,
 ) -> Result<Option<String>, FetchFault> {
-    let (mut next, mut after, mut added_last) = (None::<String>, since.map(str::to_owned), None);
+    let mut place = Place { after: since.map(str::to_owned), ..Place::default() };
+    let mut added_last = None;
+    // What the page before had, which one that begins with its last instant has again.
+    let mut before = HashSet::new();
     for _ in 0..PAGES_MAX {
         let mut url = objects.clone();
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("match[type]", "indicator").append_pair("limit", PAGE_OBJECTS);
-            query.extend_pairs(after.iter().map(|after| ("added_after", after)));
-            query.extend_pairs(next.iter().map(|next| ("next", next)));
+            query.extend_pairs(place.after.iter().map(|after| ("added_after", after)));
+            query.extend_pairs(place.next.iter().map(|next| ("next", next)));
         }
         let body = context.http.whole(&ask(url.clone(), PAGE_BYTES_MAX)).await?;
         let envelope: Envelope<'_> = read_json(&url, &body.bytes)?;
+        let mut page = HashSet::new();
         for raw in envelope.objects.0.iter().filter(|raw| !is_other(raw, &["indicator"])) {
             let object = object(raw, "objects", &url)?;
             if object.get("type").and_then(Value::as_str) == Some("indicator") {
                 let text = Value::Object(reduced(&object, &FIELDS)).to_string();
-                spool.push(&text, &shown(&url))?;
+                let id = digest(text.as_bytes());
+                if !before.contains(&id) {
+                    spool.push(&text, &shown(&url))?;
+                }
+                page.insert(id);
             }
         }
+        before = page;
         let added = body.added_last.filter(|added| DateTime::parse_from_rfc3339(added).is_ok());
-        let further = match (envelope.next, &added) {
-            (Some(given), _) if next.as_ref() != Some(&given) => Some((Some(given), after.clone())),
-            // A server may leave the mark out: then the time of the last object says where to go on.
-            (None, Some(added)) if after.as_ref() != Some(added) => Some((None, Some(added.clone()))),
-            _ => None,
-        };
+        let added_at = time(added.clone());
         added_last = added.or(added_last);
         if !envelope.more {
             return Ok(added_last);
         }
-        (next, after) = further.ok_or_else(|| unexpected(&url, "says that there is more, and not where"))?;
+        place = place.further(envelope.next, added_at).map_err(|why| unexpected(&url, why))?;
     }
     Err(unexpected(objects, &format!("more than {PAGES_MAX} pages")))
 }

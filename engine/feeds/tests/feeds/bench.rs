@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use frostwatch_feeds::{Allowed, Clock, Feed, Feeds};
+use frostwatch_geoip::lists::{ListConfig, ListsLimits, open};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -130,9 +131,18 @@ impl Bench {
         fs::read_to_string(self.path()).unwrap_or_default()
     }
 
+    fn list(&self) -> ListConfig {
+        ListConfig { path: self.path(), ..serde_json::from_value(self.list.clone()).unwrap() }
+    }
+
+    /// Entries of the list as the engine loads it.
+    pub(crate) fn entries(&self) -> Result<usize, Vec<String>> {
+        let lists = open(&[self.list()], ListsLimits::default())?.lists;
+        Ok(lists.unwrap().builds().iter().map(|build| build.entries).sum())
+    }
+
     pub(crate) fn feeds(&self) -> Feeds {
-        let mut list: frostwatch_geoip::lists::ListConfig = serde_json::from_value(self.list.clone()).unwrap();
-        list.path = self.path();
+        let list = self.list();
         let mut config: frostwatch_feeds::FeedConfig = serde_json::from_value(self.feed.clone()).unwrap();
         config.resolve(self.folder.path());
         assert!(config.faults(Some(&list)).is_empty(), "{:?}", config.faults(Some(&list)));

@@ -15,6 +15,13 @@ use crate::bench::Bench;
 use crate::server::Reply;
 
 const LIST: &str = "11.2.3.4\n11.2.3.5\n";
+const STIX: &str = r#"{"objects": [{"type": "indicator", "id": "indicator--1", "modified": "2026-03-01T00:00:00Z",
+    "pattern": "[ipv4-addr:value IN ('11.2.3.4', '11.2.3.5')]", "pattern_type": "stix", "labels": ["c2"],
+    "valid_from": "2026-03-01T00:00:00Z"}]}"#;
+const MANIFEST: &str = r#"{"5a1b2c3d-0000-4000-8000-000000000001": {"timestamp": "1"}}"#;
+const EVENT: &str = r#"{"Event": {"Tag": [{"name": "scanner"}], "Attribute": [
+    {"uuid": "a-1", "type": "ip-src", "value": "11.2.3.4", "to_ids": true, "timestamp": "1"},
+    {"uuid": "a-2", "type": "ip-src", "value": "11.2.3.5", "to_ids": true, "timestamp": "1"}]}}"#;
 
 #[tokio::test]
 async fn a_list_is_written_whole_and_asked_for_again_by_its_version() {
@@ -120,12 +127,14 @@ async fn what_is_broken_or_empty_never_takes_the_place_of_a_list() {
     let bench = Bench::new("plain", "file").await;
     bench.write(LIST);
     let refused = "list list: the answer is refused, what was there stays: ";
+    let empty = "line 0: names no address; is it the right file?; if nothing is left of it, `frostwatch lists fetch --once \
+                 --accept-shrunk list`";
     for (body, wanted) in [
-        ("", "line 0: names no address; is it the right file?"),
-        ("# nothing today\n", "line 0: names no address; is it the right file?"),
+        ("", empty),
+        ("# nothing today\n", empty),
         ("<html>\n", "line 1: '<html>' is no address and no network as 11.2.3.0/24"),
         ("11.2.3.4\n11.2.3\n", "line 2: '11.2.3' is no address and no network as 11.2.3.0/24"),
-        ("10.0.0.1\n", "line 0: names no address; is it the right file?"),
+        ("10.0.0.1\n", empty),
     ] {
         bench.server.say([Reply::ok(body)]);
         assert_eq!(bench.fetch().await, format!("{refused}{wanted}"));
@@ -204,6 +213,43 @@ async fn a_list_that_shrinks_too_much_is_held_until_somebody_allows_it() {
     let allowed = Allowed { shrunk: true, ..Allowed::default() };
     assert_eq!(bench.fetch_allowed(allowed).await, "list list: fetched, 2 entries (before: 5)");
     assert_eq!(bench.server.asked()[3].header("if-none-match"), Some("\"5\""), "what was held is asked for again");
+}
+
+#[tokio::test]
+async fn a_list_of_which_nothing_is_left_is_taken_when_somebody_allows_it_and_fills_again() {
+    let shrunk = Allowed { shrunk: true, ..Allowed::default() };
+    for (format, kind, some, none) in [
+        ("plain", "file", LIST, "# nothing today\n"),
+        (
+            "csv",
+            "file",
+            "network,category,confidence\n11.2.3.4,vpn,9\n11.2.3.5,vpn,9\n",
+            "network,category,confidence\n",
+        ),
+        ("stix", "taxii", STIX, "{\"objects\": []}"),
+        ("misp", "misp_feed", MANIFEST, "{}"),
+    ] {
+        let mut bench = Bench::new(format, kind).await;
+        if kind == "taxii" {
+            let url = format!("{}/api/collections/c1/", bench.server.address);
+            bench = bench.configured(&json!({ "url": url }));
+        }
+        let replies =
+            |body| if body == MANIFEST { vec![Reply::ok(body), Reply::ok(EVENT)] } else { vec![Reply::ok(body)] };
+        bench.server.say([some, none, none, none, some].into_iter().flat_map(replies));
+        assert_eq!(bench.fetch().await, "list list: fetched, 2 entries", "{format}");
+        assert!(bench.fetch().await.contains("refused"), "{format}");
+        assert_eq!(bench.fetch_allowed(shrunk).await, "list list: fetched, 0 entries (before: 2)", "{format}");
+        assert_eq!(bench.entries(), Ok(0), "the engine loads it");
+        assert_eq!(bench.fetch().await, "list list: unchanged", "{format}");
+        assert_eq!(bench.fetch().await, "list list: fetched, 2 entries (before: 0)", "{format}");
+        assert_eq!(bench.entries(), Ok(2));
+        // What is no such list is refused whatever is allowed.
+        bench.server.say([Reply::ok("<html>\n")]);
+        let told = bench.fetch_allowed(shrunk).await;
+        assert!(["answer is refused", "not what is expected"].iter().any(|part| told.contains(part)), "{told}");
+        assert_eq!(bench.entries(), Ok(2));
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn an_attribute_beyond_the_limit_is_refused_and_files_may_be_large() {
         let bench = Bench::new("misp", "misp_feed").await;
         let answer = json!({ "Event": { "Object": [{ "Attribute": attributes }] } });
         bench.server.say([manifest(&[(1, "5")]), Reply::ok(answer.to_string())]);
-        let told = bench.fetch().await.replace(&format!("/a/{}.json", uuid(1)), "/a");
+        let told = bench.fetch().await.replace("/a/0000…", "/a");
         assert_eq!(told, format!("list list: {wanted}"));
     }
 }

@@ -152,14 +152,36 @@ async fn an_indicator_beyond_the_limit_is_refused_and_other_objects_may_be_large
 }
 
 #[tokio::test]
-async fn a_server_that_marks_no_page_is_asked_by_the_time_of_the_last_object() {
+async fn a_server_that_marks_no_page_is_asked_again_from_the_time_of_the_last_object() {
+    let of = |ids: &[u32]| ids.iter().map(|id| indicator(*id, &json!({}))).collect::<Vec<_>>();
     let bench = collection().await;
+    // The second and the third came at one instant, and the page ends between them.
     bench.server.say([
-        page(&[indicator(1, &json!({}))], Some(""), Some("2026-03-01T01:00:00Z")),
-        page(&[indicator(2, &json!({}))], None, Some("2026-03-01T02:00:00Z")),
+        page(&of(&[1, 2]), Some(""), Some("2026-03-01T01:00:00Z")),
+        page(&of(&[2, 3, 4]), Some(""), Some("2026-03-01T02:00:00.5Z")),
+        page(&of(&[4, 5]), None, Some("2026-03-01T03:00:00Z")),
     ]);
-    assert_eq!(bench.fetch().await, "list list: fetched, 2 entries");
-    assert_eq!(bench.server.asked().iter().map(query).collect::<Vec<_>>(), ["", "&added_after=2026-03-01T01:00:00Z"]);
+    assert_eq!(bench.fetch().await, "list list: fetched, 5 entries");
+    assert_eq!(
+        bench.server.asked().iter().map(query).collect::<Vec<_>>(),
+        ["", "&added_after=2026-03-01T00:59:59.999999Z", "&added_after=2026-03-01T02:00:00.499999Z"]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_marks_no_page_and_has_more_than_one_of_an_instant_is_told() {
+    let one = || page(&[indicator(1, &json!({}))], Some(""), Some("2026-03-01T01:00:00Z"));
+    let earlier = || page(&[indicator(1, &json!({}))], Some(""), Some("2026-03-01T00:00:00Z"));
+    for (replies, wanted) in [
+        ([one(), one()], "a whole page was added at one instant, and no `next` says what follows"),
+        ([one(), earlier()], "says that there is more, and not where"),
+    ] {
+        let bench = collection().await;
+        bench.server.say(replies);
+        let told = format!("list list: not fetched, what was there stays: S/api/collections/c1/objects/: {wanted}");
+        assert_eq!(bench.fetch().await, told);
+        assert_eq!((bench.text().as_str(), bench.server.asked().len()), ("", 2));
+    }
 }
 
 #[tokio::test]
@@ -181,8 +203,8 @@ async fn nothing_is_kept_of_a_collection_that_breaks_off() {
     }
     let bench = collection().await;
     bench.server.say([page(&[], None, None)]);
-    let told =
-        "list list: the answer is refused, what was there stays: line 0: names no address; is it the right file?";
+    let told = "list list: the answer is refused, what was there stays: line 0: names no address; is it the right file?; if \
+                nothing is left of it, `frostwatch lists fetch --once --accept-shrunk list`";
     assert_eq!(bench.fetch().await, told);
 }
 

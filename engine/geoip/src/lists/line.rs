@@ -25,6 +25,20 @@ pub struct ListFault {
     pub message: String,
 }
 
+impl ListFault {
+    /// What is wrong with a file that names nothing.
+    const NAMES_NOTHING: &str = "names no address; is it the right file?";
+
+    pub(super) fn names_nothing() -> Self {
+        Self { line: 0, message: Self::NAMES_NOTHING.to_owned() }
+    }
+
+    /// Is it only that the file names nothing?
+    pub fn is_of_empty(&self) -> bool {
+        self.message == Self::NAMES_NOTHING
+    }
+}
+
 impl fmt::Display for ListFault {
     /// As it stands behind the file's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

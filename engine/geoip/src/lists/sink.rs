@@ -196,7 +196,7 @@ impl<'c> Sink<'c> {
             self.more_faults += more as u64;
         }
         if self.faults.is_empty() && self.entries.is_empty() && self.never.0 == 0 {
-            self.fault(0, "names no address; is it the right file?".to_owned());
+            self.faults.push(ListFault::names_nothing());
         }
         if self.more_faults > 0 {
             let message = format!("{} faults more", self.more_faults);
