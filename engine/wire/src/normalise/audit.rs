@@ -11,7 +11,7 @@ use super::people::Who;
 use super::record::{CREATED_BY, CREATED_ON, DOMAIN, Draft, SYS_ID, TEXT_BYTES_MAX, keyed, note};
 use super::{Column, Out, Skip, View, secret, text};
 use crate::activity::USER_NAME_BYTES_MAX;
-use crate::activity::record::{ActivityRecord, Object, Outcome, Person, Quantity, Word};
+use crate::activity::record::{ActivityRecord, Object, Outcome, Parent, Person, Quantity, Word};
 use crate::activity::time::UtcTime;
 
 const TABLE: Column = Column::new("tablename");
@@ -33,6 +33,10 @@ pub(super) const DELETED_COLUMNS: &[Column] = &[SYS_ID, CREATED_ON, CREATED_BY, 
 const DELETED: &str = "DELETED";
 /// Who is in which group.
 const GROUP_MEMBERS: &str = "sys_user_grmember";
+/// Which role has another: whoever is given the one has both.
+const ROLE_CONTAINS: &str = "sys_user_role_contains";
+/// What a role is a record of.
+const ROLES: &str = "sys_user_role";
 /// Most roles of one changed list that are named; all of them are compared and counted.
 const ROLES_MAX: usize = 64;
 /// Tables that decide how the instance behaves and who may enter it.
@@ -140,7 +144,7 @@ fn action(change: &Change<'_>) -> &'static str {
             ("enable_multifactor_authn", ..) => "mfa_change",
             _ => "update",
         },
-        "sys_user_has_role" | "sys_group_has_role" | GROUP_MEMBERS if deleted => "role_revoke",
+        "sys_user_has_role" | "sys_group_has_role" | GROUP_MEMBERS | ROLE_CONTAINS if deleted => "role_revoke",
         "sys_user_has_role" | "sys_group_has_role"
             if matches!(change.field, "role" | "user") && !change.new.is_empty() =>
         {
@@ -148,6 +152,8 @@ fn action(change: &Change<'_>) -> &'static str {
         }
         // Who comes into a group has the roles of it.
         GROUP_MEMBERS if matches!(change.field, "group" | "user") && !change.new.is_empty() => "role_grant",
+        // Whoever has a role has those that it contains.
+        ROLE_CONTAINS if matches!(change.field, "contains" | "role") && !change.new.is_empty() => "role_grant",
         "user_multifactor_auth" | "sys_user_multi_factor_setup" | "sys_user_public_credential" => "mfa_change",
         "sys_attachment" if change.field == "file_name" && !change.old.is_empty() => "rename",
         table if CONFIG_TABLES.contains(&table) => "config_change",
@@ -192,6 +198,11 @@ fn describe(change: &Change<'_>, record: &mut ActivityRecord) {
             object.kind = Some(Cow::Borrowed(granted(change)));
             let id = text::sys_id(change.new);
             record.target = Some(Person { id, ..Person::default() });
+        }
+        // What is given to is no account here, but all that have this role.
+        "role_grant" if change.table == ROLE_CONTAINS && change.field == "role" => {
+            object.kind = Some(Cow::Borrowed(granted(change)));
+            object.parent = Some(Parent { table: Some(ROLES.to_owned()), id: text::owned(change.new, TEXT_BYTES_MAX) });
         }
         "role_grant" => {
             object.kind = Some(Cow::Borrowed(granted(change)));

@@ -100,11 +100,12 @@ impl View<'_> {
     }
 
     /// Hands over a record under the key of `who`. Nothing can be concluded from what nobody did
-    /// from nowhere, unless it was done to somebody.
+    /// from nowhere, unless it was done to somebody, or gave rights away: of a grant one row says to whom, another which.
     pub(super) fn emit(&self, who: &Who<'_>, mut record: ActivityRecord, out: Out<'_>) -> Result<(), Skip> {
         bound(&mut record);
         let ip = record.client.as_ref().and_then(|client| client.ip);
-        if who.is_placeholder() && ip.is_none() && record.target.is_none() {
+        let says_something = record.target.is_some() || record.action == "role_grant";
+        if who.is_placeholder() && ip.is_none() && !says_something {
             return Err(Skip::Noise("neither user nor address"));
         }
         let key = who.key(&self.normaliser.instance, ip);
