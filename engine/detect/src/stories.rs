@@ -275,7 +275,7 @@ impl Teller<'_> {
             first: parts.iter().map(|part| part.finding.first).min()?,
             last,
             open_until: last + Millis::from(rule.quiet_secs) * SECOND,
-            summary: cut(self.summary(parts), crate::finding::SENTENCE_BYTES_MAX),
+            summary: cut(self.summary(parts, policies), crate::finding::SENTENCE_BYTES_MAX),
             observed: vec![
                 Measure::new("risk_score", f64::from(weighed.score), "of 100"),
                 Measure::new("alerts", parts.len() as f64, "alerts"),
@@ -365,8 +365,13 @@ impl Teller<'_> {
         parts.iter().zip(&weighed.counts).filter_map(part).collect()
     }
 
-    fn summary(&self, parts: &[&Part]) -> String {
+    /// `policies`: those that add to the score.
+    fn summary(&self, parts: &[&Part], policies: usize) -> String {
         let rules: BTreeSet<u64> = parts.iter().map(|part| part.finding.rule).collect();
+        let others = match rules.len().saturating_sub(policies) {
+            0 => String::new(),
+            others => format!(" (and {others} more, of mostly the same events)"),
+        };
         let first = parts.iter().map(|part| part.finding.first).min().unwrap_or_default();
         let last = parts.iter().map(|part| part.finding.last).max().unwrap_or_default();
         let is_one_day = date(first) == date(last);
@@ -381,10 +386,10 @@ impl Teller<'_> {
             format!("from {} to {} UTC", to_the_minute(first), to_the_minute(last))
         };
         format!(
-            "{}: {} of {} policies {when}: {list}; {}.",
+            "{}: {} of {} policies{others} {when}: {list}; {}.",
             self.subject.user(),
             counted(parts.len() as u64, "alert", "alerts"),
-            rules.len(),
+            policies,
             from_addresses(&addresses(parts)),
         )
     }
