@@ -10,7 +10,7 @@ use crate::caps::Caps;
 use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
-use crate::machine::{Machine, Surroundings};
+use crate::machine::{Machine, Surroundings, kept};
 use crate::model::{Action, Outcome};
 use crate::near;
 use crate::plan::{LaneKind, Plan};
@@ -252,7 +252,7 @@ impl Key {
         }
         self.succeeded |= event.outcome == Outcome::Success;
         self.note_newest(event);
-        self.note_limits(plan);
+        self.note_limits(event, plan);
         self.settle(plans, subject, scratch);
         if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
     }
@@ -469,12 +469,12 @@ impl Key {
         });
     }
 
-    fn note_limits(&mut self, plan: &Plan) {
+    fn note_limits(&mut self, event: &Event, plan: &Plan) {
         let Some(newest) = self.newest else { return };
         let Limits { horizon, window, keep } = &mut self.limits;
         *window = plan.lateness.window();
         *horizon = newest.time.saturating_sub(*window).max(*horizon);
-        *keep = (plan.kept(self.succeeded) + *window).max(*keep);
+        *keep = (kept(event, plan, self.succeeded) + *window).max(*keep);
     }
 
     fn settle(&mut self, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) {

@@ -20,10 +20,25 @@ use crate::plans::{NO_VERSION, Plans, VersionSet};
 use crate::profile::{Known, Person};
 use crate::rule::RULES_MAX;
 use crate::sessions::{Origin, Sessions};
-use crate::time::Millis;
+use crate::time::{DAY, Millis};
 
 /// States of rules that the plan does not have at most; beyond, the one put aside for longest is forgotten.
 pub const PARKED_MAX: usize = RULES_MAX;
+
+/// That an account has ended is kept for so long after it was said, or after the time from which it counts where that is later:
+/// accounts that are left over are gone through once a year, and a month is for those who do it late.
+pub const ENDED_RETENTION: Millis = 400 * DAY;
+
+/// How long a history is kept after this event, by what it asks for itself.
+pub(crate) fn kept(event: &Event, plan: &Plan, succeeded: bool) -> Millis {
+    let usual = plan.kept(succeeded);
+    let is_end =
+        matches!(event.action, Action::UserTerminate | Action::UserDisable) && event.outcome == Outcome::Success;
+    let Some(from) = event.counts_from().filter(|_| is_end) else { return usual };
+    let is_asked = plan.lane_rules(LaneKind::Activity).any(|rule| rule.rule.params.wants(event));
+    let asked = ENDED_RETENTION + from.saturating_sub(event.time).clamp(0, ENDED_RETENTION);
+    if is_asked { asked.max(usual) } else { usual }
+}
 
 /// The state of one lane at one point of its history. It knows nothing of lateness: it is a function of the events before
 /// that point, in order, each under the plan it arrived under.
@@ -128,7 +143,7 @@ impl Machine {
             self.align(event, plan, around.lane, caps);
         }
         self.standing.succeeded |= event.outcome == Outcome::Success;
-        self.kept_until = Some(event.time + plan.kept(self.standing.succeeded));
+        self.keep(event, plan);
         let known = self.standing.known.as_mut().map(|known| counting(known, event.time));
         let completed = known.and_then(|known| known.complete(event, plan, around.subject, caps));
         let event = completed.as_ref().unwrap_or(event);
@@ -260,9 +275,16 @@ impl Machine {
     fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
         let Some(said) = event.statement().filter(|_| event.outcome == Outcome::Success) else { return };
         self.standing.succeeded = true;
-        self.kept_until = Some(event.time + plan.kept(true));
+        self.keep(event, plan);
         let from = event.counts_from().map_or(said.said_at, |from| from.max(said.said_at));
         Arc::make_mut(self.standing.known.get_or_insert_default()).take(said, from, event.time, caps);
+    }
+
+    /// Keeps the history for as long as the event asks for, or an end of the account that was said before.
+    fn keep(&mut self, event: &Event, plan: &Plan) {
+        let asked = event.time + kept(event, plan, self.standing.succeeded);
+        let is_of_an_end = |until: &Millis| *until > event.time + plan.retention;
+        self.kept_until = Some(self.kept_until.filter(is_of_an_end).map_or(asked, |until| until.max(asked)));
     }
 
     fn all(&self) -> impl Iterator<Item = &RuleState> {

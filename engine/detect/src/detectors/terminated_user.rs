@@ -24,8 +24,8 @@
 //! # Blind spots
 //! Accounts whose leaving no record tells. What is done between the hour of a leaving that is told as a day and the end of that
 //! day, unless a record says that the account is off. Of the time before a record that is told late only days are known, up to 64 of
-//! them, and of the last activity its time. An account that was forgotten since (no activity for the time users are
-//! kept) is a new one. Records under another name of the same person. A record of leaving that is itself late, by its
+//! them, and of the last activity its time. An account that was forgotten since is a new one: 400 days after
+//! the leaving, or 90 after its last record where that is later. Records under another name of the same person. A record of leaving that is itself late, by its
 //! `time`, is put aside like any late record: whoever publishes gives it the time at which it is told and says in
 //! `effective_at` from when it counts. So are rows of `sys_user` that were last changed long ago when that table is read for
 //! the first time, of users whose newer activity is known; of others such a row counts until they are forgotten, by its own
