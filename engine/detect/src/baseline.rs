@@ -65,7 +65,7 @@ pub(crate) struct Usual {
 
 impl Usual {
     /// What is usual for somebody of whom nothing is known.
-    fn prior(weighing: &Weighing) -> Belief {
+    pub(crate) fn prior(weighing: &Weighing) -> Belief {
         let weeks = weighing.prior_weeks;
         let in_window = weighing.prior_per_week * f64::from(weighing.window_secs) / 3_600.0 / WORK_HOURS;
         Belief { events: in_window * weeks, windows: weeks }

@@ -46,8 +46,10 @@
 //! expected, up to `work_times_max` times. A rise opens with the day on which it began.
 //!
 //! # Blind spots
-//! What stays below the floors; the first `learning_days`, whose habits are taken as they are, and which begin with the
-//! first download: whoever takes over an account that never carried anything off, as that of an interface, has as long;
+//! What stays below the floors; the first `learning_days`, which begin with the first download and whose habits are taken as they
+//! are, but for what comes to `learning_times_max` times what would be told of anybody of whom nothing is known (programs may carry
+//! off even that, and what is told teaches all the same): whoever takes over an account that never carried anything off, as that of an interface, has as
+//! long;
 //! whoever has carried off much at once before may do so again, and half as much more, at any hour at which they are
 //! active, on up to every other day; a rise over days of a user who has been known for fewer than 12 days of activity,
 //! and one that begins before the one that was told is over. Whoever carries off a little more each week for months
@@ -164,6 +166,10 @@ pub struct Params {
     /// an hour: another `window_secs` is not measured by it. 0: colleagues are not asked.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub peers_min: u32,
+    /// While a user is learned, what comes to so many times what would be told of anybody of whom nothing is known is told all the
+    /// same; of programs it is not. 0: nothing is.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub learning_times_max: u32,
 }
 
 impl Params {
@@ -184,6 +190,7 @@ impl Params {
         bounded(&mut faults, "slow_objects_floor", self.slow_objects_floor, 0, 100_000);
         bounded(&mut faults, "work_times_max", self.work_times_max, 1.0, 10.0);
         bounded(&mut faults, "peers_min", self.peers_min, 0, 100_000);
+        bounded(&mut faults, "learning_times_max", self.learning_times_max, 0, 1_000);
         if self.floors().into_iter().all(|floor| floor <= 0.0) {
             faults.push(("objects_floor", "all three floors are off: the rule could never fire".to_owned()));
         }
@@ -257,7 +264,7 @@ impl Detector for State {
     const SUPPRESSIONS: &'static [&'static str] =
         &["learning", "month_turn", "more_work", "usual_hour", "usual_in_group", "usual_peak"];
 
-    const OPTIONAL: &'static [&'static str] = &["peers_min"];
+    const OPTIONAL: &'static [&'static str] = &["learning_times_max", "peers_min"];
 
     fn window_secs(params: &Params) -> u32 {
         params.window_secs

@@ -141,6 +141,7 @@ fn unusual() -> (&'static str, Params, u32) {
         slow_bytes_floor: 1_000,
         work_times_max: 1.5,
         peers_min: 2,
+        learning_times_max: 3,
     };
     ("unusual_download", Params::UnusualDownload(params), 1_800)
 }

@@ -445,4 +445,8 @@ pub(crate) struct UnusualDownload {
     /// an hour: another `window_secs` is not measured by it. 0: colleagues are not asked.
     #[schemars(range(min = 0, max = 100_000))]
     peers_min: u32,
+    /// While a user is learned, what comes to so many times what would be told of anybody of whom nothing is known is told all the
+    /// same; of programs it is not. 0: nothing is.
+    #[schemars(range(min = 0, max = 1_000))]
+    learning_times_max: u32,
 }

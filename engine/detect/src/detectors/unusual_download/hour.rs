@@ -4,11 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{MEASURES, Params, amounts};
 use crate::baseline::Usual;
+use crate::context::Context;
 use crate::event::Quantity;
 use crate::finding::Blocker;
+use crate::model::AccountKind;
 
 /// So many rows, and so many bytes, weigh as much as an object where what is usual at an hour is learned.
 const WEIGHTS: [f64; MEASURES] = [1.0, 1_000.0, 4_194_304.0];
+
+/// More than this in a window is told of nobody as somebody unknown.
+const UNKNOWN_MAX: u32 = 10_000_000;
 
 /// What may explain that much was carried off within a window, the weightiest first.
 pub(super) const EXPLANATIONS: [&str; 3] = ["usual_hour", "usual_peak", "month_turn"];
@@ -81,7 +86,7 @@ impl Limits {
         rest: Rest,
         days: usize,
     ) -> Self {
-        let (amounts, reached, floors) = (amounts(now), params.reached(now, 1.0), params.floors());
+        let (amounts, reached) = (amounts(now), params.reached(now, 1.0));
         let (is_asleep, times) = (rest != Rest::Awake, rest.times(params));
         let mut limits =
             Self { peaks, turn, expected: usual.belief.expected(), tail: 1.0, is_asleep, times, ..Self::default() };
@@ -89,7 +94,7 @@ impl Limits {
         for measure in 0..MEASURES {
             let amount = amounts[measure];
             let (of_days, of_turn) = (limits.times * peaks[measure], limits.times * turn[measure]);
-            limits.passing[measure] = libm::floor(of_days.max(of_turn)).max(floors[measure] - 1.0).max(0.0);
+            limits.passing[measure] = limits.own(params, measure);
             if !reached[measure] {
                 continue;
             }
@@ -106,6 +111,28 @@ impl Limits {
     pub(super) fn is_passed_by(&self, params: &Params, now: Quantity) -> bool {
         let (amounts, reached) = (amounts(now), params.reached(now, 1.0));
         (0..MEASURES).any(|measure| reached[measure] && amounts[measure] > self.passing[measure])
+    }
+
+    /// The same for somebody who is still learned, where the window holds far more than would pass of anybody. Of a program it may
+    /// be what it was made for.
+    pub(super) fn of_unknown(mut self, params: &Params, context: &Context<'_>, now: Quantity) -> Option<Self> {
+        let is_program = matches!(context.event.kind, AccountKind::Service | AccountKind::Integration);
+        if params.learning_times_max == 0 || is_program || params.reached(now, 1.0) == [false; MEASURES] {
+            return None;
+        }
+        context.learning(params.learning_days)?;
+        let unknown = f64::from(Usual::prior(&params.weighing()).limit(1, UNKNOWN_MAX, params.tail_max)?);
+        for (measure, floor) in params.floors().into_iter().enumerate() {
+            let far = f64::from(params.learning_times_max) * floor.max(unknown * WEIGHTS[measure]);
+            self.passing[measure] = self.passing[measure].max(far - 1.0);
+        }
+        self.is_passed_by(params, now).then_some(self)
+    }
+
+    /// What the user's own habits and the floors let pass.
+    pub(super) fn own(&self, params: &Params, measure: usize) -> f64 {
+        let most = libm::floor(self.times * self.peaks[measure].max(self.turn[measure]));
+        most.max(params.floors()[measure] - 1.0).max(0.0)
     }
 
     /// The same where the rule lets none of what explains it count: then the floors are all that would have passed.

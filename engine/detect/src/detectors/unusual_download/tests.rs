@@ -24,6 +24,7 @@ pub(crate) fn params() -> Params {
         slow_bytes_floor: 536_870_912,
         work_times_max: 2.0,
         peers_min: 5,
+        learning_times_max: 10,
     }
 }
 

@@ -48,6 +48,8 @@ impl State {
         verdict: Verdict,
     ) -> Option<Quantity> {
         let Verdict { exception, now, fresh, limits } = verdict;
+        let of_unknown = limits.of_unknown(params, context, now).filter(|_| exception.is_none());
+        let (is_far, limits) = (of_unknown.is_some(), of_unknown.unwrap_or(limits));
         let covered = exception.is_some();
         let excusing = Colleagues::of(params, context).filter(|colleagues| colleagues.excuse(&limits, now));
         if !covered && self.is_told(HOUR) {
@@ -58,7 +60,7 @@ impl State {
         }
         let blocker = exception.or_else(|| {
             let taken = EXPLANATIONS.map(|by| context.takes(Layer::User, by));
-            let learning = context.learning(params.learning_days);
+            let learning = context.learning(params.learning_days).filter(|_| !is_far);
             let explained = limits.explained(taken).map(|by| words::usual(params, &limits, by, now));
             let excused = excusing.map(|colleagues| colleagues.block(params, &limits, now));
             context.blocker(learning.into_iter().chain(explained).chain(excused).collect())

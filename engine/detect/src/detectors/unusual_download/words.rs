@@ -91,17 +91,22 @@ fn limit(params: &Params, limits: &Limits, peak: Quantity, measure: usize) -> St
     let (times, passing, most) = (limits.times, limits.passing[measure], limits.peaks[measure]);
     let (floor, turn) = (params.floors()[measure], limits.turn[measure]);
     let days = counted(u64::from(limits.days), "day", "days");
-    let limit = if passing >= floor && turn > most {
+    let known = match limits.days {
+        0 => "nothing is known of the user yet".to_owned(),
+        _ => format!("the user's own most on {days} before: {}", said(measure, most)),
+    };
+    let limit = if passing > limits.own(params, measure) {
+        format!(
+            "where the rule tells from {} on of anybody who is still learned ({known})",
+            said(measure, passing + 1.0)
+        )
+    } else if passing >= floor && turn > most {
         format!("where up to {} are usual: {times} times the most at the last turn of a month", said(measure, passing))
     } else if passing >= floor {
         let most = said(measure, most);
         let times = if times > 1.0 { format!("{times} times ") } else { String::new() };
         format!("where up to {} are usual: {times}the user's own most on {days} before, {most}", said(measure, passing))
     } else {
-        let known = match limits.days {
-            0 => "nothing is known of the user yet".to_owned(),
-            _ => format!("the user's own most on {days} before: {}", said(measure, most)),
-        };
         format!("where the rule tells from {} on ({known})", said(measure, floor))
     };
     let asleep = if limits.is_asleep { format!("{ASLEEP}, ") } else { String::new() };
