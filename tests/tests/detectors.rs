@@ -246,6 +246,9 @@ fn differences(alert: &AlertRecord, expected: &Expected, rule: &str) -> Vec<Stri
     if let Some(severity) = expected.severity {
         differs("severity", alert.severity.to_string(), severity.to_string());
     }
+    if let Some(test) = expected.test {
+        differs("test", body.test.to_string(), test.to_string());
+    }
     if let Some(count) = expected.count {
         differs("count", body.count.to_string(), count.to_string());
     }

@@ -41,7 +41,7 @@ pub struct Stranger {
     pub(crate) last: Millis,
     /// Events from there.
     pub(crate) count: u64,
-    /// One of them is a test.
+    /// All of them are tests.
     pub(crate) test: bool,
     /// So much confidence must a list have.
     pub(crate) confidence_min: u8,
@@ -123,8 +123,8 @@ impl Strangers {
             list.len() - 1
         });
         let stranger = &mut list[at];
+        stranger.test = event.test && (stranger.test || stranger.count == 0);
         (stranger.last, stranger.count) = (event.time, stranger.count + 1);
-        stranger.test |= event.test;
         stranger.own = stranger.own.max(seen.location.listed.repute());
         for later in event.later.iter().flatten().filter(|later| later.address == seen.address) {
             stranger.own = stranger.own.max(later.listed.repute());

@@ -269,7 +269,9 @@ impl Context<'_> {
         }
         incident.severity = Some(severity);
         let grew = incident.said.as_ref().is_none_or(|said| said.count != incident.count);
-        if first || weighed || raise.fresh || grew && on_ladder(incident.count) {
+        // What was told as a test is none any more.
+        let is_real = incident.said.as_ref().is_some_and(|said| said.test && !incident.test);
+        if first || weighed || is_real || raise.fresh || grew && on_ladder(incident.count) {
             let mut finding = self.finding(incident, raise.blocker, explain(incident));
             finding.open_until = incident.last + standing.quiet;
             let finding = Arc::new(finding);

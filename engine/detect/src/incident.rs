@@ -34,7 +34,8 @@ pub struct Incident {
     pub severity: Option<Severity>,
     /// Why the severity differs from the rule's.
     pub severity_reasons: Vec<String>,
-    /// A test event took part.
+    /// The event that raised it is a test, and so are all that came since: one test among others makes nobody look away. Of
+    /// what a window held before that is not known.
     pub test: bool,
     /// What was last said of it.
     pub said: Option<Arc<Finding>>,
@@ -62,8 +63,8 @@ impl Incident {
 
     /// Counts the next event.
     pub fn add(&mut self, trace: Trace, test: bool) {
+        self.test = test && (self.test || self.count == 0);
         self.count += 1;
-        self.test |= test;
         self.evidence.push(trace);
     }
 

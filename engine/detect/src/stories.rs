@@ -291,7 +291,7 @@ impl Teller<'_> {
             addresses: addresses(parts),
             sessions: distinct(parts.iter().flat_map(|part| &part.finding.sessions), |session| *session),
             evidence,
-            test: parts.iter().any(|part| part.finding.test),
+            test: parts.iter().all(|part| part.finding.test),
             opener: opener.clone(),
             at: newest.at.clone(),
             kind: None,

@@ -181,6 +181,8 @@ pub(crate) struct Expected {
     pub(crate) entities: Vec<Value>,
     /// The mechanism that held it back.
     pub(crate) by: Option<String>,
+    /// All that it tells of are tests.
+    pub(crate) test: Option<bool>,
 }
 
 /// A record as it arrives.

@@ -230,7 +230,9 @@ impl State {
         } else {
             return;
         }
-        incident.test |= context.event.test;
+        if !was_raised {
+            incident.test = context.event.test;
+        }
         // A sign-in stands before the failures of its second, but a clock of whole seconds cannot say that it came first.
         let mut aggravations = Vec::from_iter(context.event.account.privileged.then_some(PRIVILEGED));
         let has_succeeded = self.succeeded_at == Some(now) && !self.memory.is_owners(held);

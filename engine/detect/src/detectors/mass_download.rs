@@ -113,7 +113,7 @@ impl Detector for State {
         } else {
             self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
             incident.count = incident.count.max(u64::from(self.window.events(covered)));
-            incident.test |= event.test;
+            incident.test = event.test;
             incident.first = self.window.first(covered).unwrap_or(event.time);
             *volume = Volume { carried: now, peak: now };
             false

@@ -255,7 +255,8 @@ impl Detector for State {
         let incident = self.incidents.touch(hash64(b"files"), held, context);
         let told = &mut self.told.get_or_insert_default()[usize::from(held)];
         let had = (told.most.bits(params), What::of(params, &told.most));
-        let fresh = if incident.is_raised() {
+        let was_raised = incident.is_raised();
+        let fresh = if was_raised {
             *told = Told { most: told.most.most(&seen), files: told.files + u32::from(pushed.is_new) };
             (told.most.bits(params), What::of(params, &told.most)) != had
         } else {
@@ -268,7 +269,9 @@ impl Detector for State {
         if incident.evidence.iter().all(|trace| trace.id != event.id) {
             incident.add(context.trace(), event.test);
         }
-        incident.test |= event.test;
+        if !was_raised {
+            incident.test = event.test;
+        }
         incident.first = incident.first.min(told.most.since.unwrap_or(event.time));
         let told = *told;
         let raise = Raise { blocker, aggravations: aggravations(&told.most, event.account.privileged), fresh };

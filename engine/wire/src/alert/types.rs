@@ -202,7 +202,7 @@ pub struct AlertBody {
     /// It was found among records that were loaded as history, and not as they came. Nothing is loaded so yet.
     #[serde(default)]
     pub historical: bool,
-    /// A synthetic or canary event took part.
+    /// The event that raised it is synthetic or a canary, and so are all that came since. Of an incident: all its alerts are so.
     pub test: bool,
 }
 

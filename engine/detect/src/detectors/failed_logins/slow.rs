@@ -88,7 +88,7 @@ impl State {
         } else {
             slow.firsts.iter().for_each(|first| incident.add(first.clone(), false));
             incident.first = slow.firsts.first().map_or(event.time, |first| first.time);
-            incident.test |= event.test;
+            incident.test = event.test;
         }
         let is_privileged =
             event.account.privileged || incident.severity_reasons.iter().any(|known| known == PRIVILEGED);

@@ -74,7 +74,7 @@ impl State {
             self.window.traces(covered).for_each(|trace| incident.add(trace.clone(), false));
             incident.count = u64::from(self.window.events(covered));
             incident.first = self.window.first(covered).unwrap_or(context.event.time);
-            incident.test |= context.event.test;
+            incident.test = context.event.test;
             let limits = if held { limits } else { limits.as_told(params, now) };
             *volume = Volume { carried: now, peak: now, limits, said: now };
             false
