@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::chance::{mix, mix_wide};
 use crate::files::FileDeed;
+use crate::policies::AdminDeed;
 use crate::world::{CityId, NetworkId};
 
 /// Files that exist in the instance.
@@ -119,6 +120,8 @@ pub(crate) enum Deed {
     SecondFactorDenied,
     /// Others tell about the account, and from when that counts, milliseconds since the epoch; activity records alone do.
     Status { status: Status, counts_from_ms: i64 },
+    /// Changed the instance, or who may do what in it.
+    Admin(AdminDeed),
 }
 
 impl Deed {

@@ -7,7 +7,10 @@ use crate::action::{
 };
 use crate::clock::Rfc3339;
 use crate::files::{FileDeed, State};
-use crate::people::AccountKind;
+use crate::people::{AccountKind, Person};
+use crate::policies::{
+    AdminDeed, How, account_id, account_name, deleted, group_id, group_name, group_of, role_id, role_name,
+};
 use crate::raw::{Hex, RawRow, Scene, user_agent};
 
 #[derive(Serialize, Default)]
@@ -20,6 +23,8 @@ struct Record<'a> {
     time_precision_ms: u32,
     instance: &'a str,
     user: User<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
     action: &'static str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +54,13 @@ struct User<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     email: &'a str,
     kind: &'static str,
+}
+
+/// Whom an action is aimed at.
+#[derive(Serialize)]
+struct Target {
+    name: String,
+    id: String,
 }
 
 #[derive(Serialize)]
@@ -181,6 +193,7 @@ fn record<'a>(scene: &Scene<'a>) -> Record<'a> {
         time_precision_ms: 1,
         instance: scene.instance,
         user: user(scene),
+        target: target(action, scene.people),
         action: content.action,
         outcome,
         reason,
@@ -270,7 +283,61 @@ fn content(action: &Action) -> Content {
         Deed::Rename { file: number } => attached("rename", number),
         Deed::Upload { table, record, bytes } => uploaded(action, table, record, bytes),
         Deed::File(deed) => of_file(action, deed),
+        Deed::Admin(deed) => of_admin(action, deed),
     }
+}
+
+/// What is done to the instance itself.
+fn of_admin(action: &Action, deed: AdminDeed) -> Content {
+    let hex = |id| Hex::lower(id).as_str().to_owned();
+    let object = |kind, table: &str, id, name: Option<&str>| Object {
+        kind,
+        table: table.to_owned(),
+        id: Some(hex(id)),
+        name: name.map(str::to_owned),
+        ..Object::default()
+    };
+    let row = action.row_id(1);
+    let (word, object) = match deed {
+        AdminDeed::Delete { table, record, .. } => {
+            let (table, id) = deleted(table, record);
+            ("delete", object("record", table, id, None))
+        }
+        AdminDeed::Impersonate { starts, .. } => {
+            return Content {
+                action: if starts { "impersonate_start" } else { "impersonate_end" },
+                object: None,
+                quantity: None,
+            };
+        }
+        AdminDeed::Grant { role, how: How::Row | How::List, .. } => {
+            ("role_grant", object("role", "sys_user_has_role", role_id(role), Some(role_name(role))))
+        }
+        AdminDeed::Grant { role, how: How::Group, .. } => {
+            let group = group_of(role);
+            ("role_grant", object("group", "sys_user_grmember", group_id(group), Some(group_name(group))))
+        }
+        AdminDeed::Grant { how: How::Contained, .. } => {
+            ("update", object("record", "sys_user_role_contains", row, None))
+        }
+        AdminDeed::Revoke { .. } => ("role_revoke", object("role", "sys_user_has_role", row, None)),
+        AdminDeed::CreateUser { .. } => ("user_create", object("record", "sys_user", row, None)),
+        AdminDeed::Configure { .. } => ("config_change", object("record", "sys_properties", row, None)),
+        AdminDeed::Script => ("script_run", object("page", "sys.scripts.do", row, None)),
+    };
+    Content { action: word, object: Some(object), quantity: None }
+}
+
+/// Whom an action is aimed at, where it is aimed at somebody.
+fn target(action: &Action, people: &[Person]) -> Option<Target> {
+    let (Deed::Admin(AdminDeed::Impersonate { whom, .. })
+    | Deed::Admin(AdminDeed::Grant { whom, .. })
+    | Deed::Admin(AdminDeed::Revoke { whom })
+    | Deed::Admin(AdminDeed::CreateUser { whom })) = action.deed
+    else {
+        return None;
+    };
+    Some(Target { name: account_name(people, whom), id: Hex::lower(account_id(people, whom)).as_str().to_owned() })
 }
 
 fn list(table: u8) -> Object {

@@ -27,6 +27,8 @@ use crate::world::{CityId, NetworkId, NetworkKind};
 
 use lists::Book;
 
+pub(crate) use lists::{Entry, of_entries};
+
 /// A home line has another address every so many days.
 const LEASE_MS: i64 = 14 * DAY_MS;
 
@@ -99,6 +101,22 @@ pub enum HarmlessKind {
     HotDesk,
     /// An account that several screens share.
     Kiosk,
+    /// Deletes old records, not quite or exactly a page of a list.
+    CleanUp,
+    /// Deletes old records by the hundred, as a change has announced it.
+    ChangeWindow,
+    /// A program that deletes every night what is too old.
+    Retention,
+    /// Acts as others all day long, as it is the work of the service desk.
+    ServiceDesk,
+    /// Makes accounts for joiners, each with a role and a group.
+    JoinerWave,
+    /// Administers from home without the tunnel, once.
+    AdminAway,
+    /// Gives a role that governs the instance, as a change has it.
+    PrivilegedByChange,
+    /// A list takes the line at home for a proxy for some days.
+    RiskyLine,
 }
 
 /// Something that looks like an attack and is none.
@@ -288,7 +306,7 @@ fn start_after(times: &mut Vec<i64>, step_ms: i64) {
     times.push(last + step_ms);
 }
 
-fn midnight_ms(company: &Company, person: &Person, day: u32) -> i64 {
+pub(crate) fn midnight_ms(company: &Company, person: &Person, day: u32) -> i64 {
     company.world.midnight_ms(person.home, company.config.start_ms.div_euclid(DAY_MS) + i64::from(day))
 }
 
@@ -297,7 +315,7 @@ fn act(time_ms: i64, account: u32, client: Client, deed: Deed, chance: &mut Chan
 }
 
 /// Something that somebody who looks around does.
-fn look(chance: &mut Chance) -> Deed {
+pub(crate) fn look(chance: &mut Chance) -> Deed {
     match chance.random_range(0..10_u32) {
         0..3 => Deed::List { table: chance.random_range(0..10) },
         3..8 => Deed::View { table: chance.random_range(0..10), record: chance.random_range(0..RECORD_COUNT) },
@@ -306,7 +324,7 @@ fn look(chance: &mut Chance) -> Deed {
 }
 
 /// The owner's laptop at home.
-fn at_home(company: &Company, person: &Person, time_ms: i64, session: u128) -> Client {
+pub(crate) fn at_home(company: &Company, person: &Person, time_ms: i64, session: u128) -> Client {
     let network = person.home_line.v4;
     let lease = (time_ms - company.config.start_ms).div_euclid(LEASE_MS).max(0) as u64;
     let ip = company.world.host(network, person.line_number + lease);
@@ -314,13 +332,18 @@ fn at_home(company: &Company, person: &Person, time_ms: i64, session: u128) -> C
 }
 
 /// A stranger's computer at any host of a network.
-fn stranger(company: &Company, (body, network): (CityId, NetworkId), session: u128, chance: &mut Chance) -> Client {
+pub(crate) fn stranger(
+    company: &Company,
+    (body, network): (CityId, NetworkId),
+    session: u128,
+    chance: &mut Chance,
+) -> Client {
     let ip = company.world.any_host(network, chance);
     Client { ip, network, body, device: Device::Unmanaged, browser: chance.random_range(0..4), session }
 }
 
 /// Any network of a kind, IPv4.
-fn any_network(company: &Company, kind: NetworkKind, chance: &mut Chance) -> Option<(CityId, NetworkId)> {
+pub(crate) fn any_network(company: &Company, kind: NetworkKind, chance: &mut Chance) -> Option<(CityId, NetworkId)> {
     let all = company.world.access_of_kind(kind);
     crate::chance::pick(chance, &all).map(|(city, access)| (*city, access.v4))
 }

@@ -75,6 +75,26 @@ pub enum AttackKind {
     SlowImpossibleTravel,
     /// An account used now and then over days from a country its owner never was in.
     SlowInfrequentCountry,
+    /// Records deleted by the hundred within minutes.
+    MassDeletion,
+    /// The same in batches, page by page or one by one over hours.
+    SlowMassDeletion,
+    /// A walk through other people's accounts within the hour.
+    Impersonation,
+    /// The same with an account now and then.
+    SlowImpersonation,
+    /// A role that governs the instance given to an accomplice.
+    PrivilegedGrant,
+    /// The same over days, to an account that was made for it.
+    SlowPrivilegedGrant,
+    /// The instance administered from where nobody of the company works, within the hour.
+    AdminFromOutside,
+    /// The same with a deed a day.
+    SlowAdminFromOutside,
+    /// A stolen password used at an address that lists name.
+    RiskySignIn,
+    /// The same day after day, from another one each time.
+    SlowRiskySignIn,
 }
 
 /// How much an attack carries off, in multiples of the least that is promised to be told.
@@ -347,7 +367,13 @@ fn label(company: &Company, draft: &Draft) -> Label {
     for action in &draft.actions {
         let person = &company.people[action.account as usize];
         user.clone_from(&person.name);
-        let scene = Scene { action, person, instance: &company.config.instance, subject: &person.name };
+        let scene = Scene {
+            action,
+            person,
+            people: &company.people,
+            instance: &company.config.instance,
+            subject: &person.name,
+        };
         raw::write_rows(&scene, &mut rows);
     }
     Label {

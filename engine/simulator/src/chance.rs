@@ -42,6 +42,10 @@ pub(crate) enum Purpose {
     AddressLists = 15,
     /// Who works with whom.
     Departments = 16,
+    /// One injected attack that policies of one's own look for.
+    PolicyAttack = 17,
+    /// What harmless people do that looks like these.
+    PolicyWork = 18,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

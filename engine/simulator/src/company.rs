@@ -14,6 +14,7 @@ use crate::confounders::Confounders;
 use crate::delivery::{Deliveries, Form};
 use crate::files::{self, FilePlan};
 use crate::people::{Account, Person, populate};
+use crate::policies::{self, Administration, PolicyPlan};
 use crate::world::{World, WorldError};
 
 /// Fewest accounts: below it not every role has somebody.
@@ -58,6 +59,9 @@ pub struct CompanyConfig {
     /// Attacks by way of listed addresses, accounts that should be off, and devices, with what looks like them; `None`: there
     /// are no lists, and nobody leaves.
     pub addresses: Option<AddressPlan>,
+    /// Attacks that policies of one's own look for, with the administration of every day; `None`: nobody deletes records,
+    /// impersonates or gives roles. Nothing else changes with it.
+    pub policies: Option<PolicyPlan>,
 }
 
 /// A configuration that cannot be simulated.
@@ -137,6 +141,7 @@ impl CompanyConfig {
             confounders: None,
             files: None,
             addresses: None,
+            policies: None,
         }
     }
 
@@ -193,6 +198,12 @@ impl CompanyConfig {
         Self { addresses: Some(addresses), ..self }
     }
 
+    /// The same with attacks that policies of one's own look for, and the administration of every day.
+    #[must_use]
+    pub fn with_policies(self, policies: PolicyPlan) -> Self {
+        Self { policies: Some(policies), ..self }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if !(USERS_MIN..=USERS_MAX).contains(&self.users) {
             return Err(ConfigError::Users(self.users));
@@ -200,8 +211,8 @@ impl CompanyConfig {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Err(ConfigError::Days(self.days));
         }
-        if (self.attacks.total() > 0 || self.files.is_some() || self.addresses.is_some()) && self.days < ATTACK_DAYS_MIN
-        {
+        let others = self.files.is_some() || self.addresses.is_some() || self.policies.is_some();
+        if (self.attacks.total() > 0 || others) && self.days < ATTACK_DAYS_MIN {
             return Err(ConfigError::DaysForAttacks(self.days));
         }
         if self.start_ms.rem_euclid(DAY_MS) != 0 {
@@ -252,6 +263,13 @@ impl Company {
             let planned = addresses::plan(&company, plan)?;
             company.take(planned);
         }
+        if let Some(plan) = company.config.policies {
+            let planned = policies::plan(&company, plan)?;
+            company.labels.extend(planned.labels);
+            company.attack_actions.extend(planned.actions);
+            company.harmless.extend(planned.harmless);
+            company.lists.push(planned.list);
+        }
         Ok(company)
     }
 
@@ -287,6 +305,11 @@ impl Company {
     /// The lists of addresses that the company has; none where nobody hides.
     pub fn address_lists(&self) -> &[AddressList] {
         &self.lists
+    }
+
+    /// What its administrator would say of it on the first day, beside its networks.
+    pub fn administration(&self) -> Administration {
+        policies::administration(self)
     }
 
     /// The user list, in the order of account numbers.

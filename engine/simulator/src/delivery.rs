@@ -140,7 +140,8 @@ impl<'a> Deliveries<'a> {
         let person = &self.company.people[action.account as usize];
         let subject = raw::subject(action, person);
         let instance = self.company.config.instance.as_str();
-        let scene = Scene { action, person, instance, subject: &subject };
+        let people = &self.company.people;
+        let scene = Scene { action, person, people, instance, subject: &subject };
         let mut rows = std::mem::take(&mut self.scratch);
         match self.form {
             Form::Raw => raw::write_rows(&scene, &mut rows),
@@ -286,7 +287,7 @@ fn polling(table: &str) -> Polling {
     let (minutes, phase_secs) = match table {
         "sysevent" => (1, 7),
         "syslog_transaction" => (2, 31),
-        "sys_audit" => (4, 53),
+        "sys_audit" | "sys_audit_delete" => (4, 53),
         "sys_attachment" => (5, 11),
         // A producer that publishes by itself does not poll; it gathers for a few seconds.
         _ => return Polling { interval_ms: 5 * SECOND_MS, phase_ms: 0 },

@@ -17,6 +17,7 @@ mod confounders;
 mod delivery;
 mod files;
 mod people;
+mod policies;
 mod raw;
 pub mod world;
 
@@ -30,3 +31,4 @@ pub use confounders::{Confounder, Confounders};
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
 pub use files::FilePlan;
 pub use people::{Account, AccountKind};
+pub use policies::{Administration, PolicyPlan};

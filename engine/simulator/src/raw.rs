@@ -2,6 +2,7 @@
 //!
 //! One action makes several rows in several tables, each with a fixed set of columns.
 
+mod admin;
 mod attachment;
 mod audit;
 mod files;
@@ -63,6 +64,8 @@ pub(crate) struct RawRow {
 pub(crate) struct Scene<'a> {
     pub(crate) action: &'a Action,
     pub(crate) person: &'a Person,
+    /// Everybody, in the order of account numbers.
+    pub(crate) people: &'a [Person],
     pub(crate) instance: &'a str,
     /// The name the action is about: the account's, or the one typed at the login page.
     pub(crate) subject: &'a str,
@@ -75,6 +78,7 @@ pub(crate) fn write_rows(scene: &Scene<'_>, rows: &mut Vec<RawRow>) {
     audit::write(scene, rows);
     attachment::write(scene, rows);
     files::write(scene, rows);
+    admin::write(scene, rows);
 }
 
 /// The name that an action is about.

@@ -38,13 +38,13 @@ pub(super) struct Relay {
 }
 
 /// What a list says of an address or a network.
-pub(super) struct Entry {
-    pub(super) network: String,
-    pub(super) category: &'static str,
-    pub(super) confidence: u8,
-    pub(super) tag: &'static str,
+pub(crate) struct Entry {
+    pub(crate) network: String,
+    pub(crate) category: &'static str,
+    pub(crate) confidence: u8,
+    pub(crate) tag: &'static str,
     /// From when to when; `None`: always.
-    pub(super) valid_ms: Option<(i64, i64)>,
+    pub(crate) valid_ms: Option<(i64, i64)>,
 }
 
 /// All lists before they are written.
@@ -142,7 +142,7 @@ impl Book {
     }
 }
 
-fn of_entries(name: &'static str, entries: &[Entry]) -> AddressList {
+pub(crate) fn of_entries(name: &'static str, entries: &[Entry]) -> AddressList {
     let mut text = "network,category,confidence,tag,valid_from,valid_until\n".to_owned();
     for Entry { network, category, confidence, tag, valid_ms } in entries {
         let (from, until) = valid_ms

@@ -2,6 +2,7 @@
 
 use crate::action::{Deed, ExportFormat, file, record_id, table_name};
 use crate::clock::TableTime;
+use crate::policies::{AdminDeed, deleted};
 
 use super::{Hex, RawRow, RowWriter, Scene};
 
@@ -100,11 +101,21 @@ fn request(scene: &Scene<'_>) -> Option<Request> {
             let url = "/sys_attachment.do".to_owned();
             Some(Request { url, kind: "processor", method: "POST", bytes: 800 })
         }
+        Deed::Admin(AdminDeed::Delete { table, record, rest: true }) => {
+            let (name, id) = deleted(table, record);
+            let url = format!("/api/now/table/{name}/{}", Hex::lower(id).as_str());
+            Some(Request { url, kind: "rest", method: "DELETE", bytes: 0 })
+        }
+        Deed::Admin(AdminDeed::Script) => {
+            let url = "/sys.scripts.do".to_owned();
+            Some(Request { url, kind: "form", method: "POST", bytes: page_bytes })
+        }
         Deed::LoginFailed { .. }
         | Deed::VendorProbe
         | Deed::Logout
         | Deed::Rename { .. }
         | Deed::File(_)
+        | Deed::Admin(_)
         | Deed::SecondFactorDenied
         | Deed::Status { .. } => None,
     }
