@@ -35,7 +35,7 @@ pub use follow::follow;
 pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
 pub use table::{of_ablations, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories};
-pub use variants::{Variant, ablations, sensitivities};
+pub use variants::{Ablation, Variant, ablations, sensitivities};
 
 /// What the stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Final {
     pub labels: BTreeSet<u32>,
     /// What held it back; `None`: it is an alert.
     pub held_by: Option<String>,
-    /// The detector.
+    /// The rule: the detector that it is of has the same name, or it is a policy of one's own.
     pub policy: String,
     /// Which of the kinds of its policy.
     pub kind: Option<String>,
@@ -231,7 +231,7 @@ fn note(record: &OutputRecord, truth: &Truth, finals: &mut Finals, held: &mut He
         finals.told.insert(alert.id.clone(), told_ms);
     }
     let first_ms = millis(&body.first_event_time)?;
-    let (policy, severity, summary) = (alert.policy, alert.severity, alert.summary);
+    let (policy, severity, summary) = (alert.rule.id, alert.severity, alert.summary);
     let kind = body.kind;
     let labels = body.evidence.events.iter().filter_map(|event| truth.get(&event.id)).copied().collect();
     let (id, parts) = (alert.id.clone(), body.parts.into_iter().map(|part| part.id).collect());

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use clap::Parser;
 use frostwatch_detect::place::Locate;
-use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan};
+use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan, PolicyPlan};
 use frostwatch_tests::quality::{
-    Form, Judged, Listing, Published, Variant, ablations, colleagues, departments, follow, judge, of_ablations,
-    of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories, places, run, sensitivities,
+    Ablation, Form, Judged, Listing, Published, Variant, ablations, colleagues, departments, follow, judge,
+    of_ablations, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories, places, run,
+    sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -37,6 +38,10 @@ struct Arguments {
     /// them, and half as many slow ones; the stream is that of a producer who knows devices. 0: there are no lists
     #[arg(long, default_value_t = 0)]
     addresses: u32,
+    /// Fast attacks of each kind that policies of one's own look for, with the administration of every day, and half as many slow
+    /// ones; the templates of policies are switched on. 0: nobody deletes records, impersonates or gives roles
+    #[arg(long, default_value_t = 0)]
+    policies: u32,
     /// Seed of the company
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -78,19 +83,23 @@ fn main() -> anyhow::Result<()> {
     let addresses = AddressPlan { fast: arguments.addresses, slow: arguments.addresses / 2, work: true };
     let with_devices = arguments.addresses > 0;
     let config = if with_devices { config.with_addresses(addresses) } else { config };
+    let policies = PolicyPlan { fast: arguments.policies, slow: arguments.policies / 2, work: true };
+    let config = if arguments.policies == 0 { config } else { config.with_policies(policies) };
     let company = Company::new(if arguments.colleagues { config.with_departments() } else { config })?;
     let form = if with_devices { Form::Activity } else { Form::Rows };
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
     if let Some(user) = &arguments.follow {
         let places = if arguments.streams { places(world, Listing::Free)? } else { good };
-        return follow(&company, form, &places, &Variant::told("medium", world)?, user, &mut |line| println!("{line}"));
+        return follow(&company, form, &places, &Variant::told("medium", &company)?, user, &mut |line| {
+            println!("{line}")
+        });
     }
     if arguments.colleagues {
         return with_colleagues(&company, form, &good, arguments.cases);
     }
-    let mut names = sensitivities(world)?;
-    names.push(Variant::shipped("medium, no networks told"));
+    let mut names = sensitivities(&company)?;
+    names.push(Variant::shipped("medium, no networks told", &company)?);
     names.retain(|variant| !arguments.medium || variant.name == "medium");
     let judged = measured((&company, form, &[]), &good, &names)?;
     let scores: Vec<(String, Judged)> = names.iter().map(|variant| variant.name.clone()).zip(judged).collect();
@@ -104,13 +113,13 @@ fn main() -> anyhow::Result<()> {
         name_cases(medium);
     }
     if !arguments.short {
-        without_each(&company, &good, medium)?;
+        without_each(&company, form, &good, medium)?;
     }
     if arguments.short && !arguments.streams {
         return Ok(());
     }
     eprintln!("other streams …");
-    let medium = [Variant::told("medium", world)?];
+    let medium = [Variant::told("medium", &company)?];
     let free = places(company.world(), Listing::Free)?;
     let mut others = Vec::new();
     for (name, form, places) in [("with devices", Form::Activity, &good), ("free places", Form::Rows, &free)] {
@@ -118,7 +127,7 @@ fn main() -> anyhow::Result<()> {
             measured((&company, form, &[]), places, &medium)?.into_iter().map(|judged| (name.to_owned(), judged)),
         );
     }
-    println!("{}", of_scores(&others));
+    println!("{}\n{}\n{}", of_scores(&others), of_kinds(&others), of_classes(&others));
     for (name, judged) in others.iter().filter(|_| arguments.cases) {
         println!("{name}:\n");
         name_cases(judged);
@@ -135,23 +144,26 @@ fn name_cases(judged: &Judged) {
     judged.stories.without_attack.iter().for_each(|none| println!("- an incident without an attack: {none}"));
 }
 
-/// The table of what each suppression does.
-fn without_each(company: &Company, good: &Arc<dyn Locate>, medium: &Judged) -> anyhow::Result<()> {
-    eprintln!("without each suppression in turn …");
-    let ablations = ablations(company.world())?;
-    let variants: Vec<Variant> = ablations.iter().map(|(_, _, variant)| variant.clone()).collect();
-    let judged = measured((company, Form::Rows, &[]), good, &variants)?;
-    let without: Vec<(&str, &str, Judged)> =
-        ablations.iter().zip(judged).map(|((detector, name, _), judged)| (*detector, *name, judged)).collect();
-    println!("{}", of_ablations(medium, &without));
+/// The table of what each mechanism does. A detector alone finds what it finds among all.
+fn without_each(company: &Company, form: Form, good: &Arc<dyn Locate>, medium: &Judged) -> anyhow::Result<()> {
+    eprintln!("without each mechanism in turn …");
+    let ablations = ablations(company)?;
+    let variants: Vec<Variant> = ablations.iter().map(|ablation| ablation.variant.clone()).collect();
+    let judged = measured((company, form, &[]), good, &variants)?;
+    let without: Vec<(Ablation, Judged)> = ablations.into_iter().zip(judged).collect();
+    for (Ablation { rule, without, .. }, alone) in &without {
+        let rule = rule.as_str();
+        let is_same = alone.scores.get(rule) == medium.scores.get(rule);
+        ensure!(!without.is_empty() || is_same, "{rule} alone finds otherwise than among all");
+    }
+    println!("{}", of_ablations(&without));
     Ok(())
 }
 
 /// What the second opinion of colleagues adds and takes away.
 fn with_colleagues(company: &Company, form: Form, good: &Arc<dyn Locate>, cases: bool) -> anyhow::Result<()> {
     let published = colleagues(company, form)?;
-    let variants =
-        [Variant::told("medium", company.world())?, Variant::alone("nobody has colleagues", company.world())?];
+    let variants = [Variant::told("medium", company)?, Variant::alone("nobody has colleagues", company)?];
     let judged = measured((company, form, &published), good, &variants)?;
     let seed = company.config().seed;
     println!(

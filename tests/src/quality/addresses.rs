@@ -15,7 +15,17 @@ use super::judge::SEVERITY_LOW;
 
 /// Policies whose alerts are held against attacks by the events they name: what they tell goes on for days, and overlaps with
 /// much that it has nothing to do with.
-pub(super) const BY_EVIDENCE: [&str; 4] = ["anonymous_ip", "new_device", "suspicious_ip", "terminated_user"];
+pub(super) const BY_EVIDENCE: [&str; 9] = [
+    "activity_policy",
+    "admin_from_outside",
+    "anonymous_ip",
+    "impersonation",
+    "new_device",
+    "privileged_role_granted",
+    "risky_ip_logon",
+    "suspicious_ip",
+    "terminated_user",
+];
 
 /// Is this attack one of those that spread over days, so that only events tell whether an alert is about it?
 pub(super) const fn is_seen_by_evidence(label: &Label) -> bool {
@@ -32,6 +42,16 @@ pub(super) const fn is_seen_by_evidence(label: &Label) -> bool {
             | AttackKind::SlowFailedLogins
             | AttackKind::SlowImpossibleTravel
             | AttackKind::SlowInfrequentCountry
+            | AttackKind::MassDeletion
+            | AttackKind::SlowMassDeletion
+            | AttackKind::Impersonation
+            | AttackKind::SlowImpersonation
+            | AttackKind::PrivilegedGrant
+            | AttackKind::SlowPrivilegedGrant
+            | AttackKind::AdminFromOutside
+            | AttackKind::SlowAdminFromOutside
+            | AttackKind::RiskySignIn
+            | AttackKind::SlowRiskySignIn
     )
 }
 
@@ -72,6 +92,9 @@ pub(super) fn is_true(company: &Company, alert: &Final) -> bool {
             ("anonymous_ip", HarmlessKind::NewTunnel)
                 | ("suspicious_ip", HarmlessKind::InfectedHome)
                 | ("terminated_user", HarmlessKind::Job)
+                | ("admin_from_outside", HarmlessKind::AdminAway)
+                | ("privileged_role_granted", HarmlessKind::PrivilegedByChange)
+                | ("risky_ip_logon", HarmlessKind::RiskyLine | HarmlessKind::InfectedHome)
         )
     };
     // What was explained afterwards stands at low severity.

@@ -22,8 +22,12 @@ const TOLD_WITHIN: Millis = 10 * MINUTE;
 /// What an alert stands at that asks nobody to get up.
 pub(super) const SEVERITY_LOW: u8 = 2;
 
-/// The policies that are measured, each with the kinds of attack that it is for.
-pub(super) const POLICIES: [(&str, &[AttackKind]); 10] = [
+/// A rule with the kinds of attack that it is for.
+type Measured = (&'static str, &'static [AttackKind]);
+
+/// The detectors that are measured.
+const DETECTORS: [Measured; 11] = [
+    ("activity_policy", &[AttackKind::MassDeletion, AttackKind::SlowMassDeletion]),
     ("anonymous_ip", &[AttackKind::AnonymousAddress, AttackKind::SlowAnonymousAddress]),
     ("failed_logins", &[AttackKind::FailedLogins, AttackKind::SlowFailedLogins]),
     ("impossible_travel", &[AttackKind::ImpossibleTravel, AttackKind::SlowImpossibleTravel]),
@@ -34,6 +38,15 @@ pub(super) const POLICIES: [(&str, &[AttackKind]); 10] = [
     ("suspicious_ip", &[AttackKind::BadAddress, AttackKind::SlowBadAddress]),
     ("terminated_user", &[AttackKind::TerminatedUse, AttackKind::SlowTerminatedUse]),
     ("unusual_download", &[AttackKind::UnusualDownload, AttackKind::SlowExfiltration]),
+];
+/// The policies that are switched on beside them where the company has attacks for these.
+const TEMPLATES: [Measured; 6] = [
+    ("admin_from_outside", &[AttackKind::AdminFromOutside, AttackKind::SlowAdminFromOutside]),
+    ("impersonation", &[AttackKind::Impersonation, AttackKind::SlowImpersonation]),
+    ("many_downloads", &[AttackKind::MassDownload]),
+    ("many_failed_sign_ins", &[AttackKind::FailedLogins, AttackKind::SlowFailedLogins]),
+    ("privileged_role_granted", &[AttackKind::PrivilegedGrant, AttackKind::SlowPrivilegedGrant]),
+    ("risky_ip_logon", &[AttackKind::RiskySignIn, AttackKind::SlowRiskySignIn]),
 ];
 
 /// To what a false or harmless alert belongs: the confounders of its user that concern the detector, or `none`.
@@ -150,7 +163,8 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         visits: company.first_visits(),
         confounders: company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect(),
     };
-    for (policy, kinds) in POLICIES {
+    let templates = TEMPLATES.into_iter().filter(|_| company.config().policies.is_some());
+    for (policy, kinds) in DETECTORS.into_iter().chain(templates) {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
         let (alerts, held): (Vec<&Final>, Vec<&Final>) = of_policy.partition(|alert| alert.held_by.is_none());
         judged.held.insert(policy, held_counts(&held));
@@ -325,10 +339,10 @@ fn is_first(alert: &Final, visit: &FirstVisit) -> bool {
 fn attributed(confounders: &[Confounder], policy: &str) -> String {
     use Confounder as C;
     let concerns = |confounder: &&Confounder| match policy {
-        "failed_logins" => {
+        "failed_logins" | "many_failed_sign_ins" => {
             matches!(confounder, C::ForgottenPassword | C::ExpiredClient | C::Kiosk | C::NewHire)
         }
-        "mass_download" => matches!(confounder, C::MonthEnd | C::Kiosk),
+        "mass_download" | "many_downloads" => matches!(confounder, C::MonthEnd | C::Kiosk),
         // What leads it astray is drawn apart from these: see `FilePlan::work`.
         "ransomware" => false,
         "unusual_download" => {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::addresses::Stories;
-use super::judge::{Judged, OfKind, POLICIES, Score};
+use super::judge::{Judged, OfKind, Score};
+use super::variants::Ablation;
 
 const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
 Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
@@ -14,10 +15,7 @@ Precision | strict | False per 1,000 user-days | strict | Median detection |\n\
 pub fn of_scores(judged: &[(String, Judged)]) -> String {
     let mut text = HEADING.to_owned();
     for (name, judged) in judged {
-        for (policy, _) in POLICIES {
-            let Some(score) = judged.scores.get(policy).filter(|score| score.injected + score.alerts > 0) else {
-                continue;
-            };
+        for (policy, score) in judged.scores.iter().filter(|(_, score)| score.injected + score.alerts > 0) {
             let Score { injected, also, also_found, alerts, of_attacks, harmless, wrong, detection_secs, .. } = score;
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -77,30 +75,26 @@ pub fn of_classes(judged: &[(String, Judged)]) -> String {
     format!("| Rules | Detector | Kind | Class | Attacks | Found | Recall |\n|---|---|---|---|---:|---:|---:|\n{rows}")
 }
 
-/// One row for each suppression that was switched off: detector, suppression, how it went.
-pub fn of_ablations(whole: &Judged, ablations: &[(&str, &str, Judged)]) -> String {
-    let mut text = "| Detector | Without | Alerts | False | Precision | Recall | False per 1,000 user-days |\n\
-                    |---|---|---:|---:|---:|---:|---:|\n"
-        .to_owned();
-    let mut row = |detector: &str, without: &str, judged: &Judged| {
-        let Some(score) = judged.scores.get(detector) else { return };
+/// One row for each mechanism that was switched off, below one of the detector with all of them.
+pub fn of_ablations(ablations: &[(Ablation, Judged)]) -> String {
+    let mut text =
+        "| Detector | Without | Alerts | False | Precision | Recall fast | slow | False per 1,000 user-days |\n\
+                    |---|---|---:|---:|---:|---:|---:|---:|\n"
+            .to_owned();
+    for (Ablation { rule, without, .. }, judged) in ablations {
+        let Some(score) = judged.scores.get(rule.as_str()).filter(|score| score.injected > 0) else { continue };
+        let mut recalls = score.kinds.values().map(OfKind::recall);
+        let fast = recalls.next().unwrap_or_else(|| score.recall());
+        let slow = recalls.next().map_or_else(String::new, |recall| format!("{recall:.3}"));
+        let without = if without.is_empty() { "nothing".to_owned() } else { format!("`{without}`") };
         let _ = writeln!(
             text,
-            "| `{detector}` | {without} | {} | {} | {:.3} | {:.3} | {:.3} |",
+            "| `{rule}` | {without} | {} | {} | {:.3} | {fast:.3} | {slow} | {:.3} |",
             score.alerts,
             score.wrong,
             score.precision(),
-            score.recall(),
             judged.false_per_1000(score),
         );
-    };
-    let mut last = "";
-    for (detector, without, judged) in ablations {
-        if *detector != last {
-            row(detector, "nothing", whole);
-            last = detector;
-        }
-        row(detector, &format!("`{without}`"), judged);
     }
     text
 }
@@ -113,14 +107,16 @@ pub fn of_confounders(judged: &Judged) -> String {
             rows.entry(reason).or_default().insert(policy, *count);
         }
     }
+    let with_alerts = judged.scores.iter().filter(|(_, score)| score.injected + score.alerts > 0);
+    let policies: Vec<&str> = with_alerts.map(|(policy, _)| *policy).collect();
     let mut text = "| Confounders of the user |".to_owned();
-    for (policy, _) in POLICIES {
+    for policy in &policies {
         let _ = write!(text, " `{policy}` |");
     }
-    let _ = writeln!(text, "\n|---|{}", "---:|".repeat(POLICIES.len()));
+    let _ = writeln!(text, "\n|---|{}", "---:|".repeat(policies.len()));
     for (reason, counts) in rows {
         let _ = write!(text, "| {reason} |");
-        for (policy, _) in POLICIES {
+        for policy in &policies {
             let _ = write!(text, " {} |", counts.get(policy).copied().unwrap_or_default());
         }
         text.push('\n');
