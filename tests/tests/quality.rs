@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frostwatch_simulator::{AddressPlan, AttackKind, Company, CompanyConfig, FilePlan, Label};
-use frostwatch_tests::quality::{Form, Listing, Variant, judge, places, run};
+use frostwatch_simulator::{AddressPlan, AttackKind, Company, CompanyConfig, FilePlan, Label, PolicyPlan};
+use frostwatch_tests::quality::{Form, Judged, Listing, Variant, judge, places, run};
 use serde::Deserialize;
 
 /// `tests/quality/floors.json`.
@@ -25,6 +25,19 @@ struct Kept {
     addresses: Addresses,
     /// Attacks of the first kinds that take days.
     slow: SlowFloors,
+    /// Attacks that policies of one's own look for.
+    policies: Policies,
+}
+
+/// Floors of policies over one company: its rows, and its days as a producer writes them who knows every address.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Policies {
+    company: Size,
+    /// Attacks of each kind, half as many of them slow.
+    fast: u32,
+    rows: BTreeMap<String, OfPolicy>,
+    activity: BTreeMap<String, OfPolicy>,
 }
 
 /// Floors of several policies over one company.
@@ -156,7 +169,7 @@ fn config(size: &Size) -> CompanyConfig {
 fn detectors_keep_their_floors_at_medium_sensitivity() {
     let (floors, company) = floors();
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", &company).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     let cases = || format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
     let attacked = || judged.scores.iter().filter(|(_, score)| score.injected > 0);
@@ -198,35 +211,11 @@ fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
     let (Kept { addresses, .. }, _) = floors();
     let company = company_of_addresses(&addresses);
     let places = places(company.world(), Listing::Good).unwrap();
-    let medium = [Variant::told("medium", company.world()).unwrap()];
+    let medium = [Variant::told("medium", &company).unwrap()];
     let finals = run(&company, Form::Activity, &[], &places, &medium).unwrap();
     let judged = judge(&company, &finals[0]);
-    let cases = format!("{:#?}\n{:#?}\n{:#?}", judged.missed, judged.false_alerts, judged.stories);
-    for (policy, floors) in &addresses.policies {
-        let score = &judged.scores[policy.as_str()];
-        assert_eq!(score.kinds.len(), 2);
-        for (of_kind, (injected, recall_min)) in score
-            .kinds
-            .values()
-            .zip([(addresses.fast, floors.recall_fast_min), (addresses.fast / 2, floors.recall_slow_min)])
-        {
-            assert_eq!(of_kind.injected, injected as usize);
-            assert!(of_kind.recall() >= recall_min, "{policy}: {of_kind:?}\n{cases}");
-        }
-        for (class, floor) in &floors.classes {
-            let of_class: Vec<_> = score.classes.iter().filter(|((_, of), _)| of == class).collect();
-            let (found, all) = of_class.iter().fold((0, 0), |sum, (_, of)| (sum.0 + of.found, sum.1 + of.injected));
-            assert!(
-                all > 0 && found as f64 >= floor.recall_min * all as f64,
-                "{policy}, {class}: {}\n{cases}",
-                floor.why
-            );
-        }
-        assert!(score.precision() >= floors.precision_min, "{policy}: precision {}\n{cases}", score.precision());
-        let wrong = judged.false_per_1000(score);
-        assert!(wrong <= floors.false_per_1000_user_days_max, "{policy}: {wrong} for 1,000 user-days\n{cases}");
-        assert!(are_explained(&floors.why, OF_TWO), "{policy}: reasons");
-    }
+    keep_each(&addresses.policies, addresses.fast, &judged);
+    let cases = format!("{:#?}", judged.stories);
     let (stories, floors) = (&judged.stories, &addresses.incidents);
     let in_one = stories.in_one as f64 / stories.several as f64;
     assert!(in_one >= floors.in_one_min, "{in_one} of the attacks in one incident\n{cases}");
@@ -235,6 +224,47 @@ fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
     let without = judged.stories_per_1000();
     assert!(without <= floors.without_attack_per_1000_user_days_max, "{without} without an attack\n{cases}");
     assert_eq!(floors.why.len(), 3);
+}
+
+#[test]
+fn policies_keep_their_floors() {
+    let (Kept { policies, .. }, _) = floors();
+    let company = company_of_policies(&policies);
+    let places = places(company.world(), Listing::Good).unwrap();
+    let medium = [Variant::told("medium", &company).unwrap()];
+    for (form, floors) in [(Form::Rows, &policies.rows), (Form::Activity, &policies.activity)] {
+        let finals = run(&company, form, &[], &places, &medium).unwrap();
+        keep_each(floors, policies.fast, &judge(&company, &finals[0]));
+    }
+}
+
+/// Does each policy keep its floors?
+fn keep_each(policies: &BTreeMap<String, OfPolicy>, fast: u32, judged: &Judged) {
+    let cases = format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
+    for (policy, floors) in policies {
+        let score = &judged.scores[policy.as_str()];
+        assert_eq!(score.kinds.len(), 2, "{policy}");
+        let expected = [(fast, floors.recall_fast_min), (fast / 2, floors.recall_slow_min)];
+        for (of_kind, (injected, recall_min)) in score.kinds.values().zip(expected) {
+            assert_eq!(of_kind.injected, injected as usize, "{policy}");
+            assert!(of_kind.recall() >= recall_min, "{policy}: {of_kind:?}\n{cases}");
+        }
+        for (class, floor) in &floors.classes {
+            let of_class: Vec<_> = score.classes.iter().filter(|((_, of), _)| of == class).collect();
+            let (found, all) = of_class.iter().fold((0, 0), |sum, (_, of)| (sum.0 + of.found, sum.1 + of.injected));
+            let (is_kept, why) = (found as f64 >= floor.recall_min * all as f64, &floor.why);
+            assert!(all > 0 && is_kept && !why.is_empty(), "{policy}, {class}: {why}\n{cases}");
+        }
+        assert!(score.precision() >= floors.precision_min, "{policy}: precision {}\n{cases}", score.precision());
+        let wrong = judged.false_per_1000(score);
+        assert!(wrong <= floors.false_per_1000_user_days_max, "{policy}: {wrong} for 1,000 user-days\n{cases}");
+        assert!(are_explained(&floors.why, OF_TWO), "{policy}: reasons");
+    }
+}
+
+fn company_of_policies(policies: &Policies) -> Company {
+    let plan = PolicyPlan { fast: policies.fast, slow: policies.fast / 2, work: true };
+    Company::new(config(&policies.company).with_policies(plan)).unwrap()
 }
 
 fn company_of_addresses(addresses: &Addresses) -> Company {
@@ -250,7 +280,7 @@ fn company_of_files(files: &Apart) -> Company {
 
 fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(AttackKind, u32); 2]) {
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(company, Form::Rows, &[], &places, &[Variant::told("medium", company).unwrap()]).unwrap();
     let judged = judge(company, &finals[0]);
     let score = &judged.scores[policy];
     let cases = format!("{:#?}\n{:#?}", judged.missed, judged.false_alerts);
@@ -274,7 +304,7 @@ fn attacks_that_take_days_keep_their_floors_at_medium_sensitivity() {
     let (Kept { slow, .. }, _) = floors();
     let company = company_of_days(&slow);
     let places = places(company.world(), Listing::Good).unwrap();
-    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", company.world()).unwrap()]).unwrap();
+    let finals = run(&company, Form::Rows, &[], &places, &[Variant::told("medium", &company).unwrap()]).unwrap();
     let judged = judge(&company, &finals[0]);
     for (policy, floor) in &slow.policies {
         let kinds = &judged.scores[policy.as_str()].kinds;
@@ -305,7 +335,7 @@ fn what_is_added_for_downloads_changes_nothing_else() {
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (Kept { files, addresses, slow, .. }, company) = floors();
+    let (Kept { files, addresses, slow, policies, .. }, company) = floors();
     let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
     let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
     let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
@@ -315,9 +345,14 @@ fn the_labels_are_those_that_were_written_down() {
     let of_addresses = with_addresses.labels().iter().filter(is_of_addresses).map(line).chain(harmless).collect();
     let days = company_of_days(&slow);
     let is_of_days = |label: &&Label| label.kind > AttackKind::SlowNewDevice;
-    let written: [(&str, String); 4] = [
+    let with_policies = company_of_policies(&policies);
+    let is_of_policies = |label: &&Label| label.kind >= AttackKind::MassDeletion;
+    let harmless = with_policies.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
+    let of_policies = with_policies.labels().iter().filter(is_of_policies).map(line).chain(harmless).collect();
+    let written: [(&str, String); 5] = [
         ("labels.jsonl", company.labels().iter().map(line).collect()),
         ("labels_files.jsonl", of_files),
+        ("labels_policies.jsonl", of_policies),
         ("labels_addresses.jsonl", of_addresses),
         ("labels_slow.jsonl", days.labels().iter().filter(is_of_days).map(line).collect()),
     ];
