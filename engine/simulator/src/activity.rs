@@ -330,10 +330,12 @@ fn of_admin(action: &Action, deed: AdminDeed) -> Content {
 
 /// Whom an action is aimed at, where it is aimed at somebody.
 fn target(action: &Action, people: &[Person]) -> Option<Target> {
-    let (Deed::Admin(AdminDeed::Impersonate { whom, .. })
-    | Deed::Admin(AdminDeed::Grant { whom, .. })
-    | Deed::Admin(AdminDeed::Revoke { whom })
-    | Deed::Admin(AdminDeed::CreateUser { whom })) = action.deed
+    let Deed::Admin(
+        AdminDeed::Impersonate { whom, .. }
+        | AdminDeed::Grant { whom, .. }
+        | AdminDeed::Revoke { whom }
+        | AdminDeed::CreateUser { whom },
+    ) = action.deed
     else {
         return None;
     };

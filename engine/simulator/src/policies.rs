@@ -218,10 +218,10 @@ impl Plot<'_> {
             let at = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
             return Some(Stage { at, client: moment.client, actions: Vec::new() });
         }
-        self.from_elsewhere(chance)
+        self.elsewhere(chance)
     }
 
-    fn from_elsewhere(&self, chance: &mut Chance) -> Option<Stage> {
+    fn elsewhere(&self, chance: &mut Chance) -> Option<Stage> {
         let kind = if chance.random_bool(0.5) { NetworkKind::Fixed } else { NetworkKind::Hosting };
         let client = stranger(self.company, any_network(self.company, kind, chance)?, chance.random(), chance);
         let at = self.any_moment(chance);
@@ -288,7 +288,7 @@ pub(crate) fn role_name(role: u8) -> &'static str {
 
 /// The `sys_id` of a group.
 pub(crate) fn group_id(group: u8) -> u128 {
-    mix_wide(0x67_726f_7570_73, u64::from(group))
+    mix_wide(0x6772_6f75_7073, u64::from(group))
 }
 
 /// The group that has a role.
@@ -303,7 +303,7 @@ pub(crate) fn group_name(group: u8) -> &'static str {
 
 /// The `sys_id` of an account, also of one that is made in the run.
 pub(crate) fn account_id(people: &[Person], account: u32) -> u128 {
-    people.get(account as usize).map_or_else(|| mix_wide(0x6a_6f69_6e65_72, u64::from(account)), |person| person.sys_id)
+    people.get(account as usize).map_or_else(|| mix_wide(0x6a6f_696e_6572, u64::from(account)), |person| person.sys_id)
 }
 
 /// Its name.

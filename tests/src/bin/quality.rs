@@ -92,7 +92,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(user) = &arguments.follow {
         let places = if arguments.streams { places(world, Listing::Free)? } else { good };
         return follow(&company, form, &places, &Variant::told("medium", &company)?, user, &mut |line| {
-            println!("{line}")
+            println!("{line}");
         });
     }
     if arguments.colleagues {

@@ -136,7 +136,7 @@ pub(super) fn grant(plot: Plot<'_>, chance: &mut Chance) -> Option<Draft> {
 pub(super) fn outside(plot: Plot<'_>, chance: &mut Chance) -> Option<Draft> {
     let way = OUTSIDE[plot.number as usize % OUTSIDE.len()];
     let is_tunnelled = plot.number % TUNNELLED_ONE_IN == TUNNELLED_ONE_IN - 1;
-    let Stage { at, mut client, mut actions } = plot.from_elsewhere(chance)?;
+    let Stage { at, mut client, mut actions } = plot.elsewhere(chance)?;
     if is_tunnelled {
         let (body, network) = any_network(plot.company, NetworkKind::CorporateVpn, chance)?;
         let ip = plot.company.world.any_host(network, chance);

@@ -8,10 +8,6 @@ fn config() -> CompanyConfig {
     CompanyConfig::confounded(60, 150, 24, START_MS, 2)
 }
 
-fn is_of_policies(label: &&Label) -> bool {
-    label.kind >= AttackKind::MassDeletion
-}
-
 #[test]
 fn whoever_does_not_ask_for_it_has_the_same_company() {
     let without = Company::new(config()).unwrap();
@@ -41,7 +37,7 @@ fn attacks_are_labelled_by_their_pace_and_nobody_is_attacked_twice() {
     }
     let users: BTreeSet<&str> = company.labels().iter().map(|label| label.user.as_str()).collect();
     assert_eq!(users.len(), company.labels().len());
-    for (position, label) in (0..).zip(company.labels()).filter(|(_, label)| is_of_policies(label)) {
+    for (position, label) in (0..).zip(company.labels()).filter(|(_, label)| label.kind >= AttackKind::MassDeletion) {
         let own: Vec<&Action> = company.attack_actions.iter().filter(|action| action.label == Some(position)).collect();
         assert_eq!(own.len(), label.actions as usize, "{label:?}");
         let deletes = |action: &&&Action| matches!(action.deed, Deed::Admin(AdminDeed::Delete { .. }));

@@ -268,7 +268,7 @@ impl Shift<'_> {
     /// On the first working day of every other week: accounts, each with a role and a group.
     fn joiners(&mut self, day: u32, at_desk: &[Action]) {
         let epoch_day = self.company.config.start_ms.div_euclid(DAY_MS) + i64::from(day);
-        if weekday(epoch_day) != 0 || day / 7 % WAVE_WEEKS != 0 {
+        if weekday(epoch_day) != 0 || !(day / 7).is_multiple_of(WAVE_WEEKS) {
             return;
         }
         let Some(moment) = self.moment(at_desk, true) else { return };
