@@ -112,8 +112,8 @@ impl Variant {
         Self::told(name, company)?.with("unusual_download", "\n    peers_min: 5\n", "\n    peers_min: 0\n")
     }
 
-    /// Of these rules the one of a detector, or policy, and what is known of networks. Rules know nothing of one another, so it
-    /// finds what it finds among all.
+    /// Of these rules the one of a detector, or policy, and what is known of networks. Rules know nothing of one another, but which
+    /// records of a user are kept depends on what all of them ask for.
     fn only(mut self, rule: &str) -> Self {
         let file = format!("{rule}.yaml");
         self.texts.retain(|(name, _)| *name == file || name == "networks.yaml");
