@@ -112,8 +112,7 @@ impl Variant {
         Self::told(name, company)?.with("unusual_download", "\n    peers_min: 5\n", "\n    peers_min: 0\n")
     }
 
-    /// Of these rules the one of a detector, or policy, and what is known of networks. Rules know nothing of one another, but which
-    /// records of a user are kept depends on what all of them ask for.
+    /// Of these rules the one of a detector, or policy, and what is known of networks: rules know nothing of one another.
     fn only(mut self, rule: &str) -> Self {
         let file = format!("{rule}.yaml");
         self.texts.retain(|(name, _)| *name == file || name == "networks.yaml");
