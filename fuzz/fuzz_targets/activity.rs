@@ -3,8 +3,8 @@
 #![no_main]
 
 use frostwatch_fuzz::bounded;
-use frostwatch_wire::activity::decode::{Activity, decode, decode_by_serde, key_of};
-use frostwatch_wire::activity::record::ActivityRecord;
+use frostwatch_wire::activity::decode::{Activity, copy, decode, decode_by_serde, key_of};
+use frostwatch_wire::activity::record::{ActivityRecord, CountedBy};
 use frostwatch_wire::activity::reject::{PATH_CHARS_MAX, REASON_CHARS_MAX};
 use frostwatch_wire::activity::{
     ACTION_KEY_BYTES_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, USER_NAME_BYTES_MAX,
@@ -30,6 +30,12 @@ fn accepted(bytes: &[u8], activity: &Activity<'_>) {
     assert!(user.len() <= USER_NAME_BYTES_MAX && groups.len() <= GROUPS_MAX);
     assert!(action_key.as_ref().is_none_or(|key| key.len() <= ACTION_KEY_BYTES_MAX));
     assert!(key_of(activity).starts_with(&format!("{instance}|")));
+
+    let counted = CountedBy { by: "client.ip".into(), value: "192.0.2.1".to_owned(), key: "acme|ana".to_owned() };
+    let copied = copy(bytes, &counted).expect("what is accepted can be copied");
+    let of_copy = decode(&copied).expect("and its copy is accepted");
+    let seen = of_copy.counted.as_deref().map(|counted| (&*counted.by, &*counted.value, &*counted.key));
+    assert_eq!((&*of_copy.id, seen), (&**id, Some(("client.ip", "192.0.2.1", "acme|ana"))));
 
     let whole: ActivityRecord = serde_json::from_slice(bytes).expect("the whole contract reads what is accepted");
     let written = serde_json::to_vec(&whole).expect("a record is JSON");

@@ -86,6 +86,7 @@ fn templates_of_policies() {
         ("impersonation", include_str!("../vectors/policies/impersonation.jsonl")),
         ("many_downloads", include_str!("../vectors/policies/many_downloads.jsonl")),
         ("many_failed_sign_ins", include_str!("../vectors/policies/many_failed_sign_ins.jsonl")),
+        ("password_spray", include_str!("../vectors/policies/password_spray.jsonl")),
         ("privileged_role_granted", include_str!("../vectors/policies/privileged_role_granted.jsonl")),
         ("risky_ip_logon", include_str!("../vectors/policies/risky_ip_logon.jsonl")),
     ] {

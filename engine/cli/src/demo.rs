@@ -176,7 +176,7 @@ fn settings(cluster: &MockKafka) -> anyhow::Result<KafkaSettings> {
     cluster.create_topic(&settings.topics.activity(), PARTITIONS)?;
     cluster.create_topic(&settings.changelog(), PARTITIONS)?;
     cluster.create_topic(&settings.topics.tables(), 1)?;
-    for channel in Channel::ALL {
+    for channel in Channel::OUTPUTS {
         cluster.create_topic(&settings.topics.channel(channel), OUTPUT_PARTITIONS)?;
     }
     Ok(settings)

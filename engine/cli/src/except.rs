@@ -136,6 +136,11 @@ impl Wanted<'_> {
             "an incident has no exceptions: give the alert among its parts that was harmless ({})",
             rules.join(", ")
         );
+        let is_counted = |entity: &Entity| matches!(entity, Entity::Counted { .. });
+        ensure!(
+            !self.alert.entities.iter().any(is_counted),
+            "the alert is about no user but what the policy counts by: except its network in the rule, or the users who may, by hand"
+        );
         let user = self.alert.entities.iter().find_map(|entity| match entity {
             Entity::User { name, .. } => Some(name),
             _ => None,

@@ -16,6 +16,7 @@ mod lists;
 mod metrics;
 mod peers;
 mod raw;
+mod reading;
 mod record;
 mod rejected;
 mod reload;
@@ -27,6 +28,7 @@ mod shell;
 mod simulate;
 mod state;
 mod topics;
+mod usual_files;
 
 use std::process::ExitCode;
 
@@ -78,6 +80,8 @@ enum Command {
     Record(record::Args),
     /// Measures what is usual among the colleagues of each person, and writes it as records to publish.
     Peers(peers::Args),
+    /// Which extensions and names of notes people of the organisation write, measured over activity, as parameters of the rule `ransomware`.
+    UsualFiles(usual_files::Args),
     /// Lists records that could not be read or came too late, and publishes them again.
     Rejected(rejected::Args),
     /// Begins a rule of one's own from a shipped one, or tests rules.
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::State(args) => state::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::UsualFiles(args) => usual_files::run(&args),
         Command::Rejected(args) => rejected::run(&args),
         Command::Rule(args) => rule::run(&args),
         Command::Except(args) => except::run(&args),

@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// Sort by event time first (holds the file in memory): for exports of several tables one after the other.
     #[arg(long)]
     sort: bool,
+    /// Count by entity (`per`) over copies that the replay makes itself, in place of those that were recorded: for rules that came
+    /// after the recording. Where lines tell no offsets it does so anyway.
+    #[arg(long)]
+    own_copies: bool,
     /// Other rules from a record on: from the one with this index in the file, from 0, or from this offset of a partition
     /// on where the file tells offsets. May be given several times.
     #[arg(long, value_name = "INDEX|PARTITION:OFFSET=RULES_FOLDER", value_parser = switch_arg)]
@@ -117,7 +121,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
         let checked = config::load_with(path, args.rules.as_deref())?;
         checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let (ruling, normaliser) = checked.into_ruling();
-        return Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, normaliser));
+        return Ok((Tasks::new(shared(Origin::default()), ruling, args.own_copies, &args.switch)?, normaliser));
     }
     let files = GeoConfig { city: args.geoip_city.clone(), asn: args.geoip_asn.clone() };
     let located = if args.demo_geoip {
@@ -132,7 +136,7 @@ fn assemble(args: &Args) -> anyhow::Result<(Tasks, Option<Normaliser>)> {
     };
     let rulebook = folder_rules(args.rules.as_deref())?;
     let ruling = std::sync::Arc::new(ruling(rulebook, located, Lateness::DEFAULT));
-    Ok((Tasks::new(shared(Origin::default()), ruling, &args.switch)?, normaliser))
+    Ok((Tasks::new(shared(Origin::default()), ruling, args.own_copies, &args.switch)?, normaliser))
 }
 
 /// A normaliser with nothing but the instance's name.
@@ -154,7 +158,7 @@ impl Replay<'_> {
                     let message = message.map(|(_, text)| String::from_utf8_lossy(text).into_owned());
                     self.unreadable(record.line, &message.unwrap_or_default());
                 }
-                Channel::Suppressions | Channel::Late => {}
+                Channel::Suppressions | Channel::Late | Channel::Activity => {}
             }
         }
         Ok(())
@@ -225,6 +229,13 @@ impl Replay<'_> {
         }
         if self.unreadable > SHOWN_MAX {
             say(&format!("{} unreadable lines in all", self.unreadable));
+        }
+        let missing = self.tasks.missing_copies();
+        if missing > 0 {
+            say(&format!(
+                "{missing} records are counted by something else than their user, and the recording has no copies of them, since \
+                 its rules did not: `--own-copies` makes them"
+            ));
         }
         if self.tasks.unused() > 0 {
             say(&format!("{} switches are for records that did not come", self.tasks.unused()));

@@ -12,6 +12,7 @@ use crate::detectors::{
     Detector, activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country,
     mass_download, new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
+use crate::entity::Per;
 use crate::event::Event;
 use crate::incident::Incidents;
 use crate::plan::LaneKind;
@@ -152,6 +153,11 @@ macro_rules! catalogue {
             /// Which history the detector reads.
             pub fn lane(&self) -> LaneKind {
                 match self { $(Self::$variant(params) => <$module::State as Detector>::lane(params),)+ }
+            }
+
+            /// What the detector counts by in place of the user.
+            pub fn per(&self) -> Option<Per> {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::per(params),)+ }
             }
 
             /// What an activity must be for the detector to be asked.

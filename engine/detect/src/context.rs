@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::caps::Caps;
+use crate::entity::{Per, entity};
 use crate::event::Event;
 use crate::finding::{
     Beside, Blocker, Finding, Kind, Measure, SENTENCE_BYTES_MAX, SeenAddress, Status, Trace, cut, identity,
@@ -33,7 +34,12 @@ impl<'a> Subject<'a> {
         self.key.split_once('|').map_or(self.key, |(instance, _)| instance)
     }
 
-    /// The user's name in lower case, or `@` and an address.
+    /// What the record's key counts by, where that is no user.
+    pub fn entity(self) -> Option<(Per, &'a str)> {
+        entity(self.user())
+    }
+
+    /// The user's name in lower case, or `@` and an address; of an entity what [`crate::entity::subject`] makes of it.
     pub fn user(self) -> &'a str {
         self.key.split_once('|').map_or(self.key, |(_, user)| user)
     }

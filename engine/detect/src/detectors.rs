@@ -16,6 +16,7 @@ pub mod unusual_download;
 use crate::afterwards::Stranger;
 use crate::condition::Condition;
 use crate::context::Context;
+use crate::entity::{Per, entity};
 use crate::event::Event;
 use crate::finding::SeenAddress;
 use crate::incident::{Incident, Incidents};
@@ -59,6 +60,11 @@ pub trait Detector {
 
     /// What an activity must be for it to be asked, beside [`Detector::wants`].
     fn condition(_params: &Self::Params) -> Option<&Condition> {
+        None
+    }
+
+    /// What it counts by in place of the user: see [`crate::entity`].
+    fn per(_params: &Self::Params) -> Option<Per> {
         None
     }
 
@@ -202,8 +208,12 @@ pub(crate) fn from_addresses(addresses: &[SeenAddress]) -> String {
     }
 }
 
-/// The first letters of a sentence: the user, or the address that stands for a nameless one.
+/// The first letters of a sentence: the user, the address that stands for a nameless one, or the entity that is counted by.
 pub(crate) fn who(user: &str) -> String {
+    if let Some((per, value)) = entity(user) {
+        let (first, rest) = per.noun().split_at(1);
+        return format!("{}{rest} {value}", first.to_uppercase());
+    }
     match user.strip_prefix('@') {
         Some(address) => format!("Somebody without a name at {address}"),
         None => user.to_owned(),

@@ -13,7 +13,7 @@ use crate::files::FileFacts;
 use crate::listed::Listed;
 use crate::model::{AccountKind, Action, Channel, ObjectTable, Os, Outcome, Reason};
 use crate::place::{Carrier, NoPlace, Place};
-use crate::profile::{Apart, Statement};
+use crate::profile::{Apart, Parties, Statement};
 use crate::time::{Millis, SECOND};
 
 /// Exceptions of one event that are kept; further ones are dropped and counted where the event is made.
@@ -223,6 +223,15 @@ impl Event {
     pub fn file(&self) -> Option<&FileFacts> {
         match self.apart.as_deref() {
             Some(Apart::File(facts)) => Some(facts),
+            Some(Apart::Parties(parties)) => parties.file.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whom the record is about beside the user or entity whose key it has, where that is kept.
+    pub fn parties(&self) -> Option<&Parties> {
+        match self.apart.as_deref() {
+            Some(Apart::Parties(parties)) => Some(parties),
             _ => None,
         }
     }

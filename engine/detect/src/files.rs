@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::hash::hash64;
 use crate::model::Action;
 
-pub use words::{WORDS_VERSION, is_sure, is_tool, note_of, note_words};
+pub use words::{WORDS_VERSION, is_known, is_note, is_sure, is_tool, note_of, note_words};
 
 /// Bytes of an extension that are kept; longer ones that agree in these are one.
 pub const EXTENSION_BYTES_MAX: usize = 12;

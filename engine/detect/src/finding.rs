@@ -11,7 +11,7 @@ use crate::event::{Address, DeviceFacts, Event, EventId, EventLocation, ObjectRo
 use crate::format::seldom;
 use crate::hash;
 use crate::model::{Action, Outcome};
-use crate::profile::Person;
+use crate::profile::{Parties, Person};
 use crate::rule::{Attack, Severity};
 use crate::time::Millis;
 
@@ -265,8 +265,29 @@ pub struct Trace {
     pub session: u64,
     /// With what, where the record names it.
     pub device: Option<SeenDevice>,
+    /// To what and to whom.
+    pub about: Concerned,
+}
+
+/// To what and to whom an event was done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Concerned {
     /// To what, where that is a row.
     pub object: Option<ObjectRow>,
+    /// See [`crate::profile::Parties::other`].
+    pub other: Option<Arc<str>>,
+}
+
+impl Serialize for Concerned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        seldom::write((self.object.as_ref(), self.other.as_ref()), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Concerned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        seldom::read(deserializer).map(|(object, other)| Self { object, other })
+    }
 }
 
 impl Trace {
@@ -280,7 +301,10 @@ impl Trace {
             address: seen,
             session: event.session,
             device: SeenDevice::of(event),
-            object: event.object_row,
+            about: Concerned {
+                object: event.object_row,
+                other: event.parties().and_then(Parties::other).map(Arc::from),
+            },
         }
     }
 

@@ -252,7 +252,7 @@ impl Key {
         }
         self.succeeded |= event.outcome == Outcome::Success;
         self.note_newest(event);
-        self.note_limits(event, plan);
+        self.note_limits(event, plan, subject);
         self.settle(plans, subject, scratch);
         if known.is_some() { Verdict::Conflict } else { Verdict::Scored }
     }
@@ -469,12 +469,12 @@ impl Key {
         });
     }
 
-    fn note_limits(&mut self, event: &Event, plan: &Plan) {
+    fn note_limits(&mut self, event: &Event, plan: &Plan, subject: Subject<'_>) {
         let Some(newest) = self.newest else { return };
         let Limits { horizon, window, keep } = &mut self.limits;
         *window = plan.lateness.window();
         *horizon = newest.time.saturating_sub(*window).max(*horizon);
-        *keep = (kept(event, plan, self.succeeded) + *window).max(*keep);
+        *keep = (kept(event, plan, subject, self.succeeded) + *window).max(*keep);
     }
 
     fn settle(&mut self, plans: &Plans, subject: Subject<'_>, scratch: &mut Scratch) {

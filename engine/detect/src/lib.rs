@@ -10,6 +10,7 @@ pub mod condition;
 pub mod context;
 pub mod detectors;
 mod devices;
+pub mod entity;
 pub mod event;
 pub mod files;
 pub mod finding;

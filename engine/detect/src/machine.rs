@@ -30,12 +30,16 @@ pub const PARKED_MAX: usize = RULES_MAX;
 pub const ENDED_RETENTION: Millis = 400 * DAY;
 
 /// How long a history is kept after this event, by what it asks for itself.
-pub(crate) fn kept(event: &Event, plan: &Plan, succeeded: bool) -> Millis {
+pub(crate) fn kept(event: &Event, plan: &Plan, subject: Subject<'_>, succeeded: bool) -> Millis {
+    if subject.entity().is_some() {
+        return plan.entity_retention;
+    }
     let usual = plan.kept(succeeded);
     let is_end =
         matches!(event.action, Action::UserTerminate | Action::UserDisable) && event.outcome == Outcome::Success;
     let Some(from) = event.counts_from().filter(|_| is_end) else { return usual };
-    let is_asked = plan.lane_rules(LaneKind::Activity).any(|rule| rule.rule.params.wants(event));
+    let mut rules = plan.lane_rules(LaneKind::Activity);
+    let is_asked = rules.any(|rule| matches!(rule.rule.params, crate::catalogue::Params::TerminatedUser(_)));
     let asked = ENDED_RETENTION + from.saturating_sub(event.time).clamp(0, ENDED_RETENTION);
     if is_asked { asked.max(usual) } else { usual }
 }
@@ -137,19 +141,20 @@ impl Machine {
         }
         let plan = around.plans.of(event.version);
         if event.action == Action::UserProfile {
-            return self.hear(event, plan, caps);
+            return self.hear(event, plan, around.subject, caps);
         }
         if self.aligned != event.version || !self.parked.is_empty() {
             self.align(event, plan, around.lane, caps);
         }
         self.standing.succeeded |= event.outcome == Outcome::Success;
-        self.keep(event, plan);
+        self.keep(event, plan, around.subject);
         let known = self.standing.known.as_mut().map(|known| counting(known, event.time));
         let completed = known.and_then(|known| known.complete(event, plan, around.subject, caps));
         let event = completed.as_ref().unwrap_or(event);
         let origin = match around.lane {
-            LaneKind::Activity => self.sessions.join(event, around.plans, caps),
-            LaneKind::Authentication => Origin::direct(event),
+            // Under the key of an entity the session nearest by is somebody else's.
+            LaneKind::Activity if around.subject.entity().is_none() => self.sessions.join(event, around.plans, caps),
+            LaneKind::Activity | LaneKind::Authentication => Origin::direct(event),
         };
         let person = known.and_then(|known| known.now().person.as_ref());
         let peers = known.and_then(|known| known.now().peers.as_deref());
@@ -190,8 +195,8 @@ impl Machine {
     pub(crate) fn names(&self, event: &Event) -> bool {
         let is_same_action = |trace: &Trace| {
             let is_near = (trace.time - event.time).abs() <= ACTION_SPAN;
-            let did_the_same = trace.action == event.action && trace.object == event.object_row;
-            event.action_key != 0 && trace.object.is_some() && is_near && did_the_same
+            let did_the_same = trace.action == event.action && trace.about.object == event.object_row;
+            event.action_key != 0 && trace.about.object.is_some() && is_near && did_the_same
         };
         let states = self.all().filter(|state| state.state.checks_late());
         let mut incidents = states.flat_map(|state| state.state.incidents().iter());
@@ -272,17 +277,17 @@ impl Machine {
 
     /// Takes what is said of the account. It is no activity, and keeps the history as one would: a name that somebody knows
     /// is none that was made up.
-    fn hear(&mut self, event: &Event, plan: &Plan, caps: &mut Caps) {
+    fn hear(&mut self, event: &Event, plan: &Plan, subject: Subject<'_>, caps: &mut Caps) {
         let Some(said) = event.statement().filter(|_| event.outcome == Outcome::Success) else { return };
         self.standing.succeeded = true;
-        self.keep(event, plan);
+        self.keep(event, plan, subject);
         let from = event.counts_from().map_or(said.said_at, |from| from.max(said.said_at));
         Arc::make_mut(self.standing.known.get_or_insert_default()).take(said, from, event.time, caps);
     }
 
     /// Keeps the history for as long as the event asks for, or an end of the account that was said before.
-    fn keep(&mut self, event: &Event, plan: &Plan) {
-        let asked = event.time + kept(event, plan, self.standing.succeeded);
+    fn keep(&mut self, event: &Event, plan: &Plan, subject: Subject<'_>) {
+        let asked = event.time + kept(event, plan, subject, self.standing.succeeded);
         let is_of_an_end = |until: &Millis| *until > event.time + plan.retention;
         self.kept_until = Some(self.kept_until.filter(is_of_an_end).map_or(asked, |until| until.max(asked)));
     }

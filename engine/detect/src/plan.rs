@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Params, SEMANTICS_VERSION, STATE_FORMAT, since_format};
 use crate::condition::{Conditions, FromWhere};
+use crate::entity::Per;
 use crate::finding::SeenAddress;
 use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub retention: Millis,
     /// The same for a name that has never succeeded in anything.
     pub stranger_retention: Millis,
+    /// The same under the key of an entity: no rule that counts by one looks further back.
+    pub entity_retention: Millis,
     /// Rules whose scope asks for a network or country, one bit each.
     pub placed_rules: u128,
     /// What the set of rules says of networks.
@@ -64,6 +67,8 @@ pub struct Plan {
     state_format: u8,
     /// Are there lists of addresses?
     has_lists: bool,
+    /// The rules that count by something else than a user.
+    of_entities: u128,
     /// Is there a rule that asks what records say of files?
     asks_files: bool,
     /// The rules of each lane: a bit for each ([`PlanRule::bit`]).
@@ -261,6 +266,11 @@ impl Plan {
         let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
         let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
         let retention = Self::RETENTION;
+        let of_entities = || rules.iter().filter(|rule| rule.rule.params.per().is_some());
+        let looks_back =
+            of_entities().map(|rule| Millis::from(rule.rule.quiet_secs.max(rule.rule.params.window_secs())) * SECOND);
+        let entity_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
+        let of_entities = of_entities().fold(0, |bits, rule| bits | rule.bit);
         let story_rule = rules.iter().position(|rule| rule.rule.params.reads_alerts());
         let asks_files = rules.iter().any(|rule| matches!(rule.rule.params, Params::Ransomware(_)));
         Self {
@@ -269,6 +279,7 @@ impl Plan {
             lateness,
             retention,
             stranger_retention,
+            entity_retention,
             placed_rules,
             networks: Arc::default(),
             rules_hash,
@@ -276,6 +287,7 @@ impl Plan {
             semantics: SEMANTICS_VERSION,
             state_format: STATE_FORMAT,
             has_lists: false,
+            of_entities,
             asks_files,
             lanes,
             story_rule,
@@ -325,6 +337,29 @@ impl Plan {
         let says = self.has_lists || self.networks.entries().iter().any(|entry| entry.tag == Tag::Risky);
         self.lanes = lay_out(&self.rules, self.state_format, says);
         self
+    }
+
+    /// The bits of the rules that do not look at records under such a key: a user's, or one that is counted by this.
+    pub fn not_of(&self, counted: Option<Per>) -> u128 {
+        if counted.is_none() {
+            return self.of_entities;
+        }
+        let others = self.rules.iter().filter(|rule| rule.rule.params.per() != counted);
+        others.fold(0, |bits, rule| bits | rule.bit)
+    }
+
+    /// The rules that count by something else than a user, and look at an event with these bits.
+    pub fn of_entities(&self, bits: u128) -> impl Iterator<Item = (Per, &PlanRule)> {
+        let runs = if self.keeps_status() { bits & self.of_entities } else { 0 };
+        let rules = LaneKind::ALL.into_iter().flat_map(move |lane| self.lane_rules_among(lane, runs));
+        let rules = rules.filter(move |rule| bits & rule.needs == rule.needs);
+        rules.filter_map(|rule| Some((rule.rule.params.per()?, rule)))
+    }
+
+    /// Is there a rule with these bits that tells [`crate::profile::Parties`] of an event, and is there room for them?
+    pub fn keeps_parties(&self, bits: u128) -> bool {
+        let asks = |rule: &PlanRule| matches!(rule.rule.params, Params::ActivityPolicy(_));
+        self.keeps_status() && self.rules.iter().any(|rule| bits & rule.needs == rule.needs && asks(rule))
     }
 
     /// Is there room for [`crate::event::Event::effective`], and for what is said of an account, in what is written of an

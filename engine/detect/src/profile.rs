@@ -39,6 +39,32 @@ pub enum Apart {
     File(FileFacts),
     /// Of the account.
     Statement(Statement),
+    /// Of whom else it is about, and of a file too where it is about one.
+    Parties(Box<Parties>),
+}
+
+/// Whom a record is about beside the user or entity whose key it has. Names are as they are compared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Parties {
+    /// Whose activity it is, under the key of an entity.
+    pub user: Option<Box<str>>,
+    /// At whom it is aimed.
+    pub target: Option<Box<str>>,
+    /// See [`Apart::File`].
+    pub file: Option<FileFacts>,
+}
+
+impl Parties {
+    /// Nothing where there is nobody.
+    pub fn new(user: Option<&str>, target: Option<&str>, file: Option<FileFacts>) -> Option<Self> {
+        let (user, target) = (user.and_then(shown), target.and_then(shown));
+        (user.is_some() || target.is_some()).then_some(Self { user, target, file })
+    }
+
+    /// The one whom the key does not name: under an entity's the user, under a user's the target.
+    pub fn other(&self) -> Option<&str> {
+        self.user.as_deref().or(self.target.as_deref())
+    }
 }
 
 /// What a record says of an account. It is true from [`Event::counts_from`] on, and not before it was said; of two the one that
@@ -261,7 +287,7 @@ impl Known {
         if let Some(readmission) = readmission {
             let Readmission { rules, exceptions, exceptions_dropped } =
                 readmission.readmit(&event, subject.user(), groups);
-            (event.rules, event.exceptions) = (rules, exceptions);
+            (event.rules, event.exceptions) = (rules & !plan.not_of(None), exceptions);
             caps.exceptions += u64::from(exceptions_dropped);
         }
         Some(event)

@@ -261,6 +261,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::event::EventId;
+    use crate::finding::Concerned;
     use crate::model::{Action, Outcome};
 
     fn counted(time: Millis, object: u64) -> Counted {
@@ -272,7 +273,7 @@ mod tests {
             address: None,
             session: 0,
             device: None,
-            object: None,
+            about: Concerned::default(),
         };
         Counted { trace, carried: Quantity { objects: 1, rows: 3, bytes: 7 }, covered: false, object }
     }

@@ -35,7 +35,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
     let mock = MockKafka::start()?;
     let settings = mock.settings();
     mock.create_topic(&settings.topics.activity(), PARTITIONS)?;
-    for channel in Channel::ALL {
+    for channel in Channel::OUTPUTS {
         mock.create_topic(&settings.topics.channel(channel), 1)?;
     }
     let mut producer = TopicProducer::connect(&settings, &settings.topics.activity())?;

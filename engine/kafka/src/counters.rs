@@ -215,7 +215,7 @@ mod tests {
         for (index, channel) in Channel::ALL.into_iter().enumerate() {
             counts.add_produced(channel, index as u64 + 1);
         }
-        assert_eq!(counts.produced, [1, 2, 3, 4]);
+        assert_eq!(counts.produced, [1, 2, 3, 4, 5]);
         assert_eq!(counts.produced_on(Channel::Late), 3);
     }
 }

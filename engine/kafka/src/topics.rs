@@ -89,7 +89,7 @@ pub fn wanted(settings: &KafkaSettings, sizes: &TopicSizes) -> Vec<WantedTopic> 
     let mut all = vec![topic(names.activity(), sizes.activity_partitions, sizes.activity_kept, appended)];
     // A limit in bytes would cut the past as a shorter time does.
     all.iter_mut().for_each(|activity| activity.config.push(("retention.bytes", "-1".to_owned())));
-    for channel in Channel::ALL {
+    for channel in Channel::OUTPUTS {
         let kept = if channel == Channel::Alerts { 30 * DAY } else { 7 * DAY };
         all.push(topic(names.channel(channel), sizes.output_partitions, kept, None));
     }

@@ -428,7 +428,7 @@ impl<T> Drop for Worker<'_, T> {
 /// Partitions of the activity topic, where all topics are there and the log of state has as many.
 fn partition_count(settings: &KafkaSettings, consumer: &EngineConsumer) -> Result<i32, KafkaFault> {
     let (topic, tables, changelog) = (settings.topics.activity(), settings.topics.tables(), settings.changelog());
-    let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
+    let channels = Channel::OUTPUTS.map(|channel| settings.topics.channel(channel));
     let outputs = channels.iter().map(String::as_str);
     let topics: Vec<&str> = [topic.as_str()].into_iter().chain(outputs).chain([tables.as_str(), &changelog]).collect();
     let counts = group::partition_counts(consumer, &topics)?;

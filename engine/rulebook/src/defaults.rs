@@ -26,6 +26,7 @@ pub const fn policy_templates() -> &'static [(&'static str, &'static str)] {
         ("impersonation.yaml", include_str!("../../../rules/policies/impersonation.yaml")),
         ("many_downloads.yaml", include_str!("../../../rules/policies/many_downloads.yaml")),
         ("many_failed_sign_ins.yaml", include_str!("../../../rules/policies/many_failed_sign_ins.yaml")),
+        ("password_spray.yaml", include_str!("../../../rules/policies/password_spray.yaml")),
         ("privileged_role_granted.yaml", include_str!("../../../rules/policies/privileged_role_granted.yaml")),
         ("risky_ip_logon.yaml", include_str!("../../../rules/policies/risky_ip_logon.yaml")),
     ]

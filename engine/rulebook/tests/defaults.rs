@@ -8,6 +8,7 @@
 
 use frostwatch_detect::catalogue::{DETECTORS, Params};
 use frostwatch_detect::detectors::activity_policy::Distinct;
+use frostwatch_detect::entity::Per;
 use frostwatch_rulebook::{Rulebook, default_rules};
 
 #[test]
@@ -37,6 +38,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
         match &rule.params {
             Params::ActivityPolicy(p) => {
                 assert_eq!((p.events_min, p.window_secs, p.distinct), (Some(101), Some(600), Some(Distinct::Object)));
+                assert_eq!(p.per, Per::User);
             }
             Params::AnonymousIp(p) => {
                 assert_eq!((p.confidence_min, p.confidence_sure, p.hosting, p.learning_days), (30, 60, false, 7));

@@ -21,7 +21,9 @@ fn shipped() -> &'static str {
 /// The shipped policy with another filter, under an id.
 fn policy(id: &str, condition: &str) -> String {
     let text = shipped().replace("\nid: activity_policy\n", &format!("\nid: {id}\n"));
-    text.replace("{ field: action, in: [delete] }", condition)
+    let (before, after) = text.split_once("      all:\n").unwrap();
+    let (_, after) = after.split_once("    # A list lets").unwrap();
+    format!("{before}      all:\n        - {condition}\n    # A list lets{after}")
 }
 
 fn book(texts: &[String]) -> Rulebook {

@@ -106,5 +106,6 @@ pub fn record_of(key: &str, name: &str, peers: &Peers, at: Millis) -> Option<Act
         source: Source { producer: Cow::Borrowed("frostwatch-peers"), ..Source::default() },
         attributes: BTreeMap::new(),
         test: None,
+        entity: None,
     })
 }

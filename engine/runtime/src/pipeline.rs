@@ -3,6 +3,7 @@
 mod admit;
 mod aloud;
 mod asked;
+mod copies;
 mod counters;
 mod known_lists;
 mod render;

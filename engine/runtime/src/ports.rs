@@ -33,11 +33,16 @@ pub enum Channel {
     Late,
     /// Records that could not be read, original bytes.
     Rejected,
+    /// Copies of records under other keys, on the very topic that the engine reads.
+    Activity,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Self; 4] = [Self::Alerts, Self::Suppressions, Self::Late, Self::Rejected];
+    pub const ALL: [Self; 5] = [Self::Alerts, Self::Suppressions, Self::Late, Self::Rejected, Self::Activity];
+
+    /// Those with a topic of their own.
+    pub const OUTPUTS: [Self; 4] = [Self::Alerts, Self::Suppressions, Self::Late, Self::Rejected];
 
     /// The channel's name in configuration and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +51,7 @@ impl Channel {
             Self::Suppressions => "suppressions",
             Self::Late => "late",
             Self::Rejected => "rejected",
+            Self::Activity => "activity",
         }
     }
 }
@@ -61,6 +67,8 @@ pub struct OutputRecord {
     pub value: Vec<u8>,
     /// Headers, in order.
     pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// Its stamp, where the topic does not give one; `None`: the time at which it is sent.
+    pub stamp: Option<Millis>,
 }
 
 /// The tasks of one worker: one per input partition, each owning the state of its keys.

@@ -43,6 +43,12 @@ pub const ATTRIBUTES_KEYS_MAX: usize = 64;
 pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 /// Largest record, in bytes of JSON.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+/// So much larger may a record be that says for what it is counted: it is a copy.
+pub const ENTITY_BYTES_MAX: usize = 8 * 1024;
+/// Longest `entity.value`, in bytes of UTF-8.
+pub const ENTITY_VALUE_BYTES_MAX: usize = 256;
+/// Longest `entity.key`, in bytes of UTF-8.
+pub const ENTITY_KEY_BYTES_MAX: usize = 512;
 /// Deepest nesting of objects and arrays; the record itself is level 1.
 pub const DEPTH_MAX: usize = 8;
 /// Largest count or size: 2^53 − 1, the last integer that every JSON reader keeps exact.

@@ -17,7 +17,7 @@ mod entity;
 mod evidence;
 mod types;
 
-pub use entity::{DEVICES_MAX, OBJECTS_MAX};
+pub use entity::{DEVICES_MAX, OBJECTS_MAX, USERS_MAX};
 pub use evidence::EVIDENCE_BYTES_MAX;
 pub use types::{
     AlertBody, AlertChange, AlertPart, AlertRecord, AlertSchema, Delivery, Entity, EvidenceEvent, EvidenceList, Gap,
@@ -52,8 +52,7 @@ pub fn record(
     delivery: Delivery,
 ) -> Option<AlertRecord> {
     let rule = plan.rule(change.rule)?;
-    let user = subject.user().to_owned();
-    let mut entities = vec![entity::user(subject, change.finding.as_deref())];
+    let mut entities = entity::subject(subject, change.finding.as_deref());
     if let Some(finding) = &change.finding {
         entities.extend(entity::all(finding, &plan.networks));
     }
@@ -84,7 +83,7 @@ pub fn record(
         policy: rule.rule.params.detector().to_owned(),
         rule: RuleRef { id: rule.rule.id.clone(), version: rule.rule.version, hash: rule.rule.hash.clone() },
         severity: change.severity.number(),
-        title: rule.rule.title.replace("{user}", &user),
+        title: rule.rule.title.replace("{user}", &entity::name(subject)),
         summary,
         entities,
         body: change.finding.as_ref().map(|finding| body(finding, change.late, rule, plan, subject)),
@@ -97,7 +96,7 @@ pub fn record(
 /// revision is the one before the first, so whatever is found of the id later in this epoch comes after it. `heir`: what is
 /// found there instead, of the same cause.
 pub fn not_found_again(before: AlertRecord, epoch: u32, heir: Option<u128>, delivery: Delivery) -> AlertRecord {
-    let is_user = |entity: &Entity| matches!(entity, Entity::User { .. });
+    let is_user = |entity: &Entity| matches!(entity, Entity::User { .. } | Entity::Counted { .. });
     AlertRecord {
         epoch,
         revision: 0,
@@ -172,7 +171,7 @@ fn body(finding: &Finding, late: bool, rule: &PlanRule, plan: &Plan, subject: Su
         baseline: numbers(&finding.baseline),
         threshold: numbers(&finding.threshold),
         counterfactual: finding.counterfactual.clone(),
-        evidence: evidence::list(&finding.evidence, finding.count),
+        evidence: evidence::list(&finding.evidence, finding.count, subject.entity().is_some()),
         versions: Versions {
             state_format: plan.state_format(),
             rules: plan.rules_hash.clone(),

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use frostwatch_wire::activity::decode::{decode, decode_by_serde, is_plain, key_of};
-use frostwatch_wire::activity::record::{ActivityRecord, Person};
-use frostwatch_wire::activity::{DEPTH_MAX, RECORD_BYTES_MAX};
+use frostwatch_wire::activity::decode::{Activity, copy, decode, decode_by_serde, is_plain, key_of};
+use frostwatch_wire::activity::record::{ActivityRecord, CountedBy, Person};
+use frostwatch_wire::activity::{DEPTH_MAX, ENTITY_KEY_BYTES_MAX, ENTITY_VALUE_BYTES_MAX, RECORD_BYTES_MAX};
 use serde_json::Value;
 
 const GOOD: &str = include_str!("../../../tests/vectors/activity/good.jsonl");
@@ -175,6 +175,49 @@ fn size_depth_and_repeated_fields_are_bounded() {
     assert!(decode(&unread).is_ok());
     unread.iter_mut().filter(|byte| **byte == b'?').for_each(|byte| *byte = 0xff);
     assert_eq!(decode(&unread).unwrap_err().to_string(), "not UTF-8");
+}
+
+#[test]
+fn a_copy_says_what_its_record_says_and_for_what_it_is_counted() {
+    let long = |most: usize| "\u{1}".repeat(most);
+    for line in lines(GOOD).filter(|line| record_of(line).get("entity").is_none()) {
+        let mut record = record_of(&line).clone();
+        for (by, value, key) in [
+            ("client.ip", "203.0.113.9".to_owned(), "acme|ana.lind".to_owned()),
+            ("client.user_agent", long(ENTITY_VALUE_BYTES_MAX), format!("a|{}", long(ENTITY_KEY_BYTES_MAX - 2))),
+            ("object.id", "table/\"entity\"".to_owned(), "acme|\\\"|}".to_owned()),
+        ] {
+            for names_it in [false, true] {
+                if names_it {
+                    record["entity"] = Value::Null;
+                }
+                let bytes = serde_json::to_vec_pretty(&record).unwrap();
+                let counted = CountedBy { by: by.into(), value: value.clone(), key: key.clone() };
+                let copied = copy(&bytes, &counted).unwrap();
+                let of_copy = decode(&copied).unwrap_or_else(|reject| panic!("{reject}: {line}"));
+                let (before, seen) = (decode(&bytes).unwrap(), of_copy.counted.as_deref().unwrap());
+                assert_eq!((&*seen.by, &*seen.value, &*seen.key), (by, &*value, &*key));
+                let instance = &before.instance;
+                assert_eq!(key_of(&of_copy), format!("{instance}||{by}|{value}"));
+                // Compared as told, since the two borrow of different bytes.
+                let plain = Activity { counted: None, content: before.content, ..of_copy.clone() };
+                assert_eq!(format!("{plain:?}"), format!("{before:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_the_largest_record_is_read() {
+    let bare = r#"{"schema":"activity.v1","id":"a","time":"2026-03-02T08:14:09Z","instance":"acme","user":{"name":"x"},"action":"login","outcome":"success","source":{"producer":"p"},"future":""}"#;
+    let record =
+        bare.replace(r#""future":"""#, &format!(r#""future":"{}""#, "x".repeat(RECORD_BYTES_MAX - bare.len())));
+    assert_eq!(record.len(), RECORD_BYTES_MAX);
+    let control = |most: usize| "\u{1}".repeat(most);
+    let (value, key) = (control(ENTITY_VALUE_BYTES_MAX), control(ENTITY_KEY_BYTES_MAX));
+    let copied = copy(record.as_bytes(), &CountedBy { by: "client.user_agent".into(), value, key }).unwrap();
+    assert!(decode(&copied).is_ok(), "{}", copied.len());
+    assert!(decode(format!(" {record}").as_bytes()).is_err(), "which none else is");
 }
 
 /// What stands in the way of a reader: signs of JSON, digits, letters of its words, escapes, control and other bytes.

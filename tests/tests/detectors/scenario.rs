@@ -248,7 +248,7 @@ impl Sketch {
             "quantity": self.quantity,
             "action_key": text(&self.action_key),
             "test": self.test,
-            "target": self.target.as_ref().map(|name| json!({ "name": name })),
+            "target": text(&self.target).map(|name| json!({ "name": name })),
             "effective_at": self.effective_at.as_ref().map(|at| rfc3339(moment(at))),
             "source": { "producer": "vectors" },
         });

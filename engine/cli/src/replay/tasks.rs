@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use frostwatch_detect::catalogue::SEMANTICS_VERSION;
+use frostwatch_detect::context::Subject;
+use frostwatch_detect::entity::Per;
 use frostwatch_detect::lists::{Lists, ListsDigest};
 use frostwatch_detect::time::{Lateness, Millis, SECOND};
 use frostwatch_runtime::pipeline::{Counters, Ruling, Shared, Task};
-use frostwatch_runtime::ports::{InputRecord, OutputRecord};
+use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
+use frostwatch_wire::activity::decode::COPY_BEGINS;
 
 use crate::config::{self, Faults};
 use crate::console::say;
@@ -29,6 +32,12 @@ enum At {
     Index(i64),
     /// The record of this partition with this offset, or the first after it.
     Place(Place),
+}
+
+/// What a copy that the engine made is counted by.
+fn counted_by(key: &[u8], value: &[u8]) -> Option<Per> {
+    let key = std::str::from_utf8(key).ok().filter(|_| value.starts_with(COPY_BEGINS))?;
+    Subject { key }.entity().map(|(per, _)| per)
 }
 
 /// Reads `INDEX=FOLDER` or `PARTITION:OFFSET=FOLDER`.
@@ -56,20 +65,41 @@ pub(super) struct Tasks {
     pending: Vec<(At, Arc<Ruling>)>,
     /// Records so far.
     count: i64,
+    copies: Copies,
     /// What was kept of lists of addresses, by name.
     kept: BTreeMap<String, String>,
     /// Lists that recorded switches name, made of that; `None`: what was kept does not make them.
     lists: BTreeMap<ListsDigest, Option<Arc<Lists>>>,
 }
 
+/// Records that rules count by something else than their user. A recording has the engine's copies in it, and what is not one
+/// has none.
+#[derive(Default)]
+struct Copies {
+    /// The replay makes its own of a recording too.
+    own: bool,
+    /// Where its own are counted: one place for all, that of the first.
+    partition: Option<i32>,
+    /// Those that were recorded.
+    recorded: BTreeMap<Per, u64>,
+    /// Those that the rules of the replay ask for and that were left to the recording.
+    left: BTreeMap<Per, u64>,
+}
+
 impl Tasks {
-    pub(super) fn new(shared: Arc<Shared>, ruling: Arc<Ruling>, switches: &[SwitchArg]) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        ruling: Arc<Ruling>,
+        own_copies: bool,
+        switches: &[SwitchArg],
+    ) -> anyhow::Result<Self> {
         let mut tasks = Self {
             shared,
             ruling,
             by_partition: BTreeMap::new(),
             pending: Vec::new(),
             count: 0,
+            copies: Copies { own: own_copies, ..Copies::default() },
             kept: BTreeMap::new(),
             lists: BTreeMap::new(),
         };
@@ -137,12 +167,39 @@ impl Tasks {
         self.count += 1;
         let Place { partition, offset } = record.place.unwrap_or(Place { partition: 0, offset: index });
         self.switch_due(index, partition, offset)?;
+        let makes_own = self.copies.own || record.place.is_none();
+        if let Some(per) = counted_by(record.key.as_deref().unwrap_or_default(), &record.value) {
+            *self.copies.recorded.entry(per).or_default() += 1;
+            if makes_own {
+                return Ok(());
+            }
+        }
+        let (stamp, key, first) = (record.stamp, record.key.as_deref(), out.len());
+        self.task(partition).record(&InputRecord { offset, stamp, key, value: &record.value }, out);
+        let copies: Vec<OutputRecord> = out.extract_if(first.., |output| output.channel == Channel::Activity).collect();
+        if !makes_own {
+            for per in copies.iter().filter_map(|copy| counted_by(&copy.key, &copy.value)) {
+                *self.copies.left.entry(per).or_default() += 1;
+            }
+            return Ok(());
+        }
+        for OutputRecord { key, value, .. } in &copies {
+            let partition = *self.copies.partition.get_or_insert(partition);
+            self.task(partition).record(&InputRecord { offset, stamp, key: Some(key), value }, out);
+        }
+        Ok(())
+    }
+
+    fn task(&mut self, partition: i32) -> &mut Task {
         let (shared, ruling) = (&self.shared, &self.ruling);
         let new = || Task::new(Arc::clone(shared), Arc::clone(ruling), partition);
-        let task = self.by_partition.entry(partition).or_insert_with(new);
-        let (stamp, key) = (record.stamp, record.key.as_deref());
-        task.record(&InputRecord { offset, stamp, key, value: &record.value }, out);
-        Ok(())
+        self.by_partition.entry(partition).or_insert_with(new)
+    }
+
+    /// How many copies the rules ask for that the recording does not have.
+    pub(super) fn missing_copies(&self) -> u64 {
+        let recorded = |per: &Per| self.copies.recorded.get(per).copied().unwrap_or(0);
+        self.copies.left.iter().map(|(per, left)| left.saturating_sub(recorded(per))).sum()
     }
 
     /// Switches that no record has come to.

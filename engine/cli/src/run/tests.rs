@@ -23,7 +23,7 @@ fn a_normaliser_that_panics_ends_the_process_and_is_named() {
     let cluster = MockKafka::start().unwrap();
     let settings = cluster.settings();
     let raw = settings.topics.raw().into_iter().map(|(topic, _)| topic);
-    let channels = Channel::ALL.map(|channel| settings.topics.channel(channel));
+    let channels = Channel::OUTPUTS.map(|channel| settings.topics.channel(channel));
     for topic in raw.chain(channels).chain([settings.topics.activity(), settings.changelog(), settings.topics.tables()])
     {
         cluster.create_topic(&topic, 1).unwrap();

@@ -145,7 +145,7 @@ fn rights(settings: &KafkaSettings, command: For) -> Vec<Right> {
     let activity = || vec![names.activity()];
     let raw = || names.raw().into_iter().map(|(topic, _)| topic).collect::<Vec<_>>();
     let all = || {
-        let outputs = Channel::ALL.map(|channel| names.channel(channel));
+        let outputs = Channel::OUTPUTS.map(|channel| names.channel(channel));
         [activity(), outputs.into(), raw(), vec![settings.changelog(), names.tables()]].concat()
     };
     let topics = |why, operations, topics| Right { why, operations, on: Resources::Topics(topics) };
@@ -227,7 +227,12 @@ fn run_rights(settings: &KafkaSettings) -> Vec<Right> {
         topics(
             "writes alerts, what was held back, and what was not scored",
             &["Write"],
-            Channel::ALL.map(|channel| names.channel(channel)).into(),
+            Channel::OUTPUTS.map(|channel| names.channel(channel)).into(),
+        ),
+        topics(
+            "writes copies of activity that a rule counts by something else than its user (`per`); not needed without such rules",
+            &["Write"],
+            vec![names.activity()],
         ),
         topics(
             "keeps state and reads it back; rules, lists and tables by their content",

@@ -294,7 +294,7 @@ impl Group {
             config.set("bootstrap.servers", &self.settings.bootstrap_servers).set("isolation.level", level);
             config.create::<BaseConsumer>().unwrap()
         });
-        Channel::ALL.iter().all(|channel| {
+        Channel::OUTPUTS.iter().all(|channel| {
             let topic = self.settings.topics.channel(*channel);
             let Ok(metadata) = self.reader.fetch_metadata(Some(&topic), ANSWER_WAIT) else { return false };
             metadata.topics()[0].partitions().iter().all(|partition| {
@@ -313,7 +313,7 @@ impl Group {
         let names = &self.settings.topics;
         let mut all: Vec<String> = names.raw().into_iter().map(|(topic, _)| topic).collect();
         all.push(names.activity());
-        all.extend(Channel::ALL.map(|channel| names.channel(channel)));
+        all.extend(Channel::OUTPUTS.map(|channel| names.channel(channel)));
         let reader = reader(&self.settings.bootstrap_servers, &self.settings.group);
         all.iter().all(|topic| {
             let metadata = reader.fetch_metadata(Some(topic), DEADLINE).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! # Finds
 //! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one user at
-//! least `events_min` times within `window_secs`. Without these two each activity that fits is told, as one alert until there
+//! least `events_min` times within `window_secs`; with `per` so often at one address, to one object, in the whole instance,
+//! whoever did it. Without these two each activity that fits is told, as one alert until there
 //! has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is
 //! one example, many deletions; rules of one's own stand beside it, each with its id, its state and everything else that a
 //! rule has. How a filter is written, which fields there are and how policies of the reference product are carried over:
@@ -16,11 +17,10 @@
 //!
 //! # Blind spots
 //! What the record does not carry: a test of an absent field is unknown, its negation too, and what is unknown does not fit.
-//! What others do at the same address: counts are of one user, since a user's records are all that is in order. Of activity
-//! that failed only sign-ins are kept, so only a filter for sign-ins alone counts failures. Activity that goes on without a
-//! break of the quiet time, however thin, is one finding: another burst in it updates the alert as its counts grow, and opens
-//! no other. Audited rows of `ServiceNow` carry neither address nor session: what asks for address, network or place is
-//! unknown for them.
+//! Of activity that failed only sign-ins are kept, so only a filter for sign-ins alone counts failures. Without
+//! `events_min` activity that goes on without a break of the quiet time, however thin, is one finding. Audited rows of
+//! `ServiceNow` carry neither address nor session: what asks for address, network or place is unknown for them. With `per` only what
+//! a record says itself is asked, neither its session's address nor what was said of the account.
 //!
 //! # Parameters
 //! See [`Params`]. Nothing is learned and nothing holds a finding back but exceptions; severity is the rule's own.
@@ -34,9 +34,10 @@ use serde::{Deserialize, Serialize};
 use super::{About, Detector, counted, from_where, grouped, who};
 use crate::condition::{Condition, Conditions};
 use crate::context::{Context, Explanation, Raise};
+use crate::entity::{Per, entity};
 use crate::event::{Event, Quantity};
 use crate::finding::Measure;
-use crate::hash::hash64;
+use crate::hash::{hash64, hash64_some};
 use crate::incident::{Incident, Incidents};
 use crate::model::Action;
 use crate::plan::LaneKind;
@@ -45,6 +46,10 @@ use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
 
 /// Kinds of activity that a summary names at most.
 const KINDS_MAX: usize = 4;
+/// Others that a summary names at most.
+const OTHERS_MAX: usize = 5;
+/// Where each is told, an alert is brought up to date at each of so many: the third grant of a role may be the one that matters.
+const EACH_MAX: u64 = 20;
 /// Fewest events that are counted together: a single one needs no window.
 const EVENTS_MIN: u32 = 2;
 /// Most events that are counted together.
@@ -67,9 +72,13 @@ pub struct Params {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_secs: Option<u32>,
     /// Count what is the same here once within the window: `object.id`, `client.ip`, `session`, `client.device.id` or
-    /// `client.user_agent`. What lacks it is not counted.
+    /// `client.user_agent`, `target.name`, and with `per` also `user.name`. What lacks it is not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<Distinct>,
+    /// Count by this, whoever did it: `user.name`, `client.ip`, `client.device.id`, `client.user_agent`, `target.name`,
+    /// `object.id`, `object.table` or `instance`. What lacks it is not counted.
+    #[serde(default)]
+    pub per: Per,
 }
 
 /// What is counted once.
@@ -90,19 +99,41 @@ pub enum Distinct {
     /// A browser or program.
     #[serde(rename = "client.user_agent")]
     Agent,
+    /// An account that something is aimed at.
+    #[serde(rename = "target.name")]
+    Target,
+    /// A user, where the count is not of one.
+    #[serde(rename = "user.name")]
+    User,
 }
 
 impl Distinct {
     /// Hash of what stands there; 0: nothing.
     fn of(self, context: &Context<'_>) -> u64 {
         let event = context.event;
+        let hash = |name: Option<&str>| name.map_or(0, |name| hash64_some(name.as_bytes()));
         match self {
             Self::Object => event.object,
             Self::Address => context.origin.for_place().map_or(0, |seen| seen.address.hash64()),
             Self::Session => event.session,
             Self::Device => event.device,
             Self::Agent => event.agent,
+            Self::Target => hash(event.parties().and_then(|parties| parties.target.as_deref())),
+            Self::User => hash(event.parties().and_then(|parties| parties.user.as_deref())),
         }
+    }
+
+    /// Does everything that is counted by this have the same there?
+    const fn is_same_in(self, per: Per) -> bool {
+        matches!(
+            (self, per),
+            (Self::Object, Per::Object)
+                | (Self::Address, Per::Address)
+                | (Self::Device, Per::Device)
+                | (Self::Agent, Per::Agent)
+                | (Self::Target, Per::Target)
+                | (Self::User, Per::User)
+        )
     }
 
     const fn many(self) -> &'static str {
@@ -112,6 +143,8 @@ impl Distinct {
             Self::Session => "different sessions",
             Self::Device => "different devices",
             Self::Agent => "different browsers or programs",
+            Self::Target => "different accounts",
+            Self::User => "different users",
         }
     }
 }
@@ -137,6 +170,10 @@ impl Params {
                 faults.push(("distinct", "needs `events_min` and `window_secs`".to_owned()));
             }
             _ => {}
+        }
+        if self.distinct.is_some_and(|distinct| distinct.is_same_in(self.per)) {
+            let per = self.per.as_str();
+            faults.push(("distinct", format!("{per} is always the same where `per` counts by it")));
         }
         faults
     }
@@ -165,6 +202,8 @@ impl Detector for State {
 
     const CHECKS_LATE: bool = true;
 
+    const OPTIONAL: &'static [&'static str] = &["per"];
+
     /// Those that tell each activity; what is counted needs its order.
     fn checks_late(params: &Params) -> bool {
         params.repeated().is_none() && Self::lane(params) == LaneKind::Activity
@@ -177,6 +216,10 @@ impl Detector for State {
 
     fn condition(params: &Params) -> Option<&Condition> {
         Some(&params.r#where)
+    }
+
+    fn per(params: &Params) -> Option<Per> {
+        (params.per != Per::User).then_some(params.per)
     }
 
     fn window_secs(params: &Params) -> u32 {
@@ -197,24 +240,44 @@ impl Detector for State {
             },
             None => (1, 1),
         };
-        let incident = self.incidents.touch(hash64(b"activity"), held, context);
-        let peak = &mut self.peaks[usize::from(held)];
-        if incident.is_raised() {
-            *peak = now.max(*peak);
-            incident.add(context.trace(), context.event.test);
-        } else if now < min {
+        let (cause, at, quiet) = (hash64(b"activity"), context.event.time, context.quiet());
+        let live = self.incidents.live(cause, held, at, quiet).filter(|incident| incident.is_raised());
+        let before = live.map(|incident| incident.last);
+        // What lies below is no part of a finding, or a trickle would keep it open for the next burst to drown in.
+        if now < min && before.is_some() {
             return;
-        } else {
-            *peak = now;
-            if min > 1 {
-                self.window.traces(held).for_each(|trace| incident.add(trace.clone(), false));
-                incident.count = incident.count.max(u64::from(self.window.events(held)));
-                incident.first = self.window.first(held).unwrap_or(context.event.time);
-                incident.test |= context.event.test;
-            } else {
-                incident.add(context.trace(), context.event.test);
-            }
         }
+        let incident = self.incidents.touch(cause, held, context);
+        if now < min {
+            return;
+        }
+        let peak = &mut self.peaks[usize::from(held)];
+        *peak = if before.is_some() { now.max(*peak) } else { now };
+        let fresh = if params.repeated().is_some() {
+            // Of a finding that goes on what came since, be it that it was below meanwhile: then it is another burst.
+            let since = before.unwrap_or(Millis::MIN);
+            let (was_test, (_, events)) = (incident.test, self.window.since(since, held));
+            let count = incident.count + u64::from(events);
+            let traces = self.window.traces(held).filter(|trace| trace.time > since);
+            traces.for_each(|trace| incident.add(trace.clone(), false));
+            // What happened at the time of the one before is not among them.
+            if since == at {
+                incident.add(context.trace(), false);
+            }
+            incident.count = incident.count.max(count);
+            if before.is_none() {
+                incident.first = self.window.first(held).unwrap_or(at);
+            }
+            // Which of the others were tests is not kept: what raises it decides, and then each.
+            let is_test = context.event.test;
+            incident.test = if before.is_none() { is_test } else { was_test && is_test && events <= 1 };
+            // Not each time that a steady pace goes over the limit again.
+            let pause = params.repeated().map_or(0, |(_, secs)| Millis::from(secs) * SECOND);
+            !held && before.is_some_and(|before| at - before >= pause)
+        } else {
+            incident.add(context.trace(), context.event.test);
+            !held && incident.count <= EACH_MAX
+        };
         let told = Told {
             user: context.subject.user(),
             rule: &context.rule.rule.id,
@@ -223,7 +286,8 @@ impl Detector for State {
             peak: *peak,
             late: context.late,
         };
-        context.raise(incident, Raise { blocker, ..Raise::default() }, |incident| explain(params, &told, incident));
+        context
+            .raise(incident, Raise { blocker, fresh, ..Raise::default() }, |incident| explain(params, &told, incident));
     }
 
     fn incidents(&self) -> &Incidents {
@@ -271,12 +335,16 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
     let Told { user, rule, filter, actions, peak, late } = told;
     let (one, many) = nouns(*actions);
     let count = counted(incident.count, one, many);
-    let from = from_where(incident);
+    let from = match entity(user) {
+        Some((Per::Address, _)) => String::new(),
+        _ => format!(", {}", from_where(incident)),
+    };
     // A story may go on for weeks, and what came too late may be of any day.
     let is_of_today = !late && day_of(incident.first) == day_of(incident.last);
     let begin = if is_of_today { clock(incident.first) } else { to_the_minute(incident.first) };
     let when = if incident.count == 1 { format!("at {begin} UTC") } else { format!("from {begin} UTC on") };
-    let what = format!("{count}{} {when}, {from}, where {filter}", kinds(*actions, incident));
+    let others = others(user, incident);
+    let what = format!("{count}{} {when}{from}{others}, where {filter}", kinds(*actions, incident));
     let mut observed = vec![Measure::new("events", incident.count as f64, "events")];
     let Some((min, secs)) = params.repeated() else {
         return Explanation {
@@ -312,7 +380,7 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
 
 /// What was done, where the filter leaves that open: the first kinds among the evidence.
 fn kinds(actions: u64, incident: &Incident) -> String {
-    if actions.is_power_of_two() {
+    if actions.is_power_of_two() || nouns(actions).0 == "sign-in" {
         return String::new();
     }
     let mut seen: Vec<&str> = Vec::new();
@@ -326,11 +394,31 @@ fn kinds(actions: u64, incident: &Incident) -> String {
     format!(" ({}{more})", seen.join(", "))
 }
 
+/// Who did it, where the count is not of a user, or at whom it was aimed: the first among the evidence.
+fn others(user: &str, incident: &Incident) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for other in incident.evidence.iter().filter_map(|trace| trace.about.other.as_deref()) {
+        if !seen.contains(&other) {
+            seen.push(other);
+        }
+    }
+    if seen.is_empty() {
+        return String::new();
+    }
+    let by = if entity(user).is_some() { "by" } else { "aimed at" };
+    let more = if seen.len() > OTHERS_MAX { ", …" } else { "" };
+    seen.truncate(OTHERS_MAX);
+    format!(", {by} {}{more}", seen.join(", "))
+}
+
 /// What to call activities of these kinds, one and many.
 fn nouns(actions: u64) -> (&'static str, &'static str) {
+    const SIGN_INS: u64 = 1 << Action::Login as u64 | 1 << Action::MfaChallenge as u64;
+    if actions != 0 && actions & !SIGN_INS == 0 {
+        return ("sign-in", "sign-ins");
+    }
     let only = Action::ALL.iter().find(|action| actions == 1 << **action as u64);
     match only {
-        Some(Action::Login) => ("sign-in", "sign-ins"),
         Some(Action::View) => ("view", "views"),
         Some(Action::Search) => ("search", "searches"),
         Some(Action::Download) => ("download", "downloads"),

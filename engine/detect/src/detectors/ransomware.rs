@@ -26,8 +26,13 @@
 //! `content_min` | 40 | | Random bytes where they should not be | `content_min` | 40 |
 //!
 //! Rate and spread are a matter of volume and do not suffice together. That many files got an extension and that it is one of
-//! ransomware is one sign where both are said of the same extension. What an organisation is used to is not evidence:
-//! `usual_extensions` says it, since a detector that sees one user at a time cannot know what others do. What rests on
+//! ransomware is one sign where both are said of the same extension. What an organisation is used to is not evidence. A
+//! detector that sees one user at a time cannot know what others do, so it is measured: `frostwatch usual-files` counts over
+//! recorded activity how many people write an extension, or files that are called like notes, on different days, and the rule
+//! takes the counts (`seen_extensions`, `seen_notes`). A new extension weighs its 50 points where nobody writes it, nothing
+//! where `usual_people` do, and in between in proportion; so do notes. Of several extensions the one that weighs most counts,
+//! and of several notes the rarest, so that nothing usual hides what is not. What only ransomware writes weighs whole, whoever
+//! wrote it, and guides weigh little anyway. Without a measurement everything is rare, and `usual_extensions` names by hand what is not. What rests on
 //! extensions that no list of ransomware has, or on a media type that nobody told, is held back for `learning_days` from the
 //! first activity of a user on (`learning`).
 //!
@@ -43,8 +48,7 @@
 //! `ServiceNow`'s own interfaces a file is replaced, not overwritten; one that takes the place of a deleted file under the
 //! same name and a media type that fits the name shows as a deletion alone.) New names without any extension, or with one
 //! that has spaces or more than 40 bytes. A media type that does not fit a usual extension, but for
-//! `application/octet-stream` where a file is replaced. How rare an extension is at the organisation is what
-//! `usual_extensions` says; it is not measured. Content that a technical account deletes: `activity_policy` as it ships
+//! `application/octet-stream` where a file is replaced. Content that a technical account deletes: `activity_policy` as it ships
 //! leaves those out. Fewer files than `extension_min` within `slow_window_secs`. Another extension for each file, unless the
 //! media type tells. Names all new, when slow: nothing says which file took whose place; when fast they become no habit, and
 //! `usual_extensions` is what helps. Archives with a password and usual extensions, those of digits and words such as
@@ -77,7 +81,7 @@ use serde::{Deserialize, Serialize};
 use super::{Detector, bounded};
 use crate::context::{Block, Context, Raise};
 use crate::event::{Event, OwnedOrder};
-use crate::files::{Extension, Signs};
+use crate::files::{Extension, Signs, is_known, is_note, is_sure, note_words};
 use crate::finding::{EVIDENCE_MAX, Measure, Trace};
 use crate::hash::hash64;
 use crate::incident::{Incident, Incidents};
@@ -88,7 +92,7 @@ use crate::time::{Millis, SECOND};
 use changes::{CHANGES_MAX, Changes, Pushed};
 use habits::{HABIT_TIMES_MAX, Habits};
 use mark::{Look, Mark};
-use seen::{KNOWN_MIN, Seen};
+use seen::{CHURN_POINTS, KNOWN_MIN, Seen};
 use words::What;
 
 /// A technical account that writes the format of a known program for encryption is used to it after so many days: fewer than
@@ -96,6 +100,10 @@ use words::What;
 const TOOL_DAYS_MIN: u32 = 2;
 /// Extensions that a rule calls usual, at most.
 const USUAL_MAX: usize = 64;
+/// Extensions, and names of notes, of which a rule says who writes them, at most.
+pub const SEEN_MAX: usize = 256;
+/// People that are told apart there, at most.
+pub const PEOPLE_MAX: u32 = 1_000;
 
 /// Parameters of `ransomware`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,11 +132,32 @@ pub struct Params {
     pub usual_forget_days: u32,
     /// Extensions that are usual in the organisation, in lower case without the dot.
     pub usual_extensions: Vec<String>,
+    /// What so many people of the organisation write weighs nothing, what fewer write so much less. 0: nothing was measured.
+    #[serde(default)]
+    pub usual_people: u32,
+    /// By extension how many people wrote it, as `frostwatch usual-files` measures it.
+    #[serde(default)]
+    pub seen_extensions: Vec<Written>,
+    /// The same by the words in names of notes.
+    #[serde(default)]
+    pub seen_notes: Vec<Written>,
+}
+
+/// How many people of the organisation write something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// An extension in lower case without its dot, or the words in the name of a note.
+    pub name: String,
+    /// People who write it.
+    pub people: u32,
 }
 
 impl Params {
     pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
+        let is_fit = |text: &&String| !text.is_empty() && !text.contains('.') && **text == text.to_lowercase();
+        let is_unfit = |text: &&String| !is_fit(text);
         let files_max = CHANGES_MAX as u32;
         bounded(&mut faults, "changes_min", self.changes_min, 2, files_max);
         // The long window is never the shorter one, and what makes a habit is never forgotten before it is one.
@@ -141,14 +170,62 @@ impl Params {
         bounded(&mut faults, "learning_days", self.learning_days, 0, 90);
         bounded(&mut faults, "usual_days_min", self.usual_days_min, 1, 30);
         bounded(&mut faults, "usual_forget_days", self.usual_forget_days, 30, 365);
+        bounded(&mut faults, "usual_people", self.usual_people, 0, PEOPLE_MAX);
+        for (name, seen) in [("seen_extensions", &self.seen_extensions), ("seen_notes", &self.seen_notes)] {
+            if seen.len() > SEEN_MAX {
+                faults.push((name, format!("more than {SEEN_MAX}")));
+            }
+            if !seen.is_empty() && self.usual_people == 0 {
+                faults.push((name, "needs `usual_people`: how many make it usual".to_owned()));
+            }
+            if let Some(Written { name: text, people }) = seen.iter().find(|one| one.people > PEOPLE_MAX) {
+                faults.push((name, format!("'{text}': {people} is more than {PEOPLE_MAX}")));
+            }
+        }
+        if let Some(text) = self.seen_extensions.iter().map(|one| &one.name).find(is_unfit) {
+            faults.push(("seen_extensions", format!("'{text}' is no extension in lower case without its dot")));
+        }
+        if let Some(text) = self.seen_notes.iter().map(|one| &one.name).find(|text| !is_note(text)) {
+            faults.push(("seen_notes", format!("'{text}' is no name of a note that is known")));
+        }
         if self.usual_extensions.len() > USUAL_MAX {
             faults.push(("usual_extensions", format!("more than {USUAL_MAX}")));
         }
-        let is_fit = |text: &&String| !text.is_empty() && !text.contains('.') && **text == text.to_lowercase();
         if let Some(text) = self.usual_extensions.iter().find(|text| !is_fit(text)) {
             faults.push(("usual_extensions", format!("'{text}' is no extension in lower case without its dot")));
         }
         faults
+    }
+
+    /// How many people of the organisation are known to write files with this extension.
+    fn people_with(&self, extension: Extension) -> u32 {
+        // What only ransomware writes is usual nowhere, and what is written in signs that are not kept may be anything.
+        if extension.is_empty() || is_known(extension.as_str()) || extension.as_str().contains('?') {
+            return 0;
+        }
+        let known = self.seen_extensions.iter().find(|known| Extension::of(&known.name) == extension);
+        known.map_or(0, |known| known.people)
+    }
+
+    /// The same of files with a name like a note that is no guide for all one can tell.
+    fn people_with_note(&self, note: u8) -> u32 {
+        if !is_sure(note) {
+            return 0;
+        }
+        self.seen_notes.iter().find(|known| known.name == note_words(note)).map_or(0, |known| known.people)
+    }
+
+    /// What it weighs that many files got this extension.
+    fn churn_points(&self, extension: Extension) -> u32 {
+        self.weighed(CHURN_POINTS, self.people_with(extension))
+    }
+
+    /// What is left of points of something that so many people write.
+    const fn weighed(&self, points: u32, people: u32) -> u32 {
+        if self.usual_people == 0 {
+            return points;
+        }
+        points * self.usual_people.saturating_sub(people) / self.usual_people
     }
 
     fn is_usual(&self, extension: Extension) -> bool {
@@ -169,6 +246,9 @@ impl Params {
             usual_days_min: 5,
             usual_forget_days: 30,
             usual_extensions: Vec::new(),
+            usual_people: 0,
+            seen_extensions: Vec::new(),
+            seen_notes: Vec::new(),
         }
     }
 }
@@ -215,6 +295,8 @@ impl Detector for State {
     const LANE: LaneKind = LaneKind::Activity;
 
     const SUPPRESSIONS: &'static [&'static str] = &["habit", "known_tool", "learning", "usual_extensions"];
+
+    const OPTIONAL: &'static [&'static str] = &["usual_people", "seen_extensions", "seen_notes"];
 
     fn window_secs(params: &Params) -> u32 {
         params.slow_window_secs

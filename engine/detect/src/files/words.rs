@@ -217,6 +217,16 @@ pub fn note_words(number: u8) -> &'static str {
     NOTES.get(index).or_else(guide).copied().unwrap_or("")
 }
 
+/// Are these the words of a note?
+pub fn is_note(words: &str) -> bool {
+    NOTES.contains(&words) || GUIDES.iter().any(|(known, _)| *known == words)
+}
+
+/// Is this the extension of ransomware and of nothing else?
+pub fn is_known(suffix: &str) -> bool {
+    KNOWN.binary_search(&suffix).is_ok()
+}
+
 /// Is this the extension of a well-known program for encryption?
 pub fn is_tool(suffix: &str) -> bool {
     TOOLS.binary_search(&suffix).is_ok()

@@ -16,6 +16,10 @@ impl Key {
         scratch: &mut Scratch,
         changes: &mut Vec<Change>,
     ) {
+        // A story is somebody's.
+        if subject.entity().is_some() {
+            return;
+        }
         let has_changed = changes.len() > first;
         if has_changed || self.stories.is_some() {
             self.follow(has_changed.then_some(first), plans, subject, scratch, changes);

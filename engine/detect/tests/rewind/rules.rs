@@ -3,10 +3,12 @@
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::condition::{Condition, Scalar};
 use frostwatch_detect::detectors::activity_policy::Distinct;
+use frostwatch_detect::detectors::ransomware::Written;
 use frostwatch_detect::detectors::{
     activity_policy, anonymous_ip, failed_logins, impossible_travel, incident, infrequent_country, mass_download,
     new_device, ransomware, suspicious_ip, terminated_user, unusual_download,
 };
+use frostwatch_detect::entity::Per;
 use frostwatch_detect::rule::Rule;
 
 use super::rule;
@@ -188,13 +190,16 @@ fn rules_of_files() -> [(&'static str, Params, u32); 1] {
         usual_days_min: 1,
         usual_forget_days: 2,
         usual_extensions: vec!["vlt".to_owned()],
+        usual_people: 4,
+        seen_extensions: vec![Written { name: "locked".to_owned(), people: 1 }],
+        seen_notes: vec![Written { name: "how_to_restore".to_owned(), people: 2 }],
     };
     // As every rule that is checked: quiet for no less than it looks back.
     [("ransomware", Params::Ransomware(params), 7_200)]
 }
 
 /// What is done to files: some are renamed to other extensions, some come where others went, and now and then a note.
-fn policies() -> [(&'static str, Params, u32); 3] {
+fn policies() -> [(&'static str, Params, u32); 4] {
     let leaf = |field: &str, values: &[&str]| Condition {
         field: Some(field.into()),
         is_in: Some(values.iter().map(|value| Scalar::Text((*value).into())).collect()),
@@ -204,15 +209,19 @@ fn policies() -> [(&'static str, Params, u32); 3] {
     let all = |parts: Vec<Condition>| Condition { all: Some(parts), ..Condition::default() };
     let policy = |filter: Condition, repeated: Option<(u32, u32)>, distinct: Option<Distinct>| {
         let (events_min, window_secs) = repeated.unzip();
-        Params::ActivityPolicy(activity_policy::Params { r#where: filter, events_min, window_secs, distinct })
+        let per = if distinct == Some(Distinct::User) { Per::Address } else { Per::User };
+        Params::ActivityPolicy(activity_policy::Params { r#where: filter, events_min, window_secs, distinct, per })
     };
     let abroad = Condition { not: Some(Box::new(leaf("place.country", &["SE"]))), ..Condition::default() };
     let mobile = leaf("channel", &["mobile"]);
     let exports = leaf("action", &["export", "download"]);
+    let any_activity = Condition { field: Some("action".into()), is_set: Some(true), ..Condition::default() };
     let failures = all(vec![leaf("action", &["login"]), leaf("outcome", &["failure"])]);
     [
         ("activity_policy", policy(exports, Some((2, 600)), Some(Distinct::Object)), 900),
         ("policy_abroad", policy(any(vec![abroad, mobile]), None, None), 1_200),
         ("policy_guesses", policy(failures, Some((3, 900)), Some(Distinct::Address)), 900),
+        // The machine knows nothing of whose key it is: in this one events name users.
+        ("policy_many_users", policy(any_activity, Some((3, 1_800)), Some(Distinct::User)), 1_800),
     ]
 }

@@ -127,7 +127,7 @@ pub(crate) fn arrived(mut event: Event, version: u8, plan: &Plan) -> Event {
     event.effective = event.effective.filter(|_| plan.keeps_status());
     event.apart = event.apart.filter(|apart| match **apart {
         Apart::File(_) => plan.keeps_files(),
-        Apart::Statement(_) => plan.keeps_status(),
+        Apart::Statement(_) | Apart::Parties(_) => plan.keeps_status(),
     });
     let taking = plan.rules.iter().filter(|rule| takes(&rule.rule.scope, &event, &[]));
     event.rules = taking.fold(0, |bits, rule| bits | rule.bit) | answers(&event, plan);

@@ -19,7 +19,7 @@ use frostwatch_detect::peers::Peers;
 use frostwatch_detect::place::{Carrier, Country, GeoBuild, Place, Point};
 use frostwatch_detect::plan::Plan;
 use frostwatch_detect::plans::Plans;
-use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
+use frostwatch_detect::profile::{Apart, Facts, Parties, Person, Statement};
 use frostwatch_detect::rule::{Exception, Rule, Scope, Selector, Sensitivity, Severity};
 use frostwatch_detect::time::{DAY, Lateness, MINUTE, Millis, SECOND};
 use proptest::prelude::*;
@@ -121,6 +121,13 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
+    /// Who else is named by some records.
+    fn parties(&self) -> Option<Parties> {
+        let name = |number: u8| ["ana", "bo", "cy", "dan", "eva"][usize::from(number % 5)];
+        let user = self.number.is_multiple_of(3).then(|| name(self.object));
+        Parties::new(user, self.number.is_multiple_of(4).then(|| name(self.place)), None)
+    }
+
     pub(crate) fn view(second: i64, stamp: i64) -> Self {
         Self {
             second,
@@ -202,7 +209,7 @@ impl Sketch {
             apart: match self.what {
                 FILES_FROM..SAID_FROM => file(action, self.object, self.place),
                 SAID_FROM..240 => Some(Box::new(Apart::Statement(self.statement(time)))),
-                _ => None,
+                _ => self.parties().map(Box::new).map(Apart::Parties).map(Box::new),
             },
             later: address.and_then(|address| later(address, self.place, time)),
         }

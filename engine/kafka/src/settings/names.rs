@@ -72,6 +72,7 @@ impl TopicNames {
             Channel::Suppressions => &self.suppressions,
             Channel::Late => &self.late,
             Channel::Rejected => &self.rejected,
+            Channel::Activity => &self.activity,
         };
         self.named(given.as_ref(), channel.as_str())
     }
@@ -93,7 +94,7 @@ impl TopicNames {
 
     pub(super) fn check(&self, faults: &mut Vec<SettingFault>) {
         let mut all = vec![("activity".to_owned(), self.activity()), ("tables".to_owned(), self.tables())];
-        all.extend(Channel::ALL.map(|channel| (channel.as_str().to_owned(), self.channel(channel))));
+        all.extend(Channel::OUTPUTS.map(|channel| (channel.as_str().to_owned(), self.channel(channel))));
         all.extend(self.raw().into_iter().map(|(topic, table)| (format!("raw.{table}"), topic)));
         let mut users: BTreeMap<&str, &str> = BTreeMap::new();
         for (purpose, topic) in &all {

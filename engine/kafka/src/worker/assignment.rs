@@ -145,6 +145,8 @@ impl Owned {
     /// Takes the client's position, which also moves past what it does not hand out: the marks of transactions.
     pub(super) fn reach(&mut self, position: i64) {
         if position > self.status.position && self.landmark.is_none() {
+            // Committing that it was passed leaves no mark there, so it ends.
+            self.dirty |= self.status.phase == Phase::Live;
             self.status.position = position;
             self.touched = true;
             self.settle();

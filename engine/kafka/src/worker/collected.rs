@@ -26,7 +26,8 @@ impl<'a> Collected<'a> {
             |topic, key, value| Outgoing { topic, partition: None, key: Some(key), value, headers: &[], stamp: None };
         if let Some(record) = self.out.get(index) {
             let topic = topic_of(self.channels, record.channel);
-            return Outgoing { headers: &record.headers, ..plain(topic, &record.key, Some(&record.value)) };
+            let stamp = record.stamp;
+            return Outgoing { headers: &record.headers, stamp, ..plain(topic, &record.key, Some(&record.value)) };
         }
         let index = index - self.out.len();
         if let Some((name, text)) = self.contents.get(index) {
@@ -44,5 +45,6 @@ pub(super) fn topic_of(channels: &[String; Channel::ALL.len()], channel: Channel
         Channel::Suppressions => &channels[1],
         Channel::Late => &channels[2],
         Channel::Rejected => &channels[3],
+        Channel::Activity => &channels[4],
     }
 }

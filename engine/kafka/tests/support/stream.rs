@@ -48,7 +48,7 @@ impl Stream {
         let mock = MockKafka::start().unwrap();
         let mut stream = Self::on(&mock.bootstrap_servers(), group, partitions);
         mock.create_topic(&stream.settings.topics.activity(), partitions).unwrap();
-        for channel in Channel::ALL {
+        for channel in Channel::OUTPUTS {
             mock.create_topic(&stream.settings.topics.channel(channel), 1).unwrap();
         }
         mock.create_topic(&stream.settings.changelog(), partitions).unwrap();
@@ -322,7 +322,7 @@ impl Tasks for Counting {
         let Some(span) = self.aloud.remove(&partition) else { return };
         let mut push = |value: String| {
             let (key, value) = (b"acme|all".to_vec(), value.into_bytes());
-            out.push(OutputRecord { channel: Channel::Alerts, key, value, headers: Vec::new() });
+            out.push(OutputRecord { channel: Channel::Alerts, key, value, headers: Vec::new(), stamp: None });
         };
         match *self.seen.settles.lock().unwrap() {
             0 => push(format!("{}..{} is settled", span.start, span.end)),
@@ -377,7 +377,7 @@ impl Tasks for Counting {
             Channel::Alerts => format!("{value} is number {count}").into_bytes(),
             _ => record.value.to_vec(),
         };
-        out.push(OutputRecord { channel, key, value, headers: vec![("policy", b"counting".to_vec())] });
+        out.push(OutputRecord { channel, key, value, headers: vec![("policy", b"counting".to_vec())], stamp: None });
     }
 
     fn batch_done(&mut self, partition: i32) {

@@ -1,6 +1,7 @@
 //! Conditions as the JSON Schema shows them. Reading goes through the detector's own type.
 
 use frostwatch_detect::condition::{CONDITION_VALUES_MAX, VALUE_BYTES_MAX, field_names};
+use frostwatch_detect::entity::Per;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A condition: one of `all`, `any`, `not` and `field`, and with a field one thing that is asked of it. What is asked of a
@@ -82,6 +83,16 @@ pub(crate) enum Distinct {
     /// A browser or program.
     #[schemars(rename = "client.user_agent")]
     Agent,
+    /// An account that something is aimed at.
+    #[schemars(rename = "target.name")]
+    Target,
+    /// A user, where `per` counts by something else.
+    #[schemars(rename = "user.name")]
+    User,
+}
+
+pub(super) fn per(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Per::ALL.map(Per::as_str) })
 }
 
 fn field(_: &mut SchemaGenerator) -> Schema {

@@ -3,7 +3,7 @@
 
 use schemars::JsonSchema;
 
-use super::condition::{Condition, Distinct};
+use super::condition::{Condition, Distinct, per};
 
 /// The detector and its parameters.
 #[derive(JsonSchema)]
@@ -64,6 +64,9 @@ pub(crate) struct ActivityPolicy {
     /// Count what is the same here once within the window. What lacks it is not counted.
     #[schemars(with = "Distinct")]
     distinct: Option<Distinct>,
+    /// Count by this in place of the user, whoever did it. What lacks it is not counted.
+    #[schemars(schema_with = "per")]
+    per: Option<String>,
 }
 
 /// Parameters of `anonymous_ip`.
@@ -292,7 +295,13 @@ pub(crate) struct NewDevice {
 
 /// Parameters of `ransomware`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("required" = [
+        "changes_min", "window_secs", "slow_window_secs", "extension_min", "content_min", "records_min", "score_min",
+        "learning_days", "usual_days_min", "usual_forget_days", "usual_extensions"
+    ])
+)]
 #[expect(dead_code, reason = "it only describes")]
 pub(crate) struct Ransomware {
     /// Files changed, replaced or deleted within the window that are a sign.
@@ -329,6 +338,40 @@ pub(crate) struct Ransomware {
     /// Extensions that are usual in the organisation, in lower case without the dot.
     #[schemars(length(max = 64), inner(regex(pattern = r"^[^.A-Z]+$")))]
     usual_extensions: Vec<String>,
+    /// What so many people of the organisation write weighs nothing, what fewer write so much less. 0: nothing was measured.
+    #[schemars(with = "u32", range(min = 0, max = 1_000))]
+    usual_people: Option<u32>,
+    /// By extension how many people wrote it, as `frostwatch usual-files` measures it.
+    #[schemars(with = "Vec<WrittenExtension>", length(max = 256))]
+    seen_extensions: Option<Vec<WrittenExtension>>,
+    /// The same by the words in names of notes.
+    #[schemars(with = "Vec<WrittenNote>", length(max = 256))]
+    seen_notes: Option<Vec<WrittenNote>>,
+}
+
+/// How many people write an extension.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct WrittenExtension {
+    /// In lower case without the dot.
+    #[schemars(regex(pattern = r"^[^.A-Z]+$"))]
+    name: String,
+    /// People who write it.
+    #[schemars(range(min = 0, max = 1_000))]
+    people: u32,
+}
+
+/// How many people write files that are called like a note.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct WrittenNote {
+    /// The words, as `frostwatch usual-files` tells them.
+    name: String,
+    /// People who write it.
+    #[schemars(range(min = 0, max = 1_000))]
+    people: u32,
 }
 
 /// Parameters of `suspicious_ip`.

@@ -146,7 +146,7 @@ impl People {
     /// There is no room for more.
     pub fn take(&mut self, activity: &Activity<'_>, key: Option<&[u8]>) -> Result<(), Overflow> {
         let is_ahead = self.span.at.is_some_and(|at| activity.time > at);
-        if activity.test || activity.outcome != Outcome::Success || is_ahead {
+        if activity.counted.is_some() || activity.test || activity.outcome != Outcome::Success || is_ahead {
             return Ok(());
         }
         let key = key.and_then(|key| std::str::from_utf8(key).ok()).filter(|key| key.contains('|'));

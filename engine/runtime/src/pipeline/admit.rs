@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use frostwatch_detect::entity::Per;
 use frostwatch_detect::event::{AccountFacts, Address, Event, EventId, EventLocation, Later, Quantity};
 use frostwatch_detect::files::{FileFacts, FileTexts};
 use frostwatch_detect::hash::hash64_some;
@@ -12,7 +13,7 @@ use frostwatch_detect::model::{Action, Outcome};
 use frostwatch_detect::peers::Peers;
 use frostwatch_detect::place::NoPlace;
 use frostwatch_detect::plan::Plan;
-use frostwatch_detect::profile::{Apart, Facts, Person, Statement};
+use frostwatch_detect::profile::{Apart, Facts, Parties, Person, Statement};
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
@@ -20,14 +21,18 @@ use frostwatch_wire::activity::decode::Activity;
 use super::asked::Asked;
 use super::ruling::Ruling;
 
-/// The event of an activity under the ruling of this version, and how many exceptions found no place in it.
+/// The event of an activity under the ruling of this version, and how many exceptions found no place in it. Of a record under the
+/// key of a user it says of rules that count by something else, too, whether they take it.
 pub(super) fn admit(
     activity: &Activity<'_>,
-    user: &str,
+    key: &str,
     stamp: Option<Millis>,
     ruling: &Ruling,
     version: u8,
 ) -> (Event, u16) {
+    let counted = activity.counted.as_deref();
+    let key = counted.map_or(key, |counted| &counted.key);
+    let user = key.split_once('|').map_or(key, |(_, user)| user);
     let address = activity.ip.and_then(Address::new);
     // An address that the producer only guessed must not open a finding about place; the session join may find better.
     let address = address.filter(|_| activity.ip_is_direct);
@@ -50,13 +55,24 @@ pub(super) fn admit(
     } else {
         admission.rules
     };
+    // A copy is nobody's activity a second time.
+    let rules = match counted.map(|counted| Per::from_word(&counted.by)) {
+        None => rules,
+        Some(Some(per)) => rules & !ruling.plan.not_of(Some(per)),
+        // A newer program's.
+        Some(None) => 0,
+    };
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
         time: activity.time,
         stamp,
         id: EventId::new(&activity.id),
         content: activity.content,
-        action_key: activity.action_key.as_ref().map_or(0, |key| hash64_some(key.as_bytes())),
+        action_key: activity.action_key.as_ref().map_or(0, |key| match counted {
+            None => hash64_some(key.as_bytes()),
+            // Two people who do the same to one object are no one action.
+            Some(counted) => hash64_some(format!("{}\n{key}", counted.key).as_bytes()),
+        }),
         richness: activity.richness,
         session: activity.session,
         device: activity.device,
@@ -79,7 +95,7 @@ pub(super) fn admit(
         exceptions: admission.exceptions,
         version,
         effective: activity.effective.filter(|_| ruling.plan.keeps_status()).and_then(whole_seconds),
-        apart: apart(activity, &groups, &ruling.plan).map(Box::new),
+        apart: apart(activity, user, &groups, (&ruling.plan, rules)).map(Box::new),
         later,
     };
     (event, admission.exceptions_dropped)
@@ -108,11 +124,18 @@ fn account_of(activity: &Activity<'_>, groups: &[Cow<'_, str>], plan: &Plan) -> 
 }
 
 /// What few records say, where it is asked for and there is room for it.
-fn apart(activity: &Activity<'_>, groups: &[Cow<'_, str>], plan: &Plan) -> Option<Apart> {
+fn apart(activity: &Activity<'_>, user: &str, groups: &[Cow<'_, str>], (plan, rules): (&Plan, u128)) -> Option<Apart> {
+    let is_copy = activity.counted.is_some();
     if activity.action == Action::UserProfile {
-        return statement_of(activity, groups).filter(|_| plan.keeps_status()).map(Apart::Statement);
+        return statement_of(activity, groups).filter(|_| plan.keeps_status() && !is_copy).map(Apart::Statement);
     }
-    if plan.keeps_files() { file_of(activity).map(Apart::File) } else { None }
+    let file = if plan.keeps_files() && !is_copy { file_of(activity) } else { None };
+    let user = is_copy.then_some(user);
+    let target = activity.told.target.as_deref().map(|target| target.trim().to_lowercase());
+    if (user.is_some() || target.is_some()) && plan.keeps_parties(rules) {
+        return Parties::new(user, target.as_deref(), file).map(Box::new).map(Apart::Parties);
+    }
+    file.map(Apart::File)
 }
 
 /// What the record says of the account of its key.

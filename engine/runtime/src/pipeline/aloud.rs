@@ -255,7 +255,7 @@ const fn index_of(channel: Channel) -> Option<usize> {
     match channel {
         Channel::Alerts => Some(0),
         Channel::Suppressions => Some(1),
-        Channel::Late | Channel::Rejected => None,
+        Channel::Late | Channel::Rejected | Channel::Activity => None,
     }
 }
 

@@ -64,6 +64,8 @@ counters! {
     over_cap = "over_cap",
     /// Not readable, or ahead of their stamp.
     rejected = "rejected",
+    /// Copies written under keys of what rules count by in place of the user.
+    copied = "copied",
     /// Records without a stamp, over which the skew limit was not applied.
     unstamped = "unstamped",
     /// Exceptions of events that found no place: more than four rules excepted the same event.

@@ -72,6 +72,7 @@ pub(super) fn output(record: &AlertRecord, subject: Subject<'_>, suppression: bo
         key: subject.key.as_bytes().to_vec(),
         value: alert::to_bytes(record),
         headers,
+        stamp: None,
     }
 }
 
@@ -98,7 +99,7 @@ pub(super) fn original(
     if cut {
         headers.push(("frostwatch.truncated_from_bytes", record.value.len().to_string().into_bytes()));
     }
-    OutputRecord { channel, key: record.key.unwrap_or_default().to_vec(), value, headers }
+    OutputRecord { channel, key: record.key.unwrap_or_default().to_vec(), value, headers, stamp: None }
 }
 
 #[cfg(test)]

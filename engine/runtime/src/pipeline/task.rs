@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
+use frostwatch_detect::context::Subject;
+use frostwatch_detect::entity::Per;
 use frostwatch_detect::key::Verdict;
 use frostwatch_detect::keys::{EXPECTED_MAX, Keys};
 use frostwatch_detect::plans::{NoVersionLeft, Plans, VersionSet};
@@ -13,10 +15,11 @@ use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 use frostwatch_wire::alert::Delivery;
 
 use super::aloud::{Aloud, Marks};
+use super::copies::Source;
 use super::counters::{Counters, Findings, Totals};
 use super::known_lists::{HeldLists, KnownLists};
 use super::ruling::Ruling;
-use super::{admit, render};
+use super::{admit, copies, render};
 use crate::checkpoint::{Contents, Progress, Resumed, RulingRecord, TaskProgress, Turn};
 use crate::ports::{Channel, InputRecord, OutputRecord, TooManySent};
 
@@ -61,6 +64,11 @@ pub struct Origin {
     pub topic: Option<String>,
     /// The time at which an alert is found; `None` for a replay, whose records are the same whenever it runs.
     pub clock: Option<fn() -> Millis>,
+}
+
+/// Is it something that this program counts by?
+fn is_known(by: &str) -> bool {
+    Per::from_word(by).is_some()
 }
 
 /// Turns of a partition that are kept before what changed under the first of them is due to be written.
@@ -278,6 +286,11 @@ impl Task {
                 &derived
             }
         };
+        let counted = activity.counted.as_deref().map(|counted| (&*counted.by, &*counted.value));
+        let of_key = (Subject { key }).entity().map(|(per, value)| (per.as_str(), value));
+        if of_key != counted.filter(|(by, _)| is_known(by)) {
+            return self.reject(KEY, "key: not that of what `entity` says", record, out);
+        }
         self.score(&activity, key, record, out);
     }
 
@@ -326,8 +339,12 @@ impl Task {
     }
 
     fn score(&mut self, activity: &Activity<'_>, key: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
-        let user = key.split_once('|').map_or(key, |(_, user)| user);
-        let (event, dropped) = admit::admit(activity, user, record.stamp, &self.ruling, self.plans.version());
+        let (mut event, dropped) = admit::admit(activity, key, record.stamp, &self.ruling, self.plans.version());
+        let copied = copies::of(activity, &event, &Source { key, record }, &self.ruling.plan, out);
+        self.counters.copied += copied;
+        if activity.counted.is_none() {
+            event.rules &= !self.ruling.plan.not_of(None);
+        }
         self.counters.exceptions_dropped += u64::from(dropped);
         self.plans.look_in(self.ruling.lists.as_ref());
         self.changes.clear();

@@ -4,12 +4,14 @@
 //! write are scanned; what the scanner does not take is read by `serde_json`, and what that refuses is read once more
 //! to say where it is wrong, so that the good ones do not pay for the path.
 
+mod copy;
 mod told;
 mod words;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use frostwatch_detect::entity;
 use frostwatch_detect::event::{DeviceFacts, ObjectRow};
 use frostwatch_detect::hash::{hash64, hash64_some};
 use frostwatch_detect::model::{AccountKind, Action, Channel, Os, Outcome, Reason};
@@ -21,11 +23,12 @@ use super::reject::{Reject, reason_of};
 use super::scan::Scanner;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, CLASSES_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX,
-    ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX,
-    SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
+    ENTITY_BYTES_MAX, ENTITY_KEY_BYTES_MAX, ENTITY_VALUE_BYTES_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX,
+    GROUPS_MAX, ID_BYTES_MAX, LABELS_MAX, RECIPIENTS_MAX, RECORD_BYTES_MAX, SESSION_BYTES_MAX, USER_NAME_BYTES_MAX,
 };
 use crate::subject;
 
+pub use copy::{COPY_BEGINS, Counted, copy};
 pub use told::{Told, ToldPeers};
 use words::{AddressSource, Ended, Instance, Schema};
 
@@ -88,11 +91,13 @@ pub struct Activity<'a> {
     pub content: u64,
     /// What is told beyond that, for the conditions of rules.
     pub told: Told<'a>,
+    /// The record is a copy to be counted by this.
+    pub counted: Option<Box<Counted<'a>>>,
 }
 
 /// Reads a record.
 pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
-    if bytes.len() > RECORD_BYTES_MAX {
+    if bytes.len() > most_of(bytes) {
         let reason = format!("{} bytes, at most {RECORD_BYTES_MAX} are allowed", bytes.len());
         return Err(Reject::whole(&reason));
     }
@@ -105,9 +110,14 @@ pub fn decode(bytes: &[u8]) -> Result<Activity<'_>, Reject> {
     Ok(record.into_activity(hash64(bytes)))
 }
 
+/// How many bytes a record may have: a copy as many as what it is a copy of, and what is added.
+fn most_of(bytes: &[u8]) -> usize {
+    RECORD_BYTES_MAX + if bytes.starts_with(COPY_BEGINS) { ENTITY_BYTES_MAX } else { 0 }
+}
+
 /// Reads a record by `serde_json` alone: slower than [`decode`], and what it is measured against.
 pub fn decode_by_serde(bytes: &[u8]) -> Option<Activity<'_>> {
-    let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() <= RECORD_BYTES_MAX)?;
+    let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() <= most_of(bytes))?;
     Some(by_serde(text).ok()?.into_activity(hash64(bytes)))
 }
 
@@ -123,6 +133,9 @@ fn by_serde(text: &str) -> Result<Record<'_>, serde_json::Error> {
 /// The key of an activity that comes without one: `instance|name` in lower case, or `instance|@address` where the name
 /// stands for nobody, by its kind or by itself.
 pub fn key_of(activity: &Activity<'_>) -> String {
+    if let Some(counted) = &activity.counted {
+        return format!("{}|{}", activity.instance, entity::subject(&counted.by, &counted.value));
+    }
     let placeholders = subject::PLACEHOLDERS.iter().copied();
     if activity.kind == AccountKind::Placeholder || subject::is_nobody(&activity.user, placeholders) {
         subject::key_by_address(&activity.instance, activity.ip)
@@ -165,7 +178,20 @@ object! {
             inspection: Inspection<'a>,
             attributes: Attributes,
             test: AnyText,
+            entity: Box<CountedBy<'a>>,
         }
+    }
+}
+
+object! {
+    /// `entity`.
+    CountedBy at 2 {
+        required {
+            by: Named<'a, ACTION_BYTES_MAX>,
+            value: Named<'a, ENTITY_VALUE_BYTES_MAX>,
+            key: Named<'a, ENTITY_KEY_BYTES_MAX>,
+        }
+        optional {}
     }
 }
 
@@ -354,6 +380,10 @@ impl<'a> Record<'a> {
             test: self.test.is_some(),
             richness,
             content,
+            counted: self.entity.take().map(|counted| {
+                let CountedBy { by, value, key, .. } = *counted;
+                Box::new(Counted { by: by.0, value: value.0, key: key.0 })
+            }),
             told: self.told(),
             groups: self.user.groups.take().unwrap_or_default().0,
             id: self.id.0,

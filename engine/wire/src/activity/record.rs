@@ -14,9 +14,10 @@ use super::time::UtcTime;
 use super::whole;
 use super::{
     ACTION_BYTES_MAX, ACTION_KEY_BYTES_MAX, ACTIONS, ATTRIBUTES_KEYS_MAX, AUTH_METHODS, CHANNELS, CLASSES_MAX,
-    COUNT_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX,
-    ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN, LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS,
-    RECIPIENTS_MAX, SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS, USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
+    COUNT_MAX, DEPARTMENT_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, ENTITY_KEY_BYTES_MAX, ENTITY_VALUE_BYTES_MAX,
+    ENTROPY_CENTIBITS_MAX, FORWARDED_FOR_MAX, GROUPS_MAX, ID_BYTES_MAX, INSTANCE_BYTES_MAX, INSTANCE_PATTERN,
+    LABELS_MAX, PERCENT_MAX, REASONS, RECIPIENT_KINDS, RECIPIENTS_MAX, SESSION_BYTES_MAX, SYS_ID_PATTERN, TESTS,
+    USER_KINDS, USER_NAME_BYTES_MAX, VISIBILITIES,
 };
 
 /// A word of an open vocabulary: borrowed where it is one of ours, owned where it was read.
@@ -118,6 +119,25 @@ pub struct ActivityRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = TESTS))]
     pub test: Option<Word>,
+    /// Only the engine writes it: the record is a copy, made to be counted by something else than its user. Whoever reads activity
+    /// passes over records that have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<CountedBy>,
+}
+
+/// What a copy of a record is counted by; its own key is made of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CountedBy {
+    /// The field of the record: `client.ip`, `client.device.id`, `client.user_agent`, `target.name`, `object.id`, `object.table` or
+    /// `instance`. Copies with other words are counted by nothing.
+    #[schemars(length(min = 1, max = ACTION_BYTES_MAX))]
+    pub by: Word,
+    /// What stands there, as it is compared.
+    #[schemars(length(min = 1, max = ENTITY_VALUE_BYTES_MAX))]
+    pub value: String,
+    /// Key of the record that it is a copy of.
+    #[schemars(length(min = 1, max = ENTITY_KEY_BYTES_MAX))]
+    pub key: String,
 }
 
 /// The value of `schema`.

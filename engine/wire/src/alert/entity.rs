@@ -11,6 +11,8 @@ use super::types::{Entity, PlaceRecord};
 
 /// Devices an alert names at most.
 pub const DEVICES_MAX: usize = 16;
+/// Users an alert names at most that is not about one; the evidence names those of its events.
+pub const USERS_MAX: usize = 50;
 /// Objects an alert names at most; the evidence counts them all.
 pub const OBJECTS_MAX: usize = 16;
 
@@ -25,7 +27,7 @@ pub(super) fn all(finding: &Finding, networks: &Networks) -> impl Iterator<Item 
         {
             devices.push(device);
         }
-        if let Some(object) = trace.object
+        if let Some(object) = trace.about.object
             && objects.len() < OBJECTS_MAX
             && !objects.contains(&object)
         {
@@ -40,8 +42,37 @@ pub(super) fn all(finding: &Finding, networks: &Networks) -> impl Iterator<Item 
         .chain(objects.into_iter().map(object_entity))
 }
 
+/// Whose alert it is: the user, or what the policy counted by and the users that took part.
+pub(super) fn subject(subject: Subject<'_>, finding: Option<&Finding>) -> Vec<Entity> {
+    let instance = subject.instance().to_owned();
+    let Some((per, value)) = subject.entity() else { return vec![user(subject, finding)] };
+    let mut names: Vec<&str> = Vec::new();
+    for name in finding.iter().flat_map(|finding| &finding.evidence).filter_map(|trace| trace.about.other.as_deref()) {
+        if names.len() < USERS_MAX && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let counted = Entity::Counted { by: per.as_str().to_owned(), value: value.to_owned(), instance: instance.clone() };
+    let user = |name: &str| Entity::User {
+        name: name.to_owned(),
+        instance: instance.clone(),
+        display_name: None,
+        email: None,
+        department: None,
+    };
+    std::iter::once(counted).chain(names.into_iter().map(user)).collect()
+}
+
+/// What a title calls it.
+pub(super) fn name(subject: Subject<'_>) -> String {
+    match subject.entity() {
+        Some((per, value)) => format!("{} {value}", per.noun()),
+        None => subject.user().to_owned(),
+    }
+}
+
 /// Whose alert it is, and who that was by then where somebody has said it.
-pub(super) fn user(subject: Subject<'_>, finding: Option<&Finding>) -> Entity {
+fn user(subject: Subject<'_>, finding: Option<&Finding>) -> Entity {
     let person = finding.and_then(|finding| finding.beside.person.as_deref());
     let said =
         |text: fn(&Person) -> &Option<Box<str>>| person.and_then(|person| text(person).as_deref()).map(str::to_owned);

@@ -11,9 +11,9 @@ pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024;
 const FRAME_BYTES: usize = 128;
 
 /// The events of a finding, the first and the last of `count`.
-pub(super) fn list(traces: &[Trace], count: u64) -> EvidenceList {
+pub(super) fn list(traces: &[Trace], count: u64, of_entity: bool) -> EvidenceList {
     let listed = traces.len() as u64;
-    let events = traces.iter().map(event).collect();
+    let events = traces.iter().map(|trace| event(trace, of_entity)).collect();
     within(EvidenceList { events, total: count.max(listed), truncated: count > listed })
 }
 
@@ -31,7 +31,9 @@ pub(super) fn within(mut list: EvidenceList) -> EvidenceList {
     list
 }
 
-fn event(trace: &Trace) -> EvidenceEvent {
+fn event(trace: &Trace, of_entity: bool) -> EvidenceEvent {
+    let other = trace.about.other.as_deref().map(str::to_owned);
+    let (user, target) = if of_entity { (other, None) } else { (None, other) };
     let place = trace.address.and_then(|seen| seen.location.place.ok());
     EvidenceEvent {
         id: trace.id.to_string(),
@@ -40,6 +42,8 @@ fn event(trace: &Trace) -> EvidenceEvent {
         outcome: trace.outcome.as_str().to_owned(),
         ip: trace.address.map(|seen| seen.address.ip()),
         place: place.map(|place| format!("{} {}", place.city.as_str(), place.country).trim().to_owned()),
+        user,
+        target,
     }
 }
 
@@ -49,7 +53,7 @@ mod tests {
 
     fn event_of(id: String) -> EvidenceEvent {
         let (time, word) = ("2026-03-02T08:14:09Z".to_owned(), "login".to_owned());
-        EvidenceEvent { id, time, action: word.clone(), outcome: word, ip: None, place: None }
+        EvidenceEvent { id, time, action: word.clone(), outcome: word, ip: None, place: None, user: None, target: None }
     }
 
     #[test]

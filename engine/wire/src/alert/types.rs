@@ -337,6 +337,15 @@ pub enum Entity {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         labels: Vec<String>,
     },
+    /// What a policy counted by in place of the user: it comes first, and the users that took part follow.
+    Counted {
+        /// The field of the activity: `client.ip`, `target.name`, `object.table`, …
+        by: String,
+        /// What stood there.
+        value: String,
+        /// Instance.
+        instance: String,
+    },
     /// A session.
     Session {
         /// Its hash: the session id itself is a secret and is not written.
@@ -404,6 +413,12 @@ pub struct EvidenceEvent {
     /// Where that is, as `Malmö SE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// Whose it is, where the alert is not about one user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// At whom it was aimed, where the policy asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// What an alert was found with: with these and the recorded log it can be found again.

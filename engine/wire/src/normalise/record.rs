@@ -96,6 +96,7 @@ impl View<'_> {
             source: self.source(),
             attributes: BTreeMap::new(),
             test: None,
+            entity: None,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{State, ground};
 use crate::context::Context;
 use crate::event::{Event, EventId};
-use crate::finding::{SeenAddress, SeenDevice, Trace};
+use crate::finding::{Concerned, SeenAddress, SeenDevice, Trace};
 use crate::model::{Action, Channel, Outcome};
 use crate::time::Millis;
 
@@ -104,7 +104,7 @@ impl Sighting {
             session: self.session,
             device: self.device,
             // A sighting is kept for each user and way in: what was done there is left to its row.
-            object: None,
+            about: Concerned::default(),
         }
     }
 }

@@ -248,7 +248,7 @@ impl Changes {
                 records.extend((file.facts.record != 0).then_some(file.facts.record));
             }
             gone += u32::from(file.is_gone() && is_recent);
-            note(&mut seen, file.facts.note);
+            note(params, &mut seen, file.facts.note);
             if usual(file.mark()) {
                 continue;
             }
@@ -266,7 +266,7 @@ impl Changes {
         records.sort_unstable();
         records.dedup();
         seen.records = records.len() as u32;
-        (seen.extension, seen.churn) = most_frequent(&mut changed, &mut came, gone);
+        (seen.extension, seen.churn) = gravest(params, &mut changed, &mut came, gone);
         let count = |list: &[Extension]| list.len() as u32;
         let else_of = |list: &[Extension]| list.iter().filter(|known| **known != seen.extension).count() as u32;
         (seen.known, seen.known_else) = (count(&known), else_of(&known));
@@ -341,11 +341,13 @@ impl Changes {
     }
 }
 
-fn note(seen: &mut Seen, number: u8) {
+/// Of several notes the rarest is told of, the first among equals.
+fn note(params: &Params, seen: &mut Seen, number: u8) {
     if number == 0 {
         return;
     }
-    let is_first = seen.note == 0 || is_sure(number) && seen.notes == 0;
+    let is_rarer = || params.people_with_note(number) < params.people_with_note(seen.note);
+    let is_first = seen.note == 0 || is_sure(number) && (seen.notes == 0 || is_rarer());
     seen.note = if is_first { number } else { seen.note };
     if is_sure(number) {
         seen.notes += 1;
@@ -354,13 +356,17 @@ fn note(seen: &mut Seen, number: u8) {
     }
 }
 
-/// The extension that most files got, the first in order among equals. Files that came with it, while as many others of the
+/// Of the extensions that files enough got the one that weighs most, else the one that most files got, the first in order among
+/// equals. Files that came with it, while as many others of the
 /// same minutes went, count as well, though no name tells which is which.
-fn most_frequent(changed: &mut [Extension], came: &mut [Extension], gone: u32) -> (Extension, u32) {
+fn gravest(params: &Params, changed: &mut [Extension], came: &mut [Extension], gone: u32) -> (Extension, u32) {
     changed.sort_unstable();
     came.sort_unstable();
     let count = |list: &[Extension], extension: Extension| {
         (list.partition_point(|known| *known <= extension) - list.partition_point(|known| *known < extension)) as u32
+    };
+    let weight = |extension: Extension, files: u32| {
+        (if files >= params.extension_min { params.churn_points(extension) } else { 0 }, files)
     };
     let mut most = (Extension::EMPTY, 0);
     let mut last = None;
@@ -370,7 +376,8 @@ fn most_frequent(changed: &mut [Extension], came: &mut [Extension], gone: u32) -
         }
         last = Some(*extension);
         let files = count(changed, *extension) + count(came, *extension).min(gone);
-        if files > most.1 || files == most.1 && *extension < most.0 {
+        let (now, before) = (weight(*extension, files), weight(most.0, most.1));
+        if now > before || now == before && *extension < most.0 {
             most = (*extension, files);
         }
     }

@@ -80,7 +80,7 @@ pub(super) struct Sign {
 
 impl Sign {
     pub(super) const fn is_there(&self) -> bool {
-        self.seen >= self.min && self.apart
+        self.seen >= self.min && self.points > 0 && self.apart
     }
 }
 
@@ -93,6 +93,8 @@ impl Seen {
         let (notes, notes_points) =
             if self.notes > 0 { (self.notes, NOTE_POINTS) } else { (self.guides, GUIDE_POINTS) };
         let known_else = if self.known >= KNOWN_MIN { self.known_else } else { self.shared_else };
+        let notes_points = params.weighed(notes_points, params.people_with_note(self.note));
+        let churn_points = params.churn_points(self.extension);
         let apart = self.churn < params.extension_min || known_else >= KNOWN_MIN;
         let sign = |names, seen, min, points| Sign { names, seen, min, points, apart: true };
         let known = sign(["files_with_known_extension", "known_min", "known_points"], known, KNOWN_MIN, known_points);
@@ -102,7 +104,7 @@ impl Seen {
                 ["files_with_new_extension", "extension_min", "extension_points"],
                 self.churn,
                 params.extension_min,
-                CHURN_POINTS,
+                churn_points,
             ),
             Sign { apart, ..known },
             sign(["notes", "notes_min", "notes_points"], notes, 1, notes_points),

@@ -103,7 +103,13 @@ impl Words<'_> {
                 extension if is_tool(extension) => "the format of a program for encryption",
                 _ => "which no usual program writes",
             };
-            details.push(format!("{} got the extension .{}, {whose}", most(seen.churn), seen.extension));
+            let people = params.people_with(seen.extension);
+            let by_others = if people == 0 {
+                String::new()
+            } else {
+                format!(" ({} of the organisation are known to)", counted(u64::from(people), "person", "people"))
+            };
+            details.push(format!("{} got the extension .{}, {whose}{by_others}", most(seen.churn), seen.extension));
         } else if seen.known >= KNOWN_MIN {
             details.push(format!(
                 "{} got an extension that only ransomware is known to write, most of them .{}",
