@@ -289,6 +289,9 @@ mod tests {
              # - writes alerts, what was held back, and what was not scored\n\
              {head} --operation Write --topic frostwatch.alerts.v1 --topic frostwatch.suppressions.v1 --topic \
              frostwatch.late.v1 --topic frostwatch.rejected.v1\n\
+             # - writes copies of activity that a rule counts by something else than its user (`per`); not needed without such \
+             rules\n\
+             {head} --operation Write --topic frostwatch.activity.v1\n\
              # - keeps state and reads it back; rules, lists and tables by their content\n\
              {head} --operation Read --operation Write --topic frostwatch-changelog --topic frostwatch.tables.v1\n\
              # - names a group, to read state, that it does not join\n\
