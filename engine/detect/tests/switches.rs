@@ -126,6 +126,7 @@ fn a_detector_that_an_older_format_has_no_room_for_is_off_under_it() {
             "activity_policy",
             "anonymous_ip",
             "policy_abroad",
+            "policy_many_users",
             "ransomware",
             "suspicious_ip",
             "terminated_user",
