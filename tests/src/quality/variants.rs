@@ -156,7 +156,7 @@ pub struct Ablation {
     pub variant: Variant,
 }
 
-/// Each detector with nothing switched off, with each of its suppressions, and with each of [`PARTS`].
+/// Each detector with nothing switched off, with each of its suppressions, and with each of `PARTS`.
 pub fn ablations(company: &Company) -> anyhow::Result<Vec<Ablation>> {
     let whole = Variant::told("alone", company)?;
     let texts: Vec<(&str, &str)> = whole.texts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
