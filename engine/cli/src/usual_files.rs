@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use frostwatch_detect::detectors::ransomware::{PEOPLE_MAX, SEEN_MAX, Written};
-use frostwatch_detect::files::{Extension, FileFacts, FileTexts, Signs, is_sure, note_words};
+use frostwatch_detect::files::{Extension, Signs, is_sure, note_words};
 use frostwatch_detect::model::{AccountKind, Outcome};
 use frostwatch_detect::time::{day_of, rfc3339};
+use frostwatch_runtime::pipeline::file_of;
 use frostwatch_wire::activity::decode::{Activity, key_of};
 
 use crate::console::say;
@@ -72,13 +73,7 @@ impl Seen {
         }
         let (time, at) = (activity.time, self.span.get_or_insert((activity.time, activity.time)));
         *at = (at.0.min(time), at.1.max(time));
-        let told = &activity.told;
-        let text = |text: &'_ Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or("").to_owned();
-        let (table, kind, name) = (text(&told.object_table), text(&told.object_kind), text(&told.object_name));
-        let previous = text(&told.previous_name);
-        let texts =
-            FileTexts { table: &table, kind: &kind, name: &name, previous_name: &previous, ..FileTexts::default() };
-        let Some(facts) = FileFacts::of(activity.action, &texts) else { return Ok(()) };
+        let Some(facts) = file_of(activity) else { return Ok(()) };
         let own = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).filter(|key| key.contains('|'));
         let person: Box<str> = own.map_or_else(|| key_of(activity).into(), Into::into);
         // Nobody's, and what is written in signs that are not kept may be anything.

@@ -262,15 +262,16 @@ impl Plan {
         let placed_rules = placed.fold(0, |bits, rule| bits | rule.bit);
         let lanes = lay_out(&rules, STATE_FORMAT, false);
         let failures = lanes[LaneKind::Authentication.index()];
-        let of_failures = rules.iter().filter(|rule| rule.bit & failures != 0).map(|rule| &rule.rule);
-        let looks_back = of_failures.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
-        let stranger_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
+        let of_entities = rules.iter().filter(|rule| rule.rule.params.per().is_some());
+        let of_entities = of_entities.fold(0, |bits, rule| bits | rule.bit);
+        // A name that nobody knows is kept for as long as a rule looks back that counts it.
+        let kept_for = |bits: u128| {
+            let some = rules.iter().filter(|rule| rule.bit & bits != 0).map(|rule| &rule.rule);
+            let looks_back = some.map(|rule| Millis::from(rule.quiet_secs.max(rule.params.window_secs())) * SECOND);
+            looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION)
+        };
+        let (stranger_retention, entity_retention) = (kept_for(failures), kept_for(of_entities));
         let retention = Self::RETENTION;
-        let of_entities = || rules.iter().filter(|rule| rule.rule.params.per().is_some());
-        let looks_back =
-            of_entities().map(|rule| Millis::from(rule.rule.quiet_secs.max(rule.rule.params.window_secs())) * SECOND);
-        let entity_retention = looks_back.max().unwrap_or(0).max(Self::STRANGER_RETENTION);
-        let of_entities = of_entities().fold(0, |bits, rule| bits | rule.bit);
         let story_rule = rules.iter().position(|rule| rule.rule.params.reads_alerts());
         let asks_files = rules.iter().any(|rule| matches!(rule.rule.params, Params::Ransomware(_)));
         Self {

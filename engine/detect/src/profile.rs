@@ -40,7 +40,7 @@ pub enum Apart {
     /// Of the account.
     Statement(Statement),
     /// Of whom else it is about, and of a file too where it is about one.
-    Parties(Box<Parties>),
+    Parties(Parties),
 }
 
 /// Whom a record is about beside the user or entity whose key it has. Names are as they are compared.

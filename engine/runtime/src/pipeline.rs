@@ -11,6 +11,7 @@ mod ruling;
 mod task;
 mod task_set;
 
+pub use admit::file_of;
 pub use counters::{ByRule, Counters, Findings, Totals};
 pub use ruling::{CurrentRuling, Ruling};
 pub use task::{Origin, REJECTIONS, Shared, Task};

@@ -31,7 +31,7 @@ pub fn key_by_address(instance: &str, ip: Option<IpAddr>) -> String {
 }
 
 /// A user name as it is compared: without blanks around it, in lower case.
-fn compared(name: &str) -> Cow<'_, str> {
+pub fn compared(name: &str) -> Cow<'_, str> {
     let name = name.trim();
     if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(name)

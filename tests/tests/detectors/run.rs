@@ -108,14 +108,7 @@ pub(crate) fn run_from(origin: Origin, ruling: &Arc<Ruling>, arrivals: &[Arrival
     let mut out = Vec::new();
     for (offset, arrival) in arrivals.iter().enumerate() {
         let (offset, stamp) = (offset as i64, Some(arrival.stamp));
-        let first = out.len();
-        task.record(&InputRecord { offset, stamp, key: None, value: &arrival.value }, &mut out);
-        // What the topic would bring back.
-        let copies: Vec<_> = out.extract_if(first.., |record| record.channel == Channel::Activity).collect();
-        for copy in &copies {
-            let (key, value) = (Some(copy.key.as_slice()), copy.value.as_slice());
-            task.record(&InputRecord { offset, stamp: copy.stamp, key, value }, &mut out);
-        }
+        task.record_alone(&InputRecord { offset, stamp, key: None, value: &arrival.value }, &mut out);
     }
     assert!(task.counters().is_conserved(), "{:?}", task.counters());
     let late_topic = out.iter().filter(|record| record.channel == Channel::Late).count() as u64;

@@ -16,7 +16,7 @@ use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::NoGeo;
 use frostwatch_rulebook::Rulebook;
 use frostwatch_runtime::pipeline::{Origin, Ruling, Task};
-use frostwatch_runtime::ports::{Channel, InputRecord, OutputRecord};
+use frostwatch_runtime::ports::{Channel, InputRecord};
 use serde_json::Value;
 
 use super::scenario::{Arrival, Expected, PlaceOf, Test, TestFile};
@@ -151,12 +151,7 @@ fn run_records(ruling: &Arc<Ruling>, arrivals: &[Arrival]) -> anyhow::Result<Vec
     let mut task = Task::new(shared(Origin::default()), Arc::clone(ruling), 0);
     let (mut last, mut out) = (BTreeMap::new(), Vec::new());
     for (offset, Arrival { stamp, value }) in arrivals.iter().enumerate() {
-        task.record(&InputRecord { offset: offset as i64, stamp: Some(*stamp), key: None, value }, &mut out);
-        let copies: Vec<OutputRecord> = out.extract_if(.., |record| record.channel == Channel::Activity).collect();
-        for OutputRecord { key, value, .. } in &copies {
-            let copy = InputRecord { offset: offset as i64, stamp: Some(*stamp), key: Some(key), value };
-            task.record(&copy, &mut out);
-        }
+        task.record_alone(&InputRecord { offset: offset as i64, stamp: Some(*stamp), key: None, value }, &mut out);
         for record in out.drain(..) {
             match record.channel {
                 Channel::Activity => {}

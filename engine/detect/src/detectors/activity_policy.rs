@@ -253,7 +253,7 @@ impl Detector for State {
         }
         let peak = &mut self.peaks[usize::from(held)];
         *peak = if before.is_some() { now.max(*peak) } else { now };
-        let fresh = if params.repeated().is_some() {
+        let fresh = if let Some((_, secs)) = params.repeated() {
             // Of a finding that goes on what came since, be it that it was below meanwhile: then it is another burst.
             let since = before.unwrap_or(Millis::MIN);
             let (was_test, (_, events)) = (incident.test, self.window.since(since, held));
@@ -272,8 +272,7 @@ impl Detector for State {
             let is_test = context.event.test;
             incident.test = if before.is_none() { is_test } else { was_test && is_test && events <= 1 };
             // Not each time that a steady pace goes over the limit again.
-            let pause = params.repeated().map_or(0, |(_, secs)| Millis::from(secs) * SECOND);
-            !held && before.is_some_and(|before| at - before >= pause)
+            !held && before.is_some_and(|before| at - before >= Millis::from(secs) * SECOND)
         } else {
             incident.add(context.trace(), context.event.test);
             !held && incident.count <= EACH_MAX
@@ -380,41 +379,40 @@ fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation
 
 /// What was done, where the filter leaves that open: the first kinds among the evidence.
 fn kinds(actions: u64, incident: &Incident) -> String {
-    if actions.is_power_of_two() || nouns(actions).0 == "sign-in" {
+    if actions.is_power_of_two() || is_of_sign_ins(actions) {
         return String::new();
     }
-    let mut seen: Vec<&str> = Vec::new();
-    for action in incident.evidence.iter().map(|trace| trace.action.as_str()) {
-        if !seen.contains(&action) {
-            seen.push(action);
-        }
-    }
-    let more = if seen.len() > KINDS_MAX { ", …" } else { "" };
-    seen.truncate(KINDS_MAX);
-    format!(" ({}{more})", seen.join(", "))
+    format!(" ({})", first_of(incident.evidence.iter().map(|trace| trace.action.as_str()), KINDS_MAX))
 }
 
 /// Who did it, where the count is not of a user, or at whom it was aimed: the first among the evidence.
 fn others(user: &str, incident: &Incident) -> String {
+    let named = first_of(incident.evidence.iter().filter_map(|trace| trace.about.other.as_deref()), OTHERS_MAX);
+    let by = if entity(user).is_some() { "by" } else { "aimed at" };
+    if named.is_empty() { named } else { format!(", {by} {named}") }
+}
+
+/// The first of these, each once, and whether there are more.
+fn first_of<'a>(all: impl Iterator<Item = &'a str>, most: usize) -> String {
     let mut seen: Vec<&str> = Vec::new();
-    for other in incident.evidence.iter().filter_map(|trace| trace.about.other.as_deref()) {
-        if !seen.contains(&other) {
-            seen.push(other);
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
         }
     }
-    if seen.is_empty() {
-        return String::new();
-    }
-    let by = if entity(user).is_some() { "by" } else { "aimed at" };
-    let more = if seen.len() > OTHERS_MAX { ", …" } else { "" };
-    seen.truncate(OTHERS_MAX);
-    format!(", {by} {}{more}", seen.join(", "))
+    let more = if seen.len() > most { ", …" } else { "" };
+    seen.truncate(most);
+    format!("{}{more}", seen.join(", "))
+}
+
+/// Can nothing but sign-ins and second factors fulfil it?
+const fn is_of_sign_ins(actions: u64) -> bool {
+    actions != 0 && actions & !(1 << Action::Login as u64 | 1 << Action::MfaChallenge as u64) == 0
 }
 
 /// What to call activities of these kinds, one and many.
 fn nouns(actions: u64) -> (&'static str, &'static str) {
-    const SIGN_INS: u64 = 1 << Action::Login as u64 | 1 << Action::MfaChallenge as u64;
-    if actions != 0 && actions & !SIGN_INS == 0 {
+    if is_of_sign_ins(actions) {
         return ("sign-in", "sign-ins");
     }
     let only = Action::ALL.iter().find(|action| actions == 1 << **action as u64);

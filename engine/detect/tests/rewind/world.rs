@@ -209,7 +209,7 @@ impl Sketch {
             apart: match self.what {
                 FILES_FROM..SAID_FROM => file(action, self.object, self.place),
                 SAID_FROM..240 => Some(Box::new(Apart::Statement(self.statement(time)))),
-                _ => self.parties().map(Box::new).map(Apart::Parties).map(Box::new),
+                _ => self.parties().map(Apart::Parties).map(Box::new),
             },
             later: address.and_then(|address| later(address, self.place, time)),
         }

@@ -17,21 +17,30 @@ use frostwatch_detect::profile::{Apart, Facts, Parties, Person, Statement};
 use frostwatch_detect::time::{Millis, SECOND};
 use frostwatch_rulebook::Subject;
 use frostwatch_wire::activity::decode::Activity;
+use frostwatch_wire::subject::compared;
 
 use super::asked::Asked;
 use super::ruling::Ruling;
 
-/// The event of an activity under the ruling of this version, and how many exceptions found no place in it. Of a record under the
-/// key of a user it says of rules that count by something else, too, whether they take it.
+/// An activity that was admitted.
+pub(super) struct Admitted {
+    pub(super) event: Event,
+    /// What [`Event::rules`] would say of all rules, those that count by something else than a user too.
+    pub(super) rules: u128,
+    /// Exceptions that found no place in it.
+    pub(super) exceptions_dropped: u16,
+}
+
+/// The event of an activity under the ruling of this version.
 pub(super) fn admit(
     activity: &Activity<'_>,
     key: &str,
     stamp: Option<Millis>,
     ruling: &Ruling,
     version: u8,
-) -> (Event, u16) {
-    let counted = activity.counted.as_deref();
-    let key = counted.map_or(key, |counted| &counted.key);
+) -> Admitted {
+    // A copy is taken by whom its record is.
+    let key = activity.counted.as_deref().map_or(key, |counted| &counted.key);
     let user = key.split_once('|').map_or(key, |(_, user)| user);
     let address = activity.ip.and_then(Address::new);
     // An address that the producer only guessed must not open a finding about place; the session join may find better.
@@ -50,29 +59,19 @@ pub(super) fn admit(
         },
         activity.time,
     );
-    let rules = if ruling.rules.asks_records() {
+    let all = if ruling.rules.asks_records() {
         ruling.rules.asked(activity.action, &Asked { activity, user, groups: &groups }, admission.rules)
     } else {
         admission.rules
     };
-    // A copy is nobody's activity a second time.
-    let rules = match counted.map(|counted| Per::from_word(&counted.by)) {
-        None => rules,
-        Some(Some(per)) => rules & !ruling.plan.not_of(Some(per)),
-        // A newer program's.
-        Some(None) => 0,
-    };
+    let rules = of_key(activity, &ruling.plan, all);
     let (objects, rows, bytes) = activity.quantity;
     let event = Event {
         time: activity.time,
         stamp,
         id: EventId::new(&activity.id),
         content: activity.content,
-        action_key: activity.action_key.as_ref().map_or(0, |key| match counted {
-            None => hash64_some(key.as_bytes()),
-            // Two people who do the same to one object are no one action.
-            Some(counted) => hash64_some(format!("{}\n{key}", counted.key).as_bytes()),
-        }),
+        action_key: action_key_of(activity),
         richness: activity.richness,
         session: activity.session,
         device: activity.device,
@@ -98,7 +97,26 @@ pub(super) fn admit(
         apart: apart(activity, user, &groups, (&ruling.plan, rules)).map(Box::new),
         later,
     };
-    (event, admission.exceptions_dropped)
+    Admitted { event, rules: all, exceptions_dropped: admission.exceptions_dropped }
+}
+
+/// Of these rules those that look at records under such a key: a user's, or that of what a copy is counted by.
+fn of_key(activity: &Activity<'_>, plan: &Plan, rules: u128) -> u128 {
+    match activity.counted.as_deref().map(|counted| Per::from_word(&counted.by)) {
+        None => rules & !plan.not_of(None),
+        Some(Some(per)) => rules & !plan.not_of(Some(per)),
+        // A newer program's.
+        Some(None) => 0,
+    }
+}
+
+/// Hash of what the records of one action share; 0: nothing. Two people who do the same to one object are no one action.
+fn action_key_of(activity: &Activity<'_>) -> u64 {
+    match (&activity.action_key, activity.counted.as_deref()) {
+        (None, _) => 0,
+        (Some(key), None) => hash64_some(key.as_bytes()),
+        (Some(key), Some(counted)) => hash64_some(format!("{}\n{key}", counted.key).as_bytes()),
+    }
 }
 
 /// Where an address is, what lists say of it at this time, and from later times on.
@@ -130,10 +148,10 @@ fn apart(activity: &Activity<'_>, user: &str, groups: &[Cow<'_, str>], (plan, ru
         return statement_of(activity, groups).filter(|_| plan.keeps_status() && !is_copy).map(Apart::Statement);
     }
     let file = if plan.keeps_files() && !is_copy { file_of(activity) } else { None };
-    let user = is_copy.then_some(user);
-    let target = activity.told.target.as_deref().map(|target| target.trim().to_lowercase());
-    if (user.is_some() || target.is_some()) && plan.keeps_parties(rules) {
-        return Parties::new(user, target.as_deref(), file).map(Box::new).map(Apart::Parties);
+    let target = activity.told.target.as_deref();
+    if (is_copy || target.is_some()) && plan.keeps_parties(rules) {
+        let target = target.map(compared);
+        return Parties::new(is_copy.then_some(user), target.as_deref(), file).map(Apart::Parties);
     }
     file.map(Apart::File)
 }
@@ -161,7 +179,7 @@ fn peers_of(activity: &Activity<'_>) -> Option<Peers> {
 }
 
 /// What the record says of a file, where that may harm it.
-fn file_of(activity: &Activity<'_>) -> Option<FileFacts> {
+pub fn file_of(activity: &Activity<'_>) -> Option<FileFacts> {
     let told = &activity.told;
     let texts = FileTexts {
         table: told.object_table.as_deref().unwrap_or(""),

@@ -13,6 +13,7 @@ use frostwatch_detect::plan::{LaneKind, Plan};
 use frostwatch_wire::activity::ENTITY_KEY_BYTES_MAX;
 use frostwatch_wire::activity::decode::{Activity, copy};
 use frostwatch_wire::activity::record::CountedBy;
+use frostwatch_wire::subject::compared;
 
 use crate::ports::{Channel, InputRecord, OutputRecord};
 
@@ -23,23 +24,23 @@ pub(super) struct Source<'a> {
 }
 
 /// Pushes the copies that the rules which take this event ask for, one for each thing that is counted by, and returns how many.
-/// A copy has none, and what is said of an account is no activity.
+/// A copy has none, and what is said of an account is no activity. `rules`: what is said of all rules.
 pub(super) fn of(
     activity: &Activity<'_>,
-    event: &Event,
+    (event, rules): (&Event, u128),
     source: &Source<'_>,
     plan: &Plan,
     out: &mut Vec<OutputRecord>,
 ) -> u64 {
     let is_none = activity.counted.is_some() || event.action == Action::UserProfile;
-    if event.rules & plan.not_of(None) == 0 || is_none {
+    if rules & plan.not_of(None) == 0 || is_none {
         return 0;
     }
     // What failed is looked at among sign-ins alone.
     let takes =
         |lane: LaneKind| lane.takes(event) && (lane == LaneKind::Authentication || event.outcome == Outcome::Success);
     let (mut asked, mut copied) = (Vec::new(), 0);
-    for (per, rule) in plan.of_entities(event.rules) {
+    for (per, rule) in plan.of_entities(rules) {
         if takes(rule.rule.params.lane()) && rule.rule.params.wants(event) && !asked.contains(&per) {
             asked.push(per);
         }
@@ -53,21 +54,17 @@ pub(super) fn of(
 }
 
 fn made(per: Per, value: &str, activity: &Activity<'_>, source: &Source<'_>) -> Option<OutputRecord> {
+    if source.key.len() > ENTITY_KEY_BYTES_MAX {
+        return None;
+    }
     let subject = subject(per.as_str(), value);
-    let key = format!("{}|{subject}", activity.instance);
     let (_, value) = entity(&subject)?;
-    let counted = CountedBy {
-        by: Cow::Borrowed(per.as_str()),
-        value: value.to_owned(),
-        key: if source.key.len() <= ENTITY_KEY_BYTES_MAX { source.key.to_owned() } else { return None },
-    };
-    let value = copy(source.record.value, &counted).ok()?;
-    let content_type = vec![("content-type", b"application/json".to_vec())];
+    let counted = CountedBy { by: Cow::Borrowed(per.as_str()), value: value.to_owned(), key: source.key.to_owned() };
     Some(OutputRecord {
         channel: Channel::Activity,
-        key: key.into_bytes(),
-        value,
-        headers: content_type,
+        key: format!("{}|{subject}", activity.instance).into_bytes(),
+        value: copy(source.record.value, &counted).ok()?,
+        headers: vec![("content-type", b"application/json".to_vec())],
         stamp: source.record.stamp,
     })
 }
@@ -76,7 +73,7 @@ fn made(per: Per, value: &str, activity: &Activity<'_>, source: &Source<'_>) -> 
 fn value_of<'a>(per: Per, activity: &'a Activity<'_>, event: &Event) -> Option<Cow<'a, str>> {
     let told = &activity.told;
     let text = |text: &'a Option<Cow<'_, str>>| text.as_deref().map(Cow::Borrowed);
-    let lower = |text: &'a Option<Cow<'_, str>>| text.as_deref().map(|text| Cow::Owned(text.trim().to_lowercase()));
+    let lower = |text: &'a Option<Cow<'_, str>>| text.as_deref().map(compared);
     let value = match per {
         Per::User => None,
         Per::Address => event.address.map(|address| Cow::Owned(one_end(address.ip()))),

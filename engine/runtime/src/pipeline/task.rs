@@ -14,6 +14,7 @@ use frostwatch_detect::time::{Millis, SECOND, rfc3339};
 use frostwatch_wire::activity::decode::{Activity, decode, key_of};
 use frostwatch_wire::alert::Delivery;
 
+use super::admit::Admitted;
 use super::aloud::{Aloud, Marks};
 use super::copies::Source;
 use super::counters::{Counters, Findings, Totals};
@@ -64,11 +65,6 @@ pub struct Origin {
     pub topic: Option<String>,
     /// The time at which an alert is found; `None` for a replay, whose records are the same whenever it runs.
     pub clock: Option<fn() -> Millis>,
-}
-
-/// Is it something that this program counts by?
-fn is_known(by: &str) -> bool {
-    Per::from_word(by).is_some()
 }
 
 /// Turns of a partition that are kept before what changed under the first of them is due to be written.
@@ -286,12 +282,23 @@ impl Task {
                 &derived
             }
         };
-        let counted = activity.counted.as_deref().map(|counted| (&*counted.by, &*counted.value));
-        let of_key = (Subject { key }).entity().map(|(per, value)| (per.as_str(), value));
-        if of_key != counted.filter(|(by, _)| is_known(by)) {
+        let says =
+            activity.counted.as_deref().and_then(|counted| Some((Per::from_word(&counted.by)?, &*counted.value)));
+        if (Subject { key }).entity() != says {
             return self.reject(KEY, "key: not that of what `entity` says", record, out);
         }
         self.score(&activity, key, record, out);
+    }
+
+    /// The same where the task has all keys and no topic brings back what is written to it: copies are taken at once, and not
+    /// pushed.
+    pub fn record_alone(&mut self, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
+        let first = out.len();
+        self.record(record, out);
+        let copies: Vec<OutputRecord> = out.extract_if(first.., |output| output.channel == Channel::Activity).collect();
+        for OutputRecord { key, value, .. } in &copies {
+            self.record(&InputRecord { key: Some(key), value, ..*record }, out);
+        }
     }
 
     /// Takes the next records and pushes what follows from them: as one by one, but what is known of their keys is looked
@@ -339,12 +346,9 @@ impl Task {
     }
 
     fn score(&mut self, activity: &Activity<'_>, key: &str, record: &InputRecord<'_>, out: &mut Vec<OutputRecord>) {
-        let (mut event, dropped) = admit::admit(activity, key, record.stamp, &self.ruling, self.plans.version());
-        let copied = copies::of(activity, &event, &Source { key, record }, &self.ruling.plan, out);
-        self.counters.copied += copied;
-        if activity.counted.is_none() {
-            event.rules &= !self.ruling.plan.not_of(None);
-        }
+        let Admitted { event, rules, exceptions_dropped: dropped } =
+            admit::admit(activity, key, record.stamp, &self.ruling, self.plans.version());
+        self.counters.copied += copies::of(activity, (&event, rules), &Source { key, record }, &self.ruling.plan, out);
         self.counters.exceptions_dropped += u64::from(dropped);
         self.plans.look_in(self.ruling.lists.as_ref());
         self.changes.clear();
