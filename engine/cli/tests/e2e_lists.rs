@@ -40,6 +40,8 @@ fn write_rules(folder: &Path) {
             "{ field: action, in: [view] }\n        - { field: network.listed, in: [tor] }",
         ),
         ("    events_min: 101\n", "    events_min: 2\n"),
+        ("    slow_events_min: 201\n", ""),
+        ("    slow_window_secs: 28800\n", ""),
         ("    distinct: object.id\n", ""),
     ];
     let policy = edits.iter().fold((*shipped).to_owned(), |text, (from, to)| text.replacen(from, to, 1));

@@ -437,12 +437,12 @@ impl Plan {
         exceptions.iter().filter_map(same).collect()
     }
 
-    /// The first of these exceptions that belongs to this rule and has not expired.
+    /// The first of these exceptions that belongs to this rule and holds now.
     pub fn exception_of(&self, rule: &PlanRule, exceptions: &[u16], now: Millis) -> Option<&Exception> {
         exceptions
             .iter()
             .filter_map(|index| self.exceptions.get(usize::from(*index)))
-            .filter(|known| now < known.exception.expires_at)
+            .filter(|known| known.exception.holds_at(now))
             .find(|known| self.rules.get(known.rule).is_some_and(|owner| owner.key == rule.key))
             .map(|known| &known.exception)
     }

@@ -312,8 +312,17 @@ pub struct Exception {
     pub reason: String,
     /// Who answers for it.
     pub owner: String,
+    /// Begin, in event time: records before it are not covered. `None`: it covers whatever is older too.
+    pub from: Option<Millis>,
     /// End, in event time: records from then on are not covered.
     pub expires_at: Millis,
     /// Whom it covers; never empty.
     pub covers: Selector,
+}
+
+impl Exception {
+    /// Does it hold at this event time?
+    pub fn holds_at(&self, time: Millis) -> bool {
+        self.from.is_none_or(|from| from <= time) && time < self.expires_at
+    }
 }

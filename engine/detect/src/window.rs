@@ -182,6 +182,12 @@ impl Window {
         self.slots.iter().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
     }
 
+    /// The same after a time.
+    pub fn first_after(&self, time: Millis, covered: bool) -> Option<Millis> {
+        let newer = self.slots.iter().filter(|slot| slot.time > time);
+        newer.clone().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
+    }
+
     /// What was carried after a time, as far as it counts, and how many events there were.
     pub fn since(&self, time: Millis, covered: bool) -> (Quantity, u32) {
         let newer = self.slots.iter().rev().take_while(|slot| slot.time > time).map(|slot| slot.carried);

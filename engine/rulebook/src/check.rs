@@ -215,7 +215,11 @@ impl<'a> Check<'a> {
             }
             self.text(&format!("{path}.reason"), &raw.reason, REASON_CHARS_MAX);
             self.text(&format!("{path}.owner"), &raw.owner, OWNER_CHARS_MAX);
-            let expires_at = self.expires(&format!("{path}.expires"), &raw.expires);
+            let from = raw.from.as_deref().map(|text| self.time(&format!("{path}.from"), text));
+            let expires_at = self.time(&format!("{path}.expires"), &raw.expires);
+            if from.is_some_and(|from| from >= expires_at) {
+                self.note(&format!("{path}.from"), "is not before `expires`: it never covers anything");
+            }
             if let Some(now) = as_of
                 && expires_at <= now
             {
@@ -224,12 +228,13 @@ impl<'a> Check<'a> {
                 warnings.push(self.notes.fault(self.root.locate(&path), &path, message));
             }
             let covers = self.selector(&format!("{path}.covers"), &raw.covers);
-            exceptions.push(Exception { id: raw.id, reason: raw.reason, owner: raw.owner, expires_at, covers });
+            exceptions.push(Exception { id: raw.id, reason: raw.reason, owner: raw.owner, from, expires_at, covers });
         }
         exceptions
     }
 
-    fn expires(&self, path: &str, text: &str) -> Millis {
+    /// When an exception begins or ends.
+    fn time(&self, path: &str, text: &str) -> Millis {
         match parse::instant(text) {
             Ok(time) if (EXPIRES_MIN..EXPIRES_END).contains(&time) => time,
             Ok(_) => {
@@ -338,9 +343,9 @@ fn is_digits(text: &str, count: usize) -> bool {
 /// Length of the window that a detector counts in, seconds; 0 for one that does not count.
 const fn window_secs(params: &Params) -> u32 {
     match params {
-        Params::ActivityPolicy(params) => match params.window_secs {
-            Some(secs) => secs,
-            None => 0,
+        Params::ActivityPolicy(params) => match (params.slow_window_secs, params.window_secs) {
+            (Some(secs), _) | (None, Some(secs)) => secs,
+            (None, None) => 0,
         },
         Params::FailedLogins(params) => params.window_secs,
         Params::MassDownload(params) => params.window_secs,

@@ -135,6 +135,9 @@ struct Canonical<'a> {
     /// Left out where nothing is switched off, as in the first release's hashes.
     #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
     off: Cow<'a, [String]>,
+    /// Of each exception that has a begin its place and that; left out where none has, as in the first release's hashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    exceptions_from: Vec<(usize, Millis)>,
 }
 
 /// Id, reason, owner, end, whom it covers.
@@ -178,6 +181,7 @@ impl<'a> Canonical<'a> {
                 .map(|some| (word(some.is).into(), CanonicalSelector::new(&some.who)))
                 .collect(),
             off: rule.off.as_slice().into(),
+            exceptions_from: (0..).zip(&rule.exceptions).filter_map(|(at, one)| Some((at, one.from?))).collect(),
         }
     }
 
@@ -189,8 +193,13 @@ impl<'a> Canonical<'a> {
         };
         let exception = |(id, reason, owner, expires_at, covers): CanonicalException<'_>| {
             let [id, reason, owner] = [id, reason, owner].map(Cow::into_owned);
-            Ok::<_, String>(Exception { id, reason, owner, expires_at, covers: covers.selector()? })
+            Ok::<_, String>(Exception { id, reason, owner, from: None, expires_at, covers: covers.selector()? })
         };
+        let mut exceptions = self.exceptions.into_iter().map(exception).collect::<Result<Vec<_>, _>>()?;
+        for (at, from) in self.exceptions_from {
+            let one = exceptions.get_mut(at).ok_or_else(|| format!("exceptions_from: there is no exception {at}"))?;
+            one.from = Some(from);
+        }
         let selectors = |all: Vec<CanonicalSelector<'_>>| -> Result<Vec<Selector>, String> {
             all.into_iter().map(CanonicalSelector::selector).collect()
         };
@@ -213,7 +222,7 @@ impl<'a> Canonical<'a> {
             runbook_url: self.runbook_url.into_owned(),
             attack: self.attack.into_iter().map(attack).collect(),
             scope: Scope { include: selectors(self.include)?, exclude: selectors(self.exclude)? },
-            exceptions: self.exceptions.into_iter().map(exception).collect::<Result<_, _>>()?,
+            exceptions,
             sensitivity: sensitivity(&self.sensitivity)?,
             sensitivity_for: self.sensitivity_for.into_iter().map(some).collect::<Result<_, _>>()?,
             quiet_secs: self.quiet_secs,

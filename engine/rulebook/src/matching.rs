@@ -125,6 +125,7 @@ pub struct CompiledException {
     pub rule: u16,
     /// Index of the exception in the rule.
     pub exception: u16,
+    from: Millis,
     expires_at: Millis,
     covers: CompiledSelector,
 }
@@ -168,6 +169,7 @@ impl CompiledRules {
                 exceptions.push(CompiledException {
                     rule: index as u16,
                     exception: position as u16,
+                    from: exception.from.unwrap_or(Millis::MIN),
                     expires_at: exception.expires_at,
                     covers: CompiledSelector::new(&exception.covers),
                 });
@@ -240,7 +242,8 @@ impl CompiledRules {
             let Some(exception) = self.exceptions.get(usize::from(index)) else { continue };
             let bit = 1_u128.checked_shl(u32::from(exception.rule)).unwrap_or(0);
             let open = rules & !covered & bit != 0;
-            if open && event_time < exception.expires_at && exception.covers.matches(subject) {
+            let holds = (exception.from..exception.expires_at).contains(&event_time);
+            if open && holds && exception.covers.matches(subject) {
                 covered |= bit;
                 if admission.exceptions.try_push(index).is_err() {
                     admission.exceptions_dropped += 1;

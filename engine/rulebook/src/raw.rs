@@ -234,6 +234,12 @@ pub(crate) struct RawException {
     /// Who answers for it.
     #[schemars(length(min = 1, max = OWNER_CHARS_MAX))]
     pub(crate) owner: String,
+    /// Begin, in event time, of what is announced for a time: a day or an instant, as in `expires`. Records before it are not
+    /// covered, nor a session whose address came before it where networks or countries are covered. Left out: from the first
+    /// record on.
+    #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt].+)?$"))]
+    #[serde(default)]
+    pub(crate) from: Option<String>,
     /// End, in event time: a day (`2027-03-31`: its first instant, UTC) or an instant (`2027-03-31T12:00:00Z`).
     /// Records from then on are not covered.
     #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt].+)?$"))]

@@ -176,7 +176,11 @@ fn the_schema_takes_what_the_rulebook_takes() {
         for edge in parameters(&rule) {
             let in_schema = validator.is_valid(&edge);
             let yaml = serde_json::to_string(&edge).unwrap();
-            let in_book = Rulebook::parse(&[("edge.yaml", &yaml)], None).is_ok();
+            let in_book = match Rulebook::parse(&[("edge.yaml", &yaml)], None) {
+                Ok(_) => true,
+                // That one number is more than another is more than a schema can say.
+                Err(faults) => faults.iter().all(|fault| fault.message.contains(" is not more than `")),
+            };
             assert_eq!(in_schema, in_book, "{file}: {}", edge["detector"]);
         }
     }

@@ -52,9 +52,10 @@ fn every_scope_exception_text_and_number_comes_back() {
             "{{id: {id}, reason: 'é \u{1f600} \\ /', owner: o, expires: 2027-03-31T12:00:00.250+01:00, covers: {everything}}}"
         )
     };
+    let announced = exception("announced").replace("expires: ", "from: 2027-03-01, expires: ");
     comes_back(&book(&[
         rule("b", &format!("{{include: [{everything}], exclude: [{{kinds: [guest]}}, {{users: [eve]}}]}}"), "[]"),
-        rule("a", "{include: [], exclude: []}", &format!("[{}, {}]", exception("z"), exception("a"))),
+        rule("a", "{include: [], exclude: []}", &format!("[{}, {}, {}]", exception("z"), exception("a"), announced)),
     ]));
     let (_, country) = default_rules().iter().find(|(file, _)| *file == "infrequent_country.yaml").unwrap();
     let off = |names| country.replacen("quiet: 7d", &format!("quiet: 7d\n  off: [{names}]"), 1);
@@ -104,7 +105,7 @@ fn what_was_tampered_with_is_refused_or_has_another_hash() {
         rule(
             "b",
             "{include: [], exclude: []}",
-            &format!("[{{id: x, reason: r, owner: o, expires: 2027-01-01, covers: {everything}}}]"),
+            &format!("[{{id: x, reason: r, owner: o, from: 2026-12-01, expires: 2027-01-01, covers: {everything}}}]"),
         ),
     ]);
     let content = book.to_content();
@@ -122,6 +123,7 @@ fn what_was_tampered_with_is_refused_or_has_another_hash() {
         ("ffff0a000000-", "ffff0affffff0-", "no range of addresses"),
         ("\"quiet_secs\"", "\"loud_secs\"", "unknown field"),
         ("\"quiet_secs\":300", "\"quiet_secs\":300,\"off\":\"learning\"", "invalid type"),
+        ("\"exceptions_from\":[[0,", "\"exceptions_from\":[[1,", "there is no exception 1"),
         ("\"title\"", "\"title\":\"x\",\"title\"", "duplicate field"),
         ("\n", "", "trailing characters"),
         ("{", "", "line 1"),

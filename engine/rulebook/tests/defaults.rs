@@ -33,12 +33,12 @@ fn every_detector_has_a_shipped_rule_of_its_name_and_all_are_in_order() {
 fn the_shipped_thresholds_are_those_of_the_reference() {
     let book = Rulebook::parse(default_rules(), None).unwrap();
     let quiet: Vec<u32> = book.rules.iter().map(|rule| rule.quiet_secs).collect();
-    assert_eq!(quiet, [1_800, 604_800, 300, 86_400, 86_400, 604_800, 600, 3_600, 86_400, 604_800, 86_400, 3_600]);
+    assert_eq!(quiet, [28_800, 604_800, 300, 86_400, 86_400, 604_800, 600, 3_600, 86_400, 604_800, 86_400, 3_600]);
     for rule in &book.rules {
         match &rule.params {
             Params::ActivityPolicy(p) => {
                 assert_eq!((p.events_min, p.window_secs, p.distinct), (Some(101), Some(600), Some(Distinct::Object)));
-                assert_eq!(p.per, Per::User);
+                assert_eq!((p.slow_events_min, p.slow_window_secs, p.per), (Some(201), Some(28_800), Per::User));
             }
             Params::AnonymousIp(p) => {
                 assert_eq!((p.confidence_min, p.confidence_sure, p.hosting, p.learning_days), (30, 60, false, 7));

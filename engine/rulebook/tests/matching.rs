@@ -13,6 +13,7 @@ use frostwatch_detect::place::Country;
 use frostwatch_rulebook::{CompiledRules, Rulebook, Subject, default_rules};
 
 const NOW: i64 = 1_767_225_600_000;
+const HOUR: i64 = 3_600_000;
 
 /// A rule `name` with this scope and these exceptions, both in flow style.
 fn rule(name: &str, scope: &str, exceptions: &str) -> String {
@@ -95,6 +96,24 @@ fn exceptions_cover_until_they_expire_and_one_a_rule_is_enough() {
     assert_eq!(rules.admit(&ana(&[]), NOW - 1).exceptions.as_slice(), [1]);
     assert_eq!(rules.admit(&Subject { user: "cy", ..ana(&[]) }, NOW - 1).exceptions.as_slice(), [2]);
     assert!(rules.admit(&ana(&[]), NOW).exceptions.is_empty());
+}
+
+#[test]
+fn an_exception_that_begins_covers_from_then_on_and_leaves_the_rule_to_others_before() {
+    let everybody = "{include: [], exclude: []}";
+    let announced = exception("announced", "{users: [ana.lind]}")
+        .replace("expires: 2026-01-01", "from: 2025-12-31T22:00:00Z, expires: 2025-12-31T23:00:00Z");
+    let rest = exception("rest", "{users: ['ana.*']}");
+    let rules = compiled(&[rule("one", everybody, &format!("[{announced}, {rest}]"))]);
+    for (at, covered) in [
+        (NOW - 2 * HOUR - 1, [1].as_slice()),
+        (NOW - 2 * HOUR, &[0]),
+        (NOW - HOUR - 1, &[0]),
+        (NOW - HOUR, &[1]),
+        (NOW, &[]),
+    ] {
+        assert_eq!(rules.admit(&ana(&[]), at).exceptions.as_slice(), covered, "{at}");
+    }
 }
 
 #[test]

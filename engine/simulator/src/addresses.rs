@@ -105,6 +105,8 @@ pub enum HarmlessKind {
     CleanUp,
     /// Deletes old records by the hundred, as a change has announced it.
     ChangeWindow,
+    /// The same, and nobody has announced it.
+    SilentWindow,
     /// A program that deletes every night what is too old.
     Retention,
     /// Acts as others all day long, as it is the work of the service desk.

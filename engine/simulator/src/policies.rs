@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 
 use crate::action::{Action, Client, Deed, Device, record_id, table_name};
-use crate::addresses::{AddressList, Entry, Harmless, any_network, of_entries, stranger};
+use crate::addresses::{AddressList, Entry, Harmless, HarmlessKind, any_network, of_entries, stranger};
 use crate::attacks::{AttackKind, Draft, Label, plan_kinds, seek, suits};
 use crate::behaviour::plan_day;
 use crate::chance::{Chance, Purpose, mix_wide, pick, stream};
@@ -101,6 +101,9 @@ pub struct Administration {
     pub service_desk: Vec<String>,
     /// Networks of its offices.
     pub offices: Vec<String>,
+    /// Clearings that a change has announced: whose, and from when to when, half and whole hours in milliseconds since the
+    /// epoch.
+    pub changes: Vec<(String, i64, i64)>,
 }
 
 /// All that a plan makes of a company.
@@ -152,6 +155,16 @@ pub(crate) fn plan(company: &Company, plan: PolicyPlan) -> Result<Planned, Confi
     Ok(Planned { labels: planned.labels, actions, harmless, list: of_entries(LIST, &entries) })
 }
 
+/// What stands in the calendar of changes: the half hour in which it begins, and the hour after the one in which it ends.
+fn announced(company: &Company) -> impl Iterator<Item = (String, i64, i64)> {
+    let is_announced = |harmless: &&Harmless| harmless.harmless == HarmlessKind::ChangeWindow;
+    company.harmless().iter().filter(is_announced).map(|harmless| {
+        let from_ms = harmless.from_ms.div_euclid(HOUR_MS / 2) * (HOUR_MS / 2);
+        let to_ms = (harmless.to_ms.div_euclid(HOUR_MS) + 2) * HOUR_MS;
+        (harmless.user.clone(), from_ms, to_ms)
+    })
+}
+
 /// What an administrator of the company knows.
 pub(crate) fn administration(company: &Company) -> Administration {
     let id = |id: u128| format!("{id:032x}");
@@ -165,6 +178,7 @@ pub(crate) fn administration(company: &Company) -> Administration {
             .map(|account| company.people[account as usize].name.clone())
             .collect(),
         offices: offices.map(|network| company.world.network(network).prefix.to_string()).collect(),
+        changes: announced(company).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{anyhow, ensure};
 use frostwatch_detect::lists::Lists;
 use frostwatch_detect::place::Locate;
-use frostwatch_detect::time::Lateness;
+use frostwatch_detect::time::{Lateness, rfc3339};
 use frostwatch_rulebook::{Rulebook, default_rules, policy_templates};
 use frostwatch_runtime::pipeline::Ruling;
 use frostwatch_simulator::world::NetworkKind;
@@ -23,6 +23,11 @@ type Part = (&'static str, &'static str, &'static [(&'static str, &'static str)]
 /// What can be switched off beside suppressions: parameters that may be left out, and what a policy leaves out or counts once.
 const PARTS: &[Part] = &[
     ("activity_policy", "distinct", &[("\n    distinct: object.id\n", "\n")]),
+    (
+        "activity_policy",
+        "slow_events_min",
+        &[("\n    slow_events_min: 201\n", "\n"), ("\n    slow_window_secs: 28800\n", "\n")],
+    ),
     ("activity_policy", "programs left out", &[("kinds: [placeholder, service, integration]", "kinds: [placeholder]")]),
     ("admin_from_outside", "offices told", &[("tag: administrative", "tag: risky")]),
     (
@@ -90,9 +95,9 @@ impl Variant {
     }
 
     /// What policies ask for: where the company administers, which roles and groups govern it, whose work it is to act as
-    /// others.
+    /// others, which clearings a change has announced.
     fn with_administration(self, company: &Company) -> anyhow::Result<Self> {
-        let Administration { privileged, service_desk, offices } = company.administration();
+        let Administration { privileged, service_desk, offices, changes } = company.administration();
         let quoted = |words: &[String]| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let offices = format!(
             "\nnetworks:\n  - {{ tag: administrative, name: \"Offices\", networks: [{}], asns: [] }}\n",
@@ -100,11 +105,23 @@ impl Variant {
         );
         let desk = format!("{EXCLUDED}    - users: [{}]\n", quoted(&service_desk));
         let roles = format!("{ADMIN}, {}]", quoted(&privileged));
-        self.with("networks", "\nnetworks:\n", &offices)?.with("impersonation", EXCLUDED, &desk)?.with(
+        let change = |(number, (user, from_ms, to_ms)): (usize, &(String, i64, i64))| {
+            let [from, expires] = [from_ms, to_ms].map(|at| rfc3339(*at));
+            format!(
+                "\n  - {{ id: chg_{number}, reason: announced, owner: platform, from: \"{from}\", expires: \"{expires}\", \
+                 covers: {{ users: [\"{user}\"] }} }}"
+            )
+        };
+        let mut told = self.with("networks", "\nnetworks:\n", &offices)?.with("impersonation", EXCLUDED, &desk)?.with(
             "privileged_role_granted",
             &format!("{ADMIN}]"),
             &roles,
-        )
+        )?;
+        if !changes.is_empty() {
+            let lines = format!("\nexceptions:{}\n", changes.iter().enumerate().map(change).collect::<String>());
+            told = told.with("activity_policy", "\nexceptions: []\n", &lines)?;
+        }
+        Ok(told)
     }
 
     /// The same where nobody's colleagues are asked.

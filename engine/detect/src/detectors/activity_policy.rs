@@ -2,18 +2,18 @@
 //!
 //! # Finds
 //! What `where` describes, a filter over the fields of an activity and over what is known of its address, done by one user at
-//! least `events_min` times within `window_secs`; with `per` so often at one address, to one object, in the whole instance,
-//! whoever did it. Without these two each activity that fits is told, as one alert until there
-//! has been none for `suppression.quiet`; but for sign-ins also what came too late to be put in order. The rule that ships is
-//! one example, many deletions; rules of one's own stand beside it, each with its id, its state and everything else that a
-//! rule has. How a filter is written, which fields there are and how policies of the reference product are carried over:
-//! [policies.md](../policies.md).
+//! least `events_min` times within `window_secs`, or more slowly `slow_events_min` times within `slow_window_secs`; with
+//! `per` so often at one address, to one object, in the whole instance, whoever did it. Without these each activity that fits
+//! is told, as one alert until there has been none for `suppression.quiet`; but for sign-ins also what came too late to be put
+//! in order. The rule that ships is one example, many deletions; rules of one's own stand beside it, each with its id, its
+//! state and everything else that a rule has. How a filter is written, which fields there are and how policies of the
+//! reference product are carried over: [policies.md](../policies.md).
 //!
 //! # Why
 //! What is worth an alert in one organisation is daily work in another: a table that nobody should export, a role that nobody
 //! should grant at night, a client that nobody uses. Such rules need no learning and say exactly what they say. The shipped
 //! one is ATT&CK T1485 (Data Destruction): records deleted one after the other by somebody who leaves, or by a stolen
-//! account.
+//! account, in a hurry or a page now and then. A clearing that a change has announced is an exception with a begin and an end.
 //!
 //! # Blind spots
 //! What the record does not carry: a test of an absent field is unknown, its negation too, and what is unknown does not fit.
@@ -29,25 +29,23 @@
 //! The reference product's activity policies: filters, a minimum of repeated activities within a time, and the option to
 //! count an object once.
 
+mod words;
+
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use super::{About, Detector, counted, from_where, grouped, who};
+use super::{About, Detector};
 use crate::condition::{Condition, Conditions};
-use crate::context::{Context, Explanation, Raise};
-use crate::entity::{Per, entity};
+use crate::context::{Context, Raise};
+use crate::entity::Per;
 use crate::event::{Event, Quantity};
-use crate::finding::Measure;
 use crate::hash::{hash64, hash64_some};
-use crate::incident::{Incident, Incidents};
-use crate::model::Action;
+use crate::incident::{Incidents, on_ladder};
 use crate::plan::LaneKind;
-use crate::time::{Millis, SECOND, clock, day_of, spoken, to_the_minute};
+use crate::time::{Millis, SECOND};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
+use words::{Told, explain};
 
-/// Kinds of activity that a summary names at most.
-const KINDS_MAX: usize = 4;
-/// Others that a summary names at most.
-const OTHERS_MAX: usize = 5;
 /// Where each is told, an alert is brought up to date at each of so many: the third grant of a role may be the one that matters.
 const EACH_MAX: u64 = 20;
 /// Fewest events that are counted together: a single one needs no window.
@@ -58,8 +56,11 @@ const EVENTS_MAX: u32 = 100_000;
 const DISTINCT_MAX: u32 = 1_000;
 const _: () = assert!(DISTINCT_MAX as usize <= WINDOW_OBJECTS_MAX);
 
-/// Parameters of `activity_policy`. `events_min` and `window_secs` stand there together or not at all; `distinct` needs
-/// both.
+/// Limits of a rule at most: of what is fast, and of what is slow.
+const LIMITS: usize = 2;
+
+/// Parameters of `activity_policy`. `events_min` and `window_secs` stand there together or not at all, and so do the two of
+/// what is slow; these and `distinct` need the first two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -71,6 +72,12 @@ pub struct Params {
     /// Length of the sliding window, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_secs: Option<u32>,
+    /// So many within the longer window raise the alert too, however slowly. Left out: only the shorter one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_events_min: Option<u32>,
+    /// Length of the longer sliding window, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_window_secs: Option<u32>,
     /// Count what is the same here once within the window: `object.id`, `client.ip`, `session`, `client.device.id` or
     /// `client.user_agent`, `target.name`, and with `per` also `user.name`. What lacks it is not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,11 +164,15 @@ impl Params {
             faults.push(("where", format!("{at}{}", fault.message)));
         }
         let events_max = if self.distinct.is_some() { DISTINCT_MAX } else { EVENTS_MAX };
-        if let Some(events) = self.events_min {
-            super::bounded(&mut faults, "events_min", events, EVENTS_MIN, events_max);
+        for (name, events) in [("events_min", self.events_min), ("slow_events_min", self.slow_events_min)] {
+            if let Some(events) = events {
+                super::bounded(&mut faults, name, events, EVENTS_MIN, events_max);
+            }
         }
-        if let Some(secs) = self.window_secs {
-            super::bounded(&mut faults, "window_secs", secs, 1, 86_400);
+        for (name, secs) in [("window_secs", self.window_secs), ("slow_window_secs", self.slow_window_secs)] {
+            if let Some(secs) = secs {
+                super::bounded(&mut faults, name, secs, 1, 86_400);
+            }
         }
         match (self.events_min, self.window_secs) {
             (Some(_), None) => faults.push(("events_min", "needs `window_secs`, in which they are counted".to_owned())),
@@ -171,6 +182,7 @@ impl Params {
             }
             _ => {}
         }
+        self.faults_of_slow(&mut faults);
         if self.distinct.is_some_and(|distinct| distinct.is_same_in(self.per)) {
             let per = self.per.as_str();
             faults.push(("distinct", format!("{per} is always the same where `per` counts by it")));
@@ -178,9 +190,50 @@ impl Params {
         faults
     }
 
-    /// How many within how many seconds, unless each is told.
-    fn repeated(&self) -> Option<(u32, u32)> {
-        self.events_min.zip(self.window_secs)
+    fn faults_of_slow(&self, faults: &mut Vec<(&'static str, String)>) {
+        let (events, secs) = match (self.slow_events_min, self.slow_window_secs) {
+            (None, None) => return,
+            (Some(events), Some(secs)) => (events, secs),
+            (Some(_), None) => {
+                return faults
+                    .push(("slow_events_min", "needs `slow_window_secs`, in which they are counted".to_owned()));
+            }
+            (None, Some(_)) => {
+                return faults.push(("slow_window_secs", "needs `slow_events_min`, how many are too many".to_owned()));
+            }
+        };
+        let Some((fast_events, fast_secs)) = self.events_min.zip(self.window_secs) else {
+            return faults
+                .push(("slow_events_min", "needs `events_min` and `window_secs`, of what is fast".to_owned()));
+        };
+        for (name, slow, of, fast) in [
+            ("slow_events_min", events, "events_min", fast_events),
+            ("slow_window_secs", secs, "window_secs", fast_secs),
+        ] {
+            if slow <= fast {
+                faults.push((name, format!("{slow} is not more than `{of}`, {fast}")));
+            }
+        }
+    }
+
+    /// How many within how long, of the shorter window first; none: each is told.
+    fn limits(&self) -> ArrayVec<Limit, LIMITS> {
+        let fast = self.events_min.zip(self.window_secs);
+        let slow = self.slow_events_min.zip(self.slow_window_secs);
+        fast.into_iter().chain(slow).map(|(min, secs)| Limit { min, secs }).collect()
+    }
+}
+
+/// So many within a time are too many.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    min: u32,
+    secs: u32,
+}
+
+impl Limit {
+    const fn length(self) -> Millis {
+        self.secs as Millis * SECOND
     }
 }
 
@@ -188,9 +241,18 @@ impl Params {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     window: Window,
-    /// The most that the window held since the incident was raised: of the one that is told, of the one held back.
-    peaks: [u32; 2],
+    /// How far each limit was gone over since the incident was raised: of the one that is told, of the one held back.
+    reached: [[Reached; LIMITS]; 2],
     incidents: Incidents,
+}
+
+/// How far a limit was gone over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Reached {
+    /// The most that its window held.
+    peak: u32,
+    /// When it held too many for the last time.
+    last: Option<Millis>,
 }
 
 impl Detector for State {
@@ -202,11 +264,11 @@ impl Detector for State {
 
     const CHECKS_LATE: bool = true;
 
-    const OPTIONAL: &'static [&'static str] = &["per"];
+    const OPTIONAL: &'static [&'static str] = &["per", "slow_events_min", "slow_window_secs"];
 
     /// Those that tell each activity; what is counted needs its order.
     fn checks_late(params: &Params) -> bool {
-        params.repeated().is_none() && Self::lane(params) == LaneKind::Activity
+        params.limits().is_empty() && Self::lane(params) == LaneKind::Activity
     }
 
     fn lane(params: &Params) -> LaneKind {
@@ -223,7 +285,7 @@ impl Detector for State {
     }
 
     fn window_secs(params: &Params) -> u32 {
-        params.window_secs.unwrap_or(0)
+        params.limits().last().map_or(0, |longest| longest.secs)
     }
 
     fn wants(_: &Event) -> bool {
@@ -233,30 +295,31 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let blocker = context.blocker(Vec::new());
         let held = blocker.is_some();
-        let (min, now) = match params.repeated() {
-            Some((min, secs)) => match self.count(params.distinct, secs, held, context) {
-                Some(now) => (min, now),
-                None => return,
-            },
-            None => (1, 1),
-        };
+        let limits = params.limits();
+        let Some(counts) = self.count(params.distinct, &limits, held, context) else { return };
+        // What is fast is told before that it is also much over a longer time.
+        let over = limits.iter().zip(&counts).find(|(limit, now)| **now >= limit.min).map(|(limit, _)| *limit);
+        let is_below = over.is_none() && !limits.is_empty();
         let (cause, at, quiet) = (hash64(b"activity"), context.event.time, context.quiet());
         let live = self.incidents.live(cause, held, at, quiet).filter(|incident| incident.is_raised());
         let before = live.map(|incident| incident.last);
         // What lies below is no part of a finding, or a trickle would keep it open for the next burst to drown in.
-        if now < min && before.is_some() {
+        if is_below && before.is_some() {
             return;
         }
         let incident = self.incidents.touch(cause, held, context);
-        if now < min {
+        if is_below {
             return;
         }
-        let peak = &mut self.peaks[usize::from(held)];
-        *peak = if before.is_some() { now.max(*peak) } else { now };
-        let fresh = if let Some((_, secs)) = params.repeated() {
+        let reached = &mut self.reached[usize::from(held)];
+        if before.is_none() {
+            *reached = Default::default();
+        }
+        let fresh = if let Some(limit) = over {
             // Of a finding that goes on what came since, be it that it was below meanwhile: then it is another burst.
-            let since = before.unwrap_or(Millis::MIN);
-            let (was_test, (_, events)) = (incident.test, self.window.since(since, held));
+            let since = before.unwrap_or(at - limit.length());
+            let (was_test, known) = (incident.test, incident.count);
+            let (_, events) = self.window.since(since, held);
             let count = incident.count + u64::from(events);
             let traces = self.window.traces(held).filter(|trace| trace.time > since);
             traces.for_each(|trace| incident.add(trace.clone(), false));
@@ -266,23 +329,33 @@ impl Detector for State {
             }
             incident.count = incident.count.max(count);
             if before.is_none() {
-                incident.first = self.window.first(held).unwrap_or(at);
+                incident.first = self.window.first_after(since, held).unwrap_or(at);
             }
             // Which of the others were tests is not kept: what raises it decides, and then each.
             let is_test = context.event.test;
             incident.test = if before.is_none() { is_test } else { was_test && is_test && events <= 1 };
-            // Not each time that a steady pace goes over the limit again.
-            !held && before.is_some_and(|before| at - before >= Millis::from(secs) * SECOND)
+            // A burst that is another one, or the first of what was slow; not each time that a steady pace goes over the limit
+            // again.
+            let is_burst = limits.first().is_some_and(|fast| {
+                fast.secs == limit.secs && reached[0].last.is_none_or(|last| at - last >= fast.length())
+            });
+            // A step of the ladder may lie between.
+            let is_due = (known + 1..incident.count).any(on_ladder);
+            before.is_some() && (!held && is_burst || is_due)
         } else {
             incident.add(context.trace(), context.event.test);
             !held && incident.count <= EACH_MAX
         };
+        for (reached, (limit, now)) in reached.iter_mut().zip(limits.iter().zip(counts)) {
+            reached.peak = reached.peak.max(now);
+            reached.last = if now >= limit.min { Some(at) } else { reached.last };
+        }
         let told = Told {
             user: context.subject.user(),
             rule: &context.rule.rule.id,
             filter: context.rule.conditions.as_ref().map_or("", Conditions::words),
             actions: context.rule.conditions.as_ref().map_or(0, Conditions::actions),
-            peak: *peak,
+            peaks: reached.map(|reached| reached.peak),
             late: context.late,
         };
         context
@@ -300,139 +373,34 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.window.copy_from(&other.window);
         self.incidents.copy_from(&other.incidents);
-        self.peaks = other.peaks;
+        self.reached = other.reached;
     }
 }
 
 impl State {
-    /// How many the window holds with this one; `None`: it lacks what is counted.
-    fn count(&mut self, distinct: Option<Distinct>, secs: u32, held: bool, context: &mut Context<'_>) -> Option<u32> {
+    /// How many each window holds with this one; `None`: it lacks what is counted.
+    fn count(
+        &mut self,
+        distinct: Option<Distinct>,
+        limits: &[Limit],
+        held: bool,
+        context: &mut Context<'_>,
+    ) -> Option<ArrayVec<u32, LIMITS>> {
+        let Some(longest) = limits.last() else { return Some(ArrayVec::new()) };
         let object = distinct.map(|distinct| distinct.of(context));
         if object == Some(0) {
             return None;
         }
-        self.window.expire(context.event.time, Millis::from(secs) * SECOND, context.caps);
+        let at = context.event.time;
+        self.window.expire(at, longest.length(), context.caps);
         let carried = Quantity { objects: 1, ..Quantity::default() };
         let object = object.unwrap_or(0);
         self.window.push(Counted { trace: context.trace(), carried, covered: held, object }, context.caps);
-        Some(self.window.sums().counted(held).objects)
-    }
-}
-
-/// What an explanation is made of.
-struct Told<'a> {
-    user: &'a str,
-    rule: &'a str,
-    filter: &'a str,
-    actions: u64,
-    peak: u32,
-    /// It came too late to be put in order.
-    late: bool,
-}
-
-fn explain(params: &Params, told: &Told<'_>, incident: &Incident) -> Explanation {
-    let Told { user, rule, filter, actions, peak, late } = told;
-    let (one, many) = nouns(*actions);
-    let count = counted(incident.count, one, many);
-    let from = match entity(user) {
-        Some((Per::Address, _)) => String::new(),
-        _ => format!(", {}", from_where(incident)),
-    };
-    // A story may go on for weeks, and what came too late may be of any day.
-    let is_of_today = !late && day_of(incident.first) == day_of(incident.last);
-    let begin = if is_of_today { clock(incident.first) } else { to_the_minute(incident.first) };
-    let when = if incident.count == 1 { format!("at {begin} UTC") } else { format!("from {begin} UTC on") };
-    let others = others(user, incident);
-    let what = format!("{count}{} {when}{from}{others}, where {filter}", kinds(*actions, incident));
-    let mut observed = vec![Measure::new("events", incident.count as f64, "events")];
-    let Some((min, secs)) = params.repeated() else {
-        return Explanation {
-            summary: format!("{}: {what}. The policy {rule} tells each.", who(user)),
-            observed,
-            counterfactual: "It would not have fired had any condition of the policy not held.".to_owned(),
-            ..Explanation::default()
+        // The shorter window is the end of the longer one: what counts once counts at its last time.
+        let within = |limit: &Limit| {
+            let is_longest = limit.secs == longest.secs;
+            if is_longest { self.window.sums().counted(held) } else { self.window.since(at - limit.length(), held).0 }
         };
-    };
-    let window = spoken(Millis::from(secs) * SECOND);
-    let noun = params.distinct.map_or(many, Distinct::many);
-    let limit = grouped(u64::from(min - 1));
-    observed.push(Measure::new("events_in_window", f64::from(*peak), params.distinct.map_or("events", Distinct::many)));
-    Explanation {
-        summary: format!(
-            "{}: {what}: {} {noun} in {window}, the policy {rule} allows {limit}.",
-            who(user),
-            grouped(u64::from(*peak)),
-        ),
-        observed,
-        baseline: Vec::new(),
-        threshold: vec![
-            Measure::new("events_min", f64::from(min), "events"),
-            Measure::new("window_secs", f64::from(secs), "s"),
-        ],
-        counterfactual: format!(
-            "It would not have fired with events_min of {} or more, nor had any condition of the policy not held.",
-            peak.saturating_add(1)
-        ),
-        kind: None,
-    }
-}
-
-/// What was done, where the filter leaves that open: the first kinds among the evidence.
-fn kinds(actions: u64, incident: &Incident) -> String {
-    if actions.is_power_of_two() || is_of_sign_ins(actions) {
-        return String::new();
-    }
-    format!(" ({})", first_of(incident.evidence.iter().map(|trace| trace.action.as_str()), KINDS_MAX))
-}
-
-/// Who did it, where the count is not of a user, or at whom it was aimed: the first among the evidence.
-fn others(user: &str, incident: &Incident) -> String {
-    let named = first_of(incident.evidence.iter().filter_map(|trace| trace.about.other.as_deref()), OTHERS_MAX);
-    let by = if entity(user).is_some() { "by" } else { "aimed at" };
-    if named.is_empty() { named } else { format!(", {by} {named}") }
-}
-
-/// The first of these, each once, and whether there are more.
-fn first_of<'a>(all: impl Iterator<Item = &'a str>, most: usize) -> String {
-    let mut seen: Vec<&str> = Vec::new();
-    for one in all {
-        if !seen.contains(&one) {
-            seen.push(one);
-        }
-    }
-    let more = if seen.len() > most { ", …" } else { "" };
-    seen.truncate(most);
-    format!("{}{more}", seen.join(", "))
-}
-
-/// Can nothing but sign-ins and second factors fulfil it?
-const fn is_of_sign_ins(actions: u64) -> bool {
-    actions != 0 && actions & !(1 << Action::Login as u64 | 1 << Action::MfaChallenge as u64) == 0
-}
-
-/// What to call activities of these kinds, one and many.
-fn nouns(actions: u64) -> (&'static str, &'static str) {
-    if is_of_sign_ins(actions) {
-        return ("sign-in", "sign-ins");
-    }
-    let only = Action::ALL.iter().find(|action| actions == 1 << **action as u64);
-    match only {
-        Some(Action::View) => ("view", "views"),
-        Some(Action::Search) => ("search", "searches"),
-        Some(Action::Download) => ("download", "downloads"),
-        Some(Action::Export) => ("export", "exports"),
-        Some(Action::BulkRead) => ("bulk read", "bulk reads"),
-        Some(Action::Upload) => ("upload", "uploads"),
-        Some(Action::Update) => ("update", "updates"),
-        Some(Action::Rename) => ("renaming", "renamings"),
-        Some(Action::Delete) => ("deletion", "deletions"),
-        Some(Action::Share) => ("share", "shares"),
-        Some(Action::EmailSend) => ("mail", "mails"),
-        Some(Action::Create) => ("creation", "creations"),
-        Some(Action::RoleGrant) => ("grant of a role", "grants of roles"),
-        Some(Action::ConfigChange) => ("change of a setting", "changes of settings"),
-        Some(Action::ScriptRun) => ("run of a script", "runs of scripts"),
-        Some(Action::ImpersonateStart) => ("impersonation", "impersonations"),
-        _ => ("activity", "activities"),
+        Some(limits.iter().map(|limit| within(limit).objects).collect())
     }
 }

@@ -27,7 +27,9 @@
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
 //! was at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
-//! holds of Tor too, on another carrier's line in the town. It is told at high sensitivity.
+//! holds of Tor too, on another carrier's line in the town, and of a proxy of which a list is sure, on a line of a carrier
+//! with which the user was in the town on an earlier day: programs that make a household's line a rented one hide in those
+//! of honest people, whose own work comes from there as ever. It is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
@@ -35,7 +37,8 @@
 //! # Blind spots
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
 //! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's
-//! carrier in the user's town; one with the user's device, or a copied id of it, where no list is sure or in the user's town;
+//! carrier in the user's town; one with the user's device, or a copied id of it, where no list is sure, and in the user's town
+//! at an exit of Tor or on a rented line of the user's carrier;
 //! activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
 //! Without a list in the configuration the rule does not run.
 //!
@@ -254,18 +257,18 @@ impl Detector for State {
 
 impl State {
     /// Holds back what is Tor, or a proxy perhaps, and nothing else, on a line of the user's own carrier, or with a device of
-    /// theirs on another one in the town where they work.
+    /// theirs on another one in the town where they work; and what is a proxy for certain with such a device on such a line.
     fn own_line(&self, seen: &SeenAddress, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
         let asn = seen.location.carrier.asn;
         let may_be_line = |entry: &ListEntry| match entry.category {
-            Category::Tor | Category::KnownGood => true,
-            Category::Proxy | Category::ResidentialProxy => entry.confidence < params.confidence_sure,
-            _ => false,
+            Category::Tor | Category::KnownGood => Some(true),
+            Category::Proxy | Category::ResidentialProxy => Some(entry.confidence < params.confidence_sure),
+            _ => None,
         };
-        let is_line = seen.location.listed.entries().iter().all(may_be_line);
-        if context.late || !is_line || context.is_rented(seen) {
-            return None;
-        }
+        let are_lines: Option<Vec<bool>> = seen.location.listed.entries().iter().map(may_be_line).collect();
+        let are_lines = are_lines.filter(|_| !context.late && !context.is_rented(seen))?;
+        // Whoever rents a line in the user's town may well get one of the same carrier: there only the device tells them apart.
+        let is_sure_proxy = are_lines.contains(&false);
         let place = seen.location.place.ok()?;
         let (here, off) = (place.point?, radius::radius(place, seen.location.carrier, SAME_TOWN_KM));
         let km_from = |known: &Carrier| {
@@ -275,11 +278,12 @@ impl State {
         };
         let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
         let own = self.carriers.iter().find(|known| known.asn == asn && days(known) >= params.usual_days_min);
-        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))) {
+        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))).filter(|_| !is_sure_proxy) {
             return Some(own_carrier(asn, days(own), km, params));
         }
         let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
-        let nearest = self.carriers.iter().filter_map(km_from).min_by(f64::total_cmp);
+        let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days(known) > 0;
+        let nearest = self.carriers.iter().filter(counts).filter_map(km_from).min_by(f64::total_cmp);
         nearest.filter(|_| is_own_device).map(own_device_in_town)
     }
 

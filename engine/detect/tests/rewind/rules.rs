@@ -209,8 +209,20 @@ fn policies() -> [(&'static str, Params, u32); 4] {
     let all = |parts: Vec<Condition>| Condition { all: Some(parts), ..Condition::default() };
     let policy = |filter: Condition, repeated: Option<(u32, u32)>, distinct: Option<Distinct>| {
         let (events_min, window_secs) = repeated.unzip();
+        let (slow_events_min, slow_window_secs) = repeated
+            .filter(|_| distinct == Some(Distinct::Object))
+            .map(|(events, secs)| (events + 2, secs * 4))
+            .unzip();
         let per = if distinct == Some(Distinct::User) { Per::Address } else { Per::User };
-        Params::ActivityPolicy(activity_policy::Params { r#where: filter, events_min, window_secs, distinct, per })
+        Params::ActivityPolicy(activity_policy::Params {
+            r#where: filter,
+            events_min,
+            window_secs,
+            slow_events_min,
+            slow_window_secs,
+            distinct,
+            per,
+        })
     };
     let abroad = Condition { not: Some(Box::new(leaf("place.country", &["SE"]))), ..Condition::default() };
     let mobile = leaf("channel", &["mobile"]);
@@ -218,7 +230,7 @@ fn policies() -> [(&'static str, Params, u32); 4] {
     let any_activity = Condition { field: Some("action".into()), is_set: Some(true), ..Condition::default() };
     let failures = all(vec![leaf("action", &["login"]), leaf("outcome", &["failure"])]);
     [
-        ("activity_policy", policy(exports, Some((2, 600)), Some(Distinct::Object)), 900),
+        ("activity_policy", policy(exports, Some((2, 600)), Some(Distinct::Object)), 2_400),
         ("policy_abroad", policy(any(vec![abroad, mobile]), None, None), 1_200),
         ("policy_guesses", policy(failures, Some((3, 900)), Some(Distinct::Address)), 900),
         // The machine knows nothing of whose key it is: in this one events name users.

@@ -88,7 +88,8 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
                 (params.events_min, params.window_secs, params.distinct) = match params.events_min {
                     Some(_) => (None, None, None),
                     None => (Some(2), Some(300), Some(Distinct::Session)),
-                }
+                };
+                (params.slow_events_min, params.slow_window_secs) = (None, None);
             }
             Params::AnonymousIp(params) => (params.usual_days_min, params.confidence_min) = (2, 80),
             Params::SuspiciousIp(params) => (params.usual_days_min, params.confidence_sure) = (2, 20),

@@ -97,6 +97,7 @@ fn rule(id: &str, params: Params, quiet_secs: u32) -> Rule {
             id: "fair".into(),
             reason: "at the fair".into(),
             owner: "sec".into(),
+            from: Some(START + DAY),
             expires_at: START + 10 * DAY,
             covers: Selector::default(),
         }],

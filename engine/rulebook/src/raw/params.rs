@@ -45,10 +45,12 @@ pub(crate) enum Detector {
         "dependentRequired" = {
             "events_min": ["window_secs"],
             "window_secs": ["events_min"],
+            "slow_events_min": ["slow_window_secs", "events_min", "window_secs"],
+            "slow_window_secs": ["slow_events_min", "events_min", "window_secs"],
             "distinct": ["events_min", "window_secs"]
         },
         "if" = { "required": ["distinct"] },
-        "then" = { "properties": { "events_min": { "maximum": 1_000 } } }
+        "then" = { "properties": { "events_min": { "maximum": 1_000 }, "slow_events_min": { "maximum": 1_000 } } }
     )
 )]
 #[expect(dead_code, reason = "it only describes")]
@@ -61,6 +63,12 @@ pub(crate) struct ActivityPolicy {
     /// Length of the sliding window, seconds.
     #[schemars(with = "u32", range(min = 1, max = 86_400))]
     window_secs: Option<u32>,
+    /// So many within the longer window raise the alert too, however slowly; more than `events_min`.
+    #[schemars(with = "u32", range(min = 2, max = 100_000))]
+    slow_events_min: Option<u32>,
+    /// Length of the longer sliding window, seconds; more than `window_secs`.
+    #[schemars(with = "u32", range(min = 1, max = 86_400))]
+    slow_window_secs: Option<u32>,
     /// Count what is the same here once within the window. What lacks it is not counted.
     #[schemars(with = "Distinct")]
     distinct: Option<Distinct>,

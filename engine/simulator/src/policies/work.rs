@@ -31,6 +31,8 @@ const CLEANED_NOTED: u32 = 60;
 /// Days between two change windows, and how many records go in one.
 const WINDOW_DAYS: u32 = 14;
 const WINDOW_RECORDS: (i64, i64) = (80, 3_000);
+/// So many in a hundred that no change has announced: beside the calendar, or entered in it afterwards.
+const SILENT: u64 = 5;
 /// Every so many service accounts have a job that deletes what is too old, and how many records a night.
 const RETENTION_ONE_IN: u32 = 3;
 const RETENTION_RECORDS: std::ops::Range<u32> = 120..320;
@@ -293,7 +295,10 @@ impl Shift<'_> {
         let count = log_uniform(&mut self.chance, WINDOW_RECORDS);
         let step = self.chance.random_range(5 * MINUTE_MS..60 * MINUTE_MS) / count;
         let span = self.delete(last.time_ms + MINUTE_MS, last.client, count as u32, (step.max(2), step.max(2) + 5));
-        self.note(HarmlessKind::ChangeWindow, span);
+        // Of its own, so that the rest of the company is the same.
+        let drawn = mix(mix(self.company.config.seed, 406), u64::from(self.account) << 32 | u64::from(day));
+        let is_silent = drawn % 100 < SILENT;
+        self.note(if is_silent { HarmlessKind::SilentWindow } else { HarmlessKind::ChangeWindow }, span);
     }
 
     /// A role that governs nothing.
