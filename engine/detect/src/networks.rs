@@ -203,6 +203,11 @@ impl NetworkId {
         // A number of a carrier has no bit beyond the 32nd.
         Self(hash64(&(bits >> host).to_le_bytes()) | 1 << 63)
     }
+
+    /// Its last 32 bits: enough to know one of few again.
+    pub(crate) const fn short(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 #[cfg(test)]

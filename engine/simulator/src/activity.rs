@@ -317,8 +317,8 @@ fn of_admin(action: &Action, deed: AdminDeed) -> Content {
             let group = group_of(role);
             ("role_grant", object("group", "sys_user_grmember", group_id(group), Some(group_name(group))))
         }
-        AdminDeed::Grant { how: How::Contained, .. } => {
-            ("update", object("record", "sys_user_role_contains", row, None))
+        AdminDeed::Grant { role, how: How::Contained, .. } => {
+            ("role_grant", object("role", "sys_user_role_contains", role_id(role), Some(role_name(role))))
         }
         AdminDeed::Revoke { .. } => ("role_revoke", object("role", "sys_user_has_role", row, None)),
         AdminDeed::CreateUser { .. } => ("user_create", object("record", "sys_user", row, None)),

@@ -41,6 +41,11 @@ const PARTS: &[Part] = &[
         &[("\n    slow_hours_min: 8\n", "\n"), ("\n    slow_within_hours: 48\n", "\n")],
     ),
     ("failed_logins", "stuffing_networks_min", &[("\n    stuffing_networks_min: 5\n", "\n")]),
+    (
+        "impersonation",
+        "slow_events_min",
+        &[("\n    slow_events_min: 4\n", "\n"), ("\n    slow_window_secs: 43200\n", "\n")],
+    ),
     ("impersonation", "programs left out", &[("kinds: [placeholder, service, integration]", "kinds: [placeholder]")]),
     ("many_downloads", "distinct", &[("\n    distinct: object.id\n", "\n")]),
     ("mass_download", "rows_max", &[("\n    rows_max: 50000\n", "\n    rows_max: 1000000000\n")]),

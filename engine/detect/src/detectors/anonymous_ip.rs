@@ -23,13 +23,15 @@
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
 //! of no list and within 60 km of there the last time, or as far off as the places of both may be, up to 250, on
 //! `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents addresses
-//! there. It is told at high sensitivity.
+//! there; nor is it where the user was with that carrier in this very block of addresses (a /24 of IPv4, a /48 of IPv6) the last
+//! time, on one day before. It is told at high sensitivity.
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
 //! was at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
 //! holds of Tor too, on another carrier's line in the town, and of a proxy of which a list is sure, on a line of a carrier
 //! with which the user was in the town on an earlier day: programs that make a household's line a rented one hide in those
-//! of honest people, whose own work comes from there as ever. It is told at high sensitivity.
+//! of honest people, whose own work comes from there as ever. A record that names no device is no stranger's in a block of
+//! addresses where the user was (`own_carrier`). It is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
@@ -154,6 +156,20 @@ struct Carrier {
     /// Where that was, on the last of them.
     point: Point,
     off: Radius,
+    /// The block of addresses where the user was last, of IPv4 and of IPv6: the first bits of its hash.
+    blocks: [u32; 2],
+}
+
+impl Carrier {
+    /// Was the user in this block of addresses the last time, as far as one of its family is concerned?
+    fn knows_block(&self, (family, block): (usize, u32)) -> bool {
+        self.blocks[family] == block
+    }
+}
+
+/// Family and hash of the block of an address.
+fn block_of(seen: &SeenAddress) -> (usize, u32) {
+    (usize::from(seen.address.ip().is_ipv6()), NetworkId::of_block(seen).short())
 }
 
 /// A device with which the user was on a network of tunnels.
@@ -277,9 +293,14 @@ impl State {
             Some(distance_km(here, known.point)).filter(|km| lately && *km <= near_km)
         };
         let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
-        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) >= params.usual_days_min);
-        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))).filter(|_| !is_sure_proxy) {
-            return Some(own_carrier(asn, days(own), km, params));
+        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) > 0);
+        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))) {
+            if days(own) >= params.usual_days_min && !is_sure_proxy {
+                return Some(own_carrier(asn, days(own), km, params));
+            }
+            if own.knows_block(block_of(seen)) && !(is_sure_proxy && context.event.device != 0) {
+                return Some(own_block(asn, days(own), km));
+            }
         }
         let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
         let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days(known) > 0;
@@ -299,11 +320,16 @@ impl State {
         let Some(place) = seen.location.place.ok() else { return };
         let Some(point) = place.point else { return };
         let off = radius::radius(place, seen.location.carrier, SAME_TOWN_KM);
+        let (family, block) = block_of(seen);
         if let Some(known) = self.carriers.iter_mut().find(|known| known.asn == asn) {
-            if day > known.last_day && !context.late {
+            if day < known.last_day || context.late {
+                return;
+            }
+            known.blocks[family] = block;
+            if day > known.last_day {
                 let forgotten = day - known.last_day > params.usual_forget_days as i32;
                 let days = if forgotten { 1 } else { known.days.saturating_add(1) };
-                *known = Carrier { asn, days, last_day: day, point, off };
+                *known = Carrier { days, last_day: day, point, off, ..*known };
             }
             return;
         }
@@ -315,7 +341,9 @@ impl State {
         {
             self.carriers.remove(oldest);
         }
-        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off });
+        let mut blocks = [0; 2];
+        blocks[family] = block;
+        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off, blocks });
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
@@ -365,6 +393,21 @@ fn own_carrier(asn: u32, days: u32, km: f64, params: &Params) -> Block {
         measures: vec![
             Measure::new("days_with_carrier", f64::from(days), "days"),
             Measure::new("usual_days_min", f64::from(params.usual_days_min), "days"),
+            Measure::new("distance", libm::round(km), "km"),
+        ],
+    }
+}
+
+fn own_block(asn: u32, days: u32, km: f64) -> Block {
+    Block {
+        layer: Layer::User,
+        by: "own_carrier",
+        reason: format!(
+            "AS{asn} let the user out in this very block of addresses, at one of no list, {km:.0} km from here: a line of the user's \
+             own"
+        ),
+        measures: vec![
+            Measure::new("days_with_carrier", f64::from(days), "days"),
             Measure::new("distance", libm::round(km), "km"),
         ],
     }
