@@ -104,7 +104,7 @@ pub fn run(
         let record = InputRecord { offset, stamp: Some(stamp_ms), key: Some(key), value };
         offset += 1;
         for (task, finals, held) in &mut lanes {
-            task.record(&record, &mut out);
+            task.record_alone(&record, &mut out);
             let found = |record: &OutputRecord| matches!(record.channel, Channel::Alerts | Channel::Suppressions);
             for record in out.drain(..).filter(found) {
                 if let Err(error) = note(&record, &truth, finals, held) {
@@ -218,7 +218,9 @@ fn note(record: &OutputRecord, truth: &Truth, finals: &mut Finals, held: &mut He
     let (mut user, mut countries) = (String::new(), Vec::new());
     for entity in alert.entities {
         match entity {
-            Entity::User { name, .. } => user = name.to_lowercase(),
+            // What is counted by comes before those who took part.
+            Entity::Counted { by, value, .. } => user = format!("{by} {value}"),
+            Entity::User { name, .. } if user.is_empty() => user = name.to_lowercase(),
             Entity::Address { place: Some(place), .. } => countries.push(place.country),
             _ => {}
         }

@@ -263,7 +263,8 @@ fn keep_each(policies: &BTreeMap<String, OfPolicy>, fast: u32, judged: &Judged) 
 }
 
 fn company_of_policies(policies: &Policies) -> Company {
-    let plan = PolicyPlan { fast: policies.fast, slow: policies.fast / 2, work: true };
+    let fast = policies.fast;
+    let plan = PolicyPlan { fast, slow: fast / 2, work: true, sprays: fast };
     Company::new(config(&policies.company).with_policies(plan)).unwrap()
 }
 

@@ -204,7 +204,7 @@ impl NetworkId {
         Self(hash64(&(bits >> host).to_le_bytes()) | 1 << 63)
     }
 
-    /// Its last 32 bits: enough to know one of few again.
+    /// The last 32 bits of it: enough to know one of few again.
     pub(crate) const fn short(self) -> u32 {
         self.0 as u32
     }

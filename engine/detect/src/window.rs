@@ -106,6 +106,12 @@ pub struct Taken {
 impl Window {
     /// Forgets what is older than `length` before `now`: an event exactly `length` old is outside.
     pub fn expire(&mut self, now: Millis, length: Millis, caps: &mut Caps) {
+        self.expire_beyond(now, length, 0, caps);
+    }
+
+    /// The same of a window of whose end another length is asked for: times that are no older than that stay apart as long as
+    /// others can be put together.
+    pub fn expire_beyond(&mut self, now: Millis, length: Millis, apart: Millis, caps: &mut Caps) {
         while let Some(oldest) = self.slots.pop_front_if(|slot| slot.time <= now - length) {
             self.sums = self.sums.minus(oldest.carried);
         }
@@ -113,7 +119,11 @@ impl Window {
         while self.objects.pop_if(|fetched| fetched.time <= now - length).is_some() {}
         if self.slots.len() == WINDOW_SLOTS_MAX {
             caps.window_slots += 1;
-            self.put_together((length / COARSE_SLOTS).max(1));
+            let width = (length / COARSE_SLOTS).max(1);
+            self.put_together(width, now - apart);
+            if self.slots.len() > WINDOW_SLOTS_MAX * 3 / 4 {
+                self.put_together((apart / COARSE_SLOTS).max(1), Millis::MAX);
+            }
         }
     }
 
@@ -236,10 +246,11 @@ impl Window {
         }
     }
 
-    fn put_together(&mut self, width: Millis) {
+    /// Puts together what of the older half is no newer than that.
+    fn put_together(&mut self, width: Millis, newest: Millis) {
         let mut merged: VecDeque<Slot> = VecDeque::with_capacity(WINDOW_SLOTS_MAX);
         for (index, slot) in self.slots.drain(..).enumerate() {
-            let old = index < WINDOW_SLOTS_MAX / 2;
+            let old = index < WINDOW_SLOTS_MAX / 2 && slot.time <= newest;
             match merged.back_mut() {
                 Some(last) if old && last.time.div_euclid(width) == slot.time.div_euclid(width) => {
                     last.carried = last.carried.plus(slot.carried);
@@ -309,6 +320,29 @@ mod tests {
     fn more_times_than_slots_are_counted_a_little_short_and_never_over() {
         check((0..6_000).map(|index| index * 10), 60_000, 60_000 / COARSE_SLOTS);
         check((0..5_000).map(|index| index * index / 40), 600_000, 600_000 / COARSE_SLOTS);
+    }
+
+    #[test]
+    fn the_end_of_a_long_window_is_counted_as_a_short_window_of_its_own_counts_it() {
+        let (long, short) = (24 * 3_600_000, 600_000);
+        // A trickle, and in the end faster than the slots of the long window tell apart; and times that fill the short one alone.
+        let trickle = || (0..900).map(|nth| nth * 60_000);
+        let burst = (0..1_000).map(|nth| 54_000_000 + nth * 590);
+        let crowd = (0..4_000).map(|nth| 54_000_000 + nth * 150);
+        for (times, slack) in
+            [(trickle().chain(burst).collect::<Vec<Millis>>(), 0), (trickle().chain(crowd).collect(), 5_000)]
+        {
+            let mut window = Window::default();
+            for (index, now) in times.iter().enumerate() {
+                window.expire_beyond(*now, long, short, &mut Caps::default());
+                window.push(counted(*now, 0), &mut Caps::default());
+                let within =
+                    |length: Millis| times[..=index].iter().filter(|time| **time > now - length).count() as u32;
+                let (seen, _) = window.since(now - short, false);
+                assert!(seen.objects <= within(short) && seen.objects >= within(short - slack), "{index}: {seen:?}");
+                assert!(window.slots.len() <= WINDOW_SLOTS_MAX);
+            }
+        }
     }
 
     #[test]

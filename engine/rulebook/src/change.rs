@@ -3,6 +3,8 @@
 //! Learned state belongs to a rule's id and its detector. Every other edit keeps it: thresholds, severity, scope,
 //! exceptions, texts. Removing a rule, or switching it off, gives its state up.
 
+use std::collections::BTreeSet;
+
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::rule::Rule;
 use serde_json::Value;
@@ -119,10 +121,13 @@ fn edits_of_params(old: &Params, new: &Params) -> Vec<String> {
     let (Value::Object(old), Value::Object(new)) = (fields(old), fields(new)) else {
         return Vec::new();
     };
-    new.iter()
-        .filter_map(|(name, value)| old.get(name).map(|old| (name, old, value)))
-        .filter(|(_, old, value)| old != value)
-        .map(|(name, old, value)| format!("{name} {old} → {value}"))
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let said = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    names
+        .into_iter()
+        .map(|name| (name, old.get(name), new.get(name)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| format!("{name} {} → {}", said(old), said(new)))
         .collect()
 }
 

@@ -78,13 +78,13 @@ impl<'a> Check<'a> {
             self.text(&format!("recommended_actions[{index}]"), action, ACTION_CHARS_MAX);
         }
         let mut warnings = Vec::new();
-        let window_secs = window_secs(&params);
+        let window = window(&params);
         let (sensitivity, sensitivity_for) = self.sensitivities();
         let rule = Rule {
             attack: self.attack(raw.attack),
             scope: self.scope(&raw.scope),
             exceptions: self.exceptions(raw.exceptions, as_of, &mut warnings),
-            quiet_secs: self.quiet(&raw.suppression.quiet, window_secs),
+            quiet_secs: self.quiet(&raw.suppression.quiet, window),
             off: self.off(raw.suppression.off.as_deref(), &params),
             id: raw.id,
             version: raw.version,
@@ -248,8 +248,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The quiet time; `window_secs` is the detector's window, 0 without one.
-    fn quiet(&self, text: &str, window_secs: u32) -> u32 {
+    /// The quiet time; with it name and length of the detector's longest window, 0 without one.
+    fn quiet(&self, text: &str, (window, window_secs): (&str, u32)) -> u32 {
         const PATH: &str = "suppression.quiet";
         const DAYS_MAX: u32 = QUIET_SECS_MAX / 86_400;
         match parse::length_secs(text) {
@@ -261,7 +261,7 @@ impl<'a> Check<'a> {
             // alert made of the same events.
             Ok(secs) if secs < window_secs => {
                 let message = format!(
-                    "`{text}` is shorter than the detector's window (`window_secs: {window_secs}`); \
+                    "`{text}` is shorter than the detector's window (`{window}: {window_secs}`); \
                      allowed: {window_secs}s–{DAYS_MAX}d"
                 );
                 self.note(PATH, message);
@@ -340,24 +340,27 @@ fn is_digits(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Length of the window that a detector counts in, seconds; 0 for one that does not count.
-const fn window_secs(params: &Params) -> u32 {
+/// Name and length, seconds, of the longest window that a detector counts in; 0 for one that does not count.
+const fn window(params: &Params) -> (&'static str, u32) {
+    const WINDOW: &str = "window_secs";
+    const SLOW: &str = "slow_window_secs";
     match params {
         Params::ActivityPolicy(params) => match (params.slow_window_secs, params.window_secs) {
-            (Some(secs), _) | (None, Some(secs)) => secs,
-            (None, None) => 0,
+            (Some(secs), _) => (SLOW, secs),
+            (None, Some(secs)) => (WINDOW, secs),
+            (None, None) => (WINDOW, 0),
         },
-        Params::FailedLogins(params) => params.window_secs,
-        Params::MassDownload(params) => params.window_secs,
-        Params::Ransomware(params) => params.slow_window_secs,
-        Params::UnusualDownload(params) => params.window_secs,
+        Params::FailedLogins(params) => (WINDOW, params.window_secs),
+        Params::MassDownload(params) => (WINDOW, params.window_secs),
+        Params::Ransomware(params) => (SLOW, params.slow_window_secs),
+        Params::UnusualDownload(params) => (WINDOW, params.window_secs),
         Params::AnonymousIp(_)
         | Params::ImpossibleTravel(_)
         | Params::Incident(_)
         | Params::InfrequentCountry(_)
         | Params::NewDevice(_)
         | Params::SuspiciousIp(_)
-        | Params::TerminatedUser(_) => 0,
+        | Params::TerminatedUser(_) => (WINDOW, 0),
     }
 }
 

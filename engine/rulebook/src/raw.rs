@@ -254,7 +254,7 @@ pub(crate) struct RawException {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSuppression {
     /// One alert per cause until the cause has been quiet for this long: a number and s, m, h or d, e.g. `5m`.
-    /// Not shorter than the detector's `window_secs`, if it has one.
+    /// Not shorter than the detector's longest window (`window_secs`, `slow_window_secs`), if it has one.
     #[schemars(regex(pattern = "^[1-9][0-9]{0,8}[smhd]$"))]
     pub(crate) quiet: String,
     /// Suppressions of the detector that never hold a finding of this rule back, by name. Without the line all of them

@@ -95,6 +95,10 @@ pub enum AttackKind {
     RiskySignIn,
     /// The same day after day, from another one each time.
     SlowRiskySignIn,
+    /// A password or two tried on many accounts, minutes apart at most.
+    PasswordSpray,
+    /// The same over hours and days.
+    SlowPasswordSpray,
 }
 
 /// How much an attack carries off, in multiples of the least that is promised to be told.

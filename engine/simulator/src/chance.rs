@@ -46,6 +46,8 @@ pub(crate) enum Purpose {
     PolicyAttack = 17,
     /// What harmless people do that looks like these.
     PolicyWork = 18,
+    /// One injected attack on many accounts.
+    Spray = 19,
 }
 
 /// The stream of `purpose` for the pair (`who`, `when`) under `seed`.

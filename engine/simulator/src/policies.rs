@@ -1,6 +1,6 @@
 //! What policies of one's own look for: records deleted by the hundred, people impersonated one after the other, roles that
-//! govern the instance given away, administration from elsewhere, sign-ins from listed addresses; and beside these the
-//! administration of every day.
+//! govern the instance given away, administration from elsewhere, sign-ins from listed addresses, passwords tried on many
+//! accounts; and beside these the administration of every day.
 //!
 //! All of it is drawn from streams of its own, and only where it is asked for: a company without it is the same byte for
 //! byte. An attacker knows nothing of limits: how much an attack does and how fast is drawn. Only its classes, by which
@@ -8,6 +8,7 @@
 
 mod attack;
 mod grants;
+mod spray;
 mod work;
 
 use std::collections::BTreeSet;
@@ -57,6 +58,8 @@ pub struct PolicyPlan {
     pub slow: u32,
     /// Clean-ups, change windows, support, joiners and administration.
     pub work: bool,
+    /// Attacks that are over within hours in which passwords are tried on many accounts, and half as many slow ones.
+    pub sprays: u32,
 }
 
 /// What somebody does who may change the instance.
@@ -131,7 +134,7 @@ pub(crate) fn plan(company: &Company, plan: PolicyPlan) -> Result<Planned, Confi
     let labelled = company.attack_actions.iter().filter(|action| action.label.is_some());
     let mut attacked: BTreeSet<u32> = labelled.map(|action| action.account).collect();
     let mut entries = Vec::new();
-    let PolicyPlan { fast, slow, work } = plan;
+    let PolicyPlan { fast, slow, work, sprays } = plan;
     let kinds = [
         (AttackKind::MassDeletion, fast, "mass_deletion"),
         (AttackKind::SlowMassDeletion, slow, "slow_mass_deletion"),
@@ -143,8 +146,13 @@ pub(crate) fn plan(company: &Company, plan: PolicyPlan) -> Result<Planned, Confi
         (AttackKind::SlowAdminFromOutside, slow, "slow_admin_from_outside"),
         (AttackKind::RiskySignIn, fast, "risky_sign_in"),
         (AttackKind::SlowRiskySignIn, slow, "slow_risky_sign_in"),
+        (AttackKind::PasswordSpray, sprays, "password_spray"),
+        (AttackKind::SlowPasswordSpray, sprays / 2, "slow_password_spray"),
     ];
-    let planned = plan_kinds(company, &kinds, |kind, number| find(company, kind, number, &mut attacked, &mut entries))?;
+    let planned = plan_kinds(company, &kinds, |kind, number| match kind {
+        AttackKind::PasswordSpray | AttackKind::SlowPasswordSpray => spray::spray(company, kind, number),
+        _ => find(company, kind, number, &mut attacked, &mut entries),
+    })?;
     let (mut actions, mut harmless) = (planned.actions, Vec::new());
     if work {
         let done = work::plan(company, &mut entries);

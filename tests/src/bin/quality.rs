@@ -42,6 +42,9 @@ struct Arguments {
     /// ones; the templates of policies are switched on. 0: nobody deletes records, impersonates or gives roles
     #[arg(long, default_value_t = 0)]
     policies: u32,
+    /// Attacks in which passwords are tried on many accounts, beside those of policies, and half as many slow ones
+    #[arg(long, default_value_t = 0, requires = "policies")]
+    sprays: u32,
     /// Seed of the company
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -83,7 +86,8 @@ fn main() -> anyhow::Result<()> {
     let addresses = AddressPlan { fast: arguments.addresses, slow: arguments.addresses / 2, work: true };
     let with_devices = arguments.addresses > 0;
     let config = if with_devices { config.with_addresses(addresses) } else { config };
-    let policies = PolicyPlan { fast: arguments.policies, slow: arguments.policies / 2, work: true };
+    let (fast, sprays) = (arguments.policies, arguments.sprays);
+    let policies = PolicyPlan { fast, slow: fast / 2, work: true, sprays };
     let config = if arguments.policies == 0 { config } else { config.with_policies(policies) };
     let company = Company::new(if arguments.colleagues { config.with_departments() } else { config })?;
     let form = if with_devices { Form::Activity } else { Form::Rows };

@@ -15,12 +15,13 @@ use super::judge::SEVERITY_LOW;
 
 /// Policies whose alerts are held against attacks by the events they name: what they tell goes on for days, and overlaps with
 /// much that it has nothing to do with.
-pub(super) const BY_EVIDENCE: [&str; 9] = [
+pub(super) const BY_EVIDENCE: [&str; 10] = [
     "activity_policy",
     "admin_from_outside",
     "anonymous_ip",
     "impersonation",
     "new_device",
+    "password_spray",
     "privileged_role_granted",
     "risky_ip_logon",
     "suspicious_ip",
@@ -52,6 +53,8 @@ pub(super) const fn is_seen_by_evidence(label: &Label) -> bool {
             | AttackKind::SlowAdminFromOutside
             | AttackKind::RiskySignIn
             | AttackKind::SlowRiskySignIn
+            | AttackKind::PasswordSpray
+            | AttackKind::SlowPasswordSpray
     )
 }
 

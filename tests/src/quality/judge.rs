@@ -40,11 +40,12 @@ const DETECTORS: [Measured; 11] = [
     ("unusual_download", &[AttackKind::UnusualDownload, AttackKind::SlowExfiltration]),
 ];
 /// The policies that are switched on beside them where the company has attacks for these.
-const TEMPLATES: [Measured; 6] = [
+const TEMPLATES: [Measured; 7] = [
     ("admin_from_outside", &[AttackKind::AdminFromOutside, AttackKind::SlowAdminFromOutside]),
     ("impersonation", &[AttackKind::Impersonation, AttackKind::SlowImpersonation]),
     ("many_downloads", &[AttackKind::MassDownload]),
     ("many_failed_sign_ins", &[AttackKind::FailedLogins, AttackKind::SlowFailedLogins]),
+    ("password_spray", &[AttackKind::PasswordSpray, AttackKind::SlowPasswordSpray]),
     ("privileged_role_granted", &[AttackKind::PrivilegedGrant, AttackKind::SlowPrivilegedGrant]),
     ("risky_ip_logon", &[AttackKind::RiskySignIn, AttackKind::SlowRiskySignIn]),
 ];

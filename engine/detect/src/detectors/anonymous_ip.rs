@@ -23,15 +23,16 @@
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
 //! of no list and within 60 km of there the last time, or as far off as the places of both may be, up to 250, on
 //! `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents addresses
-//! there; nor is it where the user was with that carrier in this very block of addresses (a /24 of IPv4, a /48 of IPv6) the last
-//! time, on one day before. It is told at high sensitivity.
+//! there. One earlier day is enough in the very block of addresses (a /24 of IPv4, a /48 of IPv6) in which the user was last with
+//! that carrier, at addresses of no list, and there a list that is sure of a rented line or an open proxy is not believed
+//! either, unless the device is a stranger's: none of the user's, or none at all where the user's records name some. It is told
+//! at high sensitivity.
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
 //! was at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
 //! holds of Tor too, on another carrier's line in the town, and of a proxy of which a list is sure, on a line of a carrier
 //! with which the user was in the town on an earlier day: programs that make a household's line a rented one hide in those
-//! of honest people, whose own work comes from there as ever. A record that names no device is no stranger's in a block of
-//! addresses where the user was (`own_carrier`). It is told at high sensitivity.
+//! of honest people, whose own work comes from there as ever. It is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
@@ -40,7 +41,8 @@
 //! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
 //! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's
 //! carrier in the user's town; one with the user's device, or a copied id of it, where no list is sure, and in the user's town
-//! at an exit of Tor or on a rented line of the user's carrier;
+//! at an exit of Tor or on a rented line of the user's carrier; where records name no devices one behind a rented line, or an
+//! exit of Tor, in the block of addresses of the user's own line, such as that very line or a mobile carrier's gateway;
 //! activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
 //! Without a list in the configuration the rule does not run.
 //!
@@ -156,19 +158,37 @@ struct Carrier {
     /// Where that was, on the last of them.
     point: Point,
     off: Radius,
-    /// The block of addresses where the user was last, of IPv4 and of IPv6: the first bits of its hash.
-    blocks: [u32; 2],
+    /// The block of addresses where the user was last, of IPv4 and of IPv6.
+    lines: [Line; 2],
 }
 
-impl Carrier {
-    /// Was the user in this block of addresses the last time, as far as one of its family is concerned?
-    fn knows_block(&self, (family, block): (usize, u32)) -> bool {
-        self.blocks[family] == block
+/// A block of addresses where a carrier let the user out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Line {
+    /// See [`NetworkId::short`].
+    block: u32,
+    /// The first day and the last on which that was the last one, days since the epoch.
+    first_day: u16,
+    last_day: u16,
+}
+
+impl Line {
+    /// Was the user there on an earlier day, and lately?
+    fn is_known(self, block: u32, day: i32, forget_days: u32) -> bool {
+        let [first, last] = [self.first_day, self.last_day].map(i32::from);
+        self.block == block && first < day && day - last <= forget_days as i32
+    }
+
+    fn note(&mut self, block: u32, day: i32, forget_days: u32) {
+        let today = u16::try_from(day).unwrap_or(0);
+        let is_same = self.block == block && day - i32::from(self.last_day) <= forget_days as i32;
+        let first_day = if is_same { self.first_day } else { today };
+        *self = Self { block, first_day, last_day: today };
     }
 }
 
-/// Family and hash of the block of an address.
-fn block_of(seen: &SeenAddress) -> (usize, u32) {
+/// Family and block of an address.
+fn line_of(seen: &SeenAddress) -> (usize, u32) {
     (usize::from(seen.address.ip().is_ipv6()), NetworkId::of_block(seen).short())
 }
 
@@ -298,14 +318,24 @@ impl State {
             if days(own) >= params.usual_days_min && !is_sure_proxy {
                 return Some(own_carrier(asn, days(own), km, params));
             }
-            if own.knows_block(block_of(seen)) && !(is_sure_proxy && context.event.device != 0) {
-                return Some(own_block(asn, days(own), km));
+            let (family, block) = line_of(seen);
+            let is_known = own.lines[family].is_known(block, day, params.usual_forget_days);
+            if is_known && !self.is_strangers(context.event.device, day, params) {
+                return Some(own_block(asn, days(own)));
             }
         }
         let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
         let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days(known) > 0;
         let nearest = self.carriers.iter().filter(counts).filter_map(km_from).min_by(f64::total_cmp);
         nearest.filter(|_| is_own_device).map(own_device_in_town)
+    }
+
+    /// Is the device none of the user's, or is none named where the user's records name some?
+    fn is_strangers(&self, device: u64, day: i32, params: &Params) -> bool {
+        match device {
+            0 => self.devices.are_others(0, day, params.usual_forget_days),
+            device => !self.devices.knows(device, day, params.usual_forget_days),
+        }
     }
 
     /// Holds back what a list is not sure of, where the user works with a device of theirs.
@@ -320,12 +350,12 @@ impl State {
         let Some(place) = seen.location.place.ok() else { return };
         let Some(point) = place.point else { return };
         let off = radius::radius(place, seen.location.carrier, SAME_TOWN_KM);
-        let (family, block) = block_of(seen);
+        let (family, block) = line_of(seen);
         if let Some(known) = self.carriers.iter_mut().find(|known| known.asn == asn) {
             if day < known.last_day || context.late {
                 return;
             }
-            known.blocks[family] = block;
+            known.lines[family].note(block, day, params.usual_forget_days);
             if day > known.last_day {
                 let forgotten = day - known.last_day > params.usual_forget_days as i32;
                 let days = if forgotten { 1 } else { known.days.saturating_add(1) };
@@ -341,9 +371,9 @@ impl State {
         {
             self.carriers.remove(oldest);
         }
-        let mut blocks = [0; 2];
-        blocks[family] = block;
-        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off, blocks });
+        let mut lines = [Line::default(); 2];
+        lines[family].note(block, day, params.usual_forget_days);
+        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off, lines });
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
@@ -398,18 +428,14 @@ fn own_carrier(asn: u32, days: u32, km: f64, params: &Params) -> Block {
     }
 }
 
-fn own_block(asn: u32, days: u32, km: f64) -> Block {
+fn own_block(asn: u32, days: u32) -> Block {
     Block {
         layer: Layer::User,
         by: "own_carrier",
         reason: format!(
-            "AS{asn} let the user out in this very block of addresses, at one of no list, {km:.0} km from here: a line of the user's \
-             own"
+            "AS{asn} let the user out in this very block of addresses on an earlier day, at one of no list: a line of the user's own"
         ),
-        measures: vec![
-            Measure::new("days_with_carrier", f64::from(days), "days"),
-            Measure::new("distance", libm::round(km), "km"),
-        ],
+        measures: vec![Measure::new("days_with_carrier", f64::from(days), "days")],
     }
 }
 

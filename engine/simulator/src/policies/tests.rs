@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::company::CompanyConfig;
 
 const START_MS: i64 = 1_772_409_600_000;
-const PLAN: PolicyPlan = PolicyPlan { fast: 8, slow: 4, work: true };
+const PLAN: PolicyPlan = PolicyPlan { fast: 8, slow: 4, work: true, sprays: 8 };
 
 fn config() -> CompanyConfig {
     CompanyConfig::confounded(60, 150, 24, START_MS, 2)
@@ -35,8 +37,9 @@ fn attacks_are_labelled_by_their_pace_and_nobody_is_attacked_twice() {
         let spans: Vec<i64> = of(slow).map(|label| label.end_ms - label.start_ms).collect();
         assert!(spans.iter().any(|span| *span > 2 * HOUR_MS), "{slow:?}: {spans:?}");
     }
-    let users: BTreeSet<&str> = company.labels().iter().map(|label| label.user.as_str()).collect();
-    assert_eq!(users.len(), company.labels().len());
+    let of_one = || company.labels().iter().filter(|label| label.kind < AttackKind::PasswordSpray);
+    let users: BTreeSet<&str> = of_one().map(|label| label.user.as_str()).collect();
+    assert_eq!(users.len(), of_one().count());
     for (position, label) in (0..).zip(company.labels()).filter(|(_, label)| label.kind >= AttackKind::MassDeletion) {
         let own: Vec<&Action> = company.attack_actions.iter().filter(|action| action.label == Some(position)).collect();
         assert_eq!(own.len(), label.actions as usize, "{label:?}");
@@ -44,6 +47,21 @@ fn attacks_are_labelled_by_their_pace_and_nobody_is_attacked_twice() {
         let is_deletion = matches!(label.kind, AttackKind::MassDeletion | AttackKind::SlowMassDeletion);
         assert_eq!(own.iter().filter(deletes).count() > 100, is_deletion, "{label:?}");
         assert_eq!(label.classes.len(), 1, "{label:?}");
+    }
+}
+
+#[test]
+fn a_spray_tries_each_of_many_accounts_once_or_twice() {
+    let company = Company::new(config().with_policies(PLAN)).unwrap();
+    let sprays: Vec<_> =
+        (0..).zip(company.labels()).filter(|(_, label)| label.kind >= AttackKind::PasswordSpray).collect();
+    assert_eq!(sprays.len(), 12);
+    for (position, label) in &sprays {
+        let tried = company.attack_actions.iter().filter(|action| action.label == Some(*position));
+        let failed = tried.filter(|action| matches!(action.deed, Deed::LoginFailed { .. }));
+        let mut times: BTreeMap<u32, usize> = BTreeMap::new();
+        failed.for_each(|action| *times.entry(action.account).or_default() += 1);
+        assert!(times.len() >= 12 && times.values().all(|count| *count <= 2), "{label:?}: {times:?}");
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const EDITS: &[(&str, Edit)] = &[
     }),
     ("engine/rulebook/src/check.rs", |text, Names { variant, .. }| {
         let arm = format!("Params::{variant}(_)");
-        let (from, until) = ("=> params.window_secs,\n        Params::", " => 0,");
+        let (from, until) = ("=> (WINDOW, params.window_secs),\n        Params::", " => (WINDOW, 0),");
         let begin = text.rfind(from).context("no arms of detectors that do not count")? + from.len() - "Params::".len();
         let (before, rest) = text.split_at_checked(begin).context("a boundary")?;
         Ok(before.to_owned() + &sorted_list(rest, "", until, " | ", &arm)?)
