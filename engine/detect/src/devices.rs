@@ -36,6 +36,13 @@ impl Devices {
         (1..=DEVICES_USUAL).contains(&named) && self.known(day, forget_days).all(|device| device.hash != hash)
     }
 
+    /// Did records name a device, be it on one day, and did they name none on fewer days than would make that usual?
+    pub(crate) fn always_name_one(&self, day: i32, forget_days: u32) -> bool {
+        let is_lately = |device: &&Device| day - device.last_day <= forget_days as i32;
+        let names_some = self.0.iter().filter(is_lately).any(|device| device.hash != 0);
+        names_some && self.known(day, forget_days).all(|device| device.hash != 0)
+    }
+
     /// Notes a day of use.
     pub(crate) fn note(&mut self, hash: u64, day: i32, forget_days: u32) {
         if let Some(device) = self.0.iter_mut().find(|device| device.hash == hash) {
@@ -93,6 +100,12 @@ mod tests {
         }
         (101..103).for_each(|day| devices.note(0, day, 30));
         assert!(!devices.are_others(0, 103, 30), "records of the user name none at times");
+        let mut named = Devices::default();
+        assert!(!named.always_name_one(100, 30), "nothing is known");
+        named.note(7, 100, 30);
+        assert!(named.always_name_one(101, 30) && !named.always_name_one(131, 30), "one day is enough, for a month");
+        (101..103).for_each(|day| named.note(0, day, 30));
+        assert!(!named.always_name_one(103, 30), "at times none is named");
         (140..142).for_each(|day| devices.note(7, day, 30));
         assert!(!devices.knows(7, 141, 30) && devices.knows(7, 142, 30), "after a month it begins anew");
     }

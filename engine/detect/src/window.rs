@@ -21,6 +21,8 @@ use objects::Objects;
 pub const WINDOW_SLOTS_MAX: usize = 1_024;
 /// Slots that the older half of a full window is put together into at most, by time.
 const COARSE_SLOTS: i64 = 256;
+/// Slots after that, at most.
+const SLOTS_TOGETHER: usize = WINDOW_SLOTS_MAX * 3 / 4 + 1;
 /// Objects a window tells apart; beyond, the one fetched longest ago counts again when it is fetched again.
 pub const WINDOW_OBJECTS_MAX: usize = 1_024;
 
@@ -117,12 +119,16 @@ impl Window {
         }
         while self.traces.pop_front_if(|kept| kept.trace.time <= now - length).is_some() {}
         while self.objects.pop_if(|fetched| fetched.time <= now - length).is_some() {}
-        if self.slots.len() == WINDOW_SLOTS_MAX {
+        if self.slots.len() >= WINDOW_SLOTS_MAX {
             caps.window_slots += 1;
             let width = (length / COARSE_SLOTS).max(1);
             self.put_together(width, now - apart);
-            if self.slots.len() > WINDOW_SLOTS_MAX * 3 / 4 {
+            if self.slots.len() > SLOTS_TOGETHER {
                 self.put_together((apart / COARSE_SLOTS).max(1), Millis::MAX);
+            }
+            // Times that lie so that neither width puts enough together.
+            while self.slots.len() > SLOTS_TOGETHER {
+                self.put_pairs_together();
             }
         }
     }
@@ -246,6 +252,19 @@ impl Window {
         }
     }
 
+    /// Puts every two neighbours of the older half together.
+    fn put_pairs_together(&mut self) {
+        let mut merged: VecDeque<Slot> = VecDeque::with_capacity(WINDOW_SLOTS_MAX);
+        let half = self.slots.len() / 2;
+        for (index, slot) in self.slots.drain(..).enumerate() {
+            match merged.back_mut() {
+                Some(last) if index < half && index % 2 == 1 => last.carried = last.carried.plus(slot.carried),
+                _ => merged.push_back(slot),
+            }
+        }
+        self.slots = merged;
+    }
+
     /// Puts together what of the older half is no newer than that.
     fn put_together(&mut self, width: Millis, newest: Millis) {
         let mut merged: VecDeque<Slot> = VecDeque::with_capacity(WINDOW_SLOTS_MAX);
@@ -325,13 +344,18 @@ mod tests {
     #[test]
     fn the_end_of_a_long_window_is_counted_as_a_short_window_of_its_own_counts_it() {
         let (long, short) = (24 * 3_600_000, 600_000);
-        // A trickle, and in the end faster than the slots of the long window tell apart; and times that fill the short one alone.
         let trickle = || (0..900).map(|nth| nth * 60_000);
         let burst = (0..1_000).map(|nth| 54_000_000 + nth * 590);
         let crowd = (0..4_000).map(|nth| 54_000_000 + nth * 150);
-        for (times, slack) in
-            [(trickle().chain(burst).collect::<Vec<Millis>>(), 0), (trickle().chain(crowd).collect(), 5_000)]
-        {
+        // Neither width puts anything of these together.
+        let sparse = (0..256).map(|nth| nth * 337_500).chain((0..257).map(|nth| 86_400_000 + nth * 2_344));
+        let dense = (0..3_000).map(|nth| 87_010_000 + nth);
+        // In the end faster than the slots of the long window tell apart, faster than those of the short one, and all of a sudden.
+        for (times, slack) in [
+            (trickle().chain(burst).collect::<Vec<Millis>>(), 0),
+            (trickle().chain(crowd).collect(), 120_000),
+            (sparse.chain(dense).collect(), 300_000),
+        ] {
             let mut window = Window::default();
             for (index, now) in times.iter().enumerate() {
                 window.expire_beyond(*now, long, short, &mut Caps::default());

@@ -142,6 +142,11 @@ fn only_another_detector_or_id_takes_what_a_rule_has_learned() {
             "failed_logins: sensitivity medium → low, sensitivity of some edited; what",
         ),
         (edited(&[("*@snc", "*@vendor")]), vec![Effect::StateKept], "failed_logins: scope edited; what"),
+        (
+            edited(&[("    stuffing_networks_min: 5\n", "")]),
+            vec![Effect::StateKept],
+            "failed_logins: stuffing_networks_min 5 → nothing; what",
+        ),
         (other_detector, vec![Effect::StateReset], "failed_logins: detector failed_logins → mass_download"),
         (
             edited(&[("id: failed_logins", "id: guessing")]),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use clap::Parser;
 use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan, PolicyPlan};
@@ -43,7 +43,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     policies: u32,
     /// Attacks in which passwords are tried on many accounts, beside those of policies, and half as many slow ones
-    #[arg(long, default_value_t = 0, requires = "policies")]
+    #[arg(long, default_value_t = 0)]
     sprays: u32,
     /// Seed of the company
     #[arg(long, default_value_t = 1)]
@@ -87,6 +87,10 @@ fn main() -> anyhow::Result<()> {
     let with_devices = arguments.addresses > 0;
     let config = if with_devices { config.with_addresses(addresses) } else { config };
     let (fast, sprays) = (arguments.policies, arguments.sprays);
+    ensure!(
+        fast > 0 || sprays == 0,
+        "--sprays: needs --policies of 1 or more, with which the templates are switched on"
+    );
     let policies = PolicyPlan { fast, slow: fast / 2, work: true, sprays };
     let config = if arguments.policies == 0 { config } else { config.with_policies(policies) };
     let company = Company::new(if arguments.colleagues { config.with_departments() } else { config })?;

@@ -42,7 +42,7 @@ use crate::context::{Context, Raise};
 use crate::entity::Per;
 use crate::event::{Event, Quantity};
 use crate::hash::{hash64, hash64_some};
-use crate::incident::{Incidents, on_ladder};
+use crate::incident::{Incident, Incidents, on_ladder};
 use crate::plan::LaneKind;
 use crate::time::{Millis, SECOND};
 use crate::window::{Counted, WINDOW_OBJECTS_MAX, Window};
@@ -319,38 +319,9 @@ impl Detector for State {
         if before.is_none() {
             *reached = Default::default();
         }
-        let fresh = if let Some(limit) = over {
-            // Of a finding that goes on what came since, be it that it was below meanwhile: then it is another burst.
-            let longest = longest_over.unwrap_or(limit);
-            let since = before.unwrap_or(at - longest.length());
-            let (was_test, known) = (incident.test, incident.count);
-            let (_, events) = self.window.since(since, held);
-            let count = incident.count + u64::from(events);
-            let traces = self.window.traces(held).filter(|trace| trace.time > since);
-            traces.for_each(|trace| incident.add(trace.clone(), false));
-            // What happened at the time of the one before is not among them.
-            if since == at {
-                incident.add(context.trace(), false);
-            }
-            incident.count = incident.count.max(count);
-            // What was slow began before what was fast, and is part of it from when it is too much itself.
-            if before.is_none() || longest.secs > limits[0].secs && reached[1].last.is_none() {
-                let begin = at - longest.length();
-                incident.count = incident.count.max(u64::from(self.window.since(begin, held).1));
-                let first = self.window.first_after(begin, held).unwrap_or(at);
-                incident.first = if before.is_none() { first } else { first.min(incident.first) };
-            }
-            // Which of the others were tests is not kept: what raises it decides, and then each.
-            let is_test = context.event.test;
-            incident.test = if before.is_none() { is_test } else { was_test && is_test && events <= 1 };
-            // A burst that is another one, or the first of what was slow; not each time that a steady pace goes over the limit
-            // again.
-            let is_burst = limits.first().is_some_and(|fast| {
-                fast.secs == limit.secs && reached[0].last.is_none_or(|last| at - last >= fast.length())
-            });
-            // A step of the ladder may lie between.
-            let is_due = (known + 1..incident.count).any(on_ladder);
-            before.is_some() && (!held && is_burst || is_due)
+        let fresh = if let Some(limits_over) = over.zip(longest_over) {
+            let (window, reached) = (&self.window, &*reached);
+            Grown { window, reached, limits: &limits, over: limits_over, before, held }.take(incident, context)
         } else {
             incident.add(context.trace(), context.event.test);
             !held && incident.count <= EACH_MAX
@@ -383,6 +354,62 @@ impl Detector for State {
         self.window.copy_from(&other.window);
         self.incidents.copy_from(&other.incidents);
         self.reached = other.reached;
+    }
+}
+
+/// What makes a finding of many grow.
+struct Grown<'a> {
+    window: &'a Window,
+    reached: &'a [Reached; LIMITS],
+    limits: &'a [Limit],
+    /// The shortest limit that is gone over, and the longest.
+    over: (Limit, Limit),
+    /// The last event of the finding so far, where it goes on.
+    before: Option<Millis>,
+    held: bool,
+}
+
+impl Grown<'_> {
+    /// Takes into the finding what the window holds of it. Is that to be told at once?
+    fn take(&self, incident: &mut Incident, context: &Context<'_>) -> bool {
+        let Self { window, before, held, over: (limit, longest), .. } = *self;
+        let at = context.event.time;
+        let begin = at - longest.length();
+        // Of a finding that goes on what came since, be it that it was below meanwhile: then it is another burst.
+        let since = before.unwrap_or(begin);
+        let (was_test, known) = (incident.test, incident.count);
+        let (_, events) = window.since(since, held);
+        let count = known + u64::from(events);
+        let traces = window.traces(held).filter(|trace| trace.time > since);
+        traces.for_each(|trace| incident.add(trace.clone(), false));
+        // What happened at the time of the one before is not among them.
+        if since == at {
+            incident.add(context.trace(), false);
+        }
+        incident.count = incident.count.max(count);
+        // What was slow began before what was fast, and is part of it from when it is too much itself.
+        let is_longer = self.limits.first().is_some_and(|fast| fast.secs < longest.secs);
+        let becomes_slow = before.is_some() && is_longer && self.reached[LIMITS - 1].last.is_none();
+        let mut was_more = false;
+        if before.is_none() || becomes_slow {
+            let in_window = u64::from(window.since(begin, held).1);
+            was_more = in_window > incident.count;
+            incident.count = incident.count.max(in_window);
+            let first = window.first_after(begin, held).unwrap_or(at);
+            incident.first = if before.is_none() { first } else { first.min(incident.first) };
+        }
+        // Which of the others were tests is not kept: what raises it decides, and then each.
+        let is_test = context.event.test;
+        incident.test = if before.is_none() { is_test } else { was_test && is_test && events <= 1 && !was_more };
+        // A burst that is another one, or the first of what was slow; not each time that a steady pace goes over the limit
+        // again.
+        let is_burst = self.limits.first().is_some_and(|fast| {
+            fast.secs == limit.secs && self.reached[0].last.is_none_or(|last| at - last >= fast.length())
+        });
+        let is_slow_alone = becomes_slow && limit.secs == longest.secs;
+        // A step of the ladder may lie between.
+        let is_due = (known + 1..incident.count).any(on_ladder);
+        before.is_some() && (!held && (is_burst || is_slow_alone) || is_due)
     }
 }
 

@@ -23,28 +23,33 @@
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
 //! of no list and within 60 km of there the last time, or as far off as the places of both may be, up to 250, on
 //! `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents addresses
-//! there. One earlier day is enough in the very block of addresses (a /24 of IPv4, a /48 of IPv6) in which the user was last with
-//! that carrier, at addresses of no list, and there a list that is sure of a rented line or an open proxy is not believed
-//! either, unless the device is a stranger's: none of the user's, or none at all where the user's records name some. It is told
-//! at high sensitivity.
+//! there. Of such a carrier a list that is sure of a rented line or an open proxy is not believed either in the very block of
+//! addresses (a /24 of IPv4, a /48 of IPv6) where the user was last at an address of no list, on an earlier day: programs that
+//! make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It is believed
+//! there where the device is a stranger's: not one that the user had on two earlier days, or none named where records of the
+//! user name some.
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
-//! was at addresses of no list on an earlier day (`own_device`): hotels and homes come on such lists. With such a device that
+//! was at addresses of no list on two earlier days (`own_device`): hotels and homes come on such lists. With such a device that
 //! holds of Tor too, on another carrier's line in the town, and of a proxy of which a list is sure, on a line of a carrier
-//! with which the user was in the town on an earlier day: programs that make a household's line a rented one hide in those
-//! of honest people, whose own work comes from there as ever. It is told at high sensitivity.
+//! with which the user was in the town on an earlier day.
+//!
+//! What `own_carrier` and `own_device` hold back is told at high sensitivity.
 //!
 //! A private relay hides nobody from an organisation: makers of devices let their customers out through it in the region
 //! where they are, so other policies still see a change of place. It is told at high sensitivity alone.
 //!
 //! # Blind spots
-//! Addresses on no list, and lists that are old; an attacker on the tunnel that the user usually has, where records name no
-//! devices, one on a private relay, and one at an exit of Tor, or a proxy of which no list is sure, on a line of the user's
-//! carrier in the user's town; one with the user's device, or a copied id of it, where no list is sure, and in the user's town
-//! at an exit of Tor or on a rented line of the user's carrier; where records name no devices one behind a rented line, or an
-//! exit of Tor, in the block of addresses of the user's own line, such as that very line or a mobile carrier's gateway;
-//! activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
-//! Without a list in the configuration the rule does not run.
+//! - Addresses on no list, and lists that are old. Without a list in the configuration the rule does not run.
+//! - An attacker on the tunnel that the user usually has, where records name no devices, and one on a private relay.
+//! - An attacker at an exit of Tor, or at a proxy of which no list is sure, on a line of a carrier of the user in the user's town.
+//! - An attacker with the user's device, or a copied id of it, where no list is sure, and in the user's town at an exit of Tor or on
+//!   a rented line of the user's carrier.
+//! - Where records name no device, or now and then none, an attacker behind a rented line in the block of addresses where the
+//!   user was last: the user's own line, a neighbour's, or the gateway of their mobile carrier.
+//! - Who is the user is learned from where they were: an attacker who has worked from a carrier for `usual_days_min` days at
+//!   addresses of no list.
+//! - Activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `known_good` (a
@@ -313,9 +318,9 @@ impl State {
             Some(distance_km(here, known.point)).filter(|km| lately && *km <= near_km)
         };
         let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
-        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) > 0);
+        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) >= params.usual_days_min);
         if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))) {
-            if days(own) >= params.usual_days_min && !is_sure_proxy {
+            if !is_sure_proxy {
                 return Some(own_carrier(asn, days(own), km, params));
             }
             let (family, block) = line_of(seen);
@@ -333,7 +338,7 @@ impl State {
     /// Is the device none of the user's, or is none named where the user's records name some?
     fn is_strangers(&self, device: u64, day: i32, params: &Params) -> bool {
         match device {
-            0 => self.devices.are_others(0, day, params.usual_forget_days),
+            0 => self.devices.always_name_one(day, params.usual_forget_days),
             device => !self.devices.knows(device, day, params.usual_forget_days),
         }
     }

@@ -54,7 +54,8 @@ fn attempt(company: &Company, kind: AttackKind, number: u32, chance: &mut Chance
             deed,
             label: None,
         };
-        tried.push((nth as usize % clients.len(), at));
+        // As the instance's clock says it, which has whole seconds.
+        tried.push((nth as usize % clients.len(), at.div_euclid(SECOND_MS) * SECOND_MS));
         actions.push(act(at, client, Deed::LoginFailed { refusal: Refusal::BadPassword }, chance));
         if chance.random_range(0..100) < TWICE {
             let again = at + chance.random_range(SECOND_MS..30 * SECOND_MS);
@@ -78,7 +79,11 @@ fn attempt(company: &Company, kind: AttackKind, number: u32, chance: &mut Chance
         _ => "fewer at each address",
     };
     let hours = (at - start_ms) as f64 / HOUR_MS as f64;
-    let note = format!("{} accounts tried over {hours:.1} h from {exits} addresses", victims.len());
+    let note = format!(
+        "{} accounts tried over {hours:.1} h from {exits} {}",
+        victims.len(),
+        if exits == 1 { "address" } else { "addresses" }
+    );
     let is_over = at + HOUR_MS < company.end_ms();
     is_over.then(|| Draft { kind, actions, note, also_expected: Vec::new(), classes: vec![class] })
 }
