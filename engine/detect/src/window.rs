@@ -195,13 +195,13 @@ impl Window {
 
     /// Time of the oldest event that counts.
     pub fn first(&self, covered: bool) -> Option<Millis> {
-        self.slots.iter().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
+        self.first_after(Millis::MIN, covered)
     }
 
     /// The same after a time.
     pub fn first_after(&self, time: Millis, covered: bool) -> Option<Millis> {
-        let newer = self.slots.iter().filter(|slot| slot.time > time);
-        newer.clone().find(|slot| slot.carried.count(covered) > 0).map(|slot| slot.time)
+        let counts = |slot: &&Slot| slot.time > time && slot.carried.count(covered) > 0;
+        self.slots.iter().find(counts).map(|slot| slot.time)
     }
 
     /// What was carried after a time, as far as it counts, and how many events there were.

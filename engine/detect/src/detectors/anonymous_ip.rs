@@ -301,15 +301,15 @@ impl State {
     /// theirs on another one in the town where they work; and what is a proxy for certain with such a device on such a line.
     fn own_line(&self, seen: &SeenAddress, day: i32, params: &Params, context: &Context<'_>) -> Option<Block> {
         let asn = seen.location.carrier.asn;
-        let may_be_line = |entry: &ListEntry| match entry.category {
-            Category::Tor | Category::KnownGood => Some(true),
-            Category::Proxy | Category::ResidentialProxy => Some(entry.confidence < params.confidence_sure),
-            _ => None,
-        };
-        let are_lines: Option<Vec<bool>> = seen.location.listed.entries().iter().map(may_be_line).collect();
-        let are_lines = are_lines.filter(|_| !context.late && !context.is_rented(seen))?;
+        let entries = seen.location.listed.entries();
+        let is_proxy = |entry: &ListEntry| matches!(entry.category, Category::Proxy | Category::ResidentialProxy);
+        let may_be_line =
+            |entry: &ListEntry| is_proxy(entry) || matches!(entry.category, Category::Tor | Category::KnownGood);
+        if context.late || !entries.iter().all(may_be_line) || context.is_rented(seen) {
+            return None;
+        }
         // Whoever rents a line in the user's town may well get one of the same carrier: there only the device tells them apart.
-        let is_sure_proxy = are_lines.contains(&false);
+        let is_sure_proxy = entries.iter().any(|entry| is_proxy(entry) && entry.confidence >= params.confidence_sure);
         let place = seen.location.place.ok()?;
         let (here, off) = (place.point?, radius::radius(place, seen.location.carrier, SAME_TOWN_KM));
         let km_from = |known: &Carrier| {
