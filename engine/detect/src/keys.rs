@@ -26,7 +26,7 @@ use crate::sent::Change;
 use crate::time::{MINUTE, Millis};
 use arena::{Arena, Piece};
 use index::Index;
-use squeeze::Squeezer;
+use squeeze::{Look, Squeezer};
 
 /// Stamps this far behind the clock of the task are forgiven before an idle key is packed, milliseconds: logs whose
 /// stamps run back a little lose nothing.
@@ -295,7 +295,7 @@ impl Keys {
             self.counters.unreadable += 1;
         }
         key.leave(&mut self.scratch);
-        self.squeezer.squeeze(&self.bytes, &mut self.squeezed);
+        self.squeezer.squeeze(Look::Numbers, &self.bytes, &mut self.squeezed);
         self.slots[at].body = Body::Idle(self.arena.put(&self.squeezed));
         self.counters.packed += 1;
     }

@@ -224,6 +224,11 @@ impl Listed {
         bad.map(|entry| entry.confidence).max().unwrap_or(0)
     }
 
+    /// Does no list say anything but that the address is harmless? Organisations list their own offices so.
+    pub fn is_harmless(self) -> bool {
+        self.entries().iter().all(|entry| entry.category.side() == Side::For)
+    }
+
     /// On no list?
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -281,3 +281,29 @@ fn keys_restored_with_their_events_are_packed_once_they_are_idle() {
     }
     assert_eq!((next.counters().packed, next.active()), (98, 1));
 }
+
+#[test]
+fn keys_restored_asleep_take_as_little_memory_as_those_put_to_sleep() {
+    let plans = plans();
+    let (mut keys, mut written, mut changes) = (Keys::default(), Written::default(), Vec::new());
+    let sketch = |user: i64, second: i64| Sketch { number: (second + user) as u32, ..Sketch::view(second, second) };
+    for beat in 0..2_i64 {
+        for user in 0..1_000_i64 {
+            let second = beat * 3_000 + user;
+            let event = Sketch { object: (user % 7) as u8, ..sketch(user, second) }.event();
+            keys.accept_logged(&format!("acme|user-{user}"), beat * 1_000 + user, &event, &plans, &mut changes);
+        }
+    }
+    // One goes on while the others fall asleep.
+    for beat in 0..600_i64 {
+        let event = sketch(900, 60_000 + beat * 60).event();
+        keys.accept_logged("acme|awake", 2_400 + beat, &event, &plans, &mut changes);
+    }
+    written.commit(&mut keys, 3_000, i64::MAX, usize::MAX);
+    let next = taken_over(&Written { low_water: 3_000, ..written.clone() }, &[], &plans);
+    assert_eq!((keys.active(), next.active(), next.len()), (1, 0, 1_001));
+    let (asleep, restored) = (keys.packed_bytes(), next.packed_bytes());
+    let logged: usize = written.records.values().map(Vec::len).sum();
+    // That of the other key is beside its own in neither.
+    assert!(restored < asleep + asleep / 4 && restored < logged, "{restored} of {logged}, {asleep} asleep");
+}

@@ -70,9 +70,9 @@ struct Arguments {
     /// without it
     #[arg(long, conflicts_with_all = ["streams", "medium", "follow"])]
     colleagues: bool,
-    /// Print what was recorded of this user and what was said of it at medium, and nothing else
-    #[arg(long)]
-    follow: Option<String>,
+    /// Print what was recorded of these users and what was said of it at medium, and nothing else
+    #[arg(long, value_delimiter = ',')]
+    follow: Vec<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -97,9 +97,9 @@ fn main() -> anyhow::Result<()> {
     let form = if with_devices { Form::Activity } else { Form::Rows };
     let good = places(company.world(), Listing::Good)?;
     let world = company.world();
-    if let Some(user) = &arguments.follow {
+    if !arguments.follow.is_empty() {
         let places = if arguments.streams { places(world, Listing::Free)? } else { good };
-        return follow(&company, form, &places, &Variant::told("medium", &company)?, user, &mut |line| {
+        return follow(&company, form, &places, &Variant::told("medium", &company)?, &arguments.follow, &mut |line| {
             println!("{line}");
         });
     }

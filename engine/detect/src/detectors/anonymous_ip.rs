@@ -21,18 +21,19 @@
 //!
 //! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home;
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
-//! of no list and within 60 km of there the last time, or as far off as the places of both may be, up to 250, on
-//! `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents addresses
-//! there. Of such a carrier a list that is sure of a rented line or an open proxy is not believed either in the very block of
-//! addresses (a /24 of IPv4, a /48 of IPv6) where the user was last at an address of no list, on an earlier day: programs that
-//! make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It is believed
-//! there where the device is a stranger's: not one that the user had on two earlier days, or none named where records of the
-//! user name some.
+//! against which no list says anything and within 60 km of there the last time, or as far off as the places of both may be, up
+//! to 250, on `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents
+//! addresses there; in the block of addresses (a /24 of IPv4, a /48 of IPv6) where the user was last, on an earlier day, two
+//! days with the carrier are enough. Where a carrier's addresses of either family are is remembered by itself: many files put
+//! one of them elsewhere. In that very block a list that is sure of a rented line or an open proxy is not believed either, of a
+//! carrier of `usual_days_min` days: programs that make a household's line a rented one hide in those of honest people, whose
+//! own work comes from there as ever. It is believed there where the device is a stranger's: not one that the user had on two
+//! earlier days, or none named where records of the user name some.
 //!
-//! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device with which the user
-//! was at addresses of no list on two earlier days (`own_device`): hotels and homes come on such lists. With such a device that
-//! holds of Tor too, on another carrier's line in the town, and of a proxy of which a list is sure, on a line of a carrier
-//! with which the user was in the town on an earlier day.
+//! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device that the user had on
+//! two earlier days where no list says anything against the address, or the organisation vouches for it (`own_device`): hotels
+//! and homes come on such lists. With such a device that holds of Tor too, on another carrier's line in the town, and of a
+//! proxy of which a list is sure, on a line of a carrier with which the user was in the town on an earlier day.
 //!
 //! What `own_carrier` and `own_device` hold back is told at high sensitivity.
 //!
@@ -42,13 +43,14 @@
 //! # Blind spots
 //! - Addresses on no list, and lists that are old. Without a list in the configuration the rule does not run.
 //! - An attacker on the tunnel that the user usually has, where records name no devices, and one on a private relay.
-//! - An attacker at an exit of Tor, or at a proxy of which no list is sure, on a line of a carrier of the user in the user's town.
+//! - An attacker at an exit of Tor, or at a proxy of which no list is sure, on a line of a carrier of the user in the user's town,
+//!   after two days with that carrier in the block of addresses where the user was last.
 //! - An attacker with the user's device, or a copied id of it, where no list is sure, and in the user's town at an exit of Tor or on
 //!   a rented line of the user's carrier.
 //! - Where records name no device, or now and then none, an attacker behind a rented line in the block of addresses where the
 //!   user was last: the user's own line, a neighbour's, or the gateway of their mobile carrier.
 //! - Who is the user is learned from where they were: an attacker who has worked from a carrier for `usual_days_min` days at
-//!   addresses of no list.
+//!   addresses that no list says anything against, or with a device for two, behind the organisation's own tunnel too.
 //! - Activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
 //!
 //! # Parameters
@@ -61,6 +63,9 @@
 //! # References
 //! The reference product's policy "activity from anonymous IP addresses". The Tor Project's list of exits.
 
+mod carriers;
+
+use carriers::{Carrier, Carriers, Spot};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -69,27 +74,20 @@ use crate::context::{Block, Context, Relief};
 use crate::devices::Devices;
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
-use crate::geometry::distance_km;
 use crate::incident::Incidents;
 use crate::listed::{Category, ListEntry};
 use crate::model::Outcome;
 use crate::networks::NetworkId;
-use crate::place::Point;
 use crate::plan::LaneKind;
-use crate::radius::{self, Radius};
 use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
 use crate::rule::Layer;
 use crate::time::day_of;
 
 /// Devices on networks of tunnels that are remembered of a key; the one unused for longest gives way.
 const COMPANIONS_MAX: usize = 16;
-/// Carriers that are remembered of a key; the one unused for longest gives way.
-const CARRIERS_MAX: usize = 8;
-/// Carriers that lie in the state itself: at home and on the way.
-const CARRIERS_NEAR: usize = 2;
-/// Two places of a carrier that are one town, and at most, where they are known to a region, one region, km.
-const SAME_TOWN_KM: u16 = 60;
-const SAME_REGION_KM: u16 = 250;
+/// In their own block of addresses a carrier of so many days is the user's where no list is sure of a proxy: as with a device,
+/// one evening is a thief's as well.
+const OWN_BLOCK_DAYS: u32 = 2;
 /// Whoever has been on a network with more devices than this changes them: a laptop and a phone.
 const COMPANIONS_USUAL: usize = 2;
 
@@ -145,56 +143,12 @@ pub struct State {
     /// Devices on networks of tunnels.
     #[serde(with = "crate::format::since_2")]
     companions: Vec<Companion>,
-    /// Carriers that let the user out at addresses of no list.
+    /// Carriers that let the user out at addresses that no list says anything against.
     #[serde(with = "crate::format::since_2")]
-    carriers: SmallVec<[Carrier; CARRIERS_NEAR]>,
-    /// Devices at addresses of no list.
+    carriers: Carriers,
+    /// Devices that were used where nothing was said against the address.
     #[serde(with = "crate::format::since_2")]
     devices: Devices,
-}
-
-/// A carrier with which the user was.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Carrier {
-    asn: u32,
-    /// Different days, until they are forgotten.
-    days: u8,
-    last_day: i32,
-    /// Where that was, on the last of them.
-    point: Point,
-    off: Radius,
-    /// The block of addresses where the user was last, of IPv4 and of IPv6.
-    lines: [Line; 2],
-}
-
-/// A block of addresses where a carrier let the user out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Line {
-    /// See [`NetworkId::short`].
-    block: u32,
-    /// The first day and the last on which that was the last one, days since the epoch.
-    first_day: u16,
-    last_day: u16,
-}
-
-impl Line {
-    /// Was the user there on an earlier day, and lately?
-    fn is_known(self, block: u32, day: i32, forget_days: u32) -> bool {
-        let [first, last] = [self.first_day, self.last_day].map(i32::from);
-        self.block == block && first < day && day - last <= forget_days as i32
-    }
-
-    fn note(&mut self, block: u32, day: i32, forget_days: u32) {
-        let today = u16::try_from(day).unwrap_or(0);
-        let is_same = self.block == block && day - i32::from(self.last_day) <= forget_days as i32;
-        let first_day = if is_same { self.first_day } else { today };
-        *self = Self { block, first_day, last_day: today };
-    }
-}
-
-/// Family and block of an address.
-fn line_of(seen: &SeenAddress) -> (usize, u32) {
-    (usize::from(seen.address.ip().is_ipv6()), NetworkId::of_block(seen).short())
 }
 
 /// A device with which the user was on a network of tunnels.
@@ -238,11 +192,9 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
-        if seen.location.listed.is_empty() {
-            if !context.late && context.keeps(2) {
-                self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
-            }
-            return self.note_carrier(&seen, params, context);
+        if seen.location.listed.is_harmless() {
+            self.note_own_device(params, context);
+            return self.carriers.note(&seen, params.usual_forget_days, context);
         }
         let limits = params.limits();
         let told = Told::of_lists(&seen, &limits, |category| params.counts(category));
@@ -274,7 +226,9 @@ impl Detector for State {
             if is_strange { ", the user's usual one, at an exit and with a device that are new there" } else { "" };
         let aside = aside.into();
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before: None });
-        if can_be_usual && !is_vouched_for {
+        if is_vouched_for {
+            self.note_own_device(params, context);
+        } else if can_be_usual {
             self.watch.note(network, &limits, context);
             self.note_device(place, context);
         }
@@ -291,7 +245,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.watch.copy_from(&other.watch);
         self.companions.clone_from(&other.companions);
-        self.carriers.clone_from(&other.carriers);
+        self.carriers.copy_from(&other.carriers);
         self.devices.copy_from(&other.devices);
     }
 }
@@ -310,28 +264,28 @@ impl State {
         }
         // Whoever rents a line in the user's town may well get one of the same carrier: there only the device tells them apart.
         let is_sure_proxy = entries.iter().any(|entry| is_proxy(entry) && entry.confidence >= params.confidence_sure);
-        let place = seen.location.place.ok()?;
-        let (here, off) = (place.point?, radius::radius(place, seen.location.carrier, SAME_TOWN_KM));
-        let km_from = |known: &Carrier| {
-            let lately = day - known.last_day <= params.usual_forget_days as i32;
-            let near_km = off.near_km(known.off, (SAME_TOWN_KM, SAME_REGION_KM));
-            Some(distance_km(here, known.point)).filter(|km| lately && *km <= near_km)
-        };
-        let days = |known: &Carrier| u32::from(known.days) - u32::from(known.last_day == day);
-        let own = self.carriers.iter().find(|known| known.asn == asn && days(known) >= params.usual_days_min);
-        if let Some((own, km)) = own.and_then(|own| Some((own, km_from(own)?))) {
-            if !is_sure_proxy {
-                return Some(own_carrier(asn, days(own), km, params));
+        let here = Spot::of(seen)?;
+        let lately = || self.carriers.lately(day, params.usual_forget_days);
+        let km_from = |known: &Carrier| here.km_from_town(known.spot());
+        let own = || lately().filter(|known| known.asn == asn);
+        let days = own().map(|known| known.days_before(day)).max().unwrap_or(0);
+        if let Some(km) = own().filter_map(km_from).min_by(f64::total_cmp) {
+            if days >= params.usual_days_min && !is_sure_proxy {
+                return Some(own_carrier(asn, days, km, params));
             }
-            let (family, block) = line_of(seen);
-            let is_known = own.lines[family].is_known(block, day, params.usual_forget_days);
-            if is_known && !self.is_strangers(context.event.device, day, params) {
-                return Some(own_block(asn, days(own)));
+            let is_own_block = || own().any(|known| known.has_block(seen, day, params.usual_forget_days));
+            let is_user = if is_sure_proxy {
+                days >= params.usual_days_min && !self.is_strangers(context.event.device, day, params)
+            } else {
+                days >= OWN_BLOCK_DAYS
+            };
+            if is_user && is_own_block() {
+                return Some(own_block(asn, days));
             }
         }
         let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
-        let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days(known) > 0;
-        let nearest = self.carriers.iter().filter(counts).filter_map(km_from).min_by(f64::total_cmp);
+        let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days > 0;
+        let nearest = lately().filter(counts).filter_map(km_from).min_by(f64::total_cmp);
         nearest.filter(|_| is_own_device).map(own_device_in_town)
     }
 
@@ -350,35 +304,11 @@ impl State {
         (!context.late && is_unsure && is_own()).then(|| own_device(told.confidence, params.confidence_sure))
     }
 
-    fn note_carrier(&mut self, seen: &SeenAddress, params: &Params, context: &mut Context<'_>) {
-        let (asn, day) = (seen.location.carrier.asn, day_of(context.event.time));
-        let Some(place) = seen.location.place.ok() else { return };
-        let Some(point) = place.point else { return };
-        let off = radius::radius(place, seen.location.carrier, SAME_TOWN_KM);
-        let (family, block) = line_of(seen);
-        if let Some(known) = self.carriers.iter_mut().find(|known| known.asn == asn) {
-            if day < known.last_day || context.late {
-                return;
-            }
-            known.lines[family].note(block, day, params.usual_forget_days);
-            if day > known.last_day {
-                let forgotten = day - known.last_day > params.usual_forget_days as i32;
-                let days = if forgotten { 1 } else { known.days.saturating_add(1) };
-                *known = Carrier { days, last_day: day, point, off, ..*known };
-            }
-            return;
+    /// What is used where nothing is said against the address, or somebody whom the rule believes vouches for it.
+    fn note_own_device(&mut self, params: &Params, context: &Context<'_>) {
+        if !context.late && context.keeps(2) {
+            self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
         }
-        if asn == 0 || context.late || !context.keeps(2) || context.is_egress(seen) {
-            return;
-        }
-        if self.carriers.len() >= CARRIERS_MAX
-            && let Some(oldest) = unused_longest(self.carriers.iter().map(|known| known.last_day))
-        {
-            self.carriers.remove(oldest);
-        }
-        let mut lines = [Line::default(); 2];
-        lines[family].note(block, day, params.usual_forget_days);
-        self.carriers.push(Carrier { asn, days: 1, last_day: day, point, off, lines });
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
@@ -422,8 +352,8 @@ fn own_carrier(asn: u32, days: u32, km: f64, params: &Params) -> Block {
         layer: Layer::User,
         by: "own_carrier",
         reason: format!(
-            "AS{asn} is a carrier of the user, who was with it on {days} days before at addresses of no list, last {km:.0} km from \
-             here: a line that was somebody else's, or an exit of the user's own"
+            "AS{asn} is a carrier of the user, who was with it on {days} days before where no list says anything against the \
+             address, last {km:.0} km from here: a line that was somebody else's, or an exit of the user's own"
         ),
         measures: vec![
             Measure::new("days_with_carrier", f64::from(days), "days"),
@@ -438,7 +368,8 @@ fn own_block(asn: u32, days: u32) -> Block {
         layer: Layer::User,
         by: "own_carrier",
         reason: format!(
-            "AS{asn} let the user out in this very block of addresses on an earlier day, at one of no list: a line of the user's own"
+            "AS{asn} let the user out in this very block of addresses on an earlier day, at one that no list said anything \
+             against: a line of the user's own"
         ),
         measures: vec![Measure::new("days_with_carrier", f64::from(days), "days")],
     }
@@ -449,8 +380,8 @@ fn own_device_in_town(km: f64) -> Block {
         layer: Layer::User,
         by: "own_device",
         reason: format!(
-            "the device is one that the user had on earlier days, {km:.0} km from where they worked at an address of no list: a \
-             line that was somebody else's"
+            "the device is one that the user had on earlier days, {km:.0} km from where they worked at an address that no list \
+             says anything against: a line that was somebody else's"
         ),
         measures: vec![Measure::new("distance", libm::round(km), "km")],
     }

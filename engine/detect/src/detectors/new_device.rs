@@ -225,7 +225,7 @@ impl Detector for State {
             // What a list names may be anybody's, and a tunnel of the organisation's ends where the user is not.
             // And of a carrier that is everybody's only a device that was known says it.
             let is_theirs = was_known || !is_mobile(seen.location.carrier);
-            if is_theirs && !context.is_egress(seen) && seen.location.listed.is_empty() {
+            if is_theirs && !context.is_egress(seen) && seen.location.listed.is_harmless() {
                 self.homes.note(seen, event.time, params);
             }
         }
@@ -285,7 +285,7 @@ impl State {
         let is_anybodys = is_mobile(seen.location.carrier)
             || context.is_egress(&seen)
             || context.is_rented(&seen)
-            || !seen.location.listed.is_empty();
+            || !seen.location.listed.is_harmless();
         let is_there =
             || self.homes.way(&seen, context.event.time, params).is_some_and(|way| way.is_exact && way.is_near());
         if days >= params.usual_days_min && !is_anybodys && is_there() {

@@ -18,8 +18,8 @@
 //! user was on for `usual_days_min` different days before it was listed, the severity is a step lower: it is told, since
 //! somebody should look at that machine, but it is hardly a stranger. Days on which it was listed teach nothing.
 //! A list that is hardly sure (seen once, by one source) names hotels and homes as well as thieves, so alone it says nothing;
-//! a device that the user had on no two days at addresses of no list is a second sign. Where the user has one to four, a record
-//! that names none counts as another, unless theirs do so at times.
+//! a device that the user had on no two days at addresses that no list says anything against is a second sign. Where the user
+//! has one to four, a record that names none counts as another, unless theirs do so at times.
 //! Lists lag: an address is seen at work today and listed tomorrow. Four addresses of no list, on networks where the user was
 //! not before, are remembered, unless the device was one of theirs; each record that follows says what the lists of the
 //! moment say of them, so a replay knows it where the live run did.
@@ -31,9 +31,9 @@
 //! Addresses on no list, and lists that are old; an attacker behind the address that the user shares with them, or on the
 //! network of the user's mobile carrier; an address that is listed afterwards where the user does nothing from then on, or
 //! used their own device, or a copied id of it, or was on that network on an earlier day, and the first of more than four such
-//! addresses within that time; a device with which a thief was at addresses of no list on two days; activity without an
-//! address of its own or of its session. Without a list, and without a network tagged `risky`, the rule does not run. Of what
-//! came too late to be put in order the user's own networks do not count.
+//! addresses within that time; a device with which a thief was at addresses that no list says anything against on two days;
+//! activity without an address of its own or of its session. Without a list, and without a network tagged `risky`, the rule
+//! does not run. Of what came too late to be put in order the user's own networks do not count.
 //!
 //! # Parameters
 //! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
@@ -120,7 +120,7 @@ impl Params {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     watch: Watch,
-    /// Devices at addresses of no list.
+    /// Devices that were used where nothing was said against the address.
     #[serde(with = "crate::format::since_2")]
     devices: Devices,
     /// Addresses of which nothing was said when the user was there.
@@ -170,7 +170,7 @@ impl Detector for State {
         let told = Told::of_organisation(context.networks, &seen).or_else(of_lists);
         let Some(told) = told else {
             self.note_stranger((seen, limits.confidence_min), days, params, context);
-            if seen.location.listed.is_empty() && !context.late && context.keeps(2) {
+            if seen.location.listed.is_harmless() && !context.late && context.keeps(2) {
                 self.devices.note(context.event.device, day, asked.usual_forget_days);
             }
             return self.watch.note(network, &asked, context);

@@ -8,8 +8,9 @@
 
 use std::collections::VecDeque;
 
+use super::squeeze::{self, Look};
 use super::stored::{self, Header, StateFault};
-use super::{Body, Keys, holds_events, squeeze};
+use super::{Body, Keys, holds_events};
 use crate::context::Subject;
 use crate::event::Event;
 use crate::key::Verdict;
@@ -184,10 +185,15 @@ impl Keys {
         if let Body::Idle(kept) = &slot.body {
             self.arena.free(kept);
         }
-        // It is squeezed when it is packed the next time: a million keys must be restored soon.
-        squeeze::keep(&self.bytes, &mut self.squeezed);
+        let is_whole = stored::is_whole(&self.bytes);
+        if is_whole {
+            // Soon it is packed or awake; see [`holds_events`] too.
+            squeeze::keep(&self.bytes, &mut self.squeezed);
+        } else {
+            self.squeezer.squeeze(Look::Texts, &self.bytes, &mut self.squeezed);
+        }
         slot.body = Body::Idle(self.arena.put(&self.squeezed));
-        if !waited && stored::is_whole(&self.bytes) {
+        if !waited && is_whole {
             self.restored.push_back(at as u32);
         }
         if self.log.restored.len() <= at {

@@ -12,8 +12,8 @@ const COPY_MAX: usize = COPY_MIN + 31;
 const DISTANCE_MAX: usize = 1_024;
 /// Bytes as they are, after one token.
 const PLAIN_MAX: usize = COPY as usize;
-/// A key of this size serves as the pattern: it should be a usual one, and near the end of any key.
-const PATTERN_BYTES: std::ops::RangeInclusive<usize> = 256..=640;
+/// A key of this size serves as the pattern: it should be a usual one, and the same place of the next within reach.
+const PATTERN_BYTES: std::ops::RangeInclusive<usize> = 256..=DISTANCE_MAX;
 /// Longer keys hold findings: they are few, and squeezing them takes longer than it is worth.
 const SQUEEZED_MAX: usize = 2_048;
 /// Places that are remembered by what stands there.
@@ -21,37 +21,52 @@ const PLACES: usize = 2_048;
 /// No place.
 const NOWHERE: u16 = u16::MAX;
 
-/// Says of the first byte whether the rest is squeezed.
+/// Says as the first byte that the rest is as it is; otherwise by which pattern it is squeezed.
 const AS_IT_IS: u8 = 0;
-const SQUEEZED: u8 = 1;
 
-/// The pattern and what squeezing needs.
+/// What the bytes of a key look like: those that were packed here are unlike those that were read from the log of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Names of places are numbers.
+    Numbers = 1,
+    /// They are texts.
+    Texts = 2,
+}
+
+/// The patterns and what squeezing needs.
 #[derive(Debug, Default)]
 pub(super) struct Squeezer {
-    /// The first usual key; it never changes, since others are squeezed by it.
-    pattern: Vec<u8>,
-    /// Where in the pattern three bytes stand.
-    places: Vec<u16>,
+    /// One for each [`Look`].
+    patterns: [Pattern; 2],
     scratch: Vec<u16>,
     history: Vec<u8>,
 }
 
+/// What others are squeezed by: the first usual key that looked like them, so it never changes.
+#[derive(Debug, Default)]
+struct Pattern {
+    bytes: Vec<u8>,
+    /// Where in it three bytes stand.
+    places: Vec<u16>,
+}
+
 impl Squeezer {
     /// Writes the bytes so that [`Squeezer::restore`] gives them back.
-    pub(super) fn squeeze(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn squeeze(&mut self, look: Look, bytes: &[u8], out: &mut Vec<u8>) {
         out.clear();
-        if self.pattern.is_empty() && PATTERN_BYTES.contains(&bytes.len()) {
-            self.learn(bytes);
+        let pattern = &mut self.patterns[look as usize - 1];
+        if pattern.bytes.is_empty() && PATTERN_BYTES.contains(&bytes.len()) {
+            *pattern = Pattern::of(bytes);
         }
-        if self.pattern.is_empty() || bytes.len() > SQUEEZED_MAX {
+        if pattern.bytes.is_empty() || bytes.len() > SQUEEZED_MAX {
             return keep(bytes, out);
         }
-        out.push(SQUEEZED);
-        self.scratch.clone_from(&self.places);
-        self.history.clone_from(&self.pattern);
+        out.push(look as u8);
+        self.scratch.clone_from(&pattern.places);
+        self.history.clone_from(&pattern.bytes);
         self.history.extend_from_slice(bytes);
         let history = self.history.as_slice();
-        let mut at = self.pattern.len();
+        let mut at = pattern.bytes.len();
         let mut plain_from = at;
         while let Some(place) = place_of(history, at) {
             let found = usize::from(std::mem::replace(&mut self.scratch[place], at as u16));
@@ -77,7 +92,8 @@ impl Squeezer {
             out.extend_from_slice(rest);
             return Some(());
         }
-        out.extend_from_slice(&self.pattern);
+        let pattern = &self.patterns.get(usize::from(*kind) - 1)?.bytes;
+        out.extend_from_slice(pattern);
         while let Some((token, behind)) = rest.split_first() {
             if *token < COPY {
                 let (plain, behind) = behind.split_at_checked(usize::from(*token) + 1)?;
@@ -96,18 +112,20 @@ impl Squeezer {
             }
             rest = behind;
         }
-        out.drain(..self.pattern.len());
+        out.drain(..pattern.len());
         Some(())
     }
+}
 
-    fn learn(&mut self, pattern: &[u8]) {
-        self.pattern = pattern.to_vec();
-        self.places = vec![NOWHERE; PLACES];
-        for at in 0..pattern.len() {
-            if let Some(place) = place_of(pattern, at) {
-                self.places[place] = at as u16;
+impl Pattern {
+    fn of(bytes: &[u8]) -> Self {
+        let mut places = vec![NOWHERE; PLACES];
+        for at in 0..bytes.len() {
+            if let Some(place) = place_of(bytes, at) {
+                places[place] = at as u16;
             }
         }
+        Self { bytes: bytes.to_vec(), places }
     }
 }
 
@@ -148,6 +166,7 @@ fn alike(history: &[u8], earlier: usize, at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::Look::{Numbers, Texts};
     use super::*;
     use crate::hash::hash64;
 
@@ -167,7 +186,7 @@ mod tests {
         let (mut squeezer, mut squeezed, mut restored) = (Squeezer::default(), Vec::new(), Vec::new());
         for seed in 0..3_000 {
             let plain = bytes(seed);
-            squeezer.squeeze(&plain, &mut squeezed);
+            squeezer.squeeze(if seed % 3 == 0 { Texts } else { Numbers }, &plain, &mut squeezed);
             assert!(squeezed.len() <= plain.len() + plain.len() / PLAIN_MAX + 2);
             squeezer.restore(&squeezed, &mut restored).unwrap();
             assert_eq!(restored, plain, "{seed}");
@@ -176,7 +195,7 @@ mod tests {
             assert_eq!(restored, plain, "{seed}");
         }
         let long = vec![7; 100_000];
-        squeezer.squeeze(&long, &mut squeezed);
+        squeezer.squeeze(Numbers, &long, &mut squeezed);
         squeezer.restore(&squeezed, &mut restored).unwrap();
         assert_eq!(restored, long);
     }
@@ -185,18 +204,23 @@ mod tests {
     fn the_pattern_and_what_stands_twice_cost_little() {
         let (mut squeezer, mut squeezed) = (Squeezer::default(), Vec::new());
         let usual: Vec<u8> = (0..400_u64).map(|at| hash64(&at.to_le_bytes()) as u8).collect();
-        squeezer.squeeze(&usual, &mut squeezed);
+        squeezer.squeeze(Numbers, &usual, &mut squeezed);
         assert!(squeezed.len() <= 32, "{}", squeezed.len());
-        squeezer.squeeze(&[0; 300], &mut squeezed);
+        squeezer.squeeze(Numbers, &[0; 300], &mut squeezed);
         assert!(squeezed.len() <= 32, "{}", squeezed.len());
+        let other: Vec<u8> = (1_000..1_400_u64).map(|at| hash64(&at.to_le_bytes()) as u8).collect();
+        for again in 0..2 {
+            squeezer.squeeze(Texts, &other, &mut squeezed);
+            assert!(squeezed.len() <= 32, "each look has a pattern of its own, {again}: {}", squeezed.len());
+        }
     }
 
     #[test]
     fn other_bytes_are_refused() {
         let mut squeezer = Squeezer::default();
-        squeezer.learn(&[1; 300]);
+        squeezer.squeeze(Numbers, &[1; 300], &mut Vec::new());
         let mut out = Vec::new();
-        for broken in [&[][..], &[SQUEEZED, 5, 1], &[SQUEEZED, COPY], &[SQUEEZED, 0xff, 0xff]] {
+        for broken in [&[][..], &[1, 5, 1], &[1, COPY], &[1, 0xff, 0xff], &[2, 0xff, 0xff], &[3, 0, 1]] {
             assert!(squeezer.restore(broken, &mut out).is_none(), "{broken:?}");
         }
     }
