@@ -11,7 +11,7 @@ use crate::context::Subject;
 use crate::event::{Event, OwnedOrder};
 use crate::lane::{ACTION_SPAN, Lane, Pool, Said, StoredLane, StoredLaneRef};
 use crate::machine::{Machine, Surroundings, kept};
-use crate::model::{Action, Outcome};
+use crate::model::Outcome;
 use crate::near;
 use crate::plan::{LaneKind, Plan};
 use crate::plans::{Plans, VersionSet, without_versions};
@@ -492,16 +492,6 @@ impl Key {
                 lanes.get(lane).and_then(Option::as_ref).is_none_or(|lane| lane.is_settled(rule, opener, at))
             });
             scratch.sent_forgotten += forgotten as u64;
-        }
-    }
-}
-
-impl LaneKind {
-    /// Does this history take the event? What is said of the account concerns both.
-    pub fn takes(self, event: &Event) -> bool {
-        match self {
-            Self::Activity => !(event.action.is_authentication() && event.outcome == Outcome::Failure),
-            Self::Authentication => event.action.is_authentication() || event.action == Action::UserProfile,
         }
     }
 }

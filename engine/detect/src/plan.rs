@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Params, SEMANTICS_VERSION, STATE_FORMAT, since_format};
 use crate::condition::{Conditions, FromWhere};
 use crate::entity::Per;
+use crate::event::Event;
 use crate::finding::SeenAddress;
 use crate::format::STATE_FORMAT_OLDEST;
 use crate::hash;
+use crate::model::{Action, Outcome};
 use crate::networks::{Networks, Tag};
 use crate::place::GeoBuild;
 use crate::profile::Readmit;
@@ -35,6 +37,14 @@ impl LaneKind {
     /// The lane's index.
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// Does this history take the event? What is said of the account concerns both.
+    pub fn takes(self, event: &Event) -> bool {
+        match self {
+            Self::Activity => !(event.action.is_authentication() && event.outcome == Outcome::Failure),
+            Self::Authentication => event.action.is_authentication() || event.action == Action::UserProfile,
+        }
     }
 }
 

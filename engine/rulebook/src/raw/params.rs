@@ -1,7 +1,10 @@
 //! The detectors' parameters as the JSON Schema shows them. Reading goes through the detectors' own types; a test
 //! holds the two together, field by field and bound by bound.
 
+mod written;
+
 use schemars::JsonSchema;
+use written::{WrittenExtension, WrittenNote};
 
 use super::condition::{Condition, Distinct, per};
 
@@ -355,31 +358,6 @@ pub(crate) struct Ransomware {
     /// The same by the words in names of notes.
     #[schemars(with = "Vec<WrittenNote>", length(max = 256))]
     seen_notes: Option<Vec<WrittenNote>>,
-}
-
-/// How many people write an extension.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "it only describes")]
-pub(crate) struct WrittenExtension {
-    /// In lower case without the dot.
-    #[schemars(regex(pattern = r"^[^.A-Z]+$"))]
-    name: String,
-    /// People who write it.
-    #[schemars(range(min = 0, max = 1_000))]
-    people: u32,
-}
-
-/// How many people write files that are called like a note.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "it only describes")]
-pub(crate) struct WrittenNote {
-    /// The words, as `frostwatch usual-files` tells them.
-    name: String,
-    /// People who write it.
-    #[schemars(range(min = 0, max = 1_000))]
-    people: u32,
 }
 
 /// Parameters of `suspicious_ip`.
