@@ -4,7 +4,8 @@
 //! `cargo bench -p frostwatch-benches --bench core -- [--quick] [--events N] [--users-max N] [--culprits] [--only users|order] [--policies N] [--first-four]`
 //!
 //! With policies it compares an event under so many of one's own that never fit with one under none, in turn; with
-//! `--first-four` one under all rules that ship and a list of addresses with one under the first four alone.
+//! `--first-four` one under the first four rules alone with one under all that ship and a list of addresses, and one under the
+//! templates too, over records that have what all of them read: devices, files, profiles, listed addresses.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and stops at the first surprise")]
 
 use std::hint::black_box;
@@ -65,9 +66,8 @@ fn main() {
     }
     println!("held back | out of order | users | bytes | events/s | CPU s per million | ÷ Value | steps | alerts");
     if !arguments.has("--only-order") {
-        // What polled sources give: 17 % out of order, 1 % alerts.
         for users in [1_000, 100_000, 1_000_000].into_iter().filter(|users| *users <= users_max.max(1_000)) {
-            let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
+            let config = polled(users);
             Run::new(config).report(config, events);
         }
     }
@@ -87,7 +87,7 @@ fn main() {
 /// What policies that never fit cost an event.
 fn compare_policies(policies: usize, events: usize, users: u32) {
     let tasks = [engine::task(), engine::task_of_policies(policies, true), engine::task_of_policies(policies, false)];
-    let [none, by_action, each] = compared(tasks, events, users);
+    let [none, by_action, each] = compared(tasks, polled(users), events);
     println!(
         "ns an event, median of {ROUNDS}: {none:.0}; with {policies} policies that ask after a deletion {by_action:.0} \
          ({:.3} times), with {policies} that ask every record {each:.0} ({:.3} times)",
@@ -98,16 +98,23 @@ fn compare_policies(policies: usize, events: usize, users: u32) {
 
 /// What all rules cost an event beside the first four.
 fn compare_first_four(events: usize, users: u32) {
-    let [four, all] = compared(engine::first_four_and_all(), events, users);
+    let config = Config { full: true, ..polled(users) };
+    let [four, all, templates] = compared(engine::first_four_all_and_templates(), config, events);
     println!(
-        "ns an event, median of {ROUNDS}: {four:.0} with the first four rules, {all:.0} with all ({:.3} times)",
-        all / four
+        "ns an event, median of {ROUNDS}: {four:.0} with the first four rules, {all:.0} with all ({:.3} times), {templates:.0} with \
+         the templates switched on too ({:.3} times)",
+        all / four,
+        templates / four,
     );
 }
 
+/// What polled sources give: 17 % out of order, 1 % alerts.
+const fn polled(users: u32) -> Config {
+    Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) }
+}
+
 /// Nanoseconds an event takes each task, the median over turns.
-fn compared<const N: usize>(tasks: [Task; N], events: usize, users: u32) -> [f64; N] {
-    let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(users) };
+fn compared<const N: usize>(tasks: [Task; N], config: Config, events: usize) -> [f64; N] {
     let mut runs = tasks.map(|task| Run::of(config, task));
     let mut all: [Vec<f64>; N] = [const { Vec::new() }; N];
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
 //! What a user costs to remember: asleep, over a working day's mixture, and awake; by the allocator's count of bytes
 //! asked for and by what the system says is resident.
 //!
-//! `cargo bench -p frostwatch-benches --bench memory -- [--quick] [--users N]`
+//! `cargo bench -p frostwatch-benches --bench memory -- [--quick] [--users N] [--first-four]`
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use frostwatch_benches::arguments::Arguments;
@@ -27,7 +27,8 @@ fn main() {
     let arguments = Arguments::of_process();
     let users = arguments.number("--users", 20_000, 1_000_000);
     println!("{users} users | awake | bytes a user asked for | resident bytes a user, of these free in the allocator");
-    let mut run = Run::new(users);
+    let task = if arguments.has("--first-four") { engine::task_of_first_four() } else { engine::task_of_all() };
+    let mut run = Run::new(users, task);
     // The few events beyond the calls move the clock on, so that the last callers go to sleep too: at each event up to
     // eight are put to sleep.
     run.deliver(run.traffic.calls() + 200 + users as usize / 50);
@@ -39,9 +40,9 @@ fn main() {
 }
 
 impl Run {
-    fn new(users: u32) -> Self {
-        let config = Config { held_back_percent: 19.0, ..Config::quiet(users) };
-        let (mut traffic, mut batch, task) = (Traffic::new(config), Batch::default(), engine::task());
+    fn new(users: u32, task: Task) -> Self {
+        let config = Config { held_back_percent: 19.0, full: true, ..Config::quiet(users) };
+        let (mut traffic, mut batch) = (Traffic::new(config), Batch::default());
         // The buffers take their size before anything is counted.
         Traffic::new(Config::quiet(1_000)).fill(&mut batch, BATCH);
         traffic.fill(&mut batch, 0);

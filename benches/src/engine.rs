@@ -10,8 +10,10 @@ use frostwatch_detect::names::Name;
 use frostwatch_detect::place::Locate;
 use frostwatch_detect::time::Lateness;
 use frostwatch_geoip::GeoTable;
-use frostwatch_rulebook::{Rulebook, default_rules};
+use frostwatch_rulebook::{Rulebook, default_rules, policy_templates};
 use frostwatch_runtime::pipeline::{CurrentRuling, Origin, Ruling, Shared, Task, TaskSet};
+use frostwatch_simulator::world::{NetworkKind, listed_networks};
+use ipnet::IpNet;
 
 /// The demo's `GeoIP` table.
 pub fn geo() -> GeoTable {
@@ -87,39 +89,79 @@ pub fn task_of_policies(policies: usize, by_action: bool) -> Task {
     task_of(Rulebook::parse(&all, None).unwrap())
 }
 
-/// A task with no state and the rules of the first release alone, and one with all that ship and a list of addresses, without
-/// which two of them would not run.
-pub fn first_four_and_all() -> [Task; 2] {
+/// Tasks with no state: one with the rules of the first release alone, one with all that ship, and one with all that ship and
+/// every template of policies switched on; the last two with a list of addresses, without which two of them would not run.
+pub fn first_four_all_and_templates() -> [Task; 3] {
     const FIRST: [&str; 4] = ["failed_logins", "impossible_travel", "infrequent_country", "mass_download"];
     let is_first = |(name, _): &&(&str, &str)| FIRST.iter().any(|first| name.strip_suffix(".yaml") == Some(first));
     let first: Vec<(&str, &str)> = default_rules().iter().filter(is_first).copied().collect();
     assert_eq!(first.len(), FIRST.len());
-    let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());
-    let with_lists = Arc::unwrap_or_clone(ruling).with_lists(lists());
-    [task_of(Rulebook::parse(&first, None).unwrap()), Task::new(shared, Arc::new(with_lists), 0)]
+    let templates = policy_templates().iter().map(|(name, text)| {
+        assert!(text.contains("\nenabled: false\n"), "{name} is on as it ships");
+        (*name, text.replacen("\nenabled: false\n", "\nenabled: true\n", 1))
+    });
+    let templates: Vec<(&str, String)> = templates.collect();
+    let templates = templates.iter().map(|(name, text)| (*name, text.as_str()));
+    let with_templates: Vec<(&str, &str)> = default_rules().iter().copied().chain(templates).collect();
+    [
+        task_of(Rulebook::parse(&first, None).unwrap()),
+        task_with_lists(default_rules()),
+        task_with_lists(&with_templates),
+    ]
 }
 
-/// Ranges of a list as large as those that are published: none of them is anybody's of the traffic.
+/// A task with no state, the rules of the first release and no others.
+pub fn task_of_first_four() -> Task {
+    let [four, ..] = first_four_all_and_templates();
+    four
+}
+
+/// A task with no state, all rules that ship and a list of addresses.
+pub fn task_of_all() -> Task {
+    task_with_lists(default_rules())
+}
+
+fn task_with_lists(rules: &[(&str, &str)]) -> Task {
+    let (shared, ruling) = parts(Rulebook::parse(rules, None).unwrap());
+    Task::new(shared, with_lists(ruling), 0)
+}
+
+fn with_lists(ruling: Arc<Ruling>) -> Arc<Ruling> {
+    Arc::new(Arc::unwrap_or_clone(ruling).with_lists(lists()))
+}
+
+/// Ranges that are nobody's of the traffic, as many as lists have that are published.
 const LISTED: u32 = 100_000;
+/// Of every so many blocks of addresses of lines at home one is on a list.
+const LISTED_ONE_IN: u32 = 64;
 
 fn lists() -> Option<Arc<Lists>> {
-    let entries = (0..LISTED).map(|nth| Listing {
-        // 240.0.0.0/4 is nobody's.
-        first: Address::new(Ipv4Addr::from(0xf000_0000 + nth * 256).into()).unwrap().bits(),
+    let entry = |block: u32, category, confidence| Listing {
+        first: Address::new(Ipv4Addr::from(block).into()).unwrap().bits(),
         prefix: 120,
-        category: Category::Botnet,
-        confidence: 80,
+        category,
+        confidence,
         tag: Name::EMPTY,
         from: Listing::ALWAYS,
         until: Listing::FOREVER,
+    };
+    // 240.0.0.0/4 is nobody's.
+    let strangers = (0..LISTED).map(|nth| entry(0xf000_0000 + nth * 256, Category::Botnet, 80));
+    let blocks = listed_networks().unwrap().into_iter().filter(|listed| listed.kind == NetworkKind::Fixed);
+    let blocks = blocks.filter_map(|listed| match listed.network {
+        IpNet::V4(network) => Some((network.network().to_bits(), network.broadcast().to_bits())),
+        IpNet::V6(_) => None,
     });
-    Lists::new(vec![List { name: "bench".to_owned(), entries: entries.collect() }]).unwrap()
+    let at_home = blocks.flat_map(|(first, last)| (first..last).step_by(256 * LISTED_ONE_IN as usize));
+    let at_home = at_home.map(|block| entry(block, Category::ResidentialProxy, 50));
+    Lists::new(vec![List { name: "bench".to_owned(), entries: strangers.chain(at_home).collect() }]).unwrap()
 }
 
-/// The tasks of a worker, without partitions, which remember what is to be written of their state.
+/// The tasks of a worker, without partitions, which remember what is to be written of their state: all rules that ship and a
+/// list of addresses.
 pub fn tasks() -> TaskSet {
     let (shared, ruling) = parts(Rulebook::parse(default_rules(), None).unwrap());
-    TaskSet::new(shared, Arc::new(CurrentRuling::new(ruling)))
+    TaskSet::new(shared, Arc::new(CurrentRuling::new(with_lists(ruling))))
 }
 
 fn task_of(book: Rulebook) -> Task {

@@ -51,12 +51,14 @@ pub struct Config {
     pub held_back_percent: f64,
     /// Exports over the limit, of a thousand events; each raises an alert unless the user's last one is still open.
     pub exports_permille: u32,
+    /// What every rule that ships reads is there: devices, files that are put up and deleted, what is said of people.
+    pub full: bool,
 }
 
 impl Config {
     /// Nothing held back, nothing to be found.
     pub const fn quiet(users: u32) -> Self {
-        Self { seed: 1, users, held_back_percent: 0.0, exports_permille: 0 }
+        Self { seed: 1, users, held_back_percent: 0.0, exports_permille: 0, full: false }
     }
 }
 
@@ -96,6 +98,9 @@ enum What {
     Download,
     Export,
     Logout,
+    Upload,
+    Delete,
+    Profile,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +171,7 @@ impl Traffic {
     pub fn new(config: Config) -> Self {
         Self {
             chance: ChaCha8Rng::seed_from_u64(config.seed),
-            writer: Writer::new(config.seed),
+            writer: Writer::new(config.seed, config.full),
             called: 0,
             upcoming: BinaryHeap::from([Reverse((START, u32::MAX))]),
             sessions: Vec::new(),
@@ -284,6 +289,14 @@ impl Traffic {
         }
         if self.chance.random_range(0..1_000) < self.config.exports_permille {
             return What::Export;
+        }
+        if self.config.full {
+            match self.chance.random_range(0..1_000) {
+                0..30 => return What::Upload,
+                30..40 => return What::Delete,
+                40..41 => return What::Profile,
+                _ => {}
+            }
         }
         match self.chance.random_range(0..100) {
             _ if session.left == 1 && self.chance.random_bool(0.3) => What::Logout,

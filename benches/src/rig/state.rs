@@ -115,7 +115,7 @@ impl Prepared {
     /// Of users after two events, all asleep, or so many minutes into the day.
     pub fn new(users: u32, minutes: usize) -> Self {
         let made = users.min(USERS_MADE);
-        let config = Config { held_back_percent: 19.0, exports_permille: 10, ..Config::quiet(made) };
+        let config = Config { held_back_percent: 19.0, exports_permille: 10, full: true, ..Config::quiet(made) };
         let (mut traffic, mut tasks, mut batch) = (Traffic::new(config), engine::tasks(), Batch::default());
         tasks.open(0);
         let calls = traffic.calls() + 200 + made as usize / 50;

@@ -38,7 +38,7 @@ impl Hours {
         Self {
             order,
             chance: ChaCha8Rng::seed_from_u64(seed),
-            writer: Writer::new(seed),
+            writer: Writer::new(seed, false),
             batch: Batch::default(),
             hour: 0,
         }

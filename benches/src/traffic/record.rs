@@ -21,6 +21,8 @@ const AWAY_OF_16: u64 = 4;
 /// Writes records.
 pub(super) struct Writer {
     seed: u64,
+    /// See [`super::Config::full`].
+    full: bool,
     /// Networks by the city they are listed in, at least two each, so that a user can be on two without travelling.
     cities: Vec<Vec<IpNet>>,
 }
@@ -38,17 +40,19 @@ enum Rest {
     SignIn,
     Object,
     Rows(u32),
+    File,
+    Person,
 }
 
 impl Writer {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, full: bool) -> Self {
         let mut cities: BTreeMap<(String, String), Vec<IpNet>> = BTreeMap::new();
         for listed in listed_networks().unwrap() {
             if matches!(listed.kind, NetworkKind::Fixed | NetworkKind::Corporate) {
                 cities.entry((listed.country, listed.city)).or_default().push(listed.network);
             }
         }
-        Self { seed, cities: cities.into_values().filter(|networks| networks.len() > 1).collect() }
+        Self { seed, full, cities: cities.into_values().filter(|networks| networks.len() > 1).collect() }
     }
 
     pub(super) fn key(&self, out: &mut Vec<u8>, user: u32) {
@@ -67,7 +71,11 @@ impl Writer {
             .unwrap();
         write!(out, r#""instance":"{INSTANCE}","user":{{"name":""#).unwrap();
         self.name(out, deed.user);
-        write!(out, r#"","kind":"employee"}},"action":"{action}","#).unwrap();
+        write!(out, r#"","kind":"employee""#).unwrap();
+        if matches!(rest, Rest::Person) {
+            write!(out, r#","department":"Department {}","privileged":false"#, user % 40).unwrap();
+        }
+        write!(out, r#"}},"action":"{action}","#).unwrap();
         write!(
             out,
             r#""action_raw":"{action_raw}","outcome":"{outcome}","channel":"ui","interactive":true,"client":{{"#
@@ -78,7 +86,13 @@ impl Writer {
             write!(out, r#""ip":"{}","ip_source":"direct","#, self.address(user, deed.session)).unwrap();
         }
         let agent = AGENTS[(user >> 40) as usize % AGENTS.len()];
-        write!(out, r#""user_agent":"{agent}"}},"session":"{session:032x}","#).unwrap();
+        write!(out, r#""user_agent":"{agent}""#).unwrap();
+        if self.full {
+            // At the second network they have a second device.
+            let device = wide(user, u64::from(is_away(deed.session)));
+            write!(out, r#","device":{{"id":"{device:032x}","managed":true}}"#).unwrap();
+        }
+        write!(out, r#"}},"session":"{session:032x}","#).unwrap();
         self.rest(out, deed, &rest);
         write!(out, r#""source":{{"producer":"servicenow","table":"{table}"}}}}"#).unwrap();
     }
@@ -99,6 +113,14 @@ impl Writer {
                 write!(out, r#""object":{{"table":"{table}"}},"#).unwrap();
                 write!(out, r#""quantity":{{"objects":1,"rows":{rows}}},"#).unwrap();
             }
+            Rest::File => {
+                let parent = wide(self.seed ^ 0x33, mix(deed.serial, 1) % 100_000);
+                write!(out, r#""object":{{"table":"sys_attachment","id":"{object:032x}","kind":"attachment","#)
+                    .unwrap();
+                write!(out, r#""name":"Report {}.xlsx","size_bytes":{},"#, deed.serial, object as u16).unwrap();
+                write!(out, r#""parent":{{"table":"{table}","id":"{parent:032x}"}}}},"#).unwrap();
+            }
+            Rest::Person => {}
         }
     }
 
@@ -111,8 +133,7 @@ impl Writer {
     /// The address of a session: the user's line at one of two networks of one city.
     fn address(&self, user: u64, session: u64) -> IpAddr {
         let city = &self.cities[(user >> 8) as usize % self.cities.len()];
-        // Of numbered sessions the odd ones are away, of the others a quarter.
-        let away = if session < 1 << 32 { session % 2 == 1 } else { session % 16 < AWAY_OF_16 };
+        let away = is_away(session);
         let home = (user >> 24) as usize % city.len();
         let network = city[if away { (home + 1) % city.len() } else { home }];
         let line = mix(user, u64::from(away));
@@ -129,6 +150,11 @@ impl Writer {
     }
 }
 
+/// Of numbered sessions the odd ones are away, of the others a quarter.
+const fn is_away(session: u64) -> bool {
+    if session < 1 << 32 { session % 2 == 1 } else { session % 16 < AWAY_OF_16 }
+}
+
 const fn words(what: What) -> Words {
     let (table, action, action_raw, outcome, rest) = match what {
         What::Login => ("sysevent", "login", "login", "success", Rest::SignIn),
@@ -138,6 +164,9 @@ const fn words(what: What) -> Words {
         What::View => ("syslog_transaction", "view", "/incident.do", "success", Rest::Object),
         What::Update => ("sys_audit", "update", "update", "success", Rest::Object),
         What::Download => ("syslog_transaction", "download", "/sys_attachment.do", "success", Rest::Object),
+        What::Upload => ("sys_attachment", "upload", "insert", "success", Rest::File),
+        What::Delete => ("sys_audit_delete", "delete", "delete", "success", Rest::File),
+        What::Profile => ("sys_user", "user_profile", "update", "success", Rest::Person),
         What::Export => ("syslog_transaction", "export", "/incident_list.do?CSV", "success", Rest::Rows(60_000)),
     };
     Words { table, action, action_raw, outcome, rest }

@@ -19,7 +19,7 @@ pub struct Steady {
 impl Steady {
     /// The downloads of a seed.
     pub fn new(pause: Millis, seed: u64) -> Self {
-        Self { pause, writer: Writer::new(seed), batch: Batch::default(), done: 0 }
+        Self { pause, writer: Writer::new(seed, false), batch: Batch::default(), done: 0 }
     }
 
     /// The records of the next downloads.

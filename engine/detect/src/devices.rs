@@ -1,4 +1,4 @@
-//! The devices with which somebody works where no list names the address: another one at an address of which a list is
+//! The devices with which somebody works where no list says anything against the address: another one at an address of which a list is
 //! hardly sure is a second sign, and one of the user's own speaks against the list.
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! The keys of one task. Active keys are ready to be rewound; keys that have been idle for longer than anything can be
-//! late are kept as bytes, in the encoding of the state but for names, which are numbers inside the process.
+//! late are kept as bytes, in the encoding of the state but for names, which are numbers in those that were packed here.
 
 mod ahead;
 mod arena;

@@ -137,17 +137,11 @@ pub(crate) fn habit(days_on_network: u32, context: &Context<'_>) -> Vec<Measure>
 /// What speaks for an address, whoever uses it: the organisation's own word, and that of lists of what is harmless, if they
 /// are as sure as a list against it must be.
 pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress, limits: &Limits) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let own = context.networks.tagged(seen).filter(|entry| entry.tag != Tag::CloudProvider);
-    if let Some(entry) = own {
-        // The organisation's word outranks that of every list, for better and for worse.
-        if entry.tag == Tag::Risky {
-            return blocks;
-        }
-        let reason =
-            format!("{} is on {}, tagged {} by the organisation", seen.address, entry.name, entry.tag.as_str());
-        blocks.push(Block { layer: Layer::System, by: "own_network", reason, measures: Vec::new() });
+    // The organisation's word outranks that of every list, for better and for worse.
+    if context.networks.tagged(seen).is_some_and(|entry| entry.tag == Tag::Risky) {
+        return Vec::new();
     }
+    let mut blocks: Vec<Block> = own_network(context, seen).into_iter().collect();
     let is_sure =
         |entry: &&ListEntry| entry.category == Category::KnownGood && entry.confidence >= limits.confidence_min;
     if let Some(entry) = seen.location.listed.entries().iter().find(is_sure) {
@@ -156,6 +150,13 @@ pub(crate) fn vouched_for(context: &Context<'_>, seen: &SeenAddress, limits: &Li
         blocks.push(Block { layer: Layer::System, by: "known_good", reason, measures });
     }
     blocks
+}
+
+/// The organisation's word for an address, where anybody rents none.
+pub(crate) fn own_network(context: &Context<'_>, seen: &SeenAddress) -> Option<Block> {
+    let entry = context.networks.tagged(seen).filter(|entry| !matches!(entry.tag, Tag::CloudProvider | Tag::Risky))?;
+    let reason = format!("{} is on {}, tagged {} by the organisation", seen.address, entry.name, entry.tag.as_str());
+    Some(Block { layer: Layer::System, by: "own_network", reason, measures: Vec::new() })
 }
 
 /// Does anybody vouch for it whom the rule believes?

@@ -304,6 +304,5 @@ fn keys_restored_asleep_take_as_little_memory_as_those_put_to_sleep() {
     assert_eq!((keys.active(), next.active(), next.len()), (1, 0, 1_001));
     let (asleep, restored) = (keys.packed_bytes(), next.packed_bytes());
     let logged: usize = written.records.values().map(Vec::len).sum();
-    // That of the other key is beside its own in neither.
     assert!(restored < asleep + asleep / 4 && restored < logged, "{restored} of {logged}, {asleep} asleep");
 }

@@ -11,8 +11,8 @@ use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan, PolicyPlan};
 use frostwatch_tests::quality::{
     Ablation, Form, Judged, Listing, Published, Score, Variant, ablations, colleagues, departments, follow, judge,
-    of_ablations, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories, places, run,
-    sensitivities,
+    of_ablations, of_benign, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories,
+    of_totals, places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -115,7 +115,7 @@ fn main() -> anyhow::Result<()> {
     let (_, medium) = medium.ok_or_else(|| anyhow!("nothing was measured"))?;
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_classes(&scores));
-    println!("{}", of_confounders(medium));
+    println!("{}\n{}\n{}", of_totals(medium), of_confounders(medium), of_benign(medium));
     println!("{}\n{}", of_held(medium), of_stories(medium));
     if arguments.cases {
         name_cases(medium);

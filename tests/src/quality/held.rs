@@ -3,8 +3,35 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
+use frostwatch_detect::time::DAY;
 use frostwatch_runtime::pipeline::Task;
 use frostwatch_wire::alert::{AlertChange, AlertRecord};
+
+use super::Final;
+
+/// What is told where nothing holds anything back, and where things do neither told nor held back by a record: of the same policy
+/// and user, within a day of it: what holds a jump there back leaves the person where they were, so that there is none back. Of a
+/// country that was found before: what is held back teaches that it is the person's, what is told does not. A sentence each.
+pub fn unexplained(with: &[Final], without: &[Final]) -> Vec<String> {
+    let mut found: BTreeMap<(&str, &str), Vec<&Final>> = BTreeMap::new();
+    for finding in with {
+        found.entry((&finding.policy, &finding.user)).or_default().push(finding);
+    }
+    let is_of = |told: &Final, finding: &Final| {
+        let is_known = || {
+            told.policy == "infrequent_country"
+                && told.countries.iter().all(|country| finding.countries.contains(country))
+        };
+        finding.first_ms <= told.last_ms + DAY && (told.first_ms <= finding.last_ms + DAY || is_known())
+    };
+    let is_found = |told: &Final| {
+        let of_user = found.get(&(told.policy.as_str(), told.user.as_str())).map_or(&[][..], Vec::as_slice);
+        of_user.iter().any(|finding| is_of(told, finding))
+    };
+    // Of stories the parts are told or held back.
+    let told = without.iter().filter(|told| told.held_by.is_none() && told.policy != "incident");
+    told.filter(|told| !is_found(told)).map(|told| format!("{}: {}", told.policy, told.summary)).collect()
+}
 
 /// The records of a run on both channels.
 #[derive(Debug, Default)]

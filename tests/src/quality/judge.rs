@@ -7,6 +7,7 @@ use frostwatch_simulator::{AccountKind, AttackKind, Company, Confounder, FirstVi
 
 use super::Final;
 use super::addresses::{BY_EVIDENCE, Stories, episodes, held_counts, is_seen_by_evidence, is_true, stories};
+use super::benign::{Benign, OfNobody, Said, benign};
 
 /// `ServiceNow`'s clock has whole seconds, and some rows of an action are written a second later.
 const CLOCK: Millis = 2 * SECOND;
@@ -104,6 +105,17 @@ impl OfKind {
     }
 }
 
+/// Alerts of several policies together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// As [`Score::of_attacks`].
+    pub of_attacks: usize,
+    /// As [`Score::harmless`].
+    pub harmless: usize,
+    /// As [`Score::wrong`].
+    pub wrong: usize,
+}
+
 /// How all detectors did, by policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judged {
@@ -121,6 +133,8 @@ pub struct Judged {
     pub held: BTreeMap<&'static str, BTreeMap<String, (usize, usize)>>,
     /// How alerts were put together.
     pub stories: Stories,
+    /// What is harmless and looks like an attack, by its kind, and what was said of it.
+    pub benign: BTreeMap<String, Benign>,
 }
 
 impl Score {
@@ -146,6 +160,19 @@ impl Judged {
         score.wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
     }
 
+    /// False alerts, and those that are true and harmless, of all that ships switched on, and of the templates.
+    pub fn totals(&self) -> [Total; 2] {
+        let of = |measured: &[Measured]| {
+            let scores = measured.iter().filter_map(|(policy, _)| self.scores.get(policy));
+            scores.fold(Total::default(), |sum, score| Total {
+                of_attacks: sum.of_attacks + score.of_attacks,
+                harmless: sum.harmless + score.harmless,
+                wrong: sum.wrong + score.wrong,
+            })
+        };
+        [of(&DETECTORS), of(&TEMPLATES)]
+    }
+
     /// Incidents without any attack for 1,000 days of a user.
     pub fn stories_per_1000(&self) -> f64 {
         self.stories.without_attack.len() as f64 * 1_000.0 / self.user_days.max(1) as f64
@@ -164,6 +191,7 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         visits: company.first_visits(),
         confounders: company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect(),
     };
+    let mut of_nobody = OfNobody::default();
     let templates = TEMPLATES.into_iter().filter(|_| company.config().policies.is_some());
     for (policy, kinds) in DETECTORS.into_iter().chain(templates) {
         let of_policy = finals.iter().filter(|alert| alert.policy == policy);
@@ -171,9 +199,11 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         judged.held.insert(policy, held_counts(&held));
         let mut score = Score { alerts: alerts.len(), ..Score::default() };
         attacks_of(company, (policy, kinds), (&alerts, &held), (&mut score, &mut judged));
-        alerts_of((company, &known), (policy, kinds), &alerts, (&mut score, &mut judged));
+        alerts_of((company, &known), (policy, kinds), &alerts, (&mut score, &mut judged, &mut of_nobody));
+        held.iter().for_each(|finding| of_nobody.take(finding, Said::Held));
         judged.scores.insert(policy, score);
     }
+    judged.benign = benign(company, &known.visits, &of_nobody);
     judged
 }
 
@@ -224,13 +254,13 @@ struct Known {
 }
 
 /// What alerts are about.
-fn alerts_of(
+fn alerts_of<'a>(
     (company, known): (&Company, &Known),
     (policy, kinds): (&'static str, &[AttackKind]),
-    alerts: &[&Final],
-    (score, judged): (&mut Score, &mut Judged),
+    alerts: &[&'a Final],
+    (score, judged, of_nobody): (&mut Score, &mut Judged, &mut OfNobody<'a>),
 ) {
-    for alert in alerts {
+    for alert in alerts.iter().copied() {
         if (0..).zip(company.labels()).any(|label| comes_of(alert, label, (policy, kinds))) {
             score.of_attacks += 1;
             continue;
@@ -240,8 +270,10 @@ fn alerts_of(
         let knocks = policy == "failed_logins" && own.contains(&Confounder::ExpiredClient);
         if first_stay || (knocks && alert.severity <= SEVERITY_LOW) || is_true(company, alert) {
             score.harmless += 1;
+            of_nobody.take(alert, Said::True);
         } else {
             score.wrong += 1;
+            of_nobody.take(alert, Said::False);
             let reason = if BY_EVIDENCE.contains(&policy) { episodes(company, alert) } else { attributed(own, policy) };
             judged.false_alerts.push(format!("{policy} ({reason}), severity {}: {}", alert.severity, alert.summary));
             *score.wrong_by.entry(reason).or_default() += 1;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::addresses::Stories;
-use super::judge::{Judged, OfKind, Score};
+use super::benign::Benign;
+use super::judge::{Judged, OfKind, Score, Total};
 use super::variants::Ablation;
 
 const HEADING: &str = "| Rules | Detector | Attacks | Recall | Also true, found | Alerts | Of attacks | Harmless | False | \
@@ -95,6 +96,37 @@ pub fn of_ablations(ablations: &[(Ablation, Judged)]) -> String {
             score.precision(),
             judged.false_per_1000(score),
         );
+    }
+    text
+}
+
+/// A sentence for all that ships switched on, one for the templates, one for incidents.
+pub fn of_totals(judged: &Judged) -> String {
+    let mut text = String::new();
+    let each = |count: usize| count as f64 * 1_000.0 / judged.user_days.max(1) as f64;
+    for (what, total) in ["All that ships switched on", "The templates"].iter().zip(judged.totals()) {
+        let Total { of_attacks, harmless, wrong } = total;
+        let _ = writeln!(
+            text,
+            "- {what}: {of_attacks} alerts of attacks, {wrong} false ({:.2} for 1,000 user-days), {harmless} true and harmless ({:.2} \
+             with these).",
+            each(wrong),
+            each(wrong + harmless),
+        );
+    }
+    let none = judged.stories.without_attack.len();
+    let _ = writeln!(text, "- Incidents without an attack: {none} ({:.2}).", judged.stories_per_1000());
+    text
+}
+
+/// One row for each kind of what is harmless and looks like an attack.
+pub fn of_benign(judged: &Judged) -> String {
+    let mut text = "| Harmless | Times | With a false alert | With one that is true | Held back | Silent |\n\
+                    |---|---:|---:|---:|---:|---:|\n"
+        .to_owned();
+    for (kind, benign) in &judged.benign {
+        let Benign { injected, with_false, with_true, held } = benign;
+        let _ = writeln!(text, "| {kind} | {injected} | {with_false} | {with_true} | {held} | {} |", benign.silent());
     }
     text
 }

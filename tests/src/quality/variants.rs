@@ -129,6 +129,18 @@ impl Variant {
         Ok(told)
     }
 
+    /// The same with nothing that holds findings back.
+    pub fn unsuppressed(name: &str, company: &Company) -> anyhow::Result<Self> {
+        let mut told = Self::told(name, company)?;
+        let texts: Vec<(&str, &str)> = told.texts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+        let book = Rulebook::parse(&texts, None).map_err(|faults| anyhow!("{faults:?}"))?;
+        for rule in book.rules.iter().filter(|rule| !rule.params.suppressions().is_empty()) {
+            let all = rule.params.suppressions().join(", ");
+            told = told.with(&rule.id, "\nsuppression:\n", &format!("\nsuppression:\n  off: [{all}]\n"))?;
+        }
+        Ok(told)
+    }
+
     /// The same where nobody's colleagues are asked.
     pub fn alone(name: &str, company: &Company) -> anyhow::Result<Self> {
         Self::told(name, company)?.with("unusual_download", "\n    peers_min: 5\n", "\n    peers_min: 0\n")

@@ -23,16 +23,16 @@
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
 //! against which no list says anything and within 60 km of there the last time, or as far off as the places of both may be, up
 //! to 250, on `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents
-//! addresses there; in the block of addresses (a /24 of IPv4, a /48 of IPv6) where the user was last, on an earlier day, two
-//! days with the carrier are enough. Where a carrier's addresses of either family are is remembered by itself: many files put
-//! one of them elsewhere. In that very block a list that is sure of a rented line or an open proxy is not believed either, of a
-//! carrier of `usual_days_min` days: programs that make a household's line a rented one hide in those of honest people, whose
-//! own work comes from there as ever. It is believed there where the device is a stranger's: not one that the user had on two
-//! earlier days, or none named where records of the user name some.
+//! addresses there; the last two of these days, or more, must have been there. Where a carrier's addresses of either family are
+//! is remembered by itself: many files put one of them elsewhere. In the very block of addresses (a /24 of IPv4, a /48 of IPv6)
+//! where the user was last, on an earlier day, a list that is sure of a rented line or an open proxy is not believed either:
+//! programs that make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It
+//! is believed there where the device is a stranger's: not one that the user had on two earlier days, or none named where records
+//! of the user name some.
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device that the user had on
-//! two earlier days where no list says anything against the address, or the organisation vouches for it (`own_device`): hotels
-//! and homes come on such lists. With such a device that holds of Tor too, on another carrier's line in the town, and of a
+//! two earlier days where no list says anything against the address, or on a network of the organisation, whatever lists say of
+//! that (`own_device`): hotels and homes come on such lists. With such a device that holds of Tor too, on another carrier's line in the town, and of a
 //! proxy of which a list is sure, on a line of a carrier with which the user was in the town on an earlier day.
 //!
 //! What `own_carrier` and `own_device` hold back is told at high sensitivity.
@@ -43,8 +43,7 @@
 //! # Blind spots
 //! - Addresses on no list, and lists that are old. Without a list in the configuration the rule does not run.
 //! - An attacker on the tunnel that the user usually has, where records name no devices, and one on a private relay.
-//! - An attacker at an exit of Tor, or at a proxy of which no list is sure, on a line of a carrier of the user in the user's town,
-//!   after two days with that carrier in the block of addresses where the user was last.
+//! - An attacker at an exit of Tor, or at a proxy of which no list is sure, on a line of a carrier of the user in the user's town.
 //! - An attacker with the user's device, or a copied id of it, where no list is sure, and in the user's town at an exit of Tor or on
 //!   a rented line of the user's carrier.
 //! - Where records name no device, or now and then none, an attacker behind a rented line in the block of addresses where the
@@ -65,7 +64,7 @@
 
 mod carriers;
 
-use carriers::{Carrier, Carriers, Spot};
+use carriers::{Carrier, Carriers, Here};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -79,15 +78,14 @@ use crate::listed::{Category, ListEntry};
 use crate::model::Outcome;
 use crate::networks::NetworkId;
 use crate::plan::LaneKind;
-use crate::reputation::{Case, Limits, Told, Watch, habit, is_vouched_for, unsure, usual_network, vouched_for};
+use crate::reputation::{
+    Case, Limits, Told, Watch, habit, is_vouched_for, own_network, unsure, usual_network, vouched_for,
+};
 use crate::rule::Layer;
 use crate::time::day_of;
 
 /// Devices on networks of tunnels that are remembered of a key; the one unused for longest gives way.
 const COMPANIONS_MAX: usize = 16;
-/// In their own block of addresses a carrier of so many days is the user's where no list is sure of a proxy: as with a device,
-/// one evening is a thief's as well.
-const OWN_BLOCK_DAYS: u32 = 2;
 /// Whoever has been on a network with more devices than this changes them: a laptop and a phone.
 const COMPANIONS_USUAL: usize = 2;
 
@@ -192,8 +190,14 @@ impl Detector for State {
 
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
-        if seen.location.listed.is_harmless() {
-            self.note_own_device(params, context);
+        let is_harmless = seen.location.listed.is_harmless();
+        // Behind the organisation's own proxy programs name no device, and people do.
+        let is_named = context.event.device != 0;
+        let is_own = || own_network(context, &seen).is_some_and(|block| context.takes(block.layer, block.by));
+        if !context.late && context.keeps(2) && (is_harmless || is_named && is_own()) {
+            self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
+        }
+        if is_harmless {
             return self.carriers.note(&seen, params.usual_forget_days, context);
         }
         let limits = params.limits();
@@ -226,9 +230,7 @@ impl Detector for State {
             if is_strange { ", the user's usual one, at an exit and with a device that are new there" } else { "" };
         let aside = aside.into();
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before: None });
-        if is_vouched_for {
-            self.note_own_device(params, context);
-        } else if can_be_usual {
+        if can_be_usual && !is_vouched_for {
             self.watch.note(network, &limits, context);
             self.note_device(place, context);
         }
@@ -264,29 +266,22 @@ impl State {
         }
         // Whoever rents a line in the user's town may well get one of the same carrier: there only the device tells them apart.
         let is_sure_proxy = entries.iter().any(|entry| is_proxy(entry) && entry.confidence >= params.confidence_sure);
-        let here = Spot::of(seen)?;
-        let lately = || self.carriers.lately(day, params.usual_forget_days);
-        let km_from = |known: &Carrier| here.km_from_town(known.spot());
-        let own = || lately().filter(|known| known.asn == asn);
-        let days = own().map(|known| known.days_before(day)).max().unwrap_or(0);
-        if let Some(km) = own().filter_map(km_from).min_by(f64::total_cmp) {
-            if days >= params.usual_days_min && !is_sure_proxy {
-                return Some(own_carrier(asn, days, km, params));
+        let (here, lately) = (Here::of(seen)?, (day, params.usual_forget_days));
+        let own = self.carriers.lately(lately).find(|known| known.asn == asn);
+        if let Some(own) = own.filter(|own| own.days_before(day) >= params.usual_days_min)
+            && let Some(km) = own.km_from(here, true, lately)
+        {
+            if !is_sure_proxy {
+                return Some(own_carrier(asn, own.days_before(day), km, params));
             }
-            let is_own_block = || own().any(|known| known.has_block(seen, day, params.usual_forget_days));
-            let is_user = if is_sure_proxy {
-                days >= params.usual_days_min && !self.is_strangers(context.event.device, day, params)
-            } else {
-                days >= OWN_BLOCK_DAYS
-            };
-            if is_user && is_own_block() {
-                return Some(own_block(asn, days));
+            if own.has_block(seen, lately) && !self.is_strangers(context.event.device, day, params) {
+                return Some(own_block(asn, own.days_before(day)));
             }
         }
         let is_own_device = self.devices.knows(context.event.device, day, params.usual_forget_days);
-        let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn && days > 0;
-        let nearest = lately().filter(counts).filter_map(km_from).min_by(f64::total_cmp);
-        nearest.filter(|_| is_own_device).map(own_device_in_town)
+        let counts = |known: &&Carrier| !is_sure_proxy || known.asn == asn;
+        let near = self.carriers.lately(lately).filter(counts).filter_map(|known| known.km_from(here, false, lately));
+        near.min_by(f64::total_cmp).filter(|_| is_own_device).map(own_device_in_town)
     }
 
     /// Is the device none of the user's, or is none named where the user's records name some?
@@ -302,13 +297,6 @@ impl State {
         let is_unsure = told.confidence < params.confidence_sure;
         let is_own = || self.devices.knows(context.event.device, day, params.usual_forget_days);
         (!context.late && is_unsure && is_own()).then(|| own_device(told.confidence, params.confidence_sure))
-    }
-
-    /// What is used where nothing is said against the address, or somebody whom the rule believes vouches for it.
-    fn note_own_device(&mut self, params: &Params, context: &Context<'_>) {
-        if !context.late && context.keeps(2) {
-            self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
-        }
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this

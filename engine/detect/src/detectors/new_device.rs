@@ -29,8 +29,8 @@
 //! from the address from which the user's own device then signs in, those who come through the tunnel that the user usually
 //! has, those who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
 //! (`near_home`), and those on a mobile carrier of the user's region, or whose gateway may let out there where the list is
-//! not sure (below 75), whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure). Such
-//! a risky event is dropped, and leaves no record. Whoever signs in on the user's own mobile carrier with the user's device
+//! not sure (below 75), whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure;
+//! `usual_network` and `shared_address` hold back what follows such a sign-in). Whoever signs in on the user's own mobile carrier with the user's device
 //! makes that region the user's. A phone that is replaced on the day of a forgotten password, away from the user's networks
 //! and town. Risky events of other kinds (a new country, a role that was granted) are told by their own policies, and the
 //! policy `incident` puts them beside it.
@@ -48,7 +48,10 @@
 //! nothing rented: a program of theirs that knows the old password) and `many_devices` (the user signs in from `devices_many`
 //! devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the failures were
 //! somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands there; nor after
-//! `failures_min` failures of somebody else). A device whose first use was held back is known from then on.
+//! `failures_min` failures of somebody else). What follows nothing but a sign-in from a listed address is held back where that
+//! sign-in came through the tunnel that the user usually has (`usual_network`), from a mobile carrier's address
+//! (`shared_address`, both at medium and low sensitivity), from a network of the organisation (`own_network`) or from an
+//! address that a list calls harmless (`known_good`). A device whose first use was held back is known from then on.
 //!
 //! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
 //! whole country is nobody's town, but to a list that is not sure.
@@ -57,6 +60,7 @@
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
+mod addresses;
 mod failures;
 mod homes;
 mod risks;
@@ -65,6 +69,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use self::addresses::{BadAddresses, Why};
 use self::failures::{Tries, Whose};
 use self::homes::Homes;
 use self::risks::{Risks, aggravations, is_from_failures, is_from_the_risk, is_of_failures_alone};
@@ -166,8 +171,7 @@ const NEAR_KM_MAX: u16 = 500;
 pub struct State {
     devices: SmallVec<[Device; DEVICES_NEAR]>,
     tries: Tries,
-    /// The last sign-in from an address of bad repute.
-    bad_address: Option<Millis>,
+    addresses: BadAddresses,
     /// Where the user signs in on networks of theirs: at home, at the office.
     homes: Homes,
     /// The last sign-in that was the user's had a second factor: one without says something.
@@ -191,7 +195,7 @@ impl Detector for State {
     const ABOUT: About = About::Entry;
 
     const SUPPRESSIONS: &'static [&'static str] =
-        &["learning", "many_devices", "near_home", "shared_address", "usual_network"];
+        &["known_good", "learning", "many_devices", "near_home", "own_network", "shared_address", "usual_network"];
 
     const OPTIONAL: &'static [&'static str] = &["confidence_strange_min", "failures_strange_min", "near_km"];
 
@@ -222,7 +226,7 @@ impl Detector for State {
             self.has_factor = mfa;
         }
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
-            // What a list names may be anybody's, and a tunnel of the organisation's ends where the user is not.
+            // What a list says anything against may be anybody's, and a tunnel of the organisation's ends where the user is not.
             // And of a carrier that is everybody's only a device that was known says it.
             let is_theirs = was_known || !is_mobile(seen.location.carrier);
             if is_theirs && !context.is_egress(seen) && seen.location.listed.is_harmless() {
@@ -241,7 +245,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
         self.tries.copy_from(&other.tries);
-        (self.bad_address, self.has_factor) = (other.bad_address, other.has_factor);
+        (self.addresses, self.has_factor) = (other.addresses, other.has_factor);
         self.homes.copy_from(&other.homes);
         self.watch.copy_from(&other.watch);
     }
@@ -319,15 +323,18 @@ impl State {
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
-        let of_lists = || Told::of_lists_unless(seen, limits, counts, is_shared);
-        let Some(told) = Told::of_organisation(context.networks, seen).or_else(of_lists) else { return };
+        let of_organisation = Told::of_organisation(context.networks, seen);
+        let told = of_organisation.or_else(|| Told::of_lists_unless(seen, limits, counts, is_shared));
+        let of_all = || Told::of_lists(seen, limits, counts);
+        let Some((told, is_shared)) = told.map(|told| (told, false)).or_else(|| Some((of_all()?, true))) else {
+            return;
+        };
         // Whoever pays for a tunnel signs in through it day by day; that says nothing of a device.
         let habit = usual_network(days_on_network, params.usual_days_min).filter(|_| told.can_be_habit());
-        let is_habit = habit.is_some_and(|block| context.takes(block.layer, block.by));
         // The organisation's own networks and what is known to be harmless are on lists too.
-        if !is_habit && vouched_for(context, seen, &params.limits()).is_empty() {
-            self.bad_address = Some(context.event.time);
-        }
+        let blocks = vouched_for(context, seen, &params.limits()).into_iter().chain(habit);
+        let aside = blocks.filter(|block| context.takes(block.layer, block.by)).find_map(|block| Why::of(block.by));
+        self.addresses.note(context.event.time, aside.or_else(|| is_shared.then_some(Why::SharedAddress)));
     }
 
     /// Is it the user's, by all that is known?
@@ -343,14 +350,17 @@ impl State {
         let within = Millis::from(params.within_secs) * SECOND;
         let risks = Risks {
             run: self.tries.run_since(event.time - within),
-            bad_address: self.bad_address.filter(|at| event.time - at <= within),
+            bad_address: self.addresses.since(event.time - within),
         };
+        let aside = if risks.last().is_none() { self.addresses.aside_since(event.time - within) } else { None };
+        let risks = Risks { bad_address: risks.bad_address.or_else(|| aside.map(|aside| aside.at)), ..risks };
         if known.is_some() && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
             // Whoever has the user's device, where all of them failed before, is the user.
             self.tries.forget();
         }
         let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return true };
-        let mut blocks: Vec<Block> = context.learning(params.learning_days).into_iter().collect();
+        let mut blocks: Vec<Block> = aside.map(|aside| aside.block(event.time)).into_iter().collect();
+        blocks.extend(context.learning(params.learning_days));
         let usual = usual_network(days_on_network, params.usual_days_min);
         let is_at_home = usual.is_some();
         // What the organisation manages, where the user signs in day by day, is no stranger's.
@@ -370,7 +380,7 @@ impl State {
         let reliefs = [Relief { reason: "on a network of the user", holds: is_at_home && risks.are_strange() }];
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
         context.raise_as(incident, raise, standing, |incident| words.explain(incident));
-        false
+        aside.is_some()
     }
 
     /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away

@@ -104,8 +104,8 @@ impl Arena {
             self.sizes[units].fresh += units as u32;
             return fresh;
         }
-        // What was left by larger pieces is used up first: after a restart the keys are read in the longer form in which
-        // they are written, and few of that length will come again.
+        // What was left by larger pieces is used up first: after a restart keys with events, and those with texts for names,
+        // take more than they will once they are packed here, and few of that length will come again.
         let larger = (units + 1..=UNITS_MAX).rev().find(|larger| self.size(*larger).free != NONE);
         if let Some(larger) = larger {
             let at = self.sizes[larger].free;

@@ -187,7 +187,7 @@ impl Keys {
         }
         let is_whole = stored::is_whole(&self.bytes);
         if is_whole {
-            // Soon it is packed or awake; see [`holds_events`] too.
+            // [`holds_events`] knows it by that: squeezed it would never settle.
             squeeze::keep(&self.bytes, &mut self.squeezed);
         } else {
             self.squeezer.squeeze(Look::Texts, &self.bytes, &mut self.squeezed);

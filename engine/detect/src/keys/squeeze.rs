@@ -5,6 +5,8 @@
 //! A token below [`COPY`] says how many bytes follow as they are; one from there on says where and how many bytes are
 //! taken from what was written before, the pattern standing before everything.
 
+use arrayvec::ArrayVec;
+
 /// Tokens from here on are copies: five bits of length, ten bits of distance with the byte behind.
 const COPY: u8 = 0x80;
 const COPY_MIN: usize = 3;
@@ -12,7 +14,7 @@ const COPY_MAX: usize = COPY_MIN + 31;
 const DISTANCE_MAX: usize = 1_024;
 /// Bytes as they are, after one token.
 const PLAIN_MAX: usize = COPY as usize;
-/// A key of this size serves as the pattern: it should be a usual one, and the same place of the next within reach.
+/// A key of this size can be the pattern: the same place of the next must be within reach.
 const PATTERN_BYTES: std::ops::RangeInclusive<usize> = 256..=DISTANCE_MAX;
 /// Longer keys hold findings: they are few, and squeezing them takes longer than it is worth.
 const SQUEEZED_MAX: usize = 2_048;
@@ -21,6 +23,14 @@ const PLACES: usize = 2_048;
 /// No place.
 const NOWHERE: u16 = u16::MAX;
 
+/// Of so many keys that which squeezes them best is the pattern. A log of state begins with the keys that were written longest
+/// ago, which may be of another format than most.
+const CANDIDATES: u32 = 16;
+/// After so many keys each there is an election: the first candidates may all be odd.
+const ELECTED_AFTER: [u32; 3] = [CANDIDATES, 1_024, 65_536];
+/// A pattern takes the place of the one before if it squeezes the candidates to so much of what that does, percent.
+const BETTER_PERCENT: usize = 90;
+
 /// Says as the first byte that the rest is as it is; otherwise by which pattern it is squeezed.
 const AS_IT_IS: u8 = 0;
 
@@ -28,60 +38,55 @@ const AS_IT_IS: u8 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// Names of places are numbers.
-    Numbers = 1,
+    Numbers,
     /// They are texts.
-    Texts = 2,
+    Texts,
 }
 
 /// The patterns and what squeezing needs.
 #[derive(Debug, Default)]
 pub(super) struct Squeezer {
-    /// One for each [`Look`].
-    patterns: [Pattern; 2],
-    scratch: Vec<u16>,
-    history: Vec<u8>,
+    /// For each [`Look`].
+    looks: [Patterns; 2],
+    room: Room,
 }
 
-/// What others are squeezed by: the first usual key that looked like them, so it never changes.
+/// What keys of a look are squeezed by.
 #[derive(Debug, Default)]
+struct Patterns {
+    /// None is ever changed or given up, since keys are squeezed by it; the last one serves.
+    elected: ArrayVec<Pattern, { ELECTED_AFTER.len() }>,
+    elections: usize,
+    candidates: Vec<Vec<u8>>,
+    /// Keys of a size that can be the pattern.
+    seen: u32,
+}
+
+#[derive(Debug)]
 struct Pattern {
     bytes: Vec<u8>,
     /// Where in it three bytes stand.
     places: Vec<u16>,
 }
 
+#[derive(Debug, Default)]
+struct Room {
+    places: Vec<u16>,
+    history: Vec<u8>,
+}
+
 impl Squeezer {
     /// Writes the bytes so that [`Squeezer::restore`] gives them back.
     pub(super) fn squeeze(&mut self, look: Look, bytes: &[u8], out: &mut Vec<u8>) {
-        out.clear();
-        let pattern = &mut self.patterns[look as usize - 1];
-        if pattern.bytes.is_empty() && PATTERN_BYTES.contains(&bytes.len()) {
-            *pattern = Pattern::of(bytes);
-        }
-        if pattern.bytes.is_empty() || bytes.len() > SQUEEZED_MAX {
+        let Self { looks, room } = self;
+        let patterns = &mut looks[look as usize];
+        patterns.learn(bytes, room);
+        let Some(pattern) = patterns.elected.last().filter(|_| bytes.len() <= SQUEEZED_MAX) else {
             return keep(bytes, out);
-        }
-        out.push(look as u8);
-        self.scratch.clone_from(&pattern.places);
-        self.history.clone_from(&pattern.bytes);
-        self.history.extend_from_slice(bytes);
-        let history = self.history.as_slice();
-        let mut at = pattern.bytes.len();
-        let mut plain_from = at;
-        while let Some(place) = place_of(history, at) {
-            let found = usize::from(std::mem::replace(&mut self.scratch[place], at as u16));
-            let length = if found < at { alike(history, found, at) } else { 0 };
-            if length < COPY_MIN {
-                at += 1;
-                continue;
-            }
-            push_plain(&history[plain_from..at], out);
-            let distance = at - found - 1;
-            out.extend([COPY | (distance >> 8 << 5) as u8 | (length - COPY_MIN) as u8, distance as u8]);
-            at += length;
-            plain_from = at;
-        }
-        push_plain(&history[plain_from..], out);
+        };
+        out.clear();
+        out.push((look as usize * ELECTED_AFTER.len() + patterns.elected.len()) as u8);
+        pattern.squeeze(bytes, room, out);
     }
 
     /// The bytes that were squeezed; `None` where these are no such bytes.
@@ -92,7 +97,8 @@ impl Squeezer {
             out.extend_from_slice(rest);
             return Some(());
         }
-        let pattern = &self.patterns.get(usize::from(*kind) - 1)?.bytes;
+        let (look, nth) = (usize::from(*kind - 1) / ELECTED_AFTER.len(), usize::from(*kind - 1) % ELECTED_AFTER.len());
+        let pattern = &self.looks.get(look)?.elected.get(nth)?.bytes;
         out.extend_from_slice(pattern);
         while let Some((token, behind)) = rest.split_first() {
             if *token < COPY {
@@ -117,6 +123,41 @@ impl Squeezer {
     }
 }
 
+impl Patterns {
+    /// Takes note of a key, and holds the election that is due.
+    fn learn(&mut self, bytes: &[u8], room: &mut Room) {
+        let Some(after) = ELECTED_AFTER.get(self.elections).filter(|_| PATTERN_BYTES.contains(&bytes.len())) else {
+            return;
+        };
+        self.seen += 1;
+        if self.seen + CANDIDATES > *after {
+            self.candidates.push(bytes.to_vec());
+        }
+        if self.seen >= *after {
+            self.elect(room);
+        }
+    }
+
+    fn elect(&mut self, room: &mut Room) {
+        self.elections += 1;
+        let candidates = std::mem::take(&mut self.candidates);
+        let mut out = Vec::new();
+        let mut bytes_with = |pattern: &Pattern| {
+            out.clear();
+            candidates.iter().for_each(|candidate| pattern.squeeze(candidate, room, &mut out));
+            out.len()
+        };
+        let before = self.elected.last().map_or(usize::MAX, &mut bytes_with);
+        let each = candidates.iter().map(|candidate| Pattern::of(candidate));
+        let best = each.map(|pattern| (bytes_with(&pattern), pattern)).min_by_key(|(bytes, _)| *bytes);
+        if let Some((bytes, pattern)) = best
+            && bytes <= before / 100 * BETTER_PERCENT
+        {
+            self.elected.push(pattern);
+        }
+    }
+}
+
 impl Pattern {
     fn of(bytes: &[u8]) -> Self {
         let mut places = vec![NOWHERE; PLACES];
@@ -126,6 +167,29 @@ impl Pattern {
             }
         }
         Self { bytes: bytes.to_vec(), places }
+    }
+
+    /// Appends the bytes, squeezed.
+    fn squeeze(&self, bytes: &[u8], Room { places, history }: &mut Room, out: &mut Vec<u8>) {
+        places.clone_from(&self.places);
+        history.clone_from(&self.bytes);
+        history.extend_from_slice(bytes);
+        let mut at = self.bytes.len();
+        let mut plain_from = at;
+        while let Some(place) = place_of(history, at) {
+            let found = usize::from(std::mem::replace(&mut places[place], at as u16));
+            let length = if found < at { alike(history, found, at) } else { 0 };
+            if length < COPY_MIN {
+                at += 1;
+                continue;
+            }
+            push_plain(&history[plain_from..at], out);
+            let distance = at - found - 1;
+            out.extend([COPY | (distance >> 8 << 5) as u8 | (length - COPY_MIN) as u8, distance as u8]);
+            at += length;
+            plain_from = at;
+        }
+        push_plain(&history[plain_from..], out);
     }
 }
 
@@ -200,27 +264,53 @@ mod tests {
         assert_eq!(restored, long);
     }
 
+    /// Keys that are alike but for a few bytes.
+    fn alike_keys(family: u64) -> impl Iterator<Item = Vec<u8>> {
+        let usual: Vec<u8> = (0..400_u64).map(|at| hash64(&(family * 1_000 + at).to_le_bytes()) as u8).collect();
+        (0..).map(move |nth: u8| {
+            let mut key = usual.clone();
+            key[100] = nth;
+            key
+        })
+    }
+
     #[test]
     fn the_pattern_and_what_stands_twice_cost_little() {
         let (mut squeezer, mut squeezed) = (Squeezer::default(), Vec::new());
-        let usual: Vec<u8> = (0..400_u64).map(|at| hash64(&at.to_le_bytes()) as u8).collect();
-        squeezer.squeeze(Numbers, &usual, &mut squeezed);
-        assert!(squeezed.len() <= 32, "{}", squeezed.len());
+        for (look, family) in [(Numbers, 1), (Texts, 2)] {
+            for (nth, key) in alike_keys(family).take(40).enumerate() {
+                squeezer.squeeze(look, &key, &mut squeezed);
+                assert_eq!(squeezed.len() <= 64, nth as u32 + 1 >= CANDIDATES, "{nth}: {}", squeezed.len());
+            }
+        }
         squeezer.squeeze(Numbers, &[0; 300], &mut squeezed);
         assert!(squeezed.len() <= 32, "{}", squeezed.len());
-        let other: Vec<u8> = (1_000..1_400_u64).map(|at| hash64(&at.to_le_bytes()) as u8).collect();
-        for again in 0..2 {
-            squeezer.squeeze(Texts, &other, &mut squeezed);
-            assert!(squeezed.len() <= 32, "each look has a pattern of its own, {again}: {}", squeezed.len());
+    }
+
+    #[test]
+    fn odd_keys_that_come_first_do_not_decide() {
+        let (mut squeezer, mut squeezed, mut restored) = (Squeezer::default(), Vec::new(), Vec::new());
+        let odd = (0..3_u64).flat_map(|nth| alike_keys(10 + nth).take(1));
+        let (few, most) = (odd.chain(alike_keys(1).take(20)), (0..1_200).map(|_| alike_keys(2).next().unwrap()));
+        let mut kept = Vec::new();
+        for key in few.chain(most) {
+            squeezer.squeeze(Texts, &key, &mut squeezed);
+            kept.push((key, squeezed.clone()));
+        }
+        assert!(kept[20].1.len() <= 64, "most of the first candidates");
+        assert!(kept[1_000].1.len() > 300 && kept[1_200].1.len() <= 64, "and later most of all");
+        for (key, squeezed) in &kept {
+            squeezer.restore(squeezed, &mut restored).unwrap();
+            assert_eq!(restored, *key);
         }
     }
 
     #[test]
     fn other_bytes_are_refused() {
         let mut squeezer = Squeezer::default();
-        squeezer.squeeze(Numbers, &[1; 300], &mut Vec::new());
+        (0..CANDIDATES).for_each(|_| squeezer.squeeze(Numbers, &[1; 300], &mut Vec::new()));
         let mut out = Vec::new();
-        for broken in [&[][..], &[1, 5, 1], &[1, COPY], &[1, 0xff, 0xff], &[2, 0xff, 0xff], &[3, 0, 1]] {
+        for broken in [&[][..], &[1, 5, 1], &[1, COPY], &[1, 0xff, 0xff], &[2, 0, 1], &[4, 0, 1], &[99, 0, 1]] {
             assert!(squeezer.restore(broken, &mut out).is_none(), "{broken:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! A key's bytes: as it is kept while it is idle, and as it is written to the log of state.
 //!
-//! Both begin with the format and the form; what is written goes on with the header, which is all that must be read when
+//! Both begin with the format and the form; what is written goes on with the header, which is all that must be understood when
 //! a million keys are restored. Names of places are numbers inside the process and texts outside.
 
 use serde::{Deserialize, Serialize};
