@@ -1,8 +1,10 @@
 //! Files that are generated from code and committed, so that readers find them and a stale one is noticed.
 
+mod filter;
 mod page;
 mod source;
 mod table;
+mod template;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,10 +13,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use frostwatch_detect::catalogue::DETECTORS;
+use frostwatch_rulebook::policy_templates;
 use frostwatch_testkit::broker::checkout;
 use frostwatch_testkit::mmdb::demo_files;
 
 use page::Described;
+use template::Template;
 
 /// A file as it should be; the path is relative to the checkout.
 struct Generated {
@@ -36,6 +40,9 @@ fn all(root: &Path) -> anyhow::Result<Vec<Generated>> {
     files.extend(detectors.iter().map(|one| Generated::new(format!("docs/detectors/{}.md", one.id), one.page())));
     files.push(Generated::new("docs/detectors/README.md", table::index(&detectors)));
     files.extend(readme(root, &detectors)?);
+    let templates = templates(root)?;
+    files.extend(templates.iter().map(|one| Generated::new(format!("docs/policies/{}.md", one.id), one.page())));
+    files.push(policies(root, &templates)?);
     Ok(files)
 }
 
@@ -53,6 +60,19 @@ fn described(root: &Path) -> anyhow::Result<Vec<Described>> {
             let code = code_of(root, id)?;
             let rule = read(&root.join(format!("rules/{id}.yaml")))?;
             Described::new(id, &code, &rule).with_context(|| format!("detector {id}"))
+        })
+        .collect()
+}
+
+/// Every template of a policy, as its text and the documentation of the detector's parameters describe it.
+fn templates(root: &Path) -> anyhow::Result<Vec<Template>> {
+    let code = code_of(root, template::DETECTOR)?;
+    policy_templates()
+        .iter()
+        .map(|(file, _)| {
+            let id = file.trim_end_matches(".yaml");
+            let text = read(&root.join("rules/policies").join(file))?;
+            Template::new(id, &code, &text).with_context(|| format!("template {id}"))
         })
         .collect()
 }
@@ -76,8 +96,15 @@ fn readme(root: &Path, detectors: &[Described]) -> anyhow::Result<Option<Generat
     if !path.exists() {
         return Ok(None);
     }
-    let text = table::replaced(&read(&path)?, detectors).context("README.md")?;
+    let text = table::with_detectors(&read(&path)?, detectors).context("README.md")?;
     Ok(Some(Generated::new("README.md", text)))
+}
+
+/// The page on policies with its table of templates brought up to date.
+fn policies(root: &Path, templates: &[Template]) -> anyhow::Result<Generated> {
+    let path = "docs/policies.md";
+    let text = table::with_templates(&read(&root.join(path))?, templates).context(path)?;
+    Ok(Generated::new(path, text))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -18,12 +18,17 @@
 //! ATT&CK T1486 (Data Encrypted for Impact) and T1485 (Data Destruction). One sign alone is daily work: clean-ups delete by
 //! the hundred, projects rename, packed files look random. What weighs how much:
 //!
-//! | Sign | From | Points | |---|---|---:| | Rate: files changed within `window_secs` | `changes_min` | 20 | | Spread:
-//! records whose files were changed | `records_min` | 20 | | New extension, the same for so many files | `extension_min` | 50
-//! | | Extension that only ransomware is known to write | 3 files | 40 | | Extension of ransomware that honest programs write
-//! too | 3 files | 10 | | Note of a blackmailer, by its name | 1 file | 50 | | Name that notes and guides have ("how to
-//! restore a backup") | 1 file | 10 | | Media type against the name, where the extension is not known to be new |
-//! `content_min` | 40 | | Random bytes where they should not be | `content_min` | 40 |
+//! | Sign | From | Points |
+//! |---|---|---:|
+//! | Rate: files changed within `window_secs` | `changes_min` | 20 |
+//! | Spread: records whose files were changed | `records_min` | 20 |
+//! | New extension, the same for so many files | `extension_min` | 50 |
+//! | Extension that only ransomware is known to write | 3 files | 40 |
+//! | Extension of ransomware that honest programs write too | 3 files | 10 |
+//! | Note of a blackmailer, by its name | 1 file | 50 |
+//! | Name that notes and guides have ("how to restore a backup") | 1 file | 10 |
+//! | Media type against the name, where the extension is not known to be new | `content_min` | 40 |
+//! | Random bytes where they should not be | `content_min` | 40 |
 //!
 //! Rate and spread are a matter of volume and do not suffice together. That many files got an extension and that it is one of
 //! ransomware is one sign where both are said of the same extension. What an organisation is used to is not evidence. A

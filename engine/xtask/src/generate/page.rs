@@ -1,6 +1,6 @@
 //! The page of one detector.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 
 use anyhow::{Context, bail};
 use frostwatch_detect::rule::{Attack, Rule};
@@ -35,7 +35,7 @@ impl Described {
     /// Puts together what the detector's file and the rule's text say.
     pub(super) fn new(id: &'static str, code: &str, rule_text: &str) -> anyhow::Result<Self> {
         let documentation = source::documentation(code)?;
-        let rule = only_rule(id, rule_text)?;
+        let rule = only_rule(id, id, rule_text)?;
         let parameters = parameters(code, rule_text, &rule)?;
         Ok(Self { id, documentation, rule, parameters, note: source::note(code) })
     }
@@ -58,21 +58,17 @@ impl Described {
 
     /// ATT&CK techniques, each linked to its page.
     pub(super) fn attack(&self) -> String {
-        let link = |attack: &Attack| {
-            let path = attack.technique.replace('.', "/");
-            format!("[{}](https://attack.mitre.org/techniques/{path}/)", attack.technique)
-        };
-        self.rule.attack.iter().map(link).collect::<Vec<_>>().join(", ")
+        attack(&self.rule)
     }
 
     /// Severity to start from.
     pub(super) fn severity(&self) -> String {
-        format!("{:?}", self.rule.severity).to_lowercase()
+        word(self.rule.severity)
     }
 
     /// Which suppressions count.
     pub(super) fn sensitivity(&self) -> String {
-        format!("{:?}", self.rule.sensitivity).to_lowercase()
+        word(self.rule.sensitivity)
     }
 
     fn facts(&self) -> String {
@@ -98,12 +94,31 @@ impl Described {
         for paragraph in [prose.trim(), &self.note].into_iter().filter(|text| !text.is_empty()) {
             let _ = writeln!(section, "{paragraph}\n");
         }
-        section.push_str("| Parameter | Shipped | Meaning | Why this value |\n|---|---|---|---|");
-        for Parameter { name, meaning, value, reason } in &self.parameters {
-            let _ = write!(section, "\n| `{name}` | {value} | {} | {} |", cell(meaning), cell(reason));
-        }
-        section
+        section + &parameter_table(&self.parameters)
     }
+}
+
+/// ATT&CK techniques of a rule, each linked to its page.
+pub(super) fn attack(rule: &Rule) -> String {
+    let link = |attack: &Attack| {
+        let path = attack.technique.replace('.', "/");
+        format!("[{}](https://attack.mitre.org/techniques/{path}/)", attack.technique)
+    };
+    rule.attack.iter().map(link).collect::<Vec<_>>().join(", ")
+}
+
+/// A word of the code as rules write it.
+pub(super) fn word(value: impl Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+/// What each parameter is, and why.
+pub(super) fn parameter_table(parameters: &[Parameter]) -> String {
+    let mut table = "| Parameter | Shipped | Meaning | Why this value |\n|---|---|---|---|".to_owned();
+    for Parameter { name, meaning, value, reason } in parameters {
+        let _ = write!(table, "\n| `{name}` | {value} | {} | {} |", cell(meaning), cell(reason));
+    }
+    table
 }
 
 /// Text as it may stand in a table.
@@ -111,14 +126,15 @@ pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-fn only_rule(id: &str, text: &str) -> anyhow::Result<Rule> {
+/// The rule of a text, which must have this id and be of this detector.
+pub(super) fn only_rule(id: &str, detector: &str, text: &str) -> anyhow::Result<Rule> {
     let name = format!("{id}.yaml");
     let book = match Rulebook::parse(&[(name.as_str(), text)], None) {
         Ok(book) => book,
         Err(faults) => bail!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     };
     let rule = book.rules.into_iter().next().context("its rule is not enabled")?;
-    if rule.id != id || rule.params.detector() != id {
+    if rule.id != id || rule.params.detector() != detector {
         bail!("the file holds the rule {} of the detector {}", rule.id, rule.params.detector());
     }
     Ok(rule)
@@ -136,14 +152,14 @@ fn parameters(code: &str, rule_text: &str, rule: &Rule) -> anyhow::Result<Vec<Pa
         .into_iter()
         .map(|field| {
             let value = values.get(&field.name).with_context(|| format!("the rule lacks {}", field.name))?;
-            let reason = source::comment(rule_text, &field.name);
+            let reason = source::comment(rule_text, "params:", &field.name);
             Ok(Parameter { value: shown(value), reason, name: field.name, meaning: field.meaning })
         })
         .collect()
 }
 
 /// A value as people read it: commas between thousands.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     if value.is_object() {
         return format!("`{value}`");
     }
@@ -153,7 +169,8 @@ fn shown(value: &Value) -> String {
     groups.join(",")
 }
 
-fn span(secs: u32) -> String {
+/// A length of time in its largest whole unit.
+pub(super) fn span(secs: u32) -> String {
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60)];
     let (unit, size) = units.into_iter().find(|(_, size)| secs.is_multiple_of(*size)).unwrap_or(("second", 1));
     let count = secs / size;

@@ -80,10 +80,11 @@ pub(super) fn note(code: &str) -> String {
     text.join(" ").split_once(". ").map_or_else(String::new, |(_, note)| plain(note))
 }
 
-/// The comment above a parameter in a rule's text: why it has the value it has. Empty where there is none.
-pub(super) fn comment(rule: &str, name: &str) -> String {
+/// The comment above a name in a rule's text, somewhere behind the line `section`: why it has the value it has. Empty where
+/// there is none.
+pub(super) fn comment(rule: &str, section: &str, name: &str) -> String {
     let mut comment = Vec::new();
-    for line in rule.lines().skip_while(|line| line.trim() != "params:").skip(1).map(str::trim) {
+    for line in rule.lines().skip_while(|line| line.trim() != section).skip(1).map(str::trim) {
         if let Some(text) = line.strip_prefix('#') {
             comment.push(text.trim());
         } else if line.split_once(':').is_some_and(|(key, _)| key == name) {
@@ -144,7 +145,8 @@ mod tests {
     #[test]
     fn a_comment_belongs_to_the_parameter_beneath_it() {
         let rule = "# about the file\nparams:\n    # a\n    # b\n    one: 1\n    two: 2\n    # c\n    three: 3\n";
-        let found = ["one", "two", "three", "four"].map(|name| comment(rule, name));
+        let found = ["one", "two", "three", "four"].map(|name| comment(rule, "params:", name));
         assert_eq!(found, ["a b", "", "c", ""]);
+        assert_eq!(comment(rule, "two: 2", "three"), "c");
     }
 }

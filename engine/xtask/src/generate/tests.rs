@@ -57,26 +57,56 @@ fn stems(folder: &str, ending: &str) -> BTreeSet<String> {
 #[test]
 fn the_catalogue_and_the_folders_name_the_same_detectors() {
     let catalogue: BTreeSet<String> = DETECTORS.iter().map(|id| (*id).to_owned()).collect();
-    for (folder, ending) in [
-        ("engine/detect/src/detectors", ".rs"),
-        ("rules", ".yaml"),
-        ("docs/detectors", ".md"),
-        ("docs/runbooks", ".md"),
-    ] {
+    for (folder, ending) in [("engine/detect/src/detectors", ".rs"), ("rules", ".yaml")] {
         let mut found = stems(folder, ending);
-        found.remove("README");
         // Not of a detector.
         found.remove("networks");
         assert_eq!(found, catalogue, "{folder}");
     }
 }
 
+/// Where rules lie, and what goes with each.
+const FOLDERS: [(&str, &str, &str); 2] = [
+    ("rules", "docs/detectors", "tests/vectors/detectors"),
+    ("rules/policies", "docs/policies", "tests/vectors/policies"),
+];
+
 #[test]
-fn the_runbook_of_a_shipped_rule_is_in_this_repository() {
-    for one in described(&checkout()).unwrap() {
-        let end = format!("/blob/main/docs/runbooks/{}.md", one.id);
-        assert!(one.rule.runbook_url.ends_with(&end), "{} links {}", one.id, one.rule.runbook_url);
+fn every_rule_has_a_page_a_runbook_of_its_own_and_vectors_that_find_and_that_do_not() {
+    let mut runbooks = BTreeSet::from(["README".to_owned()]);
+    for (rules, pages, vectors) in FOLDERS {
+        let mut ids = stems(rules, ".yaml");
+        ids.remove("networks");
+        let [mut with_page, with_vectors] = [stems(pages, ".md"), stems(vectors, ".jsonl")];
+        with_page.remove("README");
+        assert_eq!((&with_page, &with_vectors), (&ids, &ids), "{pages}, {vectors}");
+        for id in &ids {
+            let text = |folder: &str, ending: &str| read(&checkout().join(format!("{folder}/{id}{ending}"))).unwrap();
+            let url =
+                format!("\nrunbook_url: https://github.com/frostwatch/frostwatch/blob/main/docs/runbooks/{id}.md\n");
+            assert_eq!(text(rules, ".yaml").matches(&url).count(), 1, "{id}: runbook_url");
+            let link = format!("(../runbooks/{id}.md)");
+            assert!(text(pages, ".md").contains(&link), "{pages}/{id}.md: {link}");
+            let scenarios = text(vectors, ".jsonl");
+            let count = |is_told: bool| {
+                let told = |line: &&str| {
+                    let scenario: serde_json::Value = serde_json::from_str(line).unwrap();
+                    scenario["expect"]["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty())
+                };
+                scenarios.lines().filter(|line| told(line) == is_told).count()
+            };
+            assert!(
+                count(true) > 0 && count(false) > 0,
+                "{vectors}/{id}.jsonl: {} told, {} not",
+                count(true),
+                count(false)
+            );
+        }
+        runbooks.extend(ids);
     }
+    assert_eq!(stems("docs/runbooks", ".md"), runbooks);
+    let index = read(&checkout().join("docs/runbooks/README.md")).unwrap();
+    assert!(runbooks.iter().all(|id| id == "README" || index.contains(&format!("[{id}]({id}.md)"))), "{index}");
 }
 
 #[test]
@@ -89,11 +119,35 @@ fn every_page_has_its_headings_and_all_parameters() {
             assert!(page.contains(&format!("| `{}` |", parameter.name)), "{}: {}", one.id, parameter.name);
         }
     }
+    for one in templates(&checkout()).unwrap() {
+        let page = one.page();
+        let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, template::HEADINGS, "{}", one.id);
+        for parameter in &one.parameters {
+            assert!(page.contains(&format!("| `{}` |", parameter.name)), "{}: {}", one.id, parameter.name);
+        }
+    }
+}
+
+#[test]
+fn every_table_of_the_documentation_is_one() {
+    let is_row = |line: Option<&&str>| line.is_some_and(|line| line.starts_with('|') && line.ends_with('|'));
+    let is_rule = |line: &str| line.chars().all(|letter| "|-: ".contains(letter));
+    let mut tables = 0;
+    for (path, text) in pages() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("|---")) {
+            let around = is_row(lines.get(at.wrapping_sub(1))) && is_row(lines.get(at + 1));
+            assert!(is_rule(line) && around, "{}, line {}: a table in one line: {line}", path.display(), at + 1);
+            tables += 1;
+        }
+    }
+    assert!(tables > 0);
 }
 
 /// The pages of the documentation and those at the root, as path from the checkout and text.
 fn pages() -> Vec<(PathBuf, String)> {
-    let folders = ["", "docs", "docs/detectors", "docs/runbooks"].map(PathBuf::from);
+    let folders = ["", "docs", "docs/detectors", "docs/policies", "docs/runbooks"].map(PathBuf::from);
     let files = folders.iter().flat_map(|folder| {
         let names = stems(&folder.to_string_lossy(), ".md").into_iter();
         names.map(|name| folder.join(format!("{name}.md")))
@@ -106,8 +160,10 @@ fn every_exception_that_a_runbook_shows_is_accepted_in_its_rule() {
     let mut seen = BTreeSet::new();
     for (path, text) in pages().into_iter().filter(|(path, _)| path.starts_with("docs/runbooks")) {
         let stem = path.file_stem().unwrap().to_str().unwrap();
+        let templates = stems("rules/policies", ".yaml");
         let id = if DETECTORS.contains(&stem) { stem } else { DETECTORS[0] };
-        let rule = read(&checkout().join(format!("rules/{id}.yaml"))).unwrap();
+        let file = if templates.contains(stem) { format!("rules/policies/{stem}") } else { format!("rules/{id}") };
+        let rule = read(&checkout().join(format!("{file}.yaml"))).unwrap().replace("enabled: false", "enabled: true");
         for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
             let changed = rule.replacen("exceptions: []\n", block, 1);
             let book =
@@ -118,7 +174,9 @@ fn every_exception_that_a_runbook_shows_is_accepted_in_its_rule() {
     }
     // An incident has none: it is told of alerts, whose rules have them.
     let shows = |id: &str| id == "incident" || seen.contains(id);
-    assert!(DETECTORS.iter().all(|id| shows(id)), "a runbook shows no exception: {seen:?}");
+    let templates = stems("rules/policies", ".yaml");
+    let mut ids = DETECTORS.iter().copied().chain(templates.iter().map(String::as_str));
+    assert!(ids.all(shows), "a runbook shows no exception: {seen:?}");
 }
 
 #[test]
