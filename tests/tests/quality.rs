@@ -191,7 +191,7 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
 fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
     let (Kept { downloads, .. }, _) = floors();
     let attacks = downloads.company.attacks_of_each_kind;
-    let company = Company::new(config(&downloads.company).with_downloads(attacks)).unwrap();
+    let company = company_of_downloads(&downloads);
     let kinds = [(AttackKind::UnusualDownload, attacks), (AttackKind::SlowExfiltration, attacks)];
     keep_floors("unusual_download", &downloads, &company, kinds);
     assert!(are_explained(&downloads.why, OF_TWO), "each floor has a reason");
@@ -273,6 +273,10 @@ fn company_of_addresses(addresses: &Addresses) -> Company {
     Company::new(config(&addresses.company).with_addresses(plan)).unwrap()
 }
 
+fn company_of_downloads(downloads: &Apart) -> Company {
+    Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap()
+}
+
 /// The company whose everyday attacks are those of the others.
 fn company_of_files(files: &Apart) -> Company {
     let fast = files.company.attacks_of_each_kind;
@@ -327,35 +331,36 @@ fn what_is_added_for_downloads_changes_nothing_else() {
     let company = Company::new(config.clone()).unwrap();
     let added =
         Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
-    let of_before = added
-        .labels()
-        .iter()
-        .filter(|label| !matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration));
+    let of_before = added.labels().iter().filter(|label| !is_of_downloads(label));
     assert!(of_before.eq(company.labels()));
+}
+
+fn is_of_downloads(label: &Label) -> bool {
+    matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration)
+}
+
+/// The attacks on a company that its floors are about, and all that is harmless in it and looks like one.
+fn labels_of(company: &Company, is_one: fn(&Label) -> bool) -> String {
+    let attacks = company.labels().iter().filter(|label| is_one(label));
+    let attacks = attacks.map(|label| serde_json::to_string(label).unwrap() + "\n");
+    let harmless = company.misleading().map(|misleading| serde_json::to_string(&misleading).unwrap() + "\n");
+    attacks.chain(harmless).collect()
 }
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (Kept { files, addresses, slow, policies, .. }, company) = floors();
-    let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
-    let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
-    let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
-    let with_addresses = company_of_addresses(&addresses);
-    let is_of_addresses = |label: &&Label| label.kind >= AttackKind::AnonymousAddress;
-    let harmless = with_addresses.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
-    let of_addresses = with_addresses.labels().iter().filter(is_of_addresses).map(line).chain(harmless).collect();
-    let days = company_of_days(&slow);
-    let is_of_days = |label: &&Label| label.kind > AttackKind::SlowNewDevice;
-    let with_policies = company_of_policies(&policies);
-    let is_of_policies = |label: &&Label| label.kind >= AttackKind::MassDeletion;
-    let harmless = with_policies.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
-    let of_policies = with_policies.labels().iter().filter(is_of_policies).map(line).chain(harmless).collect();
-    let written: [(&str, String); 5] = [
-        ("labels.jsonl", company.labels().iter().map(line).collect()),
-        ("labels_files.jsonl", of_files),
-        ("labels_policies.jsonl", of_policies),
-        ("labels_addresses.jsonl", of_addresses),
-        ("labels_slow.jsonl", days.labels().iter().filter(is_of_days).map(line).collect()),
+    let (Kept { downloads, files, addresses, slow, policies, .. }, company) = floors();
+    let is_of_files = |label: &Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
+    let is_of_addresses = |label: &Label| label.kind >= AttackKind::AnonymousAddress;
+    let is_of_days = |label: &Label| label.kind > AttackKind::SlowNewDevice;
+    let is_of_policies = |label: &Label| label.kind >= AttackKind::MassDeletion;
+    let written: [(&str, String); 6] = [
+        ("labels.jsonl", labels_of(&company, |_| true)),
+        ("labels_downloads.jsonl", labels_of(&company_of_downloads(&downloads), is_of_downloads)),
+        ("labels_files.jsonl", labels_of(&company_of_files(&files), is_of_files)),
+        ("labels_policies.jsonl", labels_of(&company_of_policies(&policies), is_of_policies)),
+        ("labels_addresses.jsonl", labels_of(&company_of_addresses(&addresses), is_of_addresses)),
+        ("labels_slow.jsonl", labels_of(&company_of_days(&slow), is_of_days)),
     ];
     for (name, labels) in written {
         if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {
