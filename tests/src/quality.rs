@@ -6,6 +6,7 @@
 mod addresses;
 mod colleagues;
 mod follow;
+mod guesses;
 mod held;
 mod judge;
 mod places;
@@ -32,9 +33,12 @@ use held::Held;
 pub use addresses::{Stories, stories};
 pub use colleagues::{Published, colleagues, departments};
 pub use follow::follow;
+pub use guesses::OfGuesses;
 pub use judge::{Attribution, Judged, OfKind, Score, judge};
 pub use places::{Listing, places};
-pub use table::{of_ablations, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories};
+pub use table::{
+    of_ablations, of_classes, of_confounders, of_departments, of_guesses, of_held, of_kinds, of_scores, of_stories,
+};
 pub use variants::{Ablation, Variant, ablations, sensitivities};
 
 /// What the stream carries.

@@ -7,6 +7,7 @@ use frostwatch_simulator::{AccountKind, AttackKind, Company, Confounder, FirstVi
 
 use super::Final;
 use super::addresses::{BY_EVIDENCE, Stories, episodes, held_counts, is_seen_by_evidence, is_true, stories};
+use super::guesses::{OfGuesses, guesses};
 
 /// `ServiceNow`'s clock has whole seconds, and some rows of an action are written a second later.
 const CLOCK: Millis = 2 * SECOND;
@@ -121,6 +122,8 @@ pub struct Judged {
     pub held: BTreeMap<&'static str, BTreeMap<String, (usize, usize)>>,
     /// How alerts were put together.
     pub stories: Stories,
+    /// As what guessed passwords are told, by how they were guessed.
+    pub guesses: BTreeMap<String, OfGuesses>,
 }
 
 impl Score {
@@ -146,6 +149,12 @@ impl Judged {
         score.wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
     }
 
+    /// The same of all that are switched on together.
+    pub fn false_of_all_per_1000(&self) -> f64 {
+        let wrong: usize = self.scores.values().map(|score| score.wrong).sum();
+        wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
+    }
+
     /// Incidents without any attack for 1,000 days of a user.
     pub fn stories_per_1000(&self) -> f64 {
         self.stories.without_attack.len() as f64 * 1_000.0 / self.user_days.max(1) as f64
@@ -159,7 +168,12 @@ impl Judged {
 
 /// Holds the alerts at the end against what was injected.
 pub fn judge(company: &Company, finals: &[Final]) -> Judged {
-    let mut judged = Judged { user_days: user_days(company), stories: stories(company, finals), ..Judged::default() };
+    let mut judged = Judged {
+        user_days: user_days(company),
+        stories: stories(company, finals),
+        guesses: guesses(company, finals),
+        ..Judged::default()
+    };
     let known = Known {
         visits: company.first_visits(),
         confounders: company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect(),
