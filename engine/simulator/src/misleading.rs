@@ -135,7 +135,9 @@ impl Company {
         let days_that = |is_one: fn(i64) -> bool| {
             let is_day = |day: i64| is_one(first_day + day);
             let begins = (0..i64::from(self.config.days)).filter(|day| is_day(*day) && (*day == 0 || !is_day(day - 1)));
-            let ends = |from: i64| (from..).find(|day| !is_day(*day)).unwrap_or(from);
+            // What is cut to the run ends with it.
+            let behind = i64::from(self.config.days) + 1;
+            let ends = |from: i64| (from..behind).find(|day| !is_day(*day)).unwrap_or(behind);
             begins.map(|from| of_days((from, ends(from)))).collect()
         };
         match confounder {
