@@ -7,6 +7,7 @@ mod addresses;
 mod benign;
 mod colleagues;
 mod follow;
+mod guesses;
 mod held;
 mod judge;
 mod places;
@@ -34,12 +35,13 @@ pub use addresses::{Stories, stories};
 pub use benign::Benign;
 pub use colleagues::{Published, colleagues, departments};
 pub use follow::follow;
+pub use guesses::OfGuesses;
 pub use held::unexplained;
 pub use judge::{Attribution, Judged, OfKind, Score, Total, judge};
 pub use places::{Listing, places};
 pub use table::{
-    of_ablations, of_benign, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories,
-    of_totals,
+    of_ablations, of_benign, of_classes, of_confounders, of_departments, of_guesses, of_held, of_kinds, of_scores,
+    of_stories, of_totals,
 };
 pub use variants::{Ablation, Variant, ablations, sensitivities};
 

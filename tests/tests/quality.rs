@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use frostwatch_simulator::{AddressPlan, AttackKind, Company, CompanyConfig, FilePlan, Label, PolicyPlan};
-use frostwatch_tests::quality::{Form, Judged, Listing, Variant, judge, places, run};
+use frostwatch_tests::quality::{Form, Judged, Listing, Score, Variant, judge, places, run};
 use serde::Deserialize;
 
 /// `tests/quality/floors.json`.
@@ -17,6 +17,8 @@ use serde::Deserialize;
 struct Kept {
     company: Size,
     floors: BTreeMap<String, Floor>,
+    kinds: BTreeMap<String, OfKinds>,
+    total: Total,
     /// What is usual takes weeks to learn, and slow exfiltration weeks to be seen.
     downloads: Apart,
     /// Attacks on files, half as many of them slow.
@@ -38,6 +40,8 @@ struct Policies {
     fast: u32,
     rows: BTreeMap<String, OfPolicy>,
     activity: BTreeMap<String, OfPolicy>,
+    rows_total: Total,
+    activity_total: Total,
 }
 
 /// Floors of several policies over one company.
@@ -49,6 +53,7 @@ struct Addresses {
     fast: u32,
     policies: BTreeMap<String, OfPolicy>,
     incidents: Incidents,
+    total: Total,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +63,8 @@ struct OfPolicy {
     recall_slow_min: f64,
     precision_min: f64,
     false_per_1000_user_days_max: f64,
+    /// Of fast attacks.
+    detection_secs_max: i64,
     /// Those that no attack may pass, or few: by class.
     classes: BTreeMap<String, OfClass>,
     why: BTreeMap<String, String>,
@@ -81,6 +88,9 @@ struct Apart {
     recall_slow_min: f64,
     precision_min: f64,
     false_per_1000_user_days_max: f64,
+    /// Of fast attacks.
+    detection_secs_max: i64,
+    total: Total,
     /// Of the classes that are counted apart, by kind and class: `Ransomware, small`.
     #[serde(default)]
     classes: BTreeMap<String, OfClass>,
@@ -97,12 +107,32 @@ struct OfClass {
     why: String,
 }
 
+/// Of all that is switched on in a company together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Total {
+    false_per_1000_user_days_max: f64,
+    /// Why it is what it is.
+    why: String,
+}
+
+/// Of attacks that guess in one way, the share that is told as what it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfKinds {
+    told_as_what_they_are_min: f64,
+    /// Why it is what it is.
+    why: String,
+}
+
 /// Attacks of the first kinds that take days.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SlowFloors {
     company: Size,
     attacks: u32,
+    kinds: BTreeMap<String, OfKinds>,
+    total: Total,
     policies: BTreeMap<String, SlowFloor>,
 }
 
@@ -143,11 +173,29 @@ struct Floor {
 /// The values of a policy with fast attacks.
 const OF_ONE: [&str; 4] = ["detection_secs_max", "false_per_1000_user_days_max", "precision_min", "recall_min"];
 /// The same of a policy with fast and slow attacks.
-const OF_TWO: [&str; 4] = ["false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
+const OF_TWO: [&str; 5] =
+    ["detection_secs_max", "false_per_1000_user_days_max", "precision_min", "recall_fast_min", "recall_slow_min"];
 
 /// Has each of the values a reason?
-fn are_explained(why: &BTreeMap<String, String>, values: [&str; 4]) -> bool {
+fn are_explained<const N: usize>(why: &BTreeMap<String, String>, values: [&str; N]) -> bool {
     why.keys().eq(values) && why.values().all(|why| !why.is_empty())
+}
+
+/// Are there few false alerts of all together?
+fn keep_total(total: &Total, judged: &Judged) {
+    let (wrong, most) = (judged.false_of_all_per_1000(), total.false_per_1000_user_days_max);
+    assert!(wrong <= most, "all together: {wrong} false alerts for 1,000 user-days\n{:#?}", judged.false_alerts);
+    assert!(!total.why.is_empty(), "all together: reason");
+}
+
+/// Is what guesses told as what it is, however it guesses?
+fn keep_kinds(kinds: &BTreeMap<String, OfKinds>, judged: &Judged) {
+    assert!(kinds.keys().eq(judged.guesses.keys()), "each way of guessing has a floor: {:#?}", judged.guesses);
+    for (class, of_class) in &judged.guesses {
+        let OfKinds { told_as_what_they_are_min, why } = &kinds[class];
+        let is_kept = of_class.share() >= *told_as_what_they_are_min && !why.is_empty();
+        assert!(is_kept, "{class}: {of_class:?}, {why}");
+    }
 }
 
 fn file(name: &str) -> PathBuf {
@@ -185,13 +233,15 @@ fn detectors_keep_their_floors_at_medium_sensitivity() {
         assert!(secs <= floor.detection_secs_max, "{policy}: told after {secs} s");
         assert!(are_explained(&floor.why, OF_ONE), "{policy}: reasons");
     }
+    keep_kinds(&floors.kinds, &judged);
+    keep_total(&floors.total, &judged);
 }
 
 #[test]
 fn unusual_downloads_keep_their_floors_at_medium_sensitivity() {
     let (Kept { downloads, .. }, _) = floors();
     let attacks = downloads.company.attacks_of_each_kind;
-    let company = Company::new(config(&downloads.company).with_downloads(attacks)).unwrap();
+    let company = company_of_downloads(&downloads);
     let kinds = [(AttackKind::UnusualDownload, attacks), (AttackKind::SlowExfiltration, attacks)];
     keep_floors("unusual_download", &downloads, &company, kinds);
     assert!(are_explained(&downloads.why, OF_TWO), "each floor has a reason");
@@ -224,6 +274,7 @@ fn addresses_leavers_and_devices_keep_their_floors_at_medium_sensitivity() {
     let without = judged.stories_per_1000();
     assert!(without <= floors.without_attack_per_1000_user_days_max, "{without} without an attack\n{cases}");
     assert_eq!(floors.why.len(), 3);
+    keep_total(&addresses.total, &judged);
 }
 
 #[test]
@@ -232,9 +283,13 @@ fn policies_keep_their_floors() {
     let company = company_of_policies(&policies);
     let places = places(company.world(), Listing::Good).unwrap();
     let medium = [Variant::told("medium", &company).unwrap()];
-    for (form, floors) in [(Form::Rows, &policies.rows), (Form::Activity, &policies.activity)] {
+    let of_rows = (Form::Rows, &policies.rows, &policies.rows_total);
+    let of_activity = (Form::Activity, &policies.activity, &policies.activity_total);
+    for (form, floors, total) in [of_rows, of_activity] {
         let finals = run(&company, form, &[], &places, &medium).unwrap();
-        keep_each(floors, policies.fast, &judge(&company, &finals[0]));
+        let judged = judge(&company, &finals[0]);
+        keep_each(floors, policies.fast, &judged);
+        keep_total(total, &judged);
     }
 }
 
@@ -249,6 +304,8 @@ fn keep_each(policies: &BTreeMap<String, OfPolicy>, fast: u32, judged: &Judged) 
             assert_eq!(of_kind.injected, injected as usize, "{policy}");
             assert!(of_kind.recall() >= recall_min, "{policy}: {of_kind:?}\n{cases}");
         }
+        let secs = fast_secs(score);
+        assert!(secs <= floors.detection_secs_max, "{policy}: fast ones told after {secs} s");
         for (class, floor) in &floors.classes {
             let of_class: Vec<_> = score.classes.iter().filter(|((_, of), _)| of == class).collect();
             let (found, all) = of_class.iter().fold((0, 0), |sum, (_, of)| (sum.0 + of.found, sum.1 + of.injected));
@@ -262,6 +319,11 @@ fn keep_each(policies: &BTreeMap<String, OfPolicy>, fast: u32, judged: &Judged) 
     }
 }
 
+/// How long fast attacks took to be told.
+fn fast_secs(score: &Score) -> i64 {
+    score.kinds.values().next().unwrap().detection_secs
+}
+
 fn company_of_policies(policies: &Policies) -> Company {
     let fast = policies.fast;
     let plan = PolicyPlan { fast, slow: fast / 2, work: true, sprays: fast };
@@ -271,6 +333,10 @@ fn company_of_policies(policies: &Policies) -> Company {
 fn company_of_addresses(addresses: &Addresses) -> Company {
     let plan = AddressPlan { fast: addresses.fast, slow: addresses.fast / 2, work: true };
     Company::new(config(&addresses.company).with_addresses(plan)).unwrap()
+}
+
+fn company_of_downloads(downloads: &Apart) -> Company {
+    Company::new(config(&downloads.company).with_downloads(downloads.company.attacks_of_each_kind)).unwrap()
 }
 
 /// The company whose everyday attacks are those of the others.
@@ -298,6 +364,9 @@ fn keep_floors(policy: &str, floors: &Apart, company: &Company, [fast, slow]: [(
     assert!(score.precision() >= floors.precision_min, "precision {}\n{cases}", score.precision());
     let wrong = judged.false_per_1000(score);
     assert!(wrong <= floors.false_per_1000_user_days_max, "{wrong} false alerts for 1,000 user-days\n{cases}");
+    let secs = fast_secs(score);
+    assert!(secs <= floors.detection_secs_max, "fast ones told after {secs} s");
+    keep_total(&floors.total, &judged);
 }
 
 #[test]
@@ -316,6 +385,8 @@ fn attacks_that_take_days_keep_their_floors_at_medium_sensitivity() {
         assert!(recall >= floor.recall_min, "{policy}: {of_kind:?}, {}\n{:#?}", floor.why, judged.missed);
         assert!(secs <= floor.detection_secs_max, "{policy}: told after {secs} s, {}", floor.why);
     }
+    keep_kinds(&slow.kinds, &judged);
+    keep_total(&slow.total, &judged);
 }
 
 #[test]
@@ -327,35 +398,36 @@ fn what_is_added_for_downloads_changes_nothing_else() {
     let company = Company::new(config.clone()).unwrap();
     let added =
         Company::new(CompanyConfig { confounders: config.confounders, ..config.with_downloads(attacks) }).unwrap();
-    let of_before = added
-        .labels()
-        .iter()
-        .filter(|label| !matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration));
+    let of_before = added.labels().iter().filter(|label| !is_of_downloads(label));
     assert!(of_before.eq(company.labels()));
+}
+
+fn is_of_downloads(label: &Label) -> bool {
+    matches!(label.kind, AttackKind::UnusualDownload | AttackKind::SlowExfiltration)
+}
+
+/// The attacks on a company that its floors are about, and all that is harmless in it and looks like one.
+fn labels_of(company: &Company, is_one: fn(&Label) -> bool) -> String {
+    let attacks = company.labels().iter().filter(|label| is_one(label));
+    let attacks = attacks.map(|label| serde_json::to_string(label).unwrap() + "\n");
+    let harmless = company.misleading().map(|misleading| serde_json::to_string(&misleading).unwrap() + "\n");
+    attacks.chain(harmless).collect()
 }
 
 #[test]
 fn the_labels_are_those_that_were_written_down() {
-    let (Kept { files, addresses, slow, policies, .. }, company) = floors();
-    let line = |label: &Label| serde_json::to_string(label).unwrap() + "\n";
-    let is_of_files = |label: &&Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
-    let of_files = company_of_files(&files).labels().iter().filter(is_of_files).map(line).collect();
-    let with_addresses = company_of_addresses(&addresses);
-    let is_of_addresses = |label: &&Label| label.kind >= AttackKind::AnonymousAddress;
-    let harmless = with_addresses.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
-    let of_addresses = with_addresses.labels().iter().filter(is_of_addresses).map(line).chain(harmless).collect();
-    let days = company_of_days(&slow);
-    let is_of_days = |label: &&Label| label.kind > AttackKind::SlowNewDevice;
-    let with_policies = company_of_policies(&policies);
-    let is_of_policies = |label: &&Label| label.kind >= AttackKind::MassDeletion;
-    let harmless = with_policies.harmless().iter().map(|harmless| serde_json::to_string(harmless).unwrap() + "\n");
-    let of_policies = with_policies.labels().iter().filter(is_of_policies).map(line).chain(harmless).collect();
-    let written: [(&str, String); 5] = [
-        ("labels.jsonl", company.labels().iter().map(line).collect()),
-        ("labels_files.jsonl", of_files),
-        ("labels_policies.jsonl", of_policies),
-        ("labels_addresses.jsonl", of_addresses),
-        ("labels_slow.jsonl", days.labels().iter().filter(is_of_days).map(line).collect()),
+    let (Kept { downloads, files, addresses, slow, policies, .. }, company) = floors();
+    let is_of_files = |label: &Label| matches!(label.kind, AttackKind::Ransomware | AttackKind::SlowRansomware);
+    let is_of_addresses = |label: &Label| label.kind >= AttackKind::AnonymousAddress;
+    let is_of_days = |label: &Label| label.kind > AttackKind::SlowNewDevice;
+    let is_of_policies = |label: &Label| label.kind >= AttackKind::MassDeletion;
+    let written: [(&str, String); 6] = [
+        ("labels.jsonl", labels_of(&company, |_| true)),
+        ("labels_downloads.jsonl", labels_of(&company_of_downloads(&downloads), is_of_downloads)),
+        ("labels_files.jsonl", labels_of(&company_of_files(&files), is_of_files)),
+        ("labels_policies.jsonl", labels_of(&company_of_policies(&policies), is_of_policies)),
+        ("labels_addresses.jsonl", labels_of(&company_of_addresses(&addresses), is_of_addresses)),
+        ("labels_slow.jsonl", labels_of(&company_of_days(&slow), is_of_days)),
     ];
     for (name, labels) in written {
         if std::env::var_os("FROSTWATCH_WRITE_GOLDEN").is_some() {

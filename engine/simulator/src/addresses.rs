@@ -197,7 +197,7 @@ pub(crate) fn plan(company: &Company, plan: AddressPlan) -> Result<Planned, Conf
         leavers::work(&mut ground, &attacked);
     }
     let Ground { book, mut actions, mut harmless, absences, devices, .. } = ground;
-    actions.extend(of_work.into_iter().filter(|action| !is_absent(&absences, action)));
+    actions.extend(of_work.into_iter().filter(|action| !is_absent(&absences, action.account, action.time_ms)));
     actions.retain(|action| (company.config.start_ms..company.end_ms()).contains(&action.time_ms));
     actions.extend(planned.actions);
     harmless.sort_by(|a, b| (a.from_ms, &a.user).cmp(&(b.from_ms, &b.user)));
@@ -205,10 +205,10 @@ pub(crate) fn plan(company: &Company, plan: AddressPlan) -> Result<Planned, Conf
     Ok(Planned { labels: planned.labels, actions, harmless, lists, absences, devices })
 }
 
-/// Does the account of an action do nothing then?
-pub(crate) fn is_absent(absences: &BTreeMap<u32, Vec<(i64, i64)>>, action: &Action) -> bool {
-    let is_within = |(from_ms, to_ms): &(i64, i64)| (*from_ms..*to_ms).contains(&action.time_ms);
-    absences.get(&action.account).is_some_and(|absences| absences.iter().any(is_within))
+/// Does the account do nothing then?
+pub(crate) fn is_absent(absences: &BTreeMap<u32, Vec<(i64, i64)>>, account: u32, time_ms: i64) -> bool {
+    let is_within = |(from_ms, to_ms): &(i64, i64)| (*from_ms..*to_ms).contains(&time_ms);
+    absences.get(&account).is_some_and(|absences| absences.iter().any(is_within))
 }
 
 /// Draws victims and days until one of them gives an attack.

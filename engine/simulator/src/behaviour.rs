@@ -7,6 +7,7 @@ mod near_miss;
 mod project;
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use rand::RngExt;
 
@@ -14,8 +15,12 @@ use crate::action::{Action, Client, Deed, Device};
 use crate::chance::{Chance, Purpose, stream};
 use crate::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::confounders::Confounder;
+use crate::misleading::Moment;
 use crate::people::{AccountKind, Person, Stay};
 use crate::world::{Access, CityId, NetworkId, World};
+
+pub(crate) use human::is_month_end;
+pub(crate) use project::is_quarter_end;
 
 /// No zone's midnight is further from UTC's than this.
 const ZONE_SPAN_MS: i64 = 15 * HOUR_MS;
@@ -38,18 +43,8 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
     if day < i64::from(person.first_day) {
         return;
     }
-    let epoch_day = context.first_epoch_day + day;
-    let utc_midnight = epoch_day * DAY_MS;
-    let mut planner = Planner {
-        world: context.world,
-        account,
-        person,
-        day,
-        epoch_day,
-        seed: context.seed,
-        chance: stream(context.seed, Purpose::Day, account, (day + 1) as u32),
-        out,
-    };
+    let mut planner = Planner::new(context, account, person, day, out);
+    let utc_midnight = planner.epoch_day * DAY_MS;
     match person.kind {
         AccountKind::Placeholder => planner.guest_day(utc_midnight),
         AccountKind::Service => planner.nightly_job(utc_midnight),
@@ -57,17 +52,28 @@ pub(crate) fn plan_day(context: DayContext<'_>, account: u32, person: &Person, d
         AccountKind::Vendor => planner.vendor_visit(utc_midnight),
         AccountKind::Employee | AccountKind::External if person.habits.kiosk => planner.kiosk_day(),
         AccountKind::Employee | AccountKind::External => {
-            for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
+            for stay in planner.stays() {
                 planner.stay_day(stay);
             }
-            planner.chance = stream(context.seed, Purpose::NearMiss, account, (day + 1) as u32);
-            for stay in person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS) {
-                planner.early_morning(stay);
-            }
-            planner.strangers_at_the_door();
+            planner.near_misses();
             planner.hammering();
         }
     }
+}
+
+/// What of that looks like an attack by itself.
+pub(crate) fn near_misses(
+    context: DayContext<'_>,
+    account: u32,
+    person: &Person,
+    day: i64,
+) -> Vec<(Moment, Vec<Action>)> {
+    if !person.is_human() || person.habits.kiosk {
+        return Vec::new();
+    }
+    let mut actions = Vec::new();
+    let found = Planner::new(context, account, person, day, &mut actions).near_misses();
+    found.into_iter().map(|(moment, of_it)| (moment, actions[of_it].to_vec())).collect()
 }
 
 /// Draws one account's day.
@@ -99,7 +105,41 @@ struct Window {
     to_ms: i64,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(context: DayContext<'a>, account: u32, person: &'a Person, day: i64, out: &'a mut Vec<Action>) -> Self {
+        Self {
+            world: context.world,
+            account,
+            person,
+            day,
+            epoch_day: context.first_epoch_day + day,
+            seed: context.seed,
+            chance: stream(context.seed, Purpose::Day, account, (day + 1) as u32),
+            out,
+        }
+    }
+
+    /// The stays in which a part of the local day may lie.
+    fn stays(&self) -> Vec<Stay> {
+        let utc_midnight = self.epoch_day * DAY_MS;
+        self.person.stays(utc_midnight - ZONE_SPAN_MS, utc_midnight + DAY_MS + ZONE_SPAN_MS)
+    }
+
+    /// Adds what looks like an attack, and answers where it stands among the actions.
+    fn near_misses(&mut self) -> Vec<(Moment, Range<usize>)> {
+        self.chance = stream(self.seed, Purpose::NearMiss, self.account, (self.day + 1) as u32);
+        let mut found = Vec::new();
+        for stay in self.stays() {
+            let before = self.out.len();
+            let moment = self.early_morning(stay);
+            found.extend(moment.map(|moment| (moment, before..self.out.len())));
+        }
+        let before = self.out.len();
+        let moment = self.strangers_at_the_door();
+        found.extend(moment.map(|moment| (moment, before..self.out.len())));
+        found
+    }
+
     fn push(&mut self, time_ms: i64, client: Client, deed: Deed) {
         let id = self.chance.random();
         self.out.push(Action { time_ms, account: self.account, id, client, deed, label: None });

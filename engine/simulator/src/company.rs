@@ -13,6 +13,7 @@ use crate::clock::DAY_MS;
 use crate::confounders::Confounders;
 use crate::delivery::{Deliveries, Form};
 use crate::files::{self, FilePlan};
+use crate::misleading::Misleading;
 use crate::people::{Account, Person, populate};
 use crate::policies::{self, Administration, PolicyPlan};
 use crate::world::{World, WorldError};
@@ -120,6 +121,8 @@ pub struct Company {
     pub(crate) attack_actions: Vec<Action>,
     /// When accounts do nothing of what their days would have, milliseconds since the epoch.
     pub(crate) absences: BTreeMap<u32, Vec<(i64, i64)>>,
+    /// What looks like an attack on files, and whose it is.
+    pub(crate) file_work: Vec<(u32, Misleading)>,
     labels: Vec<Label>,
     harmless: Vec<Harmless>,
     lists: Vec<AddressList>,
@@ -247,6 +250,7 @@ impl Company {
             people,
             attack_actions: Vec::new(),
             absences: BTreeMap::new(),
+            file_work: Vec::new(),
             labels: Vec::new(),
             harmless: Vec::new(),
             lists: Vec::new(),
@@ -255,7 +259,8 @@ impl Company {
         company.labels = planned.labels;
         company.attack_actions = planned.actions;
         if let Some(plan) = company.config.files {
-            let planned = files::plan(&company, plan)?;
+            let (planned, work) = files::plan(&company, plan)?;
+            company.file_work = work;
             company.labels.extend(planned.labels);
             company.attack_actions.extend(planned.actions);
         }
@@ -280,6 +285,7 @@ impl Company {
         actions.retain(|action| action.label.is_some() || !self.is_absent(action));
         actions.extend(planned.actions);
         self.attack_actions = actions;
+
         self.labels.extend(planned.labels);
         for (account, devices) in planned.devices {
             self.people[account as usize].devices = devices;
@@ -289,7 +295,12 @@ impl Company {
 
     /// Is the account one that does nothing then?
     pub(crate) fn is_absent(&self, action: &Action) -> bool {
-        addresses::is_absent(&self.absences, action)
+        self.is_absent_at(action.account, action.time_ms)
+    }
+
+    /// The same of a time.
+    pub(crate) fn is_absent_at(&self, account: u32, time_ms: i64) -> bool {
+        addresses::is_absent(&self.absences, account, time_ms)
     }
 
     /// The attacks that were injected, and nothing else.

@@ -13,6 +13,7 @@ use crate::action::{Action, file};
 use crate::attacks::Planned;
 use crate::chance::Chance;
 use crate::company::{Company, ConfigError};
+use crate::misleading::Misleading;
 
 /// What is made of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,14 +145,17 @@ fn renamed(name: &str, to: NewName) -> String {
     }
 }
 
-/// Plans all of it: labels of the attacks, and the actions of attacks and of work.
-pub(crate) fn plan(company: &Company, plan: FilePlan) -> Result<Planned, ConfigError> {
+/// Plans all of it: labels of the attacks, the actions of attacks and of work, and what of that work, by whose account, looks
+/// like an attack.
+pub(crate) fn plan(company: &Company, plan: FilePlan) -> Result<(Planned, Vec<(u32, Misleading)>), ConfigError> {
     let mut attacked: BTreeSet<u32> = company.attack_actions.iter().map(|action| action.account).collect();
     let mut planned = attack::plan(company, plan, &mut attacked)?;
-    if plan.work {
-        planned.actions.extend(work::plan(company));
+    if !plan.work {
+        return Ok((planned, Vec::new()));
     }
-    Ok(planned)
+    let work::Work { actions, misleading, .. } = work::plan(company);
+    planned.actions.extend(actions);
+    Ok((planned, misleading))
 }
 
 /// Different files by their numbers, some of `count` drawn.

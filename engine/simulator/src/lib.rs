@@ -16,6 +16,7 @@ mod company;
 mod confounders;
 mod delivery;
 mod files;
+mod misleading;
 mod people;
 mod policies;
 mod raw;
@@ -30,5 +31,6 @@ pub use company::{
 pub use confounders::{Confounder, Confounders};
 pub use delivery::{Deliveries, Delivery, MAX_DELAY_MS, MAX_DUPLICATE_DELAY_MS};
 pub use files::FilePlan;
+pub use misleading::{FileWork, Misleading, Misleads, Moment};
 pub use people::{Account, AccountKind};
 pub use policies::{Administration, PolicyPlan};

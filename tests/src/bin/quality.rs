@@ -11,8 +11,8 @@ use frostwatch_detect::place::Locate;
 use frostwatch_simulator::{AddressPlan, Company, CompanyConfig, FilePlan, PolicyPlan};
 use frostwatch_tests::quality::{
     Ablation, Form, Judged, Listing, Published, Score, Variant, ablations, colleagues, departments, follow, judge,
-    of_ablations, of_benign, of_classes, of_confounders, of_departments, of_held, of_kinds, of_scores, of_stories,
-    of_totals, places, run, sensitivities,
+    of_ablations, of_benign, of_classes, of_confounders, of_departments, of_guesses, of_held, of_kinds, of_scores,
+    of_stories, of_totals, places, run, sensitivities,
 };
 
 /// Monday, 2 March 2026: the clocks of North America and Europe, and of Australia, change within the next five weeks.
@@ -116,7 +116,7 @@ fn main() -> anyhow::Result<()> {
     println!("{} user-days, {} attacks, seed {seed}\n", medium.user_days, company.labels().len());
     println!("{}\n{}\n{}", of_scores(&scores), of_kinds(&scores), of_classes(&scores));
     println!("{}\n{}\n{}", of_totals(medium), of_confounders(medium), of_benign(medium));
-    println!("{}\n{}", of_held(medium), of_stories(medium));
+    println!("{}\n{}\n{}", of_guesses(medium), of_held(medium), of_stories(medium));
     if arguments.cases {
         name_cases(medium);
     }
@@ -147,6 +147,9 @@ fn name_cases(judged: &Judged) {
     judged.missed.iter().for_each(|missed| println!("- missed: {missed}"));
     judged.told_low.iter().for_each(|low| println!("- at low severity: {low}"));
     judged.false_alerts.iter().for_each(|wrong| println!("- false: {wrong}"));
+    let others =
+        judged.guesses.iter().flat_map(|(class, of_class)| of_class.others.iter().map(move |other| (class, other)));
+    others.for_each(|(class, other)| println!("- {class}, told as something else: {other}"));
     judged.stories.apart.iter().for_each(|apart| println!("- not in one incident: {apart}"));
     judged.stories.mixed.iter().for_each(|mixed| println!("- an attack with other alerts: {mixed}"));
     judged.stories.without_attack.iter().for_each(|none| println!("- an incident without an attack: {none}"));

@@ -8,6 +8,7 @@ use frostwatch_simulator::{AccountKind, AttackKind, Company, Confounder, FirstVi
 use super::Final;
 use super::addresses::{BY_EVIDENCE, Stories, episodes, held_counts, is_seen_by_evidence, is_true, stories};
 use super::benign::{Benign, OfNobody, Said, benign};
+use super::guesses::{OfGuesses, guesses};
 
 /// `ServiceNow`'s clock has whole seconds, and some rows of an action are written a second later.
 const CLOCK: Millis = 2 * SECOND;
@@ -135,6 +136,8 @@ pub struct Judged {
     pub stories: Stories,
     /// What is harmless and looks like an attack, by its kind, and what was said of it.
     pub benign: BTreeMap<String, Benign>,
+    /// As what guessed passwords are told, by how they were guessed.
+    pub guesses: BTreeMap<String, OfGuesses>,
 }
 
 impl Score {
@@ -173,6 +176,12 @@ impl Judged {
         [of(&DETECTORS), of(&TEMPLATES)]
     }
 
+    /// The same of all that are switched on together.
+    pub fn false_of_all_per_1000(&self) -> f64 {
+        let wrong: usize = self.scores.values().map(|score| score.wrong).sum();
+        wrong as f64 * 1_000.0 / self.user_days.max(1) as f64
+    }
+
     /// Incidents without any attack for 1,000 days of a user.
     pub fn stories_per_1000(&self) -> f64 {
         self.stories.without_attack.len() as f64 * 1_000.0 / self.user_days.max(1) as f64
@@ -186,7 +195,12 @@ impl Judged {
 
 /// Holds the alerts at the end against what was injected.
 pub fn judge(company: &Company, finals: &[Final]) -> Judged {
-    let mut judged = Judged { user_days: user_days(company), stories: stories(company, finals), ..Judged::default() };
+    let mut judged = Judged {
+        user_days: user_days(company),
+        stories: stories(company, finals),
+        guesses: guesses(company, finals),
+        ..Judged::default()
+    };
     let known = Known {
         visits: company.first_visits(),
         confounders: company.people().map(|account| (account.name.to_lowercase(), account.confounders)).collect(),

@@ -1,10 +1,11 @@
 //! Prints what was measured as tables of Markdown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::addresses::Stories;
 use super::benign::Benign;
+use super::guesses::OfGuesses;
 use super::judge::{Judged, OfKind, Score, Total};
 use super::variants::Ablation;
 
@@ -74,6 +75,29 @@ pub fn of_classes(judged: &[(String, Judged)]) -> String {
         return rows;
     }
     format!("| Rules | Detector | Kind | Class | Attacks | Found | Recall |\n|---|---|---|---|---:|---:|---:|\n{rows}")
+}
+
+/// As what guesses are told: a row for each way of guessing, a column for each kind of alert. Who has alerts of several kinds
+/// is counted for each. Empty where nobody guesses.
+pub fn of_guesses(judged: &Judged) -> String {
+    if judged.guesses.is_empty() {
+        return String::new();
+    }
+    let kinds: BTreeSet<&String> = judged.guesses.values().flat_map(|of| of.kinds.keys()).collect();
+    let mut text = "| Guesses | Are | Told | As what they are |".to_owned();
+    for kind in &kinds {
+        let _ = write!(text, " `{kind}` |");
+    }
+    let _ = writeln!(text, "\n|---|---|---:|---:|{}", "---:|".repeat(kinds.len()));
+    for (class, of_class) in &judged.guesses {
+        let OfGuesses { expected, told, fit, kinds: counts, .. } = of_class;
+        let _ = write!(text, "| {class} | `{expected}` | {told} | {fit} |");
+        for kind in &kinds {
+            let _ = write!(text, " {} |", counts.get(*kind).copied().unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// One row for each mechanism that was switched off, below one of the detector with all of them.

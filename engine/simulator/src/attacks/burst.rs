@@ -56,7 +56,14 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
     let end = if succeeds { "then the right one" } else { "all of them wrong" };
     let place = if stuffing { "many addresses".to_owned() } else { scouting.company.world.city(city).key() };
     let note = format!("{failures} wrong passwords from {place}, {end}");
-    Some(Draft { kind: AttackKind::FailedLogins, actions, note, also_expected, classes: Vec::new() })
+    let classes = guessing_classes(stuffing, succeeds).to_vec();
+    Some(Draft { kind: AttackKind::FailedLogins, actions, note, also_expected, classes })
+}
+
+/// From where passwords are guessed, and how that ends.
+pub(super) const fn guessing_classes(has_many: bool, succeeds: bool) -> [&'static str; 2] {
+    let place = if has_many { "many addresses" } else { "one address" };
+    [place, if succeeds { "the right one at last" } else { "in vain" }]
 }
 
 /// The same client at another address, of a server or a home line anywhere.

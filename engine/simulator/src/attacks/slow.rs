@@ -6,7 +6,7 @@ use crate::action::{Client, Deed, RECORD_COUNT, Refusal};
 use crate::chance::{Chance, log_uniform, pick};
 use crate::clock::{HOUR_MS, MINUTE_MS, SECOND_MS};
 
-use super::burst::elsewhere;
+use super::burst::{elsewhere, guessing_classes};
 use super::far::{abroad_at_night, guessing_city, rummage};
 use super::{AttackKind, Draft, FAR_KM, IMPOSSIBLE_KMH, Lair, Scouting};
 
@@ -45,14 +45,12 @@ pub(super) fn failed_logins(scouting: &Scouting<'_>, number: u32, chance: &mut C
         15..60 => "several an hour or one",
         _ => "every hour or two",
     };
-    let place = if has_many { "many addresses" } else { "one address" };
+    let [place, ending] = guessing_classes(has_many, succeeds);
     let end = if succeeds { "then the right one" } else { "all of them wrong" };
     let hours = span_ms / HOUR_MS;
     let note = format!("{failures} wrong passwords over {hours} h from {place}, {often}, {end}");
-    done(
-        scouting,
-        Draft { kind: AttackKind::SlowFailedLogins, actions, note, also_expected, classes: vec![often, place] },
-    )
+    let classes = vec![often, place, ending];
+    done(scouting, Draft { kind: AttackKind::SlowFailedLogins, actions, note, also_expected, classes })
 }
 
 /// A request a day or two from far away, each soon after something that the owner does.

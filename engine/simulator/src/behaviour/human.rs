@@ -128,7 +128,7 @@ impl Planner<'_> {
             self.phone_look(window, at, places.bed, phone_session);
         }
         self.expired_password(window, start, places);
-        if self.person.habits.month_end && self.is_month_end() {
+        if self.person.habits.month_end && is_month_end(self.epoch_day) {
             self.month_end_hour(window, after_lunch + 20 * MINUTE_MS, places, afternoon_session);
         }
         self.project_day(window, (start, end), places, afternoon_session);
@@ -313,10 +313,6 @@ impl Planner<'_> {
         }
     }
 
-    fn is_month_end(&self) -> bool {
-        (1..=2).any(|ahead| civil_date(self.epoch_day + ahead).1 != civil_date(self.epoch_day).1)
-    }
-
     /// Mostly minutes, sometimes one click after another.
     pub(super) fn pause(&mut self) -> i64 {
         if self.chance.random_bool(0.3) {
@@ -358,4 +354,9 @@ impl Planner<'_> {
         let bytes = u64::from(objects) * self.chance.random_range(80_000..400_000_u64);
         Deed::Zip { table, record, objects, bytes }
     }
+}
+
+/// One of the last two days of a month?
+pub(crate) fn is_month_end(epoch_day: i64) -> bool {
+    (1..=2).any(|ahead| civil_date(epoch_day + ahead).1 != civil_date(epoch_day).1)
 }

@@ -8,6 +8,7 @@ use rand::RngExt;
 use crate::action::{Deed, Device, ExportFormat, FILE_COUNT, RECORD_COUNT, Refusal};
 use crate::chance::pick;
 use crate::clock::{MINUTE_MS, SECOND_MS, weekday};
+use crate::misleading::Moment;
 use crate::people::Stay;
 use crate::world::NetworkKind;
 
@@ -26,30 +27,35 @@ const STRANGE_FAILURES: (i64, i64) = (1, 3);
 
 impl Planner<'_> {
     /// A stay's early morning, before anybody begins to work.
-    pub(super) fn early_morning(&mut self, stay: Stay) {
-        let Some(window) = self.window(stay) else { return };
+    pub(super) fn early_morning(&mut self, stay: Stay) -> Option<Moment> {
+        let window = self.window(stay)?;
         if stay.away || weekday(self.epoch_day) >= 5 {
-            return;
+            return None;
         }
         let (home_line, _) = self.lines_at(stay);
         let line = self.line(stay.city, home_line, self.person.line_number, false);
         let at = window.midnight_ms + self.between(330 * MINUTE_MS, 350 * MINUTE_MS);
         if self.person.habits.forgets_password && self.chance.random_bool(0.25) {
             self.guesses_own_password(window, at, line);
+            Some(Moment::OwnGuesses)
         } else if self.person.habits.month_end && self.chance.random_bool(0.2) {
             self.fetches_reports(window, at, line);
+            Some(Moment::ReportsAtOnce)
         } else if self.person.habits.month_end && self.chance.random_bool(0.1) {
             self.exports_tables(window, at, line);
+            Some(Moment::WholeTables)
+        } else {
+            None
         }
     }
 
     /// Somebody elsewhere tries a leaked password, and again the next one.
-    pub(super) fn strangers_at_the_door(&mut self) {
+    pub(super) fn strangers_at_the_door(&mut self) -> Option<Moment> {
         if !self.chance.random_bool(0.04) {
-            return;
+            return None;
         }
         let lines = self.world.access_of_kind(NetworkKind::Hosting);
-        let Some((body, access)) = pick(&mut self.chance, &lines).copied() else { return };
+        let (body, access) = pick(&mut self.chance, &lines).copied()?;
         let number = self.chance.random();
         let line = self.line(body, access, number, false);
         let client = self.client(line, Device::Unmanaged, 3, 0);
@@ -59,6 +65,7 @@ impl Planner<'_> {
             self.push(at, client, Deed::LoginFailed { refusal: Refusal::BadPassword });
             at += self.between(2 * SECOND_MS, 40 * SECOND_MS);
         }
+        Some(Moment::StrangersGuesses)
     }
 
     fn guesses_own_password(&mut self, window: Window, start: i64, line: Line) {

@@ -29,7 +29,7 @@ impl Planner<'_> {
     pub(super) fn project_day(&mut self, window: Window, span: (i64, i64), places: Places, session: u128) {
         let habits = &self.person.habits;
         let (is_crunch, role) = (self.is_crunch(), habits.new_role.filter(|role| role.from <= self.day));
-        let is_quarter_end = habits.quarter_end && self.is_quarter_end();
+        let is_quarter_end = habits.quarter_end && is_quarter_end(self.epoch_day);
         if !is_crunch && role.is_none() && !is_quarter_end {
             return;
         }
@@ -112,9 +112,10 @@ impl Planner<'_> {
     fn is_crunch(&self) -> bool {
         self.person.habits.crunch.is_some_and(|(from, to)| (from..to).contains(&self.day))
     }
+}
 
-    fn is_quarter_end(&self) -> bool {
-        let (_, month, _) = civil_date(self.epoch_day);
-        month % 3 == 0 && civil_date(self.epoch_day + QUARTER_DAYS).1 != month
-    }
+/// One of the last days of a quarter?
+pub(crate) fn is_quarter_end(epoch_day: i64) -> bool {
+    let (_, month, _) = civil_date(epoch_day);
+    month % 3 == 0 && civil_date(epoch_day + QUARTER_DAYS).1 != month
 }

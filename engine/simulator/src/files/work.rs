@@ -5,8 +5,9 @@ use rand::RngExt;
 use crate::action::{Action, FILE_COUNT, file};
 use crate::behaviour::plan_day;
 use crate::chance::{Chance, Purpose, mix, stream};
-use crate::clock::{MINUTE_MS, SECOND_MS};
+use crate::clock::{DAY_MS, MINUTE_MS, SECOND_MS};
 use crate::company::Company;
+use crate::misleading::{FileWork, Misleading, Misleads};
 use crate::people::AccountKind;
 
 use super::attack::{act, desk_moment};
@@ -34,8 +35,6 @@ const UPLOADER_FILES: (u32, u32) = (15, 40);
 const GUIDES: u32 = 40;
 const GUIDE_NAMES: [&str; 4] =
     ["readme.txt", "Recovery-Instructions.txt", "how to restore a backup.html", "Please read me.txt"];
-/// Which program marks what it has imported.
-const IMPORTER: u32 = 3;
 /// What files become there, one kind after the other.
 const IMAGE: &str = "image/webp";
 const PACKED: &str = "application/zip";
@@ -48,6 +47,39 @@ enum Role {
     Signer,
     Clerk,
     Uploader,
+}
+
+/// All that is done, and what of it looks like an attack.
+pub(super) struct Work<'a> {
+    company: &'a Company,
+    pub(super) actions: Vec<Action>,
+    /// By whose account.
+    pub(super) misleading: Vec<(u32, Misleading)>,
+}
+
+impl Work<'_> {
+    fn note(&mut self, account: u32, what: FileWork, (from_ms, to_ms): (i64, i64)) {
+        let user = self.company.people[account as usize].name.clone();
+        self.misleading.push((account, Misleading { user, harmless: Misleads::Files(what), from_ms, to_ms }));
+    }
+
+    /// Notes what was done from this action on.
+    fn note_from(&mut self, account: u32, what: FileWork, position: usize) {
+        let done = &self.actions[position..];
+        if let (Some(first), Some(last)) = (done.first(), done.last()) {
+            self.note(account, what, (first.time_ms, last.time_ms));
+        }
+    }
+}
+
+impl Role {
+    const fn work(self) -> FileWork {
+        match self {
+            Self::Signer => FileWork::SignsDocuments,
+            Self::Clerk => FileWork::KeepsFilesInOrder,
+            Self::Uploader => FileWork::UploadsReports,
+        }
+    }
 }
 
 fn role_of(company: &Company, account: u32) -> Option<Role> {
@@ -68,33 +100,43 @@ pub(super) fn handles_files(company: &Company, account: u32) -> bool {
 }
 
 /// All of it.
-pub(super) fn plan(company: &Company) -> Vec<Action> {
-    let mut actions = Vec::new();
+pub(super) fn plan(company: &Company) -> Work<'_> {
+    let mut work = Work { company, actions: Vec::new(), misleading: Vec::new() };
+    let (start_ms, end_ms) = (company.config.start_ms, company.end_ms());
     let mut programs = 0;
     for (account, person) in company.people.iter().enumerate() {
         let account = account as u32;
+        let is_program = person.kind == AccountKind::Service;
+        let habit = match role_of(company, account).filter(|_| person.is_human()) {
+            Some(role) => Some(role.work()),
+            None => program_of(programs).filter(|_| is_program).map(|(work, ..)| work),
+        };
+        if let Some(habit) = habit {
+            work.note(account, habit, (start_ms + i64::from(person.first_day) * DAY_MS, end_ms));
+        }
         for day in person.first_day..company.config.days {
             let mut chance = stream(company.config.seed, Purpose::FileWork, account, day);
             if person.is_human() {
-                day_of_person(company, account, day, &mut chance, &mut actions);
-            } else if person.kind == AccountKind::Service {
-                night_of_program(company, (account, programs), day, &mut chance, &mut actions);
+                day_of_person(account, day, &mut chance, &mut work);
+            } else if is_program {
+                night_of_program((account, programs), day, &mut chance, &mut work);
             }
         }
-        programs += u32::from(person.kind == AccountKind::Service);
+        programs += u32::from(is_program);
     }
-    let (start_ms, end_ms) = (company.config.start_ms, company.end_ms());
-    actions.retain(|action| (start_ms..end_ms).contains(&action.time_ms));
-    actions
+    work.actions.retain(|action| (start_ms..end_ms).contains(&action.time_ms));
+    work.misleading.retain(|(_, misleading)| (start_ms..end_ms).contains(&misleading.from_ms));
+    work.misleading.iter_mut().for_each(|(_, misleading)| misleading.to_ms = misleading.to_ms.min(end_ms));
+    work
 }
 
-fn day_of_person(company: &Company, account: u32, day: u32, chance: &mut Chance, out: &mut Vec<Action>) {
+fn day_of_person(account: u32, day: u32, chance: &mut Chance, out: &mut Work<'_>) {
+    let company = out.company;
     let role = role_of(company, account);
     let drawn = chance.random_range(0..1_000);
     let bulk = chance.random_range(0..1_000);
-    let bulks = [BULK_RENAMES, MARKS, CONVERSIONS, CLEAN_UPS];
-    let has_bulk = bulk < bulks.iter().sum();
-    if drawn >= DELETES + NEW_VERSIONS && !has_bulk && role.is_none() {
+    let bulk = bulk_of(bulk);
+    if drawn >= DELETES + NEW_VERSIONS && bulk.is_none() && role.is_none() {
         return;
     }
     let Some(moment) = desk_moment(company, account, day, chance) else { return };
@@ -109,17 +151,28 @@ fn day_of_person(company: &Company, account: u32, day: u32, chance: &mut Chance,
         }
     }
     deeds.extend(role.map(|role| work_of(role, company, account, chance)).unwrap_or_default());
-    if has_bulk {
+    let begins = deeds.len();
+    if let Some(bulk) = bulk {
         step_ms = (SECOND_MS, 6 * SECOND_MS);
         deeds.extend(bulk_work(bulk, chance));
     }
     let mut at = moment.time_ms + chance.random_range(SECOND_MS..MINUTE_MS);
-    for deeds in deeds {
+    let mut position = out.actions.len();
+    for (number, deeds) in deeds.into_iter().enumerate() {
+        if number == begins {
+            position = out.actions.len();
+        }
         for deed in deeds {
-            out.push(act(at, account, moment.client, deed, chance));
+            out.actions.push(act(at, account, moment.client, deed, chance));
+            if matches!(deed, FileDeed::Text { .. }) {
+                out.note(account, FileWork::AttachesGuide, (at, at));
+            }
             at += 700;
         }
         at += chance.random_range(step_ms.0..step_ms.1);
+    }
+    if let Some(bulk) = bulk {
+        out.note_from(account, bulk, position);
     }
 }
 
@@ -157,52 +210,67 @@ fn work_of(role: Role, company: &Company, account: u32, chance: &mut Chance) -> 
     }
 }
 
-fn bulk_work(drawn: u32, chance: &mut Chance) -> Vec<Vec<FileDeed>> {
+/// What is done in bulk on a day, by a number below a thousand that was drawn.
+fn bulk_of(drawn: u32) -> Option<FileWork> {
+    let works = [
+        (BULK_RENAMES, FileWork::RenamesFiles),
+        (MARKS, FileWork::MarksFiles),
+        (CONVERSIONS, FileWork::ConvertsImages),
+        (CLEAN_UPS, FileWork::CleansUpFiles),
+    ];
+    let mut below = 0;
+    works.into_iter().find_map(|(share, work)| {
+        below += share;
+        (drawn < below).then_some(work)
+    })
+}
+
+fn bulk_work(work: FileWork, chance: &mut Chance) -> Vec<Vec<FileDeed>> {
     let count = chance.random_range(30..160);
     let files = some_files(chance, count);
     let audited = chance.random_bool(0.5);
-    let each = |file: u32| {
-        if drawn < BULK_RENAMES {
-            vec![FileDeed::Rename { file, to: NewName::Before, audited }]
-        } else if drawn < BULK_RENAMES + MARKS {
+    let each = |file: u32| match work {
+        FileWork::RenamesFiles => vec![FileDeed::Rename { file, to: NewName::Before, audited }],
+        FileWork::MarksFiles => {
             vec![FileDeed::Rename { file, to: NewName::Behind(Extension::new("done")), audited }]
-        } else if drawn < BULK_RENAMES + MARKS + CONVERSIONS {
-            replaced(file, NewName::Instead(Extension::new("webp")), IMAGE)
-        } else {
-            vec![FileDeed::Delete { file, audited }]
         }
+        FileWork::ConvertsImages => replaced(file, NewName::Instead(Extension::new("webp")), IMAGE),
+        _ => vec![FileDeed::Delete { file, audited }],
     };
     files.into_iter().map(each).collect()
 }
 
 /// The first program archives once a week, the second encrypts every night with a known program, the third with one of the
 /// organisation's own, the fourth marks what it has imported.
-fn night_of_program(
-    company: &Company,
-    (account, number): (u32, u32),
-    day: u32,
-    chance: &mut Chance,
-    out: &mut Vec<Action>,
-) {
-    let (name, content_type) = match number {
-        0 if day % 7 == 5 => (NewName::Behind(Extension::new("zip")), PACKED),
-        1 => (NewName::Behind(Extension::new("gpg")), NO_TYPE),
-        2 => (NewName::Behind(Extension::new("vltx")), NO_TYPE),
-        IMPORTER => (NewName::Behind(Extension::new("imported")), NO_TYPE),
-        _ => return,
-    };
+fn program_of(number: u32) -> Option<(FileWork, &'static str, &'static str)> {
+    match number {
+        0 => Some((FileWork::ArchivesWeekly, "zip", PACKED)),
+        1 => Some((FileWork::EncryptsNightly, "gpg", NO_TYPE)),
+        2 => Some((FileWork::EncryptsInItsOwnWay, "vltx", NO_TYPE)),
+        3 => Some((FileWork::MarksImports, "imported", NO_TYPE)),
+        _ => None,
+    }
+}
+
+fn night_of_program((account, number): (u32, u32), day: u32, chance: &mut Chance, out: &mut Work<'_>) {
+    let company = out.company;
+    let Some((work, extension, content_type)) = program_of(number) else { return };
+    if work == FileWork::ArchivesWeekly && day % 7 != 5 {
+        return;
+    }
+    let name = NewName::Behind(Extension::new(extension));
     let mut nightly = Vec::new();
     plan_day(company.day_context(), account, &company.people[account as usize], i64::from(day), &mut nightly);
     let Some(moment) = nightly.first() else { return };
     let mut at = moment.time_ms + 10 * MINUTE_MS;
     let count = chance.random_range(25..90);
     for file in some_files(chance, count) {
-        let deeds = match number {
-            IMPORTER => vec![FileDeed::Rename { file, to: name, audited: true }],
+        let deeds = match work {
+            FileWork::MarksImports => vec![FileDeed::Rename { file, to: name, audited: true }],
             _ => replaced(file, name, content_type),
         };
         for deed in deeds {
-            out.push(act(at, account, moment.client, deed, chance));
+            out.actions.push(act(at, account, moment.client, deed, chance));
             at += 400;
         }
         at += chance.random_range(500..3 * SECOND_MS);
