@@ -20,6 +20,7 @@ pub fn unexplained(with: &[Final], without: &[Final]) -> Vec<String> {
     let is_of = |told: &Final, finding: &Final| {
         let is_known = || {
             told.policy == "infrequent_country"
+                && !told.countries.is_empty()
                 && told.countries.iter().all(|country| finding.countries.contains(country))
         };
         finding.first_ms <= told.last_ms + DAY && (told.first_ms <= finding.last_ms + DAY || is_known())

@@ -214,7 +214,7 @@ pub fn judge(company: &Company, finals: &[Final]) -> Judged {
         let mut score = Score { alerts: alerts.len(), ..Score::default() };
         attacks_of(company, (policy, kinds), (&alerts, &held), (&mut score, &mut judged));
         alerts_of((company, &known), (policy, kinds), &alerts, (&mut score, &mut judged, &mut of_nobody));
-        held.iter().for_each(|finding| of_nobody.take(finding, Said::Held));
+        held.iter().filter(|held| held.labels.is_empty()).for_each(|held| of_nobody.take(held, Said::Held));
         judged.scores.insert(policy, score);
     }
     judged.benign = benign(company, &known.visits, &of_nobody);

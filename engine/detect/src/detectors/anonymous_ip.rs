@@ -23,8 +23,8 @@
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
 //! against which no list says anything and within 60 km of there the last time, or as far off as the places of both may be, up
 //! to 250, on `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents
-//! addresses there; the last two of these days, or more, must have been there. Where a carrier's addresses of either family are
-//! is remembered by itself: many files put one of them elsewhere. In the very block of addresses (a /24 of IPv4, a /48 of IPv6)
+//! addresses there; the last two of these days with addresses of a family, or more, must have begun there. Where a carrier's
+//! addresses of either family are is remembered by itself: many files put one of them elsewhere. A day elsewhere begins it anew. In the very block of addresses (a /24 of IPv4, a /48 of IPv6)
 //! where the user was last, on an earlier day, a list that is sure of a rented line or an open proxy is not believed either:
 //! programs that make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It
 //! is believed there where the device is a stranger's: not one that the user had on two earlier days, or none named where records
@@ -191,10 +191,10 @@ impl Detector for State {
     fn step(&mut self, params: &Params, context: &mut Context<'_>) {
         let Some(seen) = context.origin.for_place() else { return };
         let is_harmless = seen.location.listed.is_harmless();
-        // Behind the organisation's own proxy programs name no device, and people do.
-        let is_named = context.event.device != 0;
         let is_own = || own_network(context, &seen).is_some_and(|block| context.takes(block.layer, block.by));
-        if !context.late && context.keeps(2) && (is_harmless || is_named && is_own()) {
+        // Behind the organisation's own proxy programs name no device, and people do.
+        let says_whose = if context.event.device == 0 { is_harmless && !is_own() } else { is_harmless || is_own() };
+        if !context.late && context.keeps(2) && says_whose {
             self.devices.note(context.event.device, day_of(context.event.time), params.usual_forget_days);
         }
         if is_harmless {
@@ -341,7 +341,7 @@ fn own_carrier(asn: u32, days: u32, km: f64, params: &Params) -> Block {
         by: "own_carrier",
         reason: format!(
             "AS{asn} is a carrier of the user, who was with it on {days} days before where no list says anything against the \
-             address, last {km:.0} km from here: a line that was somebody else's, or an exit of the user's own"
+             address, two or more of them within {km:.0} km of here: a line that was somebody else's, or an exit of the user's own"
         ),
         measures: vec![
             Measure::new("days_with_carrier", f64::from(days), "days"),

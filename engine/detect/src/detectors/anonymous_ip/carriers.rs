@@ -151,7 +151,8 @@ impl Carriers {
     pub(super) fn note(&mut self, seen: &SeenAddress, forget_days: u32, context: &Context<'_>) {
         let (asn, day) = (seen.location.carrier.asn, day_of(context.event.time));
         let Some(here) = Here::of(seen) else { return };
-        if context.late {
+        // Where a tunnel of the organisation ends says nothing of where the user is, be the carrier that of their home.
+        if context.late || context.is_egress(seen) {
             return;
         }
         if let Some(known) = self.0.iter_mut().find(|known| known.asn == asn) {
@@ -161,7 +162,7 @@ impl Carriers {
             }
             return;
         }
-        if asn == 0 || !context.keeps(2) || context.is_egress(seen) {
+        if asn == 0 || !context.keeps(2) {
             return;
         }
         if self.0.len() >= CARRIERS_MAX
