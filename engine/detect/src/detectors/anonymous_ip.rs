@@ -24,16 +24,17 @@
 //! against which no list says anything and within 60 km of there the last time, or as far off as the places of both may be, up
 //! to 250, on `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents
 //! addresses there; the last two of these days with addresses of a family, or more, must have begun there. Where a carrier's
-//! addresses of either family are is remembered by itself: many files put one of them elsewhere. A day elsewhere begins it anew. In the very block of addresses (a /24 of IPv4, a /48 of IPv6)
-//! where the user was last, on an earlier day, a list that is sure of a rented line or an open proxy is not believed either:
+//! addresses of either family are is remembered by itself: many files put one of them elsewhere. A day elsewhere begins it anew.
+//! In the very block of addresses (a /24 of IPv4, a /48 of IPv6) where the user was last, on an earlier day, a list that is sure of a rented line or an open proxy is not believed either:
 //! programs that make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It
 //! is believed there where the device is a stranger's: not one that the user had on two earlier days, or none named where records
 //! of the user name some.
 //!
 //! Nor is an address of which no list is sure, a proxy or whatever else, where the record names a device that the user had on
 //! two earlier days where no list says anything against the address, or on a network of the organisation, whatever lists say of
-//! that (`own_device`): hotels and homes come on such lists. With such a device that holds of Tor too, on another carrier's line in the town, and of a
-//! proxy of which a list is sure, on a line of a carrier with which the user was in the town on an earlier day.
+//! that (`own_device`): hotels and homes come on such lists. With such a device that holds of Tor too, on another carrier's line
+//! in the town, and of a proxy of which a list is sure, on a line of a carrier with which the user was in the town on an earlier
+//! day.
 //!
 //! What `own_carrier` and `own_device` hold back is told at high sensitivity.
 //!
@@ -49,7 +50,9 @@
 //! - Where records name no device, or now and then none, an attacker behind a rented line in the block of addresses where the
 //!   user was last: the user's own line, a neighbour's, or the gateway of their mobile carrier.
 //! - Who is the user is learned from where they were: an attacker who has worked from a carrier for `usual_days_min` days at
-//!   addresses that no list says anything against, or with a device for two, behind the organisation's own tunnel too.
+//!   addresses that no list says anything against, the last two in one town (these alone, where the carrier is the user's too), or
+//!   with a device for two, behind the organisation's own tunnel too. In a town where the user was with addresses of one family that
+//!   holds until it is forgotten, wherever they are with those of the other.
 //! - Activity without an address of its own or of its session; of what came too late to be put in order, tunnels and hosters.
 //!
 //! # Parameters
