@@ -158,7 +158,8 @@ impl Machine {
         };
         let person = known.and_then(|known| known.now().person.as_ref());
         let peers = known.and_then(|known| known.now().peers.as_deref());
-        let step = Step { event, origin: &origin, plan, around, person, peers, late: false };
+        let is_nobody = !self.standing.succeeded;
+        let step = Step { event, origin: &origin, plan, around, person, peers, is_nobody, late: false };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             step.take(rule, &mut self.states, said, caps);
         }
@@ -183,7 +184,8 @@ impl Machine {
         }
         // Which session it belonged to, and what had been said of the account by then, is a matter of order.
         let origin = Origin::direct(event);
-        let step = Step { event, origin: &origin, plan, around, person: None, peers: None, late: true };
+        let is_nobody = !self.standing.succeeded;
+        let step = Step { event, origin: &origin, plan, around, person: None, peers: None, is_nobody, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);
@@ -336,12 +338,13 @@ struct Step<'a> {
     around: Surroundings<'a>,
     person: Option<&'a Arc<Person>>,
     peers: Option<&'a Peers>,
+    is_nobody: bool,
     late: bool,
 }
 
 impl Step<'_> {
     fn take(&self, rule: &PlanRule, states: &mut Vec<RuleState>, said: &mut Vec<Arc<Finding>>, caps: &mut Caps) {
-        let Self { event, origin, plan, around, person, peers, late } = *self;
+        let Self { event, origin, plan, around, person, peers, is_nobody, late } = *self;
         let networks = &*plan.networks;
         let fulfils = || rule.fulfils(origin.rules, || origin.for_place(), networks);
         if origin.rules & rule.needs != rule.needs || !rule.rule.params.wants(event) || !fulfils() {
@@ -371,6 +374,7 @@ impl Step<'_> {
             subject,
             person,
             peers,
+            is_nobody,
             late,
             said,
             caps,

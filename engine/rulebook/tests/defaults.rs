@@ -85,7 +85,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
                 assert_eq!((p.window_secs, p.objects_floor, p.learning_days), (3_600, 20, 30));
                 assert_eq!((p.rows_floor, p.bytes_floor), (50_000, 256 << 20));
                 assert_eq!((p.turn_days, p.slow_days_min, p.slow_objects_floor, p.peers_min), (3, 4, 30, 5));
-                assert_eq!(p.learning_times_max, 10);
+                assert_eq!((p.learning_times_max, p.unique_objects), (10, true));
                 assert!((p.peak_times - 1.5).abs() < f64::EPSILON && (p.work_times_max - 2.0).abs() < f64::EPSILON);
             }
         }

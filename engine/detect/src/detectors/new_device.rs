@@ -21,46 +21,62 @@
 //! # Blind spots
 //! Records that name no device: rows of the instance name none, so the rule sees what producers write who know devices
 //! (`client.device.id` of `activity.v1`, from Entra's sign-in log or a proxy), and not a machine that has no id there.
-//! Intruders on the user's own device, or with an id that they copied; at the sensitivity that ships also those behind the
-//! user's own carrier, who guessed there or elsewhere in the user's town (`usual_network` holds it back with a record), those
-//! who guess fewer than ten times in that town and sign in from the same address (`near_home`), those who guess from one
-//! address of the user's carrier in their town, as in the same office, and sign in an hour or more later elsewhere in the
-//! town (`near_home`; `failed_logins` tells eleven guesses within an hour, where they are even a step lower), those who fail
-//! from the address from which the user's own device then signs in, those who come through the tunnel that the user usually
-//! has, those who guess fewer than `failures_min` times far away and come an hour or more later out of the user's own town
-//! (`near_home`), and those on a mobile carrier of the user's region, or whose gateway may let out there where the list is
-//! not sure (below 75), whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure;
-//! `usual_network` and `shared_address` hold back what follows such a sign-in). Whoever signs in on the user's own mobile carrier with the user's device
-//! makes that region the user's. A phone that is replaced on the day of a forgotten password, away from the user's networks
-//! and town. Risky events of other kinds (a new country, a role that was granted) are told by their own policies, and the
-//! policy `incident` puts them beside it.
+//! Intruders on the user's own device, or with an id that they copied. At the sensitivity that ships also those
+//!
+//! - behind the user's own carrier, who guessed there or elsewhere in the user's town (`usual_network`);
+//! - who guess fewer than ten times from one address, and sign in from there, in the user's town (`near_home`) or on a
+//!   carrier with which the user was on one day before, wherever it lets out (`usual_network`);
+//! - who guess fewer than `failures_min` times far away, and come an hour or more later out of the user's own town
+//!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`usual_network`);
+//! - who guess from one address of the user's carrier in their town, as in the same office, and sign in an hour or more
+//!   later elsewhere in the town (`near_home`; `failed_logins` tells eleven guesses within an hour, where they are even a
+//!   step lower);
+//! - who fail from the address from which the user's own device then signs in;
+//! - who come through the tunnel that the user usually has;
+//! - on a mobile carrier of the user's region, or whose gateway may let out there where the list is not sure (below 75),
+//!   whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure; `usual_network` and
+//!   `shared_address` hold back what follows such a sign-in).
+//!
+//! Whoever signs in on the user's own mobile carrier with the user's device makes that region the user's. A phone that is
+//! replaced on the day of a forgotten password, away from the user's networks and town, is told. Risky events of other kinds
+//! (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
-//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it: `learning` (the
-//! user is new); at medium and low sensitivity `usual_network` (the sign-in comes from a network on which the user has signed
-//! in on `usual_days_min` different days before; where the failures were somebody else's only if the organisation manages the
-//! device), `near_home` (fewer wrong passwords than twice `failures_min`, and the sign-in, come from one address, within
-//! `near_km` of where the user signs in, and nothing else is grave, as a second factor that is missing where the user had one
-//! the last time: somebody sets up a phone in the shop; likewise, within `near_km`, after fewer than `failures_min` wrong
-//! passwords in all, those of somebody else far away, the last of them more than `failures_within_secs` before and at another
-//! address: leaked passwords are tried on everybody, every night; or as long after failures that all came, for a day without
-//! others, from one address on a carrier of the user's near where they are, which is no carrier of phones, no tunnel and
-//! nothing rented: a program of theirs that knows the old password) and `many_devices` (the user signs in from `devices_many`
-//! devices and more: a kiosk, a shared account; not on a network where the user has never signed in, if the failures were
-//! somebody else's or came from the same address, or after an address of bad repute: nobody's kiosk stands there; nor after
-//! `failures_min` failures of somebody else). What follows nothing but a sign-in from a listed address is held back where that
-//! sign-in came through the tunnel that the user usually has (`usual_network`), from a mobile carrier's address
-//! (`shared_address`, both at medium and low sensitivity), from a network of the organisation (`own_network`) or from an
-//! address that a list calls harmless (`known_good`). A device whose first use was held back is known from then on.
+//! See [`Params`]. What holds a finding back, with a record and until `suppression.off` of the rule names it:
+//!
+//! - `learning`: the user is new.
+//! - `usual_network`, at medium and low sensitivity: the sign-in comes from a network on which the user has signed in on
+//!   `usual_days_min` different days before, or on one where the failures weigh little: the first two kinds of `near_home`,
+//!   wherever they are. Where the failures were somebody else's only if the organisation manages the device. And what follows
+//!   nothing but a sign-in through the tunnel that the user usually has.
+//! - `near_home`, at medium and low sensitivity: the sign-in comes from within `near_km` of where the user signs in, nothing
+//!   else is grave, as a second factor that is missing where the user had one the last three times, and there were
+//!   - fewer wrong passwords than twice `failures_min`, and the sign-in, from one address: somebody sets up a phone in the shop;
+//!   - or fewer than `failures_min` wrong passwords in all, those of somebody else far away, the last of them more than
+//!     `failures_within_secs` before and at another address: leaked passwords are tried on everybody, every night;
+//!   - or, as long before, failures that all came, for a day without others, from one address on a carrier of the user's near
+//!     where they are, which is no carrier of phones, no tunnel and nothing rented: a program of theirs that knows the old
+//!     password.
+//! - `many_devices`, at medium and low sensitivity: the user signs in from `devices_many` devices and more: a kiosk, a shared
+//!   account. Not on a network where the user has never signed in, if the failures were somebody else's or came from the same
+//!   address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
+//!   else.
+//! - What follows nothing but a sign-in from a listed address, where that came from a mobile carrier's address
+//!   (`shared_address`, at medium and low sensitivity), from a network of the organisation (`own_network`) or from an address
+//!   that a list calls harmless (`known_good`).
+//!
+//! A device whose first use was held back is known from then on.
 //!
 //! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
-//! whole country is nobody's town, but to a list that is not sure.
+//! whole country is nobody's town, but to a list that is not sure. What is away allows for as much up to 800 km: of whom only
+//! the region of a mobile carrier is known, nothing in it is away.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 mod addresses;
+mod excuses;
 mod failures;
 mod homes;
 mod risks;
@@ -72,7 +88,7 @@ use smallvec::SmallVec;
 use self::addresses::{BadAddresses, Why};
 use self::failures::{Tries, Whose};
 use self::homes::Homes;
-use self::risks::{Risks, aggravations, is_from_failures, is_from_the_risk, is_of_failures_alone};
+use self::risks::{Risks, aggravations, is_from_the_risk, is_of_failures_alone};
 use self::words::Words;
 
 use super::{About, Detector, bounded, is_nothing, unused_longest};
@@ -163,6 +179,8 @@ impl Params {
 const FAILURES_MAX: usize = 32;
 /// A list that says it with less confidence is not sure: as `suspicious_ip` ships.
 const CONFIDENCE_SURE: u8 = 75;
+/// Where so many of the user's sign-ins in turn had a second factor, one without says something.
+const FACTORS: u8 = 3;
 /// What can be asked for as near, km: further is another region.
 const NEAR_KM_MAX: u16 = 500;
 
@@ -174,8 +192,8 @@ pub struct State {
     addresses: BadAddresses,
     /// Where the user signs in on networks of theirs: at home, at the office.
     homes: Homes,
-    /// The last sign-in that was the user's had a second factor: one without says something.
-    has_factor: bool,
+    /// How many of the last sign-ins that were the user's had a second factor, up to [`FACTORS`].
+    factors: u8,
     /// Networks of sign-ins, and the incidents.
     watch: Watch,
 }
@@ -222,8 +240,10 @@ impl Detector for State {
         }
         let was_known = self.is_own_device(params, event);
         let is_users = event.device != 0 && self.use_device(params, days, context);
-        if let Some(mfa) = event.mfa.filter(|_| is_users) {
-            self.has_factor = mfa;
+        match event.mfa.filter(|_| is_users) {
+            Some(true) => self.factors = self.factors.saturating_add(1).min(FACTORS),
+            Some(false) => self.factors = 0,
+            None => {}
         }
         if let Some(seen) = seen.as_ref().filter(|_| is_users && days >= params.usual_days_min) {
             // What a list says anything against may be anybody's, and a tunnel of the organisation's ends where the user is not.
@@ -245,7 +265,7 @@ impl Detector for State {
     fn copy_from(&mut self, other: &Self) {
         self.devices.clone_from(&other.devices);
         self.tries.copy_from(&other.tries);
-        (self.addresses, self.has_factor) = (other.addresses, other.has_factor);
+        (self.addresses, self.factors) = (other.addresses, other.factors);
         self.homes.copy_from(&other.homes);
         self.watch.copy_from(&other.watch);
     }
@@ -276,7 +296,7 @@ impl State {
         let Some(seen) = context.origin.for_place() else { return false };
         let day = day_of(context.event.time);
         let is_known = self.watch.knows(NetworkId::of_carrier(&seen), day, params.limits().usual_forget_days);
-        let is_away = || self.homes.way(&seen, context.event.time, params).is_some_and(|way| !way.is_near());
+        let is_away = || self.homes.way(&seen, context.event.time, params).is_some_and(|way| way.is_away);
         !is_known && (params.near_km == 0 || is_away())
     }
 
@@ -319,7 +339,8 @@ impl State {
         let is_shared = |told: &Told<'_>| {
             let way = self.homes.way(seen, context.event.time, params).filter(|_| params.near_km > 0);
             // A gateway that may let out half a country says the user is there only where the list is not sure either.
-            let is_here = way.is_some_and(|way| way.is_near() && (way.is_exact || told.confidence < CONFIDENCE_SURE));
+            let is_unsure = told.confidence < CONFIDENCE_SURE;
+            let is_here = way.is_some_and(|way| way.is_near() && way.is_exact || !way.is_away && is_unsure);
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
@@ -361,8 +382,8 @@ impl State {
         let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return true };
         let mut blocks: Vec<Block> = aside.map(|aside| aside.block(event.time)).into_iter().collect();
         blocks.extend(context.learning(params.learning_days));
-        let usual = usual_network(days_on_network, params.usual_days_min);
-        let is_at_home = usual.is_some();
+        let is_at_home = days_on_network >= params.usual_days_min;
+        let usual = usual_network(days_on_network, self.days_asked(risks, params, context));
         // What the organisation manages, where the user signs in day by day, is no stranger's.
         blocks.extend(usual.filter(|_| !risks.are_strange() || event.device_facts.managed == Some(true)));
         blocks.extend(self.near_home(risks, params, context));
@@ -381,44 +402,6 @@ impl State {
         let standing = Standing { reliefs: &reliefs, quiet: context.quiet() };
         context.raise_as(incident, raise, standing, |incident| words.explain(incident));
         aside.is_some()
-    }
-
-    /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away
-    /// or such as were the user's.
-    fn near_home(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
-        let (event, seen) = (context.event, context.origin.for_place()?);
-        let way = self.homes.way(&seen, event.time, params).filter(|_| params.near_km > 0)?;
-        // Whatever else is grave is told in the user's own town too.
-        let is_without = event.mfa == Some(false) && self.has_factor;
-        let is_plain = !is_without && !event.account.privileged && risks.bad_address.is_none();
-        let run = risks.run.filter(|run| is_plain && way.is_near() && run.denied == 0)?;
-        let soon = Millis::from(params.failures_within_secs) * SECOND;
-        // More than anybody mistypes is told, and so is what comes soon after guesses, or from where they came.
-        let is_mistake = !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context);
-        let here = context.origin.seen.map_or(0, |seen| seen.address.hash64());
-        let is_forgotten = way.is_exact && run.one_address && self.tries.were_own(event.time, (soon, here));
-        let is_apart = run.strange
-            && way.is_exact
-            && !is_from_failures(risks, context)
-            && self.tries.were_few(params, event.time, (soon, here));
-        let what = if is_mistake {
-            "the failures and the sign-in come from one address,"
-        } else if is_apart {
-            "the failures were few and far away, and long after them the sign-in comes from"
-        } else if is_forgotten {
-            "the failures came from one address of the user's carrier where they are, and long after them the sign-in comes from"
-        } else {
-            return None;
-        };
-        Some(Block {
-            layer: Layer::User,
-            by: "near_home",
-            reason: format!("{what} {:.0} km from where the user signs in day by day", way.km),
-            measures: vec![
-                Measure::new("home_km", libm::round(way.km), "km"),
-                Measure::new("near_km", libm::round(way.near_km), "km"),
-            ],
-        })
     }
 
     fn remember(&mut self, hash: u64, day: i32) {

@@ -65,6 +65,9 @@
 //! Whoever can publish records of an account can say anything of its colleagues. `off: [usual_in_group]` lets colleagues only
 //! make graver.
 //!
+//! How often somebody downloads at all, the same report again and again with other filters, is measured by a copy of the rule with
+//! `unique_objects: false`.
+//!
 //! A group can also be a second opinion by hand: copy the rule under another `id` and give it
 //! `scope.include: [{ groups: [finance] }]`. In the copy the floors say what nobody of the group needs an alert for,
 //! `prior_objects_per_week` what is usual in it for somebody new, and `sensitivity` whether habits of the user excuse
@@ -170,6 +173,20 @@ pub struct Params {
     /// same; of programs it is not. 0: nothing is.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub learning_times_max: u32,
+    /// Count an object once within the window, however often it is fetched. Otherwise each fetch counts, and what is said of
+    /// objects here is of downloads.
+    #[serde(default = "yes", skip_serializing_if = "is_so")]
+    pub unique_objects: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// By reference: serde asks so.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_so(value: &bool) -> bool {
+    *value
 }
 
 impl Params {
@@ -191,6 +208,10 @@ impl Params {
         bounded(&mut faults, "work_times_max", self.work_times_max, 1.0, 10.0);
         bounded(&mut faults, "peers_min", self.peers_min, 0, 100_000);
         bounded(&mut faults, "learning_times_max", self.learning_times_max, 0, 1_000);
+        if !self.unique_objects && self.peers_min > 0 {
+            let fault = "what colleagues do is known in different objects: with `unique_objects: false` set it to 0";
+            faults.push(("peers_min", fault.to_owned()));
+        }
         if self.floors().into_iter().all(|floor| floor <= 0.0) {
             faults.push(("objects_floor", "all three floors are off: the rule could never fire".to_owned()));
         }
@@ -264,7 +285,7 @@ impl Detector for State {
     const SUPPRESSIONS: &'static [&'static str] =
         &["learning", "month_turn", "more_work", "usual_hour", "usual_in_group", "usual_peak"];
 
-    const OPTIONAL: &'static [&'static str] = &["learning_times_max", "peers_min"];
+    const OPTIONAL: &'static [&'static str] = &["learning_times_max", "peers_min", "unique_objects"];
 
     fn window_secs(params: &Params) -> u32 {
         params.window_secs
@@ -327,9 +348,9 @@ impl State {
         let opened = |opener: &OwnedOrder| self.incidents.iter().any(|incident| incident.opener == *opener);
         self.runs.pass(event, covered, context.quiet(), opened);
         let carried = Quantity { objects: event.quantity.objects.max(1), ..event.quantity };
+        let (time, object) = (event.time, if params.unique_objects { event.object } else { 0 });
         let before = self.window.sums().counted(covered);
         let is_near = params.reached(before.plus(carried), NOTABLE) != [false; MEASURES];
-        let (time, object) = (event.time, event.object);
         if is_near {
             self.window.push(Counted { trace: context.trace(), carried, covered, object }, context.caps);
         } else {

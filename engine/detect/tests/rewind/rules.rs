@@ -144,6 +144,7 @@ fn unusual() -> (&'static str, Params, u32) {
         work_times_max: 1.5,
         peers_min: 2,
         learning_times_max: 3,
+        unique_objects: true,
     };
     ("unusual_download", Params::UnusualDownload(params), 1_800)
 }

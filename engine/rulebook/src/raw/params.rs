@@ -478,4 +478,7 @@ pub(crate) struct UnusualDownload {
     /// same; of programs it is not. 0: nothing is.
     #[schemars(range(min = 0, max = 1_000))]
     learning_times_max: u32,
+    /// Count an object once within the window, however often it is fetched. Otherwise each fetch counts, and what is said of
+    /// objects here is of downloads.
+    unique_objects: bool,
 }

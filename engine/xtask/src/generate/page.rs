@@ -145,15 +145,18 @@ fn parameters(code: &str, rule_text: &str, rule: &Rule) -> anyhow::Result<Vec<Pa
     let params = serde_json::to_value(&rule.params)?;
     let values = params.get("params").and_then(Value::as_object).context("a rule's parameters are not a map")?;
     let fields = source::fields(code)?;
-    if fields.len() != values.len() {
-        bail!("{} parameters are documented, the rule has {}", fields.len(), values.len());
+    if let Some(stray) = values.keys().find(|name| !fields.iter().any(|field| field.name == **name)) {
+        bail!("{stray} is not documented");
     }
     fields
         .into_iter()
         .map(|field| {
-            let value = values.get(&field.name).with_context(|| format!("the rule lacks {}", field.name))?;
+            // What is as it was before there was the parameter is written nowhere but in the rule itself.
+            let unsaid = || serde_json::from_str(source::given(rule_text, "params:", &field.name)?).ok();
+            let value = values.get(&field.name).cloned().or_else(unsaid);
+            let value = value.with_context(|| format!("the rule lacks {}", field.name))?;
             let reason = source::comment(rule_text, "params:", &field.name);
-            Ok(Parameter { value: shown(value), reason, name: field.name, meaning: field.meaning })
+            Ok(Parameter { value: shown(&value), reason, name: field.name, meaning: field.meaning })
         })
         .collect()
 }

@@ -96,6 +96,13 @@ pub(super) fn comment(rule: &str, section: &str, name: &str) -> String {
     String::new()
 }
 
+/// What a rule's text gives a name, somewhere behind the line `section`.
+pub(super) fn given<'a>(rule: &'a str, section: &str, name: &str) -> Option<&'a str> {
+    let lines = rule.lines().skip_while(|line| line.trim() != section).skip(1);
+    let mut pairs = lines.filter_map(|line| line.trim().split_once(':'));
+    pairs.find_map(|(key, value)| (key == name).then_some(value.trim()))
+}
+
 /// Text without the links that only rustdoc can follow.
 fn plain(text: &str) -> String {
     text.replace("[`", "`").replace("`]", "`")
@@ -148,5 +155,6 @@ mod tests {
         let found = ["one", "two", "three", "four"].map(|name| comment(rule, "params:", name));
         assert_eq!(found, ["a b", "", "c", ""]);
         assert_eq!(comment(rule, "two: 2", "three"), "c");
+        assert_eq!([given(rule, "params:", "two"), given(rule, "params:", "four")], [Some("2"), None]);
     }
 }

@@ -247,7 +247,9 @@ impl Memory {
         let now = context.event.time;
         let is_known = self.homes.know(now, context.origin.seen) != Known::Nothing;
         let is_new = hour_of(now).saturating_sub(self.since_hour) < STRANGE_HOURS_MIN;
-        if params.slow_hours_min == 0 || is_known || is_new || is_of_phones(context.origin.seen) {
+        // How long a name is kept that never succeeded is a matter of all rules: it has no hours that count together.
+        let is_counted = params.slow_hours_min > 0 && !context.is_nobody;
+        if !is_counted || is_known || is_new || is_of_phones(context.origin.seen) {
             return None;
         }
         let slow = &mut self.failures.get_or_insert_default().slow[usize::from(covered)];

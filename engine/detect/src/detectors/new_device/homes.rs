@@ -8,7 +8,7 @@ use super::{NEAR_KM_MAX, NETWORK_FORGET_DAYS, Params};
 use crate::finding::SeenAddress;
 use crate::geometry::distance_km;
 use crate::place::Point;
-use crate::radius::{Radius, is_mobile, radius};
+use crate::radius::{COUNTRY_RADIUS_KM_MAX, Radius, is_mobile, radius};
 use crate::time::{Millis, day_of};
 
 /// Places that are remembered; the one unused for longest gives way.
@@ -37,6 +37,8 @@ pub(super) struct Way {
     pub(super) near_km: f64,
     /// The place of the address is no whole country.
     pub(super) is_exact: bool,
+    /// It is another place than each of theirs, however little is known of where they are.
+    pub(super) is_away: bool,
 }
 
 impl Way {
@@ -55,11 +57,15 @@ impl Homes {
         let (place, day) = (seen.location.place.ok()?, day_of(now));
         let (here, asked) = (place.point?, asked_km(params));
         let off = radius(place, seen.location.carrier, asked);
-        let lately = self.0.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
-        let ways = lately.map(|home| Way {
-            km: distance_km(home.point, here),
-            near_km: off.near_km(home.off, (asked, NEAR_KM_MAX)),
+        let lately = || self.0.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
+        let km_to = |home: &Home| distance_km(home.point, here);
+        let is_away = lately().all(|home| km_to(home) > off.near_km(home.off, (asked, COUNTRY_RADIUS_KM_MAX)));
+        let ways = lately().map(|home| Way {
+            km: km_to(home),
+            // What is known less exactly widens a home no further.
+            near_km: off.near_km(Radius { km: home.off.km.min(REGION_KM_MAX), ..home.off }, (asked, NEAR_KM_MAX)),
             is_exact: off.km <= REGION_KM_MAX,
+            is_away,
         });
         ways.min_by(|a, b| a.beyond_km().total_cmp(&b.beyond_km()))
     }
@@ -75,9 +81,8 @@ impl Homes {
         if is_region && off.km > REGION_KM_MAX && !self.0.is_empty() {
             return;
         }
-        // What is known less exactly widens a home no further.
-        let off = Radius { km: off.km.min(REGION_KM_MAX), ..off };
-        let same_km = if is_region { f64::from(off.km).max(SAME_HOME_KM) } else { SAME_HOME_KM };
+        let region_km = f64::from(off.km.min(REGION_KM_MAX));
+        let same_km = if is_region { region_km.max(SAME_HOME_KM) } else { SAME_HOME_KM };
         if let Some(known) = self.0.iter_mut().find(|known| distance_km(known.point, point) <= same_km) {
             // What is known better stays.
             if off.km < known.off.km {

@@ -2,7 +2,7 @@
 
 use super::hour::Limits;
 use super::turn::month_of;
-use super::words::{said, within};
+use super::words::{in_objects, within};
 use super::{BYTES, MEASURES, OBJECTS, Params, amounts};
 use crate::context::{Block, Context};
 use crate::event::Quantity;
@@ -56,7 +56,7 @@ impl<'a> Colleagues<'a> {
     /// Holds back what they carry off too.
     pub(super) fn block(&self, params: &Params, limits: &Limits, now: Quantity) -> Block {
         let reached = || (0..MEASURES).filter(|measure| limits.reached[*measure]);
-        let carried: Vec<String> = reached().map(|measure| said(measure, amounts(now)[measure])).collect();
+        let carried: Vec<String> = reached().map(|measure| in_objects(measure, amounts(now)[measure])).collect();
         Block {
             layer: Layer::User,
             by: USUAL_IN_GROUP,
@@ -106,7 +106,7 @@ impl<'a> Colleagues<'a> {
         let number = |measure: usize| {
             let (most, is_of_turn) = self.peers.most(measure, self.is_turn)?;
             let when = if is_of_turn { " around the turn of a month" } else { "" };
-            Some(format!("{}{when}", said(measure, most as f64)))
+            Some(format!("{}{when}", in_objects(measure, most as f64)))
         };
         measures.filter_map(number).collect()
     }

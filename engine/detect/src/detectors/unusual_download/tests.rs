@@ -25,6 +25,7 @@ pub(crate) fn params() -> Params {
         work_times_max: 2.0,
         peers_min: 5,
         learning_times_max: 10,
+        unique_objects: true,
     }
 }
 

@@ -39,27 +39,29 @@ pub(super) fn of_hour(
     let over = || (0..MEASURES).filter(move |measure| is_over(measure) || is_usual && reached[*measure]);
     let all = |word: &str, of: &dyn Fn(usize) -> String| over().map(of).collect::<Vec<_>>().join(word);
     let of_colleagues = beside.known.iter().flat_map(Colleagues::measures);
+    let names = Names::of(params);
     Explanation {
         summary: format!(
-            "{} downloaded {} {}, {}: {}.{}",
+            "{} {} {} {}, {}: {}.{}",
             who(user),
-            all_of(carried),
+            if params.unique_objects { "downloaded" } else { "made" },
+            all_of(params, carried),
             span(incident),
             from_where(incident),
             all("; ", &|measure| limit(params, &limits, peak, measure)),
             beside.known.map(|colleagues| colleagues.sentence(over())).unwrap_or_default(),
         ),
         observed: vec![
-            Measure::new("objects", f64::from(carried.objects), "objects"),
+            Measure::new(names.all, f64::from(carried.objects), names.unit),
             Measure::new("rows", carried.rows as f64, "rows"),
             Measure::new("bytes", carried.bytes as f64, "bytes"),
-            Measure::new("objects_in_window", f64::from(peak.objects), "objects"),
+            Measure::new(names.in_window, f64::from(peak.objects), names.unit),
             Measure::new("rows_in_window", peak.rows as f64, "rows"),
             Measure::new("bytes_in_window", peak.bytes as f64, "bytes"),
         ],
-        baseline: usual_measures(&limits).into_iter().chain(of_colleagues).collect(),
+        baseline: usual_measures(params, &limits).into_iter().chain(of_colleagues).collect(),
         threshold: vec![
-            Measure::new("objects_floor", f64::from(params.objects_floor), "objects"),
+            Measure::new("objects_floor", f64::from(params.objects_floor), names.unit),
             Measure::new("rows_floor", params.rows_floor as f64, "rows"),
             Measure::new("bytes_floor", params.bytes_floor as f64, "bytes"),
             Measure::new("peak_times", params.peak_times, "times"),
@@ -68,9 +70,13 @@ pub(super) fn of_hour(
         ],
         counterfactual: format!(
             "It would not have fired with at most {} within {}, nor had the user's own most before been {}{}{}.",
-            all(" and ", &|measure| said(measure, limits.passing[measure])),
+            all(" and ", &|measure| said(params, measure, limits.passing[measure])),
             within(params),
-            all(" and ", &|measure| said(measure, libm::ceil(amounts(peak)[measure] / explaining(params, &limits)))),
+            all(" and ", &|measure| said(
+                params,
+                measure,
+                libm::ceil(amounts(peak)[measure] / explaining(params, &limits))
+            )),
             if limits.times > 0.0 { "" } else { " and the user active at this hour of other days" },
             beside
                 .excusing
@@ -93,31 +99,37 @@ fn limit(params: &Params, limits: &Limits, peak: Quantity, measure: usize) -> St
     let days = counted(u64::from(limits.days), "day", "days");
     let known = match limits.days {
         0 => "nothing is known of the user yet".to_owned(),
-        _ => format!("the user's own most on {days} before: {}", said(measure, most)),
+        _ => format!("the user's own most on {days} before: {}", said(params, measure, most)),
     };
     let limit = if passing > limits.own(params, measure) {
         format!(
             "where the rule tells from {} on of anybody who is still learned ({known})",
-            said(measure, passing + 1.0)
+            said(params, measure, passing + 1.0)
         )
     } else if passing >= floor && turn > most {
-        format!("where up to {} are usual: {times} times the most at the last turn of a month", said(measure, passing))
+        format!(
+            "where up to {} are usual: {times} times the most at the last turn of a month",
+            said(params, measure, passing)
+        )
     } else if passing >= floor {
-        let most = said(measure, most);
+        let most = said(params, measure, most);
         let times = if times > 1.0 { format!("{times} times ") } else { String::new() };
-        format!("where up to {} are usual: {times}the user's own most on {days} before, {most}", said(measure, passing))
+        format!(
+            "where up to {} are usual: {times}the user's own most on {days} before, {most}",
+            said(params, measure, passing)
+        )
     } else {
-        format!("where the rule tells from {} on ({known})", said(measure, floor))
+        format!("where the rule tells from {} on ({known})", said(params, measure, floor))
     };
     let asleep = if limits.is_asleep { format!("{ASLEEP}, ") } else { String::new() };
-    format!("{} within {}, {asleep}{limit}", said(measure, amounts(peak)[measure]), within(params))
+    format!("{} within {}, {asleep}{limit}", said(params, measure, amounts(peak)[measure]), within(params))
 }
 
 /// All that was carried off, without what there was none of.
-fn all_of(carried: Quantity) -> String {
+fn all_of(params: &Params, carried: Quantity) -> String {
     let others = (OBJECTS + 1..MEASURES).filter(|measure| amounts(carried)[*measure] > 0.0);
-    let others: Vec<String> = others.map(|measure| said(measure, amounts(carried)[measure])).collect();
-    let objects = said(OBJECTS, carried.objects.into());
+    let others: Vec<String> = others.map(|measure| said(params, measure, amounts(carried)[measure])).collect();
+    let objects = said(params, OBJECTS, carried.objects.into());
     if others.is_empty() { objects } else { format!("{objects} ({})", others.join(", ")) }
 }
 
@@ -142,18 +154,19 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
         String::new()
     };
     let each: Vec<String> = rise.each.iter().map(|(day, carried)| of_day(measure, *day, *carried)).collect();
-    let unit = ["objects", "rows", "bytes"][measure];
+    let unit = [Names::of(params).unit, "rows", "bytes"][measure];
     Explanation {
         summary: format!(
-            "{} carried off {} in {} from {} to {} UTC, where {} would be usual ({} a day, by {} before): more than usual \
+            "{} {} {} in {} from {} to {} UTC, where {} would be usual ({} a day, by {} before): more than usual \
              on {days_above} of these days{busy}. Day by day: {}, the last so far. The last download was {}.",
             who(user),
-            said(measure, carried),
+            if params.unique_objects { "carried off" } else { "made" },
+            said(params, measure, carried),
             counted(u64::from(days), "day of activity", "days of activity"),
             date(Millis::from(rise.since) * DAY),
             date(incident.last),
-            said(measure, expected),
-            said(measure, usual),
+            said(params, measure, expected),
+            said(params, measure, usual),
             counted(u64::from(rise.reference), "day", "days"),
             each.join(", "),
             from_where(incident),
@@ -180,7 +193,7 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
         counterfactual: format!(
             "It would not have fired with {} on these days, with a slow_sum_max above {}, or with a slow_days_min above \
              {days_above}.",
-            said(measure, (carried - rise.excess + floor - 1.0).max(0.0)),
+            said(params, measure, (carried - rise.excess + floor - 1.0).max(0.0)),
             rounded(rise.sum),
         ),
         kind: Some(Box::new(Kind::new("days", &[]))),
@@ -200,15 +213,16 @@ fn of_day(measure: usize, day: i32, carried: f64) -> String {
 pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) -> Block {
     let reached = |amounts: [f64; MEASURES]| {
         let all = (0..MEASURES).filter(|measure| limits.reached[*measure]);
-        all.map(|measure| said(measure, amounts[measure])).collect::<Vec<_>>().join(", ")
+        all.map(|measure| said(params, measure, amounts[measure])).collect::<Vec<_>>().join(", ")
     };
     let (now, within) = (reached(amounts(now)), within(params));
     let name = EXPLANATIONS.get(by).copied().unwrap_or("usual_peak");
     let reason = match name {
         "usual_hour" => format!(
-            "{now} within {within} are usual for the user at this hour of the week: {} is to be expected, in objects or what \
+            "{now} within {within} are usual for the user at this hour of the week: {} is to be expected, in {} or what \
              weighs as much",
-            rounded(limits.expected)
+            rounded(limits.expected),
+            Names::of(params).unit
         ),
         "month_turn" => format!(
             "{now} within {within} are no more than {} times what was carried off at the last turn of a month: {}",
@@ -222,7 +236,7 @@ pub(super) fn usual(params: &Params, limits: &Limits, by: usize, now: Quantity) 
             reached(limits.peaks)
         ),
     };
-    Block { layer: Layer::User, by: name, reason, measures: usual_measures(limits) }
+    Block { layer: Layer::User, by: name, reason, measures: usual_measures(params, limits) }
 }
 
 /// Holds back a rise on days on which the user did more of everything.
@@ -241,19 +255,47 @@ pub(super) fn more_work(params: &Params, rise: &Rise, work_times: f64) -> Block 
     }
 }
 
-fn usual_measures(limits: &Limits) -> Vec<Measure> {
+fn usual_measures(params: &Params, limits: &Limits) -> Vec<Measure> {
+    let names = Names::of(params);
     vec![
-        Measure::new("peak_objects", rounded(limits.peaks[OBJECTS]), "objects"),
+        Measure::new(names.peak, rounded(limits.peaks[OBJECTS]), names.unit),
         Measure::new("peak_rows", rounded(limits.peaks[1]), "rows"),
         Measure::new("peak_bytes", rounded(limits.peaks[BYTES]), "bytes"),
-        Measure::new("expected_at_hour", rounded(limits.expected), "objects"),
+        Measure::new("expected_at_hour", rounded(limits.expected), names.unit),
         Measure::new("tail_probability", rounded(limits.tail), "probability"),
         Measure::new("known_days", f64::from(limits.days), "days"),
     ]
 }
 
+/// What measures of what is counted are called.
+struct Names {
+    unit: &'static str,
+    all: &'static str,
+    in_window: &'static str,
+    peak: &'static str,
+}
+
+impl Names {
+    /// Different objects are counted, or downloads.
+    const fn of(params: &Params) -> Self {
+        if params.unique_objects {
+            Self { unit: "objects", all: "objects", in_window: "objects_in_window", peak: "peak_objects" }
+        } else {
+            Self { unit: "downloads", all: "downloads", in_window: "downloads_in_window", peak: "peak_downloads" }
+        }
+    }
+}
+
 /// An amount with its unit.
-pub(super) fn said(measure: usize, amount: f64) -> String {
+fn said(params: &Params, measure: usize, amount: f64) -> String {
+    if measure == OBJECTS && !params.unique_objects {
+        return counted(libm::round(amount.max(0.0)) as u64, "download", "downloads");
+    }
+    in_objects(measure, amount)
+}
+
+/// The same, where different objects are counted.
+pub(super) fn in_objects(measure: usize, amount: f64) -> String {
     let whole = libm::round(amount.max(0.0)) as u64;
     match measure {
         OBJECTS => counted(whole, "object", "objects"),
