@@ -224,6 +224,12 @@ impl Listed {
         bad.map(|entry| entry.confidence).max().unwrap_or(0)
     }
 
+    /// The most confidence with which a list says anything against the address; 0: none does.
+    pub fn confidence(self) -> u8 {
+        let against = self.entries().iter().filter(|entry| entry.category.side() != Side::For);
+        against.map(|entry| entry.confidence).max().unwrap_or(0)
+    }
+
     /// Does no list say anything but that the address is harmless? Organisations list their own offices so.
     pub fn is_harmless(self) -> bool {
         self.entries().iter().all(|entry| entry.category.side() == Side::For)

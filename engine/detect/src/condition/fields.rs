@@ -147,6 +147,8 @@ fields! {
         Hour = "time.hour",
         /// The autonomous system of the address.
         Asn = "network.asn",
+        /// The most confidence with which a list says something against the address; 0: none does.
+        Confidence = "network.confidence",
     }
 }
 
@@ -163,6 +165,8 @@ fields! {
         Managed = "client.device.managed",
         /// The device meets its policy.
         Compliant = "client.device.compliant",
+        /// A mobile carrier runs the network of the address, by its name.
+        Mobile = "network.mobile",
         /// The record is no real activity; never absent.
         Test = "test",
     }
@@ -191,7 +195,10 @@ impl Field {
     /// Is it known only once the address is: the record's own or its session's?
     pub const fn is_of_place(self) -> bool {
         match self {
-            Self::Address | Self::Number(NumberField::Asn) | Self::Words(WordField::Tag | WordField::Listed) => true,
+            Self::Address
+            | Self::Flag(FlagField::Mobile)
+            | Self::Number(NumberField::Asn | NumberField::Confidence)
+            | Self::Words(WordField::Tag | WordField::Listed) => true,
             Self::Text(field) => {
                 matches!(field, TextField::Country | TextField::City | TextField::Organisation | TextField::NetworkName)
             }

@@ -7,6 +7,7 @@ use super::fields::{FlagField, ListField, NumberField, TextField, WordField};
 use crate::event::Address;
 use crate::finding::SeenAddress;
 use crate::networks::{Networks, Tag};
+use crate::radius::is_mobile;
 use crate::rule::Network;
 
 /// Bytes of a text in which `contains` looks at most: a record can hold far longer ones, and every event pays.
@@ -130,12 +131,17 @@ impl Record for FromWhere<'_> {
     }
 
     fn number(&self, field: NumberField) -> Option<u64> {
-        let asn = self.seen.as_ref()?.location.carrier.asn;
-        (field == NumberField::Asn && asn != 0).then_some(asn.into())
+        let location = &self.seen.as_ref()?.location;
+        match field {
+            NumberField::Asn => Some(location.carrier.asn.into()).filter(|asn| *asn != 0),
+            NumberField::Confidence => self.has_lists.then(|| location.listed.confidence().into()),
+            _ => None,
+        }
     }
 
-    fn flag(&self, _: FlagField) -> Option<bool> {
-        None
+    fn flag(&self, field: FlagField) -> Option<bool> {
+        let carrier = self.seen.as_ref()?.location.carrier;
+        (field == FlagField::Mobile && !carrier.organisation.is_empty()).then(|| is_mobile(carrier))
     }
 
     fn address(&self) -> Option<Address> {

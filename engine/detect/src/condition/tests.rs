@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::event::{Address, EventLocation};
 use crate::finding::SeenAddress;
+use crate::listed::{Category, ListEntry, Listed};
 use crate::model::Action;
 use crate::names::Name;
 use crate::networks::{Networks, Tag, Tagged};
@@ -76,7 +77,9 @@ fn from(networks: &Networks, place: Option<u8>) -> FromWhere<'_> {
         let address = Address::new(format!("10.0.0.{number}").parse().unwrap()).unwrap();
         let country = Country::new(if number == 1 { "SE" } else { "NG" }).unwrap();
         let known = Place { country, city: Name::EMPTY, point: None, radius_km: 0 };
-        let carrier = Carrier { asn: 64_500 + u32::from(number), organisation: Name::EMPTY };
+        let organisation = Name::new(if number == 2 { "Tellus Mobile" } else { "Fibernet" });
+        let organisation = if number == 9 { Name::EMPTY } else { organisation };
+        let carrier = Carrier { asn: 64_500 + u32::from(number), organisation };
         let place = if number == 9 { Err(crate::place::NoPlace::Private) } else { Ok(known) };
         SeenAddress { address, location: EventLocation { place, carrier, ..EventLocation::NONE } }
     });
@@ -197,7 +200,10 @@ fn where_it_came_from_is_known_with_the_address() {
         (json!({ "field": "network.tag", "in": ["none"] }), [F, T, T, U]),
         (json!({ "field": "network.name", "starts_with": ["head"] }), [T, U, U, U]),
         (json!({ "field": "network.asn", "in": [64_502] }), [F, T, F, U]),
+        (json!({ "field": "network.mobile", "in": [true] }), [F, T, U, U]),
+        (json!({ "field": "network.organisation", "starts_with": ["fiber"] }), [T, F, U, U]),
         (json!({ "field": "network.listed", "in": ["tor"] }), [U, U, U, U]),
+        (json!({ "field": "network.confidence", "at_least": 0 }), [U, U, U, U]),
         (json!({ "field": "client.ip", "is_set": true }), [T, T, T, F]),
     ] {
         for (place, truth) in [Some(1), Some(2), Some(9), None].into_iter().zip(of) {
@@ -210,6 +216,17 @@ fn where_it_came_from_is_known_with_the_address() {
     let listed = compiled(&json!({ "not": { "field": "network.listed", "in": ["tor", "botnet"] } }));
     let known = FromWhere { has_lists: true, ..from(&networks, Some(2)) };
     assert!(holds(&listed, &Sketch::new(&json!({})), &known), "lists say nothing of it, and that is known");
+    let entry =
+        |category, confidence| ListEntry { category, confidence, list: Name::new("any"), tag: Name::EMPTY, digest: 1 };
+    let said = Listed::new(&[entry(Category::Tor, 60), entry(Category::KnownGood, 90)]).unwrap();
+    let of_lists =
+        |seen: SeenAddress| SeenAddress { location: EventLocation { listed: said, ..seen.location }, ..seen };
+    let listed = FromWhere { seen: known.seen.map(of_lists), ..known };
+    for (from, confidence) in [(known, 0), (listed, 60)] {
+        let sure = |least: u64| compiled(&json!({ "field": "network.confidence", "at_least": least }));
+        let found = [confidence, confidence + 1].map(|least| holds(&sure(least), &Sketch::new(&json!({})), &from));
+        assert_eq!(found, [true, false], "what speaks for the address makes nothing surer");
+    }
 }
 
 #[test]

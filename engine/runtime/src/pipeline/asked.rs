@@ -83,7 +83,7 @@ impl Record for Asked<'_, '_, '_> {
             NumberField::Rows => rows,
             NumberField::Bytes => bytes,
             NumberField::Hour => Some(hour_of(self.activity.time)),
-            NumberField::Asn => None,
+            NumberField::Asn | NumberField::Confidence => None,
         }
     }
 
@@ -95,6 +95,7 @@ impl Record for Asked<'_, '_, '_> {
             FlagField::Privileged => activity.told.privileged,
             FlagField::Managed => activity.device_facts.managed,
             FlagField::Compliant => activity.device_facts.compliant,
+            FlagField::Mobile => None,
             FlagField::Test => Some(activity.test),
         }
     }
