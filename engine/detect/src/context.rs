@@ -67,7 +67,8 @@ pub struct Context<'a> {
     pub person: Option<&'a Arc<Person>>,
     /// What is usual among the user's colleagues, where somebody has said it, however long ago.
     pub peers: Option<&'a Peers>,
-    /// Nothing has succeeded under this name, and nobody has said whose it is: what is known of it is soon forgotten.
+    /// Nothing that the lane takes has succeeded under this name for as long as state is kept, and nobody has said whose it is:
+    /// what is known of it is soon forgotten. Of what came too late nobody knows it.
     pub is_nobody: bool,
     /// The event came too late to be put in order: the state is not that of the events before it, and only what the event
     /// says of itself counts (see [`crate::detectors::Detector::CHECKS_LATE`]).

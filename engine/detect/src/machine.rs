@@ -184,8 +184,8 @@ impl Machine {
         }
         // Which session it belonged to, and what had been said of the account by then, is a matter of order.
         let origin = Origin::direct(event);
-        let is_nobody = !self.standing.succeeded;
-        let step = Step { event, origin: &origin, plan, around, person: None, peers: None, is_nobody, late: true };
+        let step =
+            Step { event, origin: &origin, plan, around, person: None, peers: None, is_nobody: false, late: true };
         for rule in plan.lane_rules_among(around.lane, origin.rules) {
             if rule.checks_late {
                 step.take(rule, &mut self.states, said, caps);

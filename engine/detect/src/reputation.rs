@@ -35,11 +35,34 @@ pub(crate) struct Watch {
 
 /// A network that the user has worked from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Packed", into = "Packed")]
 struct Used {
     network: NetworkId,
     /// Different days of use, until they are forgotten.
     days: u16,
     last_day: i32,
+    /// A device was there that had been the user's before.
+    is_own: bool,
+}
+
+/// The same as it is written: `is_own` is the lowest bit of the days.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    network: NetworkId,
+    days: u16,
+    last_day: i32,
+}
+
+impl From<Packed> for Used {
+    fn from(Packed { network, days, last_day }: Packed) -> Self {
+        Self { network, days: days >> 1, last_day, is_own: days & 1 == 1 }
+    }
+}
+
+impl From<Used> for Packed {
+    fn from(Used { network, days, last_day, is_own }: Used) -> Self {
+        Self { network, days: days.min(u16::MAX >> 1) << 1 | u16::from(is_own), last_day }
+    }
 }
 
 /// What counts against an address.
@@ -178,8 +201,20 @@ impl Watch {
         self.networks.iter().any(|known| known.network == network && day - known.last_day <= forget_days as i32)
     }
 
+    /// Was a device of the user's on the network, on a day before or, where anybody was there on one, on this day, and is that
+    /// not forgotten?
+    pub(crate) fn knows_own(&self, network: NetworkId, day: i32, forget_days: u32) -> bool {
+        let is_own = self.networks.iter().any(|known| known.network == network && known.is_own);
+        is_own && self.days(network, day, forget_days) > 0
+    }
+
     /// Notes a day of use.
     pub(crate) fn note(&mut self, network: NetworkId, limits: &Limits, context: &mut Context<'_>) {
+        self.note_own(network, false, limits, context);
+    }
+
+    /// Notes a day of use, and whether it was with a device that had been the user's before.
+    pub(crate) fn note_own(&mut self, network: NetworkId, is_own: bool, limits: &Limits, context: &mut Context<'_>) {
         if context.late {
             return;
         }
@@ -187,11 +222,12 @@ impl Watch {
         let same = |known: &&mut Used| known.network == network;
         if let Some(known) = self.networks.iter_mut().find(same) {
             if day - known.last_day > limits.usual_forget_days as i32 {
-                known.days = 0;
+                (known.days, known.is_own) = (0, false);
             }
             if known.days == 0 || day > known.last_day {
-                (known.days, known.last_day) = (known.days.saturating_add(1), day);
+                (known.days, known.last_day) = (known.days.saturating_add(1).min(u16::MAX >> 1), day);
             }
+            known.is_own |= is_own;
             return;
         }
         if self.networks.len() >= LISTED_NETWORKS_MAX {
@@ -200,7 +236,7 @@ impl Watch {
                 self.networks.remove(oldest);
             }
         }
-        self.networks.push(Used { network, days: 1, last_day: day });
+        self.networks.push(Used { network, days: 1, last_day: day, is_own });
     }
 
     /// Tells of an event from an address that something counts against.

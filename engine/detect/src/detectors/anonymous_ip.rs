@@ -17,7 +17,7 @@
 //! rented household lines never are. Thieves rent the same tunnels: where records name devices, one that was not on that
 //! network on an earlier day, or a record without one where all had named one, at an exit (a /24 of IPv4, a /48 of IPv6)
 //! where the user was not either, is no part of the habit, and is told with a severity that is a step lower. Of whoever has
-//! been there with more than two devices another one says nothing.
+//! been there with more than two devices another one says nothing, but none does.
 //!
 //! A line of the user's own carrier may have been somebody's exit of Tor until it became theirs, and some run one at home;
 //! what a list calls a proxy without being sure is often somebody's line. Where the user was with that carrier, at addresses
@@ -303,7 +303,7 @@ impl State {
     }
 
     /// Were one or two other devices on this network on earlier days that are not forgotten, one of them named, and neither this
-    /// one nor any at this exit?
+    /// one nor any at this exit? Or any number, if none is named now?
     fn is_strange(&self, (network, exit): (NetworkId, NetworkId), params: &Params, context: &Context<'_>) -> bool {
         let (device, day) = (context.event.device, day_of(context.event.time));
         let counts = |known: &&Companion| {
@@ -315,7 +315,9 @@ impl State {
         devices.dedup();
         let is_new = !devices.contains(&device) && known().all(|known| known.exit != exit);
         let named = devices.iter().filter(|known| **known != 0).count();
-        (1..=COMPANIONS_USUAL).contains(&named) && is_new
+        // Whoever changes devices names one all the same.
+        let most = if device == 0 { usize::MAX } else { COMPANIONS_USUAL };
+        (1..=most).contains(&named) && is_new
     }
 
     fn note_device(&mut self, (network, exit): (NetworkId, NetworkId), context: &mut Context<'_>) {

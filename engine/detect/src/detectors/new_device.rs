@@ -24,10 +24,13 @@
 //! Intruders on the user's own device, or with an id that they copied. At the sensitivity that ships also those
 //!
 //! - behind the user's own carrier, who guessed there or elsewhere in the user's town (`usual_network`);
-//! - who guess fewer than ten times from one address, and sign in from there, in the user's town (`near_home`) or on a
-//!   carrier with which the user was on one day before, wherever it lets out (`usual_network`);
+//! - who guess from one address, where nobody fails more than nine times within the day, and sign in from there, in the user's
+//!   town (`near_home`) or on a carrier with which a device of the user's was on one day before, wherever it lets out
+//!   (`known_network`);
 //! - who guess fewer than `failures_min` times far away, and come an hour or more later out of the user's own town
-//!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`usual_network`);
+//!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`known_network`);
+//! - who guess three or four times in the region, or the country, where the user is, if nothing more exact is known of them:
+//!   that is not far away;
 //! - who guess from one address of the user's carrier in their town, as in the same office, and sign in an hour or more
 //!   later elsewhere in the town (`near_home`; `failed_logins` tells eleven guesses within an hour, where they are even a
 //!   step lower);
@@ -46,17 +49,21 @@
 //!
 //! - `learning`: the user is new.
 //! - `usual_network`, at medium and low sensitivity: the sign-in comes from a network on which the user has signed in on
-//!   `usual_days_min` different days before, or on one where the failures weigh little: the first two kinds of `near_home`,
-//!   wherever they are. Where the failures were somebody else's only if the organisation manages the device. And what follows
-//!   nothing but a sign-in through the tunnel that the user usually has.
+//!   `usual_days_min` different days before; where the failures were somebody else's only if the organisation manages the
+//!   device. And what follows nothing but a sign-in through the tunnel that the user usually has.
 //! - `near_home`, at medium and low sensitivity: the sign-in comes from within `near_km` of where the user signs in, nothing
-//!   else is grave, as a second factor that is missing where the user had one the last three times, and there were
-//!   - fewer wrong passwords than twice `failures_min`, and the sign-in, from one address: somebody sets up a phone in the shop;
+//!   else is grave (a privileged account, a listed address, a second factor that is missing where the last three sign-ins of
+//!   the user's devices had one), and there were
+//!   - fewer failures of a day than twice `failures_min`, all of them wrong passwords and the last `failures_min` and the
+//!     sign-in from one address: somebody sets up a phone in the shop;
 //!   - or fewer than `failures_min` wrong passwords in all, those of somebody else far away, the last of them more than
 //!     `failures_within_secs` before and at another address: leaked passwords are tried on everybody, every night;
 //!   - or, as long before, failures that all came, for a day without others, from one address on a carrier of the user's near
 //!     where they are, which is no carrier of phones, no tunnel and nothing rented: a program of theirs that knows the old
 //!     password.
+//! - `known_network`, at medium and low sensitivity: the first two of these kinds, the second of a device that the organisation
+//!   manages, wherever they are, on a network on which the user was on a day before with a device that had been theirs; not
+//!   on one that is rented, on a list or a tunnel of the organisation.
 //! - `many_devices`, at medium and low sensitivity: the user signs in from `devices_many` devices and more: a kiosk, a shared
 //!   account. Not on a network where the user has never signed in, if the failures were somebody else's or came from the same
 //!   address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
@@ -68,8 +75,8 @@
 //! A device whose first use was held back is known from then on.
 //!
 //! What is near allows for how far off the places of both addresses may be, with 95 % where the file gives their radii; a
-//! whole country is nobody's town, but to a list that is not sure. What is away allows for as much up to 800 km: of whom only
-//! the region of a mobile carrier is known, nothing in it is away.
+//! whole country is nobody's town, but to a list that is not sure. Of whom nothing is known but the region of a mobile carrier,
+//! or the country, nothing in it is away, up to 800 km.
 //!
 //! # References
 //! Entra ID Protection and others weigh an unfamiliar device with the risk of the sign-in; Freeman et al., "Who Are You? A
@@ -212,8 +219,16 @@ impl Detector for State {
 
     const ABOUT: About = About::Entry;
 
-    const SUPPRESSIONS: &'static [&'static str] =
-        &["known_good", "learning", "many_devices", "near_home", "own_network", "shared_address", "usual_network"];
+    const SUPPRESSIONS: &'static [&'static str] = &[
+        "known_good",
+        "known_network",
+        "learning",
+        "many_devices",
+        "near_home",
+        "own_network",
+        "shared_address",
+        "usual_network",
+    ];
 
     const OPTIONAL: &'static [&'static str] = &["confidence_strange_min", "failures_strange_min", "near_km"];
 
@@ -254,7 +269,7 @@ impl Detector for State {
             }
         }
         if let Some(network) = network {
-            self.watch.note(network, &limits, context);
+            self.watch.note_own(network, was_known, &limits, context);
         }
     }
 
@@ -383,10 +398,10 @@ impl State {
         let mut blocks: Vec<Block> = aside.map(|aside| aside.block(event.time)).into_iter().collect();
         blocks.extend(context.learning(params.learning_days));
         let is_at_home = days_on_network >= params.usual_days_min;
-        let usual = usual_network(days_on_network, self.days_asked(risks, params, context));
+        let usual = usual_network(days_on_network, params.usual_days_min);
         // What the organisation manages, where the user signs in day by day, is no stranger's.
         blocks.extend(usual.filter(|_| !risks.are_strange() || event.device_facts.managed == Some(true)));
-        blocks.extend(self.near_home(risks, params, context));
+        blocks.extend(self.near_home(risks, params, context).or_else(|| self.known_network(risks, params, context)));
         // What so many guessed at elsewhere is told of a user with many devices too.
         let is_guessed = risks.run.is_some_and(|run| run.strange && run.all >= params.failures_min);
         let is_risk = is_guessed || is_from_the_risk(risks, days_on_network, context);

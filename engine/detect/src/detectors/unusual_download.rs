@@ -174,7 +174,7 @@ pub struct Params {
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub learning_times_max: u32,
     /// Count an object once within the window, however often it is fetched. Otherwise each fetch counts, and what is said of
-    /// objects here is of downloads.
+    /// objects here is of fetches. A rule that changes it should take a new id: what was learned counts the other way.
     #[serde(default = "yes", skip_serializing_if = "is_so")]
     pub unique_objects: bool,
 }

@@ -101,7 +101,10 @@ fn edited(mut rule: Rule, [what, how]: [u8; 2]) -> Option<Rule> {
             Params::NewDevice(params) => (params.failures_min, params.within_secs) = (3, 3_600),
             Params::Ransomware(params) => (params.changes_min, params.learning_days) = (2, 0),
             Params::TerminatedUser(params) => (params.grace_minutes, params.disabled_counts) = (90, false),
-            Params::UnusualDownload(params) => (params.objects_floor, params.half_life_weeks) = (2, 2),
+            Params::UnusualDownload(params) => {
+                (params.objects_floor, params.half_life_weeks) = (2, 2);
+                (params.unique_objects, params.peers_min) = (false, 0);
+            }
         },
         4 => rule.off = rule.params.suppressions().iter().map(|name| (*name).to_owned()).collect(),
         _ => {}

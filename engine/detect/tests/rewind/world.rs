@@ -194,7 +194,7 @@ impl Sketch {
                 0..40 => AccountKind::Unknown,
                 _ => AccountKind::Employee,
             },
-            mfa: (self.place == 2).then_some(false),
+            mfa: (self.place > 0 && self.place < 4).then_some(self.place != 2),
             account: AccountFacts {
                 says_privileged: self.number.is_multiple_of(7),
                 names_groups: self.number.is_multiple_of(11),

@@ -479,6 +479,6 @@ pub(crate) struct UnusualDownload {
     #[schemars(range(min = 0, max = 1_000))]
     learning_times_max: u32,
     /// Count an object once within the window, however often it is fetched. Otherwise each fetch counts, and what is said of
-    /// objects here is of downloads.
+    /// objects here is of fetches. A rule that changes it should take a new id: what was learned counts the other way.
     unique_objects: bool,
 }

@@ -2,11 +2,13 @@
 
 use super::failures::Failures;
 use super::risks::{Risks, is_from_failures, is_of_failures_alone};
-use super::{FACTORS, Params, State};
+use super::{FACTORS, NETWORK_FORGET_DAYS, Params, State};
 use crate::context::{Block, Context};
+use crate::detectors::counted;
 use crate::finding::Measure;
+use crate::networks::NetworkId;
 use crate::rule::Layer;
-use crate::time::{Millis, SECOND};
+use crate::time::{Millis, SECOND, day_of};
 
 impl State {
     /// Holds back what was set up, with mistakes, in the user's own town, and what follows there long after few failures far away
@@ -17,7 +19,7 @@ impl State {
         let run = self.plain_run(risks, context)?;
         let is_forgotten =
             || way.is_exact && run.one_address && self.tries.were_own(event.time, soon_and_here(params, context));
-        let what = if is_mistake(run, risks, params, context) {
+        let what = if self.is_mistake(run, risks, params, context) {
             "the failures and the sign-in come from one address,"
         } else if way.is_exact && self.is_apart(run, risks, params, context) {
             "the failures were few and far away, and long after them the sign-in comes from"
@@ -37,10 +39,35 @@ impl State {
         })
     }
 
-    /// On how many different days before the user must have signed in on this network: on one, where the failures weigh little.
-    pub(super) fn days_asked(&self, risks: Risks, params: &Params, context: &Context<'_>) -> u32 {
-        let is_little = |run| is_mistake(run, risks, params, context) || self.is_apart(run, risks, params, context);
-        if self.plain_run(risks, context).is_some_and(is_little) { 1 } else { params.usual_days_min }
+    /// Holds back what was set up with mistakes, or follows few failures far away, on a carrier on which a device of the user's was
+    /// before.
+    pub(super) fn known_network(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
+        let (event, seen) = (context.event, context.origin.for_place()?);
+        let (network, day, forget_days) = (NetworkId::of_carrier(&seen), day_of(event.time), NETWORK_FORGET_DAYS);
+        // At the end of a tunnel and on a rented machine anybody may be.
+        let is_anybodys = context.is_egress(&seen) || context.is_rented(&seen) || !seen.location.listed.is_harmless();
+        let run = self.plain_run(risks, context).filter(|_| !is_anybodys)?;
+        let is_managed = event.device_facts.managed == Some(true);
+        let what = if self.is_mistake(run, risks, params, context) {
+            "the failures and the sign-in come from one address"
+        } else if is_managed && self.is_apart(run, risks, params, context) {
+            "the failures were few, far away and long before"
+        } else {
+            return None;
+        };
+        let days = self.watch.days(network, day, forget_days);
+        self.watch.knows_own(network, day, forget_days).then(|| Block {
+            layer: Layer::User,
+            by: "known_network",
+            reason: format!(
+                "{what}, of a carrier with which a device of the user's was before, on {} in all",
+                counted(days.into(), "day", "days")
+            ),
+            measures: vec![
+                Measure::new("days_on_network", f64::from(days), "days"),
+                Measure::new("failures", f64::from(run.all), "failures"),
+            ],
+        })
     }
 
     /// The failures, if they are all that is grave, and passwords.
@@ -51,17 +78,17 @@ impl State {
         risks.run.filter(|run| is_plain && run.denied == 0)
     }
 
+    /// Are they what one machine mistypes? More than anybody does is told.
+    fn is_mistake(&self, run: Failures, risks: Risks, params: &Params, context: &Context<'_>) -> bool {
+        !run.strange && self.tries.were_mistakes(params) && is_of_failures_alone(risks, context)
+    }
+
     /// Were they somebody else's, few, long before and elsewhere?
     fn is_apart(&self, run: Failures, risks: Risks, params: &Params, context: &Context<'_>) -> bool {
         run.strange
             && !is_from_failures(risks, context)
             && self.tries.were_few(params, context.event.time, soon_and_here(params, context))
     }
-}
-
-/// Are they what one machine mistypes? More than anybody does is told.
-fn is_mistake(run: Failures, risks: Risks, params: &Params, context: &Context<'_>) -> bool {
-    !run.strange && run.all < 2 * params.failures_min && is_of_failures_alone(risks, context)
 }
 
 /// What comes so soon after guesses, or from where they came, is told.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::Params;
 use crate::event::Event;
-use crate::model::Action;
+use crate::model::{Action, Reason};
 use crate::time::{Millis, SECOND};
 
 /// The last failures, and the last run of them.
@@ -63,7 +63,9 @@ impl Tries {
     /// Takes the next failure: from an address, hashed.
     pub(super) fn take(&mut self, params: &Params, event: &Event, (address, whose): (u64, Whose)) {
         let bit = |bits: u32, is: bool| bits << 1 | u32::from(is);
-        self.denied = bit(self.denied, event.action == Action::MfaChallenge);
+        // Some sources have one record for both.
+        let is_factor = event.action == Action::MfaChallenge || event.reason == Reason::MfaFailed;
+        self.denied = bit(self.denied, is_factor);
         self.strange = bit(self.strange, whose == Whose::Strange);
         self.together = bit(self.together, address != 0 && address == self.address);
         self.address = address;
@@ -73,7 +75,7 @@ impl Tries {
         }
         let [all, denied, others] = &mut self.lately;
         *all = all.saturating_add(1);
-        *denied = denied.saturating_add(u32::from(event.action == Action::MfaChallenge));
+        *denied = denied.saturating_add(u32::from(is_factor));
         *others = others.saturating_add(u32::from(whose != Whose::Own));
         self.times.push(event.time);
         let over = self.times.len().saturating_sub(params.failures_min as usize);
@@ -105,6 +107,11 @@ impl Tries {
     /// The last run, if it is not older than that.
     pub(super) fn run_since(&self, since: Millis) -> Option<Failures> {
         self.run.filter(|run| run.at >= since)
+    }
+
+    /// Were there no more of late than one person mistypes, from wherever, and none of them a second factor?
+    pub(super) const fn were_mistakes(&self, params: &Params) -> bool {
+        self.lately[0] < 2 * params.failures_min && self.lately[1] == 0
     }
 
     /// Were there few of late, of whatever kind and whoever's, and are they over?

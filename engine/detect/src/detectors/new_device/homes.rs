@@ -41,6 +41,12 @@ pub(super) struct Way {
     pub(super) is_away: bool,
 }
 
+impl Home {
+    const fn is_exact(&self) -> bool {
+        self.off.km <= REGION_KM_MAX
+    }
+}
+
 impl Way {
     pub(super) fn is_near(self) -> bool {
         self.km <= self.near_km
@@ -59,7 +65,11 @@ impl Homes {
         let off = radius(place, seen.location.carrier, asked);
         let lately = || self.0.iter().filter(|home| day - home.last_day <= NETWORK_FORGET_DAYS as i32);
         let km_to = |home: &Home| distance_km(home.point, here);
-        let is_away = lately().all(|home| km_to(home) > off.near_km(home.off, (asked, COUNTRY_RADIUS_KM_MAX)));
+        // Where nothing better than a region or a country is known of the user, nothing in it is away.
+        let has_exact = lately().any(Home::is_exact);
+        let far_km =
+            |home: &Home| off.near_km(home.off, (asked, if has_exact { NEAR_KM_MAX } else { COUNTRY_RADIUS_KM_MAX }));
+        let is_away = lately().filter(|home| home.is_exact() || !has_exact).all(|home| km_to(home) > far_km(home));
         let ways = lately().map(|home| Way {
             km: km_to(home),
             // What is known less exactly widens a home no further.

@@ -160,7 +160,7 @@ pub(super) fn of_days(params: &Params, user: &str, incident: &Incident, rise: &R
             "{} {} {} in {} from {} to {} UTC, where {} would be usual ({} a day, by {} before): more than usual \
              on {days_above} of these days{busy}. Day by day: {}, the last so far. The last download was {}.",
             who(user),
-            if params.unique_objects { "carried off" } else { "made" },
+            if measure == OBJECTS && !params.unique_objects { "made" } else { "carried off" },
             said(params, measure, carried),
             counted(u64::from(days), "day of activity", "days of activity"),
             date(Millis::from(rise.since) * DAY),
@@ -276,12 +276,12 @@ struct Names {
 }
 
 impl Names {
-    /// Different objects are counted, or downloads.
+    /// Different objects are counted, or how often one was fetched.
     const fn of(params: &Params) -> Self {
         if params.unique_objects {
             Self { unit: "objects", all: "objects", in_window: "objects_in_window", peak: "peak_objects" }
         } else {
-            Self { unit: "downloads", all: "downloads", in_window: "downloads_in_window", peak: "peak_downloads" }
+            Self { unit: "fetches", all: "fetches", in_window: "fetches_in_window", peak: "peak_fetches" }
         }
     }
 }
@@ -289,7 +289,7 @@ impl Names {
 /// An amount with its unit.
 fn said(params: &Params, measure: usize, amount: f64) -> String {
     if measure == OBJECTS && !params.unique_objects {
-        return counted(libm::round(amount.max(0.0)) as u64, "download", "downloads");
+        return counted(libm::round(amount.max(0.0)) as u64, "fetch", "fetches");
     }
     in_objects(measure, amount)
 }
