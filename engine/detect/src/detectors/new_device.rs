@@ -36,8 +36,8 @@
 //!   step lower);
 //! - who fail from the address from which the user's own device then signs in;
 //! - who come through the tunnel that the user usually has;
-//! - on a mobile carrier of the user's region, or whose gateway may let out there where the list is not sure (below 75),
-//!   whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure; `usual_network` and
+//! - on a mobile carrier of the user's region or, where the list is not sure (below 75), whose gateway may let out there or
+//!   where nobody knows yet where the user is, whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure; `usual_network` and
 //!   `shared_address` hold back what follows such a sign-in).
 //!
 //! Whoever signs in on the user's own mobile carrier with the user's device makes that region the user's. A phone that is
@@ -352,10 +352,12 @@ impl State {
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
         // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
         let is_shared = |told: &Told<'_>| {
-            let way = self.homes.way(seen, context.event.time, params).filter(|_| params.near_km > 0);
-            // A gateway that may let out half a country says the user is there only where the list is not sure either.
+            let way = self.homes.way(seen, context.event.time, params);
+            // A gateway that may let out half a country, or where nobody knows where the user is, says that they are there only
+            // where the list is not sure either.
             let is_unsure = told.confidence < CONFIDENCE_SURE;
-            let is_here = way.is_some_and(|way| way.is_near() && way.is_exact || !way.is_away && is_unsure);
+            let may_be_here = is_unsure && way.is_none_or(|way| !way.is_away);
+            let is_here = params.near_km > 0 && (may_be_here || way.is_some_and(|way| way.is_near() && way.is_exact));
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
         };
