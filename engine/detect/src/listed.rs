@@ -224,9 +224,12 @@ impl Listed {
         bad.map(|entry| entry.confidence).max().unwrap_or(0)
     }
 
-    /// The most confidence with which a list says anything against the address; 0: none does.
+    /// The most confidence with which a list says anything against the address, of the entries that are kept; 0: none does. A
+    /// hoster's machines and a maker's relay are nothing bad by themselves.
     pub fn confidence(self) -> u8 {
-        let against = self.entries().iter().filter(|entry| entry.category.side() != Side::For);
+        let is_harmless =
+            |category| matches!(category, Category::Hosting | Category::PrivateRelay | Category::KnownGood);
+        let against = self.entries().iter().filter(|entry| !is_harmless(entry.category));
         against.map(|entry| entry.confidence).max().unwrap_or(0)
     }
 

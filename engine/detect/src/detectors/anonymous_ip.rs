@@ -25,7 +25,8 @@
 //! to 250, on `usual_days_min` different days, neither is news (`own_carrier`), unless `networks.yaml` says that anybody rents
 //! addresses there; the last two of these days with addresses of a family, or more, must have begun there. Where a carrier's
 //! addresses of either family are is remembered by itself: many files put one of them elsewhere. A day elsewhere begins it anew.
-//! In the very block of addresses (a /24 of IPv4, a /48 of IPv6) where the user was last, on an earlier day, a list that is sure of a rented line or an open proxy is not believed either:
+//! In the very block of addresses (a /24 of IPv4, a /48 of IPv6) where the user was last, on an earlier day, a list that is
+//! sure of a rented line or an open proxy is not believed either:
 //! programs that make a household's line a rented one hide in those of honest people, whose own work comes from there as ever. It
 //! is believed there where the device is a stranger's: not one that the user had on two earlier days, or none named where records
 //! of the user name some.
@@ -229,8 +230,11 @@ impl Detector for State {
             unsure(&told, &limits),
             Relief { reason: "the user usually has this tunnel, with other devices", holds: is_strange },
         ];
-        let aside =
-            if is_strange { ", the user's usual one, at an exit and with a device that are new there" } else { "" };
+        let aside = match (is_strange, context.event.device) {
+            (false, _) => "",
+            (true, 0) => ", the user's usual one, at an exit that is new there and without a device",
+            (true, _) => ", the user's usual one, at an exit and with a device that are new there",
+        };
         let aside = aside.into();
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before: None });
         if can_be_usual && !is_vouched_for {
@@ -332,7 +336,9 @@ impl State {
         }
         if self.companions.len() >= COMPANIONS_MAX {
             context.caps.networks += 1;
-            if let Some(oldest) = unused_longest(self.companions.iter().map(|known| known.last_day)) {
+            // That none is named at times is remembered longer than any device, or it would be strange again and again.
+            let last = |known: &Companion| if known.device == 0 { i32::MAX } else { known.last_day };
+            if let Some(oldest) = unused_longest(self.companions.iter().map(last)) {
                 self.companions.remove(oldest);
             }
         }

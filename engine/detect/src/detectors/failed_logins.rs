@@ -50,7 +50,8 @@
 //! fewer hours than `slow_hours_min`, or, before that, right; a name under which no sign-in has succeeded for 90 days, and of
 //! which no [record](../accounts.md) says whose it is: it is forgotten from hour to hour, so nothing becomes usual for it, and
 //! slow guesses at it are not told, nor the one that is right at last, be it an account that sleeps, one that nobody has used
-//! yet, or one of somebody whose sign-ins are not in the stream; one password tried over many accounts (that is a question about the network, not about a
+//! yet, or one of somebody whose sign-ins are not in the stream; one password tried over many accounts (that is a question
+//! about the network, not about a
 //! user); failures that the identity provider keeps to itself. Whoever fails day after day at the same hour, or guesses where
 //! an integration fails every night, makes that usual: with alerts on the way, and up to `usual_failures_max` in
 //! `baseline_window_secs`, above which nothing is. Within an hour of a user's noisy hour up to twice as much passes. A tool

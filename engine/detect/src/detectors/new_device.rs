@@ -24,9 +24,9 @@
 //! Intruders on the user's own device, or with an id that they copied. At the sensitivity that ships also those
 //!
 //! - behind the user's own carrier, who guessed there or elsewhere in the user's town (`usual_network`);
-//! - who guess from one address, where nobody fails more than nine times within the day, and sign in from there, in the user's
-//!   town (`near_home`) or on a carrier with which a device of the user's was on one day before, wherever it lets out
-//!   (`known_network`);
+//! - who guess from one address, with fewer than ten failures since there was none for a day, and sign in from there, in the
+//!   user's town (`near_home`) or on a carrier with which a device of the user's was on one day before, wherever it lets out
+//!   (`known_network`; a device is the user's where it was used on two days before and never told of);
 //! - who guess fewer than `failures_min` times far away, and come an hour or more later out of the user's own town
 //!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`known_network`);
 //! - who guess three or four times in the region, or the country, where the user is, if nothing more exact is known of them:
@@ -37,8 +37,8 @@
 //! - who fail from the address from which the user's own device then signs in;
 //! - who come through the tunnel that the user usually has;
 //! - on a mobile carrier of the user's region or, where the list is not sure (below 75), whose gateway may let out there or
-//!   where nobody knows yet where the user is, whose address is listed for an infected phone (`suspicious_ip` tells it where the list is sure; `usual_network` and
-//!   `shared_address` hold back what follows such a sign-in).
+//!   where nobody knows yet where the user is, whose address is listed for an infected phone (`suspicious_ip` tells it where
+//!   the list is sure; `usual_network` and `shared_address` hold back what follows such a sign-in).
 //!
 //! Whoever signs in on the user's own mobile carrier with the user's device makes that region the user's. A phone that is
 //! replaced on the day of a forgotten password, away from the user's networks and town, is told. Risky events of other kinds
@@ -54,16 +54,18 @@
 //! - `near_home`, at medium and low sensitivity: the sign-in comes from within `near_km` of where the user signs in, nothing
 //!   else is grave (a privileged account, a listed address, a second factor that is missing where the last three sign-ins of
 //!   the user's devices had one), and there were
-//!   - fewer failures of a day than twice `failures_min`, all of them wrong passwords and the last `failures_min` and the
-//!     sign-in from one address: somebody sets up a phone in the shop;
+//!   - fewer failures than twice `failures_min` since there was none for as long as a risky event counts, none of them a second
+//!     factor or refused by policy, and the last `failures_min` and the sign-in from one address: somebody sets up a phone in
+//!     the shop;
 //!   - or fewer than `failures_min` wrong passwords in all, those of somebody else far away, the last of them more than
 //!     `failures_within_secs` before and at another address: leaked passwords are tried on everybody, every night;
 //!   - or, as long before, failures that all came, for a day without others, from one address on a carrier of the user's near
 //!     where they are, which is no carrier of phones, no tunnel and nothing rented: a program of theirs that knows the old
 //!     password.
 //! - `known_network`, at medium and low sensitivity: the first two of these kinds, the second of a device that the organisation
-//!   manages, wherever they are, on a network on which the user was on a day before with a device that had been theirs; not
-//!   on one that is rented, on a list or a tunnel of the organisation.
+//!   manages, wherever they are, on a network on which the user was on a day before, at an address that is
+//!   none of the kinds that follow, with a device that had been theirs; not at one that is rented, on a list, or where a tunnel
+//!   of the organisation ends.
 //! - `many_devices`, at medium and low sensitivity: the user signs in from `devices_many` devices and more: a kiosk, a shared
 //!   account. Not on a network where the user has never signed in, if the failures were somebody else's or came from the same
 //!   address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
@@ -83,6 +85,7 @@
 //! Statistical Approach to Measuring User Authenticity", NDSS 2016.
 
 mod addresses;
+mod devices;
 mod excuses;
 mod failures;
 mod homes;
@@ -93,6 +96,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::addresses::{BadAddresses, Why};
+use self::devices::Device;
 use self::failures::{Tries, Whose};
 use self::homes::Homes;
 use self::risks::{Risks, aggravations, is_from_the_risk, is_of_failures_alone};
@@ -117,7 +121,7 @@ const DEVICES_MAX: usize = 16;
 /// Devices that lie in the state itself: more are rare.
 const DEVICES_NEAR: usize = 2;
 /// A device used within so many days counts against `devices_many`.
-const RECENT_DAYS: i32 = 30;
+const RECENT_DAYS: u32 = 30;
 /// A network that is not used for so many days is not usual any more.
 const NETWORK_FORGET_DAYS: u32 = 60;
 
@@ -205,13 +209,6 @@ pub struct State {
     watch: Watch,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Device {
-    #[serde(with = "postcard::fixint::le")]
-    hash: u64,
-    last_day: i32,
-}
-
 impl Detector for State {
     type Params = Params;
 
@@ -253,8 +250,10 @@ impl Detector for State {
         if let Some(seen) = &seen {
             self.note_address(seen, days, params, context);
         }
-        let was_known = self.is_own_device(params, event);
-        let is_users = event.device != 0 && self.use_device(params, days, context);
+        let known = self.own_device(params, event);
+        let was_known = known.is_some();
+        let was_theirs = known.is_some_and(|device| device.is_theirs());
+        let is_users = event.device != 0 && self.use_device(params, (days, was_known), context);
         match event.mfa.filter(|_| is_users) {
             Some(true) => self.factors = self.factors.saturating_add(1).min(FACTORS),
             Some(false) => self.factors = 0,
@@ -268,8 +267,8 @@ impl Detector for State {
                 self.homes.note(seen, event.time, params);
             }
         }
-        if let Some(network) = network {
-            self.watch.note_own(network, was_known, &limits, context);
+        if let (Some(network), Some(seen)) = (network, &seen) {
+            self.watch.note_own(network, was_theirs && !is_anybodys(seen, context), &limits, context);
         }
     }
 
@@ -291,19 +290,19 @@ impl State {
     fn fail(&mut self, params: &Params, context: &Context<'_>) {
         let event = context.event;
         // Whoever fails with a device of the user's is the user.
-        if params.failures_min > 0 && !self.is_own_device(params, event) {
+        if params.failures_min > 0 && self.own_device(params, event).is_none() {
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
             self.tries.take(params, event, (address, self.whose(params, context)));
         }
     }
 
-    /// Has the user signed in with the device that the record names?
-    fn is_own_device(&self, params: &Params, event: &Event) -> bool {
+    /// The device that the record names, if the user has signed in with it.
+    fn own_device(&self, params: &Params, event: &Event) -> Option<Device> {
         let day = day_of(event.time);
-        let is_kept = |device: &Device| day - device.last_day <= params.device_forget_days as i32;
         // Of a second factor some records name the phone that was asked, whoever asked for it.
         let names_client = event.device != 0 && event.action == Action::Login;
-        names_client && self.devices.iter().any(|device| device.hash == event.device && is_kept(device))
+        let mut kept = self.devices.iter().filter(|device| device.is_kept(day, params.device_forget_days));
+        kept.find(|device| names_client && device.hash == event.device).copied()
     }
 
     /// Is it from a network on which the user has not signed in, as far as that is remembered, and away from where they do?
@@ -320,11 +319,8 @@ impl State {
         let Some(seen) = context.origin.for_place() else { return Whose::Anybody };
         let (day, limits) = (day_of(context.event.time), params.limits());
         let days = self.watch.days(NetworkId::of_carrier(&seen), day, limits.usual_forget_days);
-        // Behind a mobile carrier, at the end of a tunnel and on a rented machine anybody may be.
-        let is_anybodys = is_mobile(seen.location.carrier)
-            || context.is_egress(&seen)
-            || context.is_rented(&seen)
-            || !seen.location.listed.is_harmless();
+        // Behind a mobile carrier anybody may be too.
+        let is_anybodys = is_mobile(seen.location.carrier) || is_anybodys(&seen, context);
         let is_there =
             || self.homes.way(&seen, context.event.time, params).is_some_and(|way| way.is_exact && way.is_near());
         if days >= params.usual_days_min && !is_anybodys && is_there() {
@@ -352,11 +348,11 @@ impl State {
         let counts = |category| !matches!(category, Category::Hosting | Category::KnownGood | Category::PrivateRelay);
         // What one infected phone of a carrier is says nothing of the others behind its address, if it lets the user out there.
         let is_shared = |told: &Told<'_>| {
-            let way = self.homes.way(seen, context.event.time, params);
+            let (now, way) = (context.event.time, self.homes.way(seen, context.event.time, params));
             // A gateway that may let out half a country, or where nobody knows where the user is, says that they are there only
             // where the list is not sure either.
             let is_unsure = told.confidence < CONFIDENCE_SURE;
-            let may_be_here = is_unsure && way.is_none_or(|way| !way.is_away);
+            let may_be_here = is_unsure && way.map_or_else(|| !self.homes.knows_any(now), |way| !way.is_away);
             let is_here = params.near_km > 0 && (may_be_here || way.is_some_and(|way| way.is_near() && way.is_exact));
             let block = shared_address((days_on_network, is_here), seen, told, &params.limits());
             block.is_some_and(|block| context.takes(block.layer, block.by))
@@ -376,15 +372,18 @@ impl State {
     }
 
     /// Is it the user's, by all that is known?
-    fn use_device(&mut self, params: &Params, days_on_network: u32, context: &mut Context<'_>) -> bool {
+    fn use_device(
+        &mut self,
+        params: &Params,
+        (days_on_network, was_known): (u32, bool),
+        context: &mut Context<'_>,
+    ) -> bool {
         let event = context.event;
         let day = day_of(event.time);
-        let forgotten = |device: &Device| day - device.last_day > params.device_forget_days as i32;
-        let known = self.devices.iter().position(|device| device.hash == event.device && !forgotten(device));
-        let recent = self.devices.iter().filter(|device| day - device.last_day <= RECENT_DAYS).count();
-        let others = self.devices.iter().filter(|device| !forgotten(device)).count();
+        let kept = |days: u32| self.devices.iter().filter(|device| device.is_kept(day, days)).count();
+        let (recent, others) = (kept(RECENT_DAYS), kept(params.device_forget_days));
         let is_first_of_all = self.devices.is_empty();
-        self.remember(event.device, day);
+        self.remember(event.device, day, params.device_forget_days);
         let within = Millis::from(params.within_secs) * SECOND;
         let risks = Risks {
             run: self.tries.run_since(event.time - within),
@@ -392,24 +391,28 @@ impl State {
         };
         let aside = if risks.last().is_none() { self.addresses.aside_since(event.time - within) } else { None };
         let risks = Risks { bad_address: risks.bad_address.or_else(|| aside.map(|aside| aside.at)), ..risks };
-        if known.is_some() && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
+        if was_known && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
             // Whoever has the user's device, where all of them failed before, is the user.
             self.tries.forget();
         }
-        let (None, false, Some(last_risk)) = (known, is_first_of_all, risks.last()) else { return true };
+        let (false, false, Some(last_risk)) = (was_known, is_first_of_all, risks.last()) else { return true };
         let mut blocks: Vec<Block> = aside.map(|aside| aside.block(event.time)).into_iter().collect();
         blocks.extend(context.learning(params.learning_days));
         let is_at_home = days_on_network >= params.usual_days_min;
         let usual = usual_network(days_on_network, params.usual_days_min);
         // What the organisation manages, where the user signs in day by day, is no stranger's.
         blocks.extend(usual.filter(|_| !risks.are_strange() || event.device_facts.managed == Some(true)));
-        blocks.extend(self.near_home(risks, params, context).or_else(|| self.known_network(risks, params, context)));
+        blocks.extend(self.near_home(risks, params, context));
+        blocks.extend(self.known_network(risks, params, context));
         // What so many guessed at elsewhere is told of a user with many devices too.
         let is_guessed = risks.run.is_some_and(|run| run.strange && run.all >= params.failures_min);
         let is_risk = is_guessed || is_from_the_risk(risks, days_on_network, context);
         let has_many = recent >= params.devices_many as usize && !is_risk;
         blocks.extend(has_many.then(|| many_devices(recent, params)));
         let blocker = context.blocker(blocks);
+        if let Some(device) = self.devices.iter_mut().find(|device| device.hash == event.device && blocker.is_none()) {
+            device.tell();
+        }
         let incident = self.watch.incidents_mut().touch(event.device, blocker.is_some(), context);
         incident.add(context.trace(), event.test);
         let raise = Raise { blocker, aggravations: aggravations(risks, context), fresh: false };
@@ -421,9 +424,9 @@ impl State {
         aside.is_some()
     }
 
-    fn remember(&mut self, hash: u64, day: i32) {
+    fn remember(&mut self, hash: u64, day: i32, forget_days: u32) {
         if let Some(device) = self.devices.iter_mut().find(|device| device.hash == hash) {
-            device.last_day = day;
+            device.pass(day, forget_days);
             return;
         }
         if self.devices.len() >= DEVICES_MAX
@@ -431,8 +434,13 @@ impl State {
         {
             self.devices.remove(oldest);
         }
-        self.devices.push(Device { hash, last_day: day });
+        self.devices.push(Device::new(hash, day));
     }
+}
+
+/// At the end of a tunnel and on a rented machine anybody may be.
+fn is_anybodys(seen: &SeenAddress, context: &Context<'_>) -> bool {
+    context.is_egress(seen) || context.is_rented(seen) || !seen.location.listed.is_harmless()
 }
 
 fn many_devices(recent: usize, params: &Params) -> Block {

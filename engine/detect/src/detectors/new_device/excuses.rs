@@ -2,7 +2,7 @@
 
 use super::failures::Failures;
 use super::risks::{Risks, is_from_failures, is_of_failures_alone};
-use super::{FACTORS, NETWORK_FORGET_DAYS, Params, State};
+use super::{FACTORS, NETWORK_FORGET_DAYS, Params, State, is_anybodys};
 use crate::context::{Block, Context};
 use crate::detectors::counted;
 use crate::finding::Measure;
@@ -44,9 +44,7 @@ impl State {
     pub(super) fn known_network(&self, risks: Risks, params: &Params, context: &Context<'_>) -> Option<Block> {
         let (event, seen) = (context.event, context.origin.for_place()?);
         let (network, day, forget_days) = (NetworkId::of_carrier(&seen), day_of(event.time), NETWORK_FORGET_DAYS);
-        // At the end of a tunnel and on a rented machine anybody may be.
-        let is_anybodys = context.is_egress(&seen) || context.is_rented(&seen) || !seen.location.listed.is_harmless();
-        let run = self.plain_run(risks, context).filter(|_| !is_anybodys)?;
+        let run = self.plain_run(risks, context).filter(|_| !is_anybodys(&seen, context))?;
         let is_managed = event.device_facts.managed == Some(true);
         let what = if self.is_mistake(run, risks, params, context) {
             "the failures and the sign-in come from one address"

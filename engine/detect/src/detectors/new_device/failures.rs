@@ -23,8 +23,8 @@ pub(super) struct Tries {
     #[serde(with = "postcard::fixint::le")]
     address: u64,
     run: Option<Failures>,
-    /// Those since there was none for as long as a risky event counts, how many of them were second factors, and how many were not
-    /// where the user signs in day by day.
+    /// Those since there was none for as long as a risky event counts, how many of them were second factors or refused by policy,
+    /// and how many were not where the user signs in day by day.
     lately: [u32; 3],
 }
 
@@ -73,9 +73,10 @@ impl Tries {
         if self.times.last().is_none_or(|last| event.time - last > within) {
             self.lately = [0; 3];
         }
-        let [all, denied, others] = &mut self.lately;
+        let [all, grave, others] = &mut self.lately;
         *all = all.saturating_add(1);
-        *denied = denied.saturating_add(u32::from(is_factor));
+        // Whom policy refuses has the password.
+        *grave = grave.saturating_add(u32::from(is_factor || event.reason == Reason::Denied));
         *others = others.saturating_add(u32::from(whose != Whose::Own));
         self.times.push(event.time);
         let over = self.times.len().saturating_sub(params.failures_min as usize);
@@ -109,7 +110,7 @@ impl Tries {
         self.run.filter(|run| run.at >= since)
     }
 
-    /// Were there no more of late than one person mistypes, from wherever, and none of them a second factor?
+    /// Were there no more of late than one person mistypes, from wherever, and none of them anything but a password?
     pub(super) const fn were_mistakes(&self, params: &Params) -> bool {
         self.lately[0] < 2 * params.failures_min && self.lately[1] == 0
     }
@@ -124,7 +125,7 @@ impl Tries {
         self.lately[2] == 0 && self.are_over(now, soon_and_here)
     }
 
-    /// Was none of late a second factor, and none within this time of now, nor the last from this address?
+    /// Was none of late anything but a password, and none within this time of now, nor the last from this address?
     fn are_over(&self, now: Millis, (soon, here): (Millis, u64)) -> bool {
         let is_over = self.times.last().is_none_or(|last| now - last > soon);
         is_over && self.lately[1] == 0 && (self.address == 0 || self.address != here)

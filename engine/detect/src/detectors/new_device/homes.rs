@@ -58,6 +58,11 @@ impl Way {
 }
 
 impl Homes {
+    /// Is any known, and not forgotten?
+    pub(super) fn knows_any(&self, now: Millis) -> bool {
+        self.0.iter().any(|home| day_of(now) - home.last_day <= NETWORK_FORGET_DAYS as i32)
+    }
+
     /// From the one that is nearest, by what may be the same place.
     pub(super) fn way(&self, seen: &SeenAddress, now: Millis, params: &Params) -> Option<Way> {
         let (place, day) = (seen.location.place.ok()?, day_of(now));
