@@ -16,7 +16,9 @@
 //!
 //! What is usual at an hour of the week is learned as [failed logins](failed_logins.md) are: amounts come at a rate that is
 //! known as a Gamma distribution, which begins with what is usual for anybody (`prior_objects_per_week`), is more the
-//! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there. The
+//! user's own with each week, and forgets old weeks by halves; an object, 1,000 rows and 4 MiB weigh the same there, and the
+//! weightiest of the three counts. For the others as much less is usual as their most is less than its most, so that a nightly
+//! export of many rows makes no hundred files usual; and nothing is for a program at an hour of the day at which it never works. The
 //! most within a window is kept for each of 28 days of activity. The newest five of them (of fewer than ten the newer half)
 //! excuse nothing but what was told of them, or seen while the user was learned: or whoever takes half as much more each day
 //! would be excused by the day before. What raises an alert teaches at most twice what would have passed, so it takes days

@@ -91,6 +91,7 @@ impl Limits {
         let mut limits =
             Self { peaks, turn, expected: usual.belief.expected(), tail: 1.0, is_asleep, times, ..Self::default() };
         limits.days = days as u32;
+        let shares = shares(peaks, turn);
         for measure in 0..MEASURES {
             let amount = amounts[measure];
             let (of_days, of_turn) = (limits.times * peaks[measure], limits.times * turn[measure]);
@@ -98,10 +99,11 @@ impl Limits {
             if !reached[measure] {
                 continue;
             }
-            let tail = usual.belief.tail(libm::floor(amount / WEIGHTS[measure]) as u32);
+            let tail = usual.belief.tail(libm::floor(amount / WEIGHTS[measure] / shares[measure]) as u32);
             limits.tail = limits.tail.min(tail);
             limits.reached[measure] = true;
-            let explained = [tail >= params.tail_max, amount <= of_days, amount <= of_turn];
+            let is_of_hour = tail >= params.tail_max && rest != Rest::Off;
+            let explained = [is_of_hour, amount <= of_days, amount <= of_turn];
             limits.explained.iter_mut().zip(explained).for_each(|(of_all, is)| of_all[measure] = is);
         }
         limits
@@ -156,6 +158,17 @@ impl Limits {
         let has_part = |by: &usize| reached().any(|measure| self.explained[*by][measure]);
         alone.or_else(|| of_taken().rfind(has_part))
     }
+}
+
+/// What each measure is of the weightiest, by the most of each: what is usual at an hour is learned of the weightiest alone, so
+/// a nightly export of many rows must not make as many files usual. All 1 where no most is known.
+fn shares(peaks: [f64; MEASURES], turn: [f64; MEASURES]) -> [f64; MEASURES] {
+    let mut weights = WEIGHTS;
+    for (measure, weight) in weights.iter_mut().enumerate() {
+        *weight = peaks[measure].max(turn[measure]) / *weight;
+    }
+    let weightiest = weights.into_iter().fold(0.0, f64::max);
+    if weightiest > 0.0 { weights.map(|weight| weight / weightiest) } else { [1.0; MEASURES] }
 }
 
 /// The weight of amounts: that of the weightiest.
