@@ -121,8 +121,8 @@ macro_rules! catalogue {
             }
 
             /// What the detector's findings are about.
-            pub const fn about(&self) -> crate::detectors::About {
-                match self { $(Self::$variant(_) => <$module::State as Detector>::ABOUT,)+ }
+            pub fn about(&self) -> crate::detectors::About {
+                match self { $(Self::$variant(params) => <$module::State as Detector>::about(params),)+ }
             }
 
             /// Does the detector read what the others have found, and no events?

@@ -13,6 +13,8 @@ pub mod suspicious_ip;
 pub mod terminated_user;
 pub mod unusual_download;
 
+use serde::{Deserialize, Serialize};
+
 use crate::afterwards::Stranger;
 use crate::condition::Condition;
 use crate::context::Context;
@@ -23,7 +25,8 @@ use crate::incident::{Incident, Incidents};
 use crate::plan::LaneKind;
 
 /// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum About {
     /// How somebody got in.
     Entry,
@@ -33,7 +36,8 @@ pub enum About {
     Deeds,
     /// Whether they may be there at all.
     Account,
-    /// Any of that: what an organisation describes itself.
+    /// Any of that: what an organisation describes itself, and says no more of.
+    #[serde(skip)]
     Anything,
 }
 
@@ -89,6 +93,11 @@ pub trait Detector {
 
     /// What its findings are about: two that name mostly the same events, and are about the same, are one sign.
     const ABOUT: About = About::Deeds;
+
+    /// The same, where the parameters say it.
+    fn about(_params: &Self::Params) -> About {
+        Self::ABOUT
+    }
 
     /// Does it read what the others have found, and no events? See [`crate::stories`].
     const READS_ALERTS: bool = false;

@@ -116,12 +116,25 @@ impl Part {
 
     /// When something of it happened. Between the first and the last events that it names there are others, if it has more.
     fn spans(&self) -> impl Iterator<Item = (Millis, Millis)> {
-        let Finding { count, first, last, .. } = self.finding;
-        let is_cut = count > self.events.len() as u64;
-        let middle = self.events.len() / 2;
-        let cut = self.events.get(middle.saturating_sub(1)).zip(self.events.get(middle));
-        let cut = cut.filter(|_| is_cut).map_or((first, first), |(before, after)| (before.0, after.0));
+        let Finding { first, last, .. } = self.finding;
+        let cut = self.cut().unwrap_or((first, first));
         self.events.iter().map(|(time, _)| (*time, *time)).chain([(first, first), (last, last), cut])
+    }
+
+    /// Between which of the events that it names there are others.
+    fn cut(&self) -> Option<(Millis, Millis)> {
+        let middle = self.events.len() / 2;
+        let (before, after) = self.events.get(middle.saturating_sub(1)).zip(self.events.get(middle))?;
+        (self.finding.count > self.events.len() as u64).then_some((before.0, after.0))
+    }
+
+    /// Does either name an event that the other names too, or may have among those that it does not name?
+    fn is_in_part_of(&self, other: &Self) -> bool {
+        let is_of = |event: &(Millis, u64), part: &Self| {
+            part.events.iter().any(|(_, id)| *id == event.1)
+                || part.cut().is_some_and(|(from, until)| (from..=until).contains(&event.0))
+        };
+        self.events.iter().any(|event| is_of(event, other)) || other.events.iter().any(|event| is_of(event, self))
     }
 
     /// Do both name at least half of the events that either names?
@@ -317,8 +330,7 @@ impl Teller<'_> {
         let mut order: Vec<usize> = (0..parts.len()).collect();
         order.sort_by(|a, b| risk(*b).total_cmp(&risk(*a)).then(a.cmp(b)));
         let strongest = order.first().copied();
-        let about = |part: &Part| self.rule_of(&part.finding).map_or(About::Anything, |rule| rule.rule.params.about());
-        let is_one_sign = |part: &Part, other: &Part| about(part).meets(about(other)) && part.is_mostly_of(other);
+        let is_one_sign = |part: &Part, other: &Part| self.is_one_sign(part, other);
         let (mut stronger, mut rules): (Vec<&Part>, BTreeSet<u64>) = Default::default();
         let (mut counts, mut harmless) = (vec![false; parts.len()], 1.0);
         for index in order {
@@ -331,6 +343,19 @@ impl Teller<'_> {
             stronger.push(part);
         }
         (((1.0 - harmless) * 100.0).round().clamp(0.0, 100.0) as u8, counts, strongest)
+    }
+
+    /// Do both say the same of mostly the same events? A policy of one's own that is said to be about what the other is about
+    /// tells it once more, and sees only some of the events.
+    fn is_one_sign(&self, part: &Part, other: &Part) -> bool {
+        let of = |part: &Part| {
+            let params = self.rule_of(&part.finding).map(|rule| &rule.rule.params);
+            let is_said = matches!(params, Some(Params::ActivityPolicy(params)) if params.about.is_some());
+            (params.map_or(About::Anything, Params::about), is_said)
+        };
+        let ((about, is_said), (about_other, is_other_said)) = (of(part), of(other));
+        let is_in_part = (is_said || is_other_said) && about == about_other && part.is_in_part_of(other);
+        is_in_part || about.meets(about_other) && part.is_mostly_of(other)
     }
 
     fn rule_of(&self, finding: &Finding) -> Option<&PlanRule> {

@@ -7,6 +7,7 @@
 )]
 
 use frostwatch_detect::catalogue::{DETECTORS, Params};
+use frostwatch_detect::detectors::About;
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::entity::Per;
 use frostwatch_rulebook::{Rulebook, default_rules};
@@ -39,6 +40,7 @@ fn the_shipped_thresholds_are_those_of_the_reference() {
             Params::ActivityPolicy(p) => {
                 assert_eq!((p.events_min, p.window_secs, p.distinct), (Some(101), Some(600), Some(Distinct::Object)));
                 assert_eq!((p.slow_events_min, p.slow_window_secs, p.per), (Some(201), Some(28_800), Per::User));
+                assert_eq!(p.about, Some(About::Deeds));
             }
             Params::AnonymousIp(p) => {
                 assert_eq!((p.confidence_min, p.confidence_sure, p.hosting, p.learning_days), (30, 60, false, 7));

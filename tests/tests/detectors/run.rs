@@ -57,11 +57,13 @@ pub(crate) struct Outcome {
     pub(crate) state_hash: u128,
 }
 
-/// The shipped rules, and the template of a policy that a scenario is about, with the scenario's edits of its own, over the demo's places.
+/// The shipped rules, and the templates of policies that a scenario is about or names, with the scenario's edits of its own, over
+/// the demo's places.
 pub(crate) fn ruling(scenario: &Scenario, rule: &str) -> Arc<Ruling> {
     let mut texts: Vec<(&str, String)> =
         default_rules().iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
-    let templates = policy_templates().iter().filter(|(file, _)| file.strip_suffix(".yaml") == Some(rule));
+    let is_on = |id: &str| id == rule || scenario.templates.iter().any(|template| template == id);
+    let templates = policy_templates().iter().filter(|(file, _)| file.strip_suffix(".yaml").is_some_and(is_on));
     texts.extend(templates.map(|(file, text)| (*file, text.replace("enabled: false", "enabled: true"))));
     let shipped = texts.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(rule)).unwrap().1.clone();
     texts.extend(scenario.beside.iter().map(|edits| ("beside.yaml", edited(&shipped, edits, &scenario.name))));

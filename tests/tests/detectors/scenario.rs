@@ -26,6 +26,9 @@ pub(crate) struct Scenario {
     /// Further rules beside it: the shipped one with replacements, an id of its own among them.
     #[serde(default)]
     pub(crate) beside: Vec<Vec<(String, String)>>,
+    /// Templates of policies that are switched on beside the shipped rules.
+    #[serde(default)]
+    pub(crate) templates: Vec<String>,
     /// The file of networks in place of the shipped one.
     pub(crate) networks: Option<String>,
     /// What the file of places says otherwise of single addresses.
@@ -224,7 +227,7 @@ impl Sketch {
         let numbered = |text: &String| text.replace("{n}", &n.to_string()).replace("{row}", &format!("{n:032x}"));
         let text = |text: &Option<String>| text.as_ref().map(numbered);
         let mut device = self.device_facts.clone().unwrap_or_else(|| json!({}));
-        device["id"] = json!(self.device);
+        device["id"] = json!(self.device.as_ref().map(numbered));
         let mut record = json!({
             "schema": "activity.v1",
             "id": text(&self.id).unwrap_or_else(|| format!("vector-{line:02}-{n:04}")),

@@ -88,6 +88,11 @@ pub struct Params {
     /// `object.id`, `object.table` or `instance`. What lacks it is not counted.
     #[serde(default)]
     pub per: Per,
+    /// What it tells, as an incident weighs it: how somebody got in (`entry`), from where they work (`whereabouts`), what they do
+    /// (`deeds`) or whether they may be there at all (`account`). With an alert of another rule about the same, of the same
+    /// events in part, it is one sign. Left out: anything, and a sign of its own unless both name mostly the same events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
 }
 
 /// What is counted once.
@@ -264,9 +269,13 @@ impl Detector for State {
 
     const ABOUT: About = About::Anything;
 
+    fn about(params: &Params) -> About {
+        params.about.unwrap_or(Self::ABOUT)
+    }
+
     const CHECKS_LATE: bool = true;
 
-    const OPTIONAL: &'static [&'static str] = &["per", "slow_events_min", "slow_window_secs"];
+    const OPTIONAL: &'static [&'static str] = &["about", "per", "slow_events_min", "slow_window_secs"];
 
     /// Those that tell each activity; what is counted needs its order.
     fn checks_late(params: &Params) -> bool {

@@ -239,7 +239,7 @@ impl Detector for State {
         self.watch.raise(context, Case { told, seen, limits, blocks, worse, reliefs, baseline, aside, before: None });
         if can_be_usual && !is_vouched_for {
             self.watch.note(network, &limits, context);
-            self.note_device(place, context);
+            self.note_device(place, params, context);
         }
     }
 
@@ -324,20 +324,25 @@ impl State {
         (1..=most).contains(&named) && is_new
     }
 
-    fn note_device(&mut self, (network, exit): (NetworkId, NetworkId), context: &mut Context<'_>) {
+    fn note_device(&mut self, (network, exit): (NetworkId, NetworkId), params: &Params, context: &mut Context<'_>) {
         let (device, day) = (context.event.device, day_of(context.event.time));
         if context.late || !context.keeps(2) {
             return;
         }
-        let same = |known: &&mut Companion| (known.network, known.exit, known.device) == (network, exit, device);
-        if let Some(known) = self.companions.iter_mut().find(same) {
-            known.last_day = known.last_day.max(day);
+        // That none is named is remembered once for a network, whatever the exit.
+        let is_same = |known: &&mut Companion| {
+            known.network == network && known.device == device && (device == 0 || known.exit == exit)
+        };
+        if let Some(known) = self.companions.iter_mut().find(is_same) {
+            (known.exit, known.last_day) = (exit, known.last_day.max(day));
             return;
         }
         if self.companions.len() >= COMPANIONS_MAX {
             context.caps.networks += 1;
-            // That none is named at times is remembered longer than any device, or it would be strange again and again.
-            let last = |known: &Companion| if known.device == 0 { i32::MAX } else { known.last_day };
+            // And longer than any device, or it would be strange again and again.
+            let forget_days = params.usual_forget_days as i32;
+            let is_nameless = |known: &Companion| known.device == 0 && day - known.last_day <= forget_days;
+            let last = |known: &Companion| if is_nameless(known) { i32::MAX } else { known.last_day };
             if let Some(oldest) = unused_longest(self.companions.iter().map(last)) {
                 self.companions.remove(oldest);
             }

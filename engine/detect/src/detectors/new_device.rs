@@ -26,7 +26,8 @@
 //! - behind the user's own carrier, who guessed there or elsewhere in the user's town (`usual_network`);
 //! - who guess from one address, with fewer than ten failures since there was none for a day, and sign in from there, in the
 //!   user's town (`near_home`) or on a carrier with which a device of the user's was on one day before, wherever it lets out
-//!   (`known_network`; a device is the user's where it was used on two days before and never told of);
+//!   (`known_network`; a device is the user's where it was used on two days before, and was not told of or came, later, to where
+//!   a device of the user's had been);
 //! - who guess fewer than `failures_min` times far away, and come an hour or more later out of the user's own town
 //!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`known_network`);
 //! - who guess three or four times in the region, or the country, where the user is, if nothing more exact is known of them:
@@ -41,7 +42,8 @@
 //!   the list is sure; `usual_network` and `shared_address` hold back what follows such a sign-in).
 //!
 //! Whoever signs in on the user's own mobile carrier with the user's device makes that region the user's. A phone that is
-//! replaced on the day of a forgotten password, away from the user's networks and town, is told. Risky events of other kinds
+//! replaced on the day of a forgotten password, away from the user's networks and town, is told, and where it is used before it comes
+//! home is no place of the user's. Risky events of other kinds
 //! (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
@@ -54,18 +56,18 @@
 //! - `near_home`, at medium and low sensitivity: the sign-in comes from within `near_km` of where the user signs in, nothing
 //!   else is grave (a privileged account, a listed address, a second factor that is missing where the last three sign-ins of
 //!   the user's devices had one), and there were
-//!   - fewer failures than twice `failures_min` since there was none for as long as a risky event counts, none of them a second
-//!     factor or refused by policy, and the last `failures_min` and the sign-in from one address: somebody sets up a phone in
+//!   - fewer failures than twice `failures_min` since there was none for as long as a risky event counts, none of them of a second
+//!     factor or refused by policy (what a producer says of others is not asked), and the last `failures_min` and the sign-in from one address: somebody sets up a phone in
 //!     the shop;
-//!   - or fewer than `failures_min` wrong passwords in all, those of somebody else far away, the last of them more than
+//!   - or fewer than `failures_min` of these in all, those of somebody else far away, the last of them more than
 //!     `failures_within_secs` before and at another address: leaked passwords are tried on everybody, every night;
 //!   - or, as long before, failures that all came, for a day without others, from one address on a carrier of the user's near
 //!     where they are, which is no carrier of phones, no tunnel and nothing rented: a program of theirs that knows the old
 //!     password.
 //! - `known_network`, at medium and low sensitivity: the first two of these kinds, the second of a device that the organisation
-//!   manages, wherever they are, on a network on which the user was on a day before, at an address that is
-//!   none of the kinds that follow, with a device that had been theirs; not at one that is rented, on a list, or where a tunnel
-//!   of the organisation ends.
+//!   manages, wherever they are, on a network on which a device of the user's was, on a day before or, where anybody was there
+//!   then, on this one; not at an address that is rented, on a list, or where a tunnel of the organisation ends. What was done
+//!   with a device that was told as somebody else's makes no network, town or habit the user's.
 //! - `many_devices`, at medium and low sensitivity: the user signs in from `devices_many` devices and more: a kiosk, a shared
 //!   account. Not on a network where the user has never signed in, if the failures were somebody else's or came from the same
 //!   address, or after an address of bad repute: nobody's kiosk stands there; nor after `failures_min` failures of somebody
@@ -102,7 +104,7 @@ use self::homes::Homes;
 use self::risks::{Risks, aggravations, is_from_the_risk, is_of_failures_alone};
 use self::words::Words;
 
-use super::{About, Detector, bounded, is_nothing, unused_longest};
+use super::{About, Detector, bounded, is_nothing};
 use crate::context::{Block, Context, Raise, Relief, Standing};
 use crate::event::Event;
 use crate::finding::{Measure, SeenAddress};
@@ -254,6 +256,8 @@ impl Detector for State {
         let was_known = known.is_some();
         let was_theirs = known.is_some_and(|device| device.is_theirs());
         let is_users = event.device != 0 && self.use_device(params, (days, was_known), context);
+        let is_told = self.trust_device(params, known, network, context);
+        let is_users = is_users && !is_told;
         match event.mfa.filter(|_| is_users) {
             Some(true) => self.factors = self.factors.saturating_add(1).min(FACTORS),
             Some(false) => self.factors = 0,
@@ -267,7 +271,8 @@ impl Detector for State {
                 self.homes.note(seen, event.time, params);
             }
         }
-        if let (Some(network), Some(seen)) = (network, &seen) {
+        // Where a device was that was told as somebody else's says nothing of the user.
+        if let (Some(network), Some(seen), false) = (network, &seen, is_told) {
             self.watch.note_own(network, was_theirs && !is_anybodys(seen, context), &limits, context);
         }
     }
@@ -290,7 +295,7 @@ impl State {
     fn fail(&mut self, params: &Params, context: &Context<'_>) {
         let event = context.event;
         // Whoever fails with a device of the user's is the user.
-        if params.failures_min > 0 && self.own_device(params, event).is_none() {
+        if params.failures_min > 0 && self.own_device(params, event).is_none_or(|device| device.is_told()) {
             let address = context.origin.seen.map_or(0, |seen| seen.address.hash64());
             self.tries.take(params, event, (address, self.whose(params, context)));
         }
@@ -391,7 +396,8 @@ impl State {
         };
         let aside = if risks.last().is_none() { self.addresses.aside_since(event.time - within) } else { None };
         let risks = Risks { bad_address: risks.bad_address.or_else(|| aside.map(|aside| aside.at)), ..risks };
-        if was_known && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
+        let is_told = self.devices.iter().any(|device| device.hash == event.device && device.is_told());
+        if was_known && !is_told && params.failures_strange_min > 0 && is_of_failures_alone(risks, context) {
             // Whoever has the user's device, where all of them failed before, is the user.
             self.tries.forget();
         }
@@ -424,15 +430,38 @@ impl State {
         aside.is_some()
     }
 
+    /// Is the device one that was told as somebody else's? On a network on which a device of the user's was before it is theirs after
+    /// all: the new phone that was told on a journey comes home.
+    fn trust_device(
+        &mut self,
+        params: &Params,
+        before: Option<Device>,
+        network: Option<NetworkId>,
+        context: &Context<'_>,
+    ) -> bool {
+        let (event, forget_days) = (context.event, params.limits().usual_forget_days);
+        let day = day_of(event.time);
+        let is_told = |device: &&mut Device| device.hash == event.device && device.is_told();
+        let Some(device) = self.devices.iter_mut().find(is_told) else { return false };
+        let is_anybodys = |seen: &SeenAddress| is_mobile(seen.location.carrier) || is_anybodys(seen, context);
+        let is_home = context.origin.for_place().is_some_and(|seen| !is_anybodys(&seen))
+            && network.is_some_and(|network| self.watch.knows_own(network, day, forget_days));
+        if is_home && before.is_some_and(|before| before.last_day < day) {
+            device.trust();
+        }
+        device.is_told()
+    }
+
     fn remember(&mut self, hash: u64, day: i32, forget_days: u32) {
         if let Some(device) = self.devices.iter_mut().find(|device| device.hash == hash) {
             device.pass(day, forget_days);
             return;
         }
         if self.devices.len() >= DEVICES_MAX
-            && let Some(oldest) = unused_longest(self.devices.iter().map(|device| device.last_day))
+            && let Some((least, _)) =
+                self.devices.iter().enumerate().min_by_key(|(_, device)| device.rank(day, forget_days))
         {
-            self.devices.remove(oldest);
+            self.devices.remove(least);
         }
         self.devices.push(Device::new(hash, day));
     }

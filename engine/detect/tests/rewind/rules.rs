@@ -2,6 +2,7 @@
 
 use frostwatch_detect::catalogue::Params;
 use frostwatch_detect::condition::{Condition, Scalar};
+use frostwatch_detect::detectors::About;
 use frostwatch_detect::detectors::activity_policy::Distinct;
 use frostwatch_detect::detectors::ransomware::Written;
 use frostwatch_detect::detectors::{
@@ -223,6 +224,7 @@ fn policies() -> [(&'static str, Params, u32); 4] {
             slow_window_secs,
             distinct,
             per,
+            about: (per == Per::User && events_min.is_some()).then_some(About::Deeds),
         })
     };
     let abroad = Condition { not: Some(Box::new(leaf("place.country", &["SE"]))), ..Condition::default() };

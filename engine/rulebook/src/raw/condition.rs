@@ -91,6 +91,21 @@ pub(crate) enum Distinct {
     User,
 }
 
+/// What a policy tells.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) enum About {
+    /// How somebody got in.
+    Entry,
+    /// From where they work.
+    Whereabouts,
+    /// What they do.
+    Deeds,
+    /// Whether they may be there at all.
+    Account,
+}
+
 pub(super) fn per(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": Per::ALL.map(Per::as_str) })
 }

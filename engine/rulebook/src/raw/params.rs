@@ -6,7 +6,7 @@ mod written;
 use schemars::JsonSchema;
 use written::{WrittenExtension, WrittenNote};
 
-use super::condition::{Condition, Distinct, per};
+use super::condition::{About, Condition, Distinct, per};
 
 /// The detector and its parameters.
 #[derive(JsonSchema)]
@@ -78,6 +78,10 @@ pub(crate) struct ActivityPolicy {
     /// Count by this in place of the user, whoever did it. What lacks it is not counted.
     #[schemars(schema_with = "per")]
     per: Option<String>,
+    /// What it tells, as an incident weighs it; of a policy that counts per user. With an alert of another rule about the same, of
+    /// the same events in part, it is one sign.
+    #[schemars(with = "About")]
+    about: Option<About>,
 }
 
 /// Parameters of `anonymous_ip`.

@@ -62,6 +62,22 @@ impl Device {
         self.trust == Trust::Theirs
     }
 
+    /// Was its first use told as somebody else's, and has nothing said since that it is the user's?
+    pub(super) fn is_told(&self) -> bool {
+        self.trust == Trust::Told
+    }
+
+    /// What is kept longest where there is no room for all: what is not forgotten, of that what was used on more days than one, and
+    /// of that what was used last.
+    pub(super) fn rank(&self, day: i32, forget_days: u32) -> (bool, bool, i32) {
+        (self.is_kept(day, forget_days), self.trust != Trust::New, self.last_day)
+    }
+
+    /// Takes note that it is the user's after all.
+    pub(super) const fn trust(&mut self) {
+        self.trust = Trust::Theirs;
+    }
+
     /// Takes note of its use.
     pub(super) fn pass(&mut self, day: i32, forget_days: u32) {
         if !self.is_kept(day, forget_days) {

@@ -110,7 +110,7 @@ impl Tries {
         self.run.filter(|run| run.at >= since)
     }
 
-    /// Were there no more of late than one person mistypes, from wherever, and none of them anything but a password?
+    /// Were there no more of late than one person mistypes, from wherever, and none of them of a second factor or refused by policy?
     pub(super) const fn were_mistakes(&self, params: &Params) -> bool {
         self.lately[0] < 2 * params.failures_min && self.lately[1] == 0
     }
@@ -125,7 +125,7 @@ impl Tries {
         self.lately[2] == 0 && self.are_over(now, soon_and_here)
     }
 
-    /// Was none of late anything but a password, and none within this time of now, nor the last from this address?
+    /// Was none of late of a second factor or refused by policy, and none within this time of now, nor the last from this address?
     fn are_over(&self, now: Millis, (soon, here): (Millis, u64)) -> bool {
         let is_over = self.times.last().is_none_or(|last| now - last > soon);
         is_over && self.lately[1] == 0 && (self.address == 0 || self.address != here)
