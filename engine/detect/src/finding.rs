@@ -121,7 +121,7 @@ pub struct StoryPart {
     pub severity: Severity,
     /// Its risk score, 0–100.
     pub risk: u8,
-    /// It adds to the score: no stronger alert is of the same rule, or about the same and of mostly the same events.
+    /// It adds to the score: no stronger alert is of the same rule, and none tells the same of the same events.
     pub counts: bool,
     /// Which of the kinds of its policy.
     pub kind: Option<Cow<'static, str>>,

@@ -128,11 +128,16 @@ impl Part {
         (self.finding.count > self.events.len() as u64).then_some((before.0, after.0))
     }
 
-    /// Does either name an event that the other names too, or may have among those that it does not name?
+    /// Does either name an event that the other names too, or may have, of its kind, among those that it does not name?
     fn is_in_part_of(&self, other: &Self) -> bool {
+        let kinds = |part: &'_ Self| {
+            part.finding.evidence.iter().map(|trace| (trace.action, trace.outcome)).collect::<Vec<_>>()
+        };
+        let (own, others) = (kinds(self), kinds(other));
+        let are_alike = own.iter().any(|kind| others.contains(kind));
         let is_of = |event: &(Millis, u64), part: &Self| {
             part.events.iter().any(|(_, id)| *id == event.1)
-                || part.cut().is_some_and(|(from, until)| (from..=until).contains(&event.0))
+                || are_alike && part.cut().is_some_and(|(from, until)| (from..=until).contains(&event.0))
         };
         self.events.iter().any(|event| is_of(event, other)) || other.events.iter().any(|event| is_of(event, self))
     }
@@ -330,6 +335,8 @@ impl Teller<'_> {
         let mut order: Vec<usize> = (0..parts.len()).collect();
         order.sort_by(|a, b| risk(*b).total_cmp(&risk(*a)).then(a.cmp(b)));
         let strongest = order.first().copied();
+        // Such a policy may take its place beside no detector, so it must not stand between two.
+        order.sort_by_key(|index| self.is_said(parts[*index]));
         let is_one_sign = |part: &Part, other: &Part| self.is_one_sign(part, other);
         let (mut stronger, mut rules): (Vec<&Part>, BTreeSet<u64>) = Default::default();
         let (mut counts, mut harmless) = (vec![false; parts.len()], 1.0);
@@ -345,17 +352,18 @@ impl Teller<'_> {
         (((1.0 - harmless) * 100.0).round().clamp(0.0, 100.0) as u8, counts, strongest)
     }
 
-    /// Do both say the same of mostly the same events? A policy of one's own that is said to be about what the other is about
-    /// tells it once more, and sees only some of the events.
+    /// Is it of a policy of one's own that is said to be about what detectors tell too?
+    fn is_said(&self, part: &Part) -> bool {
+        let params = self.rule_of(&part.finding).map(|rule| &rule.rule.params);
+        matches!(params, Some(Params::ActivityPolicy(params)) if params.about.is_some())
+    }
+
+    /// Do both say the same of mostly the same events? A policy that is said to be about what a detector has told tells it once more,
+    /// and sees only some of the events.
     fn is_one_sign(&self, part: &Part, other: &Part) -> bool {
-        let of = |part: &Part| {
-            let params = self.rule_of(&part.finding).map(|rule| &rule.rule.params);
-            let is_said = matches!(params, Some(Params::ActivityPolicy(params)) if params.about.is_some());
-            (params.map_or(About::Anything, Params::about), is_said)
-        };
-        let ((about, is_said), (about_other, is_other_said)) = (of(part), of(other));
-        let is_in_part = (is_said || is_other_said) && about == about_other && part.is_in_part_of(other);
-        is_in_part || about.meets(about_other) && part.is_mostly_of(other)
+        let about = |part: &Part| self.rule_of(&part.finding).map_or(About::Anything, |rule| rule.rule.params.about());
+        let is_once_more = self.is_said(part) && !self.is_said(other) && about(part) == about(other);
+        is_once_more && part.is_in_part_of(other) || about(part).meets(about(other)) && part.is_mostly_of(other)
     }
 
     fn rule_of(&self, finding: &Finding) -> Option<&PlanRule> {
@@ -395,7 +403,7 @@ impl Teller<'_> {
         let rules: BTreeSet<u64> = parts.iter().map(|part| part.finding.rule).collect();
         let others = match rules.len().saturating_sub(policies) {
             0 => String::new(),
-            others => format!(" (and {others} more, of mostly the same events)"),
+            others => format!(" (and {others} more on the same events)"),
         };
         let first = parts.iter().map(|part| part.finding.first).min().unwrap_or_default();
         let last = parts.iter().map(|part| part.finding.last).max().unwrap_or_default();

@@ -89,8 +89,8 @@ pub struct Params {
     #[serde(default)]
     pub per: Per,
     /// What it tells, as an incident weighs it: how somebody got in (`entry`), from where they work (`whereabouts`), what they do
-    /// (`deeds`) or whether they may be there at all (`account`). With an alert of another rule about the same, of the same
-    /// events in part, it is one sign. Left out: anything, and a sign of its own unless both name mostly the same events.
+    /// (`deeds`) or whether they may be there at all (`account`). Beside the alert of a detector about the same, of the same
+    /// events in part, it is no other sign. Left out: anything, and a sign of its own unless both name mostly the same events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<About>,
 }

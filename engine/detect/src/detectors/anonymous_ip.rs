@@ -329,12 +329,12 @@ impl State {
         if context.late || !context.keeps(2) {
             return;
         }
-        // That none is named is remembered once for a network, whatever the exit.
+        // That none is named is remembered once for a network, with the exit where that was first: a new one must not be known by it.
         let is_same = |known: &&mut Companion| {
             known.network == network && known.device == device && (device == 0 || known.exit == exit)
         };
         if let Some(known) = self.companions.iter_mut().find(is_same) {
-            (known.exit, known.last_day) = (exit, known.last_day.max(day));
+            known.last_day = known.last_day.max(day);
             return;
         }
         if self.companions.len() >= COMPANIONS_MAX {

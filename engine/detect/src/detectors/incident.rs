@@ -13,8 +13,8 @@
 //! alert of each rule, which adds up independent chances (noisy-or; J. Pearl, Probabilistic Reasoning in Intelligent Systems,
 //! 1988). Two alerts that are about the same (how somebody got in, from where they work, what they do; a policy of one's own
 //! may be about anything) and name mostly the same events (at least half of those that either names) are one sign, and the
-//! weaker adds nothing. A policy of one's own that says what it is about (`about`) tells what another rule about the same has told
-//! once more: there one event of both is enough, or one among those that the other has too many to name.
+//! weaker adds nothing. A policy of one's own that says what it is about (`about`) tells what a detector about the same has told
+//! once more, and adds nothing: there one event of both is enough, or one of its kind among those that either has too many to name.
 //!
 //! # Blind spots
 //! Steps further apart than the quiet time; what was done under several accounts, since a story is of one user; alerts that

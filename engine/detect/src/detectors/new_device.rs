@@ -26,8 +26,8 @@
 //! - behind the user's own carrier, who guessed there or elsewhere in the user's town (`usual_network`);
 //! - who guess from one address, with fewer than ten failures since there was none for a day, and sign in from there, in the
 //!   user's town (`near_home`) or on a carrier with which a device of the user's was on one day before, wherever it lets out
-//!   (`known_network`; a device is the user's where it was used on two days before, and was not told of or came, later, to where
-//!   a device of the user's had been);
+//!   (`known_network`; a device is the user's where it was used on two days before, and was not told of or came, on a later
+//!   day, to a fixed line in the town and on the network where a device of the user's had been, or is managed);
 //! - who guess fewer than `failures_min` times far away, and come an hour or more later out of the user's own town
 //!   (`near_home`) or, with a device that the organisation manages, on such a carrier (`known_network`);
 //! - who guess three or four times in the region, or the country, where the user is, if nothing more exact is known of them:
@@ -43,7 +43,8 @@
 //!
 //! Whoever signs in on the user's own mobile carrier with the user's device makes that region the user's. A phone that is
 //! replaced on the day of a forgotten password, away from the user's networks and town, is told, and where it is used before it comes
-//! home is no place of the user's. Risky events of other kinds
+//! home is no place of the user's; who has no such home, but only phones or tunnels, and nothing managed, keeps a device that was told so.
+//! Where an intruder was, sign-ins that name no device count as the user's. Risky events of other kinds
 //! (a new country, a role that was granted) are told by their own policies, and the policy `incident` puts them beside it.
 //!
 //! # Parameters
@@ -430,8 +431,8 @@ impl State {
         aside.is_some()
     }
 
-    /// Is the device one that was told as somebody else's? On a network on which a device of the user's was before it is theirs after
-    /// all: the new phone that was told on a journey comes home.
+    /// Is the device one that was told as somebody else's? On another day, on a network and in a town where a device of the user's was
+    /// before, it is theirs after all: the new phone that was told on a journey comes home. And so is what is managed.
     fn trust_device(
         &mut self,
         params: &Params,
@@ -444,9 +445,14 @@ impl State {
         let is_told = |device: &&mut Device| device.hash == event.device && device.is_told();
         let Some(device) = self.devices.iter_mut().find(is_told) else { return false };
         let is_anybodys = |seen: &SeenAddress| is_mobile(seen.location.carrier) || is_anybodys(seen, context);
-        let is_home = context.origin.for_place().is_some_and(|seen| !is_anybodys(&seen))
-            && network.is_some_and(|network| self.watch.knows_own(network, day, forget_days));
-        if is_home && before.is_some_and(|before| before.last_day < day) {
+        let is_near = |seen: &SeenAddress| {
+            let way = self.homes.way(seen, event.time, params);
+            params.near_km == 0 || way.is_some_and(|way| way.is_exact && way.is_near())
+        };
+        let is_there = context.origin.for_place().is_some_and(|seen| !is_anybodys(&seen) && is_near(&seen));
+        let is_home = is_there && network.is_some_and(|network| self.watch.knows_own(network, day, forget_days));
+        // What the organisation manages is nobody else's for long.
+        if (is_home || event.device_facts.managed == Some(true)) && before.is_some_and(|before| before.last_day < day) {
             device.trust();
         }
         device.is_told()
@@ -458,8 +464,7 @@ impl State {
             return;
         }
         if self.devices.len() >= DEVICES_MAX
-            && let Some((least, _)) =
-                self.devices.iter().enumerate().min_by_key(|(_, device)| device.rank(day, forget_days))
+            && let Some(least) = Device::least(&self.devices, day, forget_days)
         {
             self.devices.remove(least);
         }

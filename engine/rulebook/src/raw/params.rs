@@ -78,8 +78,8 @@ pub(crate) struct ActivityPolicy {
     /// Count by this in place of the user, whoever did it. What lacks it is not counted.
     #[schemars(schema_with = "per")]
     per: Option<String>,
-    /// What it tells, as an incident weighs it; of a policy that counts per user. With an alert of another rule about the same, of
-    /// the same events in part, it is one sign.
+    /// What it tells, as an incident weighs it; of a policy that counts per user. Beside the alert of a detector about the same,
+    /// of the same events in part, it is no other sign.
     #[schemars(with = "About")]
     about: Option<About>,
 }

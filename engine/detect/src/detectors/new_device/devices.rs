@@ -67,10 +67,19 @@ impl Device {
         self.trust == Trust::Told
     }
 
-    /// What is kept longest where there is no room for all: what is not forgotten, of that what was used on more days than one, and
-    /// of that what was used last.
-    pub(super) fn rank(&self, day: i32, forget_days: u32) -> (bool, bool, i32) {
-        (self.is_kept(day, forget_days), self.trust != Trust::New, self.last_day)
+    /// Which gives way where there is no room for all: what is forgotten, then what is not the user's and of that what is of one day,
+    /// then what was used longest ago. Half the room is for what is theirs, so that who changes devices gets to know new ones.
+    pub(super) fn least(devices: &[Self], day: i32, forget_days: u32) -> Option<usize> {
+        let is_theirs = |device: &&Self| device.is_theirs() && device.is_kept(day, forget_days);
+        let are_many = devices.iter().filter(is_theirs).count() > devices.len() / 2;
+        let trust = |device: &Self| match device.trust {
+            _ if are_many => 0,
+            Trust::New => 0,
+            Trust::Told => 1,
+            Trust::Theirs => 2,
+        };
+        let rank = |device: &Self| (device.is_kept(day, forget_days), trust(device), device.last_day);
+        devices.iter().enumerate().min_by_key(|(_, device)| rank(device)).map(|(index, _)| index)
     }
 
     /// Takes note that it is the user's after all.
@@ -91,5 +100,31 @@ impl Device {
     /// Takes note that its first use is told.
     pub(super) const fn tell(&mut self) {
         self.trust = Trust::Told;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Device, Trust};
+
+    #[test]
+    fn what_is_theirs_gives_way_last_but_for_more_than_half_of_the_room() {
+        let device = |(hash, last_day, trust)| Device { hash, last_day, trust };
+        let (new, told, theirs) = (Trust::New, Trust::Told, Trust::Theirs);
+        for (devices, gives_way) in [
+            (vec![(1, 90, theirs), (2, 99, new), (3, 98, new), (4, 97, told)], 3),
+            (vec![(1, 90, theirs), (2, 99, told), (3, 98, told), (4, 97, told)], 4),
+            (vec![(1, 90, theirs), (2, 91, theirs), (3, 98, told), (4, 99, new)], 4),
+            // A new one among many of theirs becomes one of them, or it would never be known.
+            (vec![(1, 90, theirs), (2, 91, theirs), (3, 98, theirs), (4, 97, new)], 1),
+            // What is forgotten goes first.
+            (vec![(1, 9, theirs), (2, 91, theirs), (3, 98, theirs), (4, 97, new)], 1),
+            (vec![(1, 9, theirs), (2, 91, theirs), (3, 98, new), (4, 97, new)], 1),
+        ] {
+            let devices: Vec<Device> = devices.into_iter().map(device).collect();
+            let least = Device::least(&devices, 100, 60).map(|index| devices[index].hash);
+            assert_eq!(least, Some(gives_way), "{devices:?}");
+        }
+        assert_eq!(Device::least(&[], 100, 60), None);
     }
 }
