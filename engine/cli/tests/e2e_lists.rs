@@ -35,6 +35,7 @@ fn write_rules(folder: &Path) {
     let (_, shipped) = default_rules().iter().find(|(file, _)| *file == "activity_policy.yaml").unwrap();
     let edits = [
         ("id: activity_policy\n", "id: looked_from_an_exit\n"),
+        ("    about: deeds\n", "    about: whereabouts\n"),
         (
             "{ field: action, in: [delete] }",
             "{ field: action, in: [view] }\n        - { field: network.listed, in: [tor] }",
